@@ -1,0 +1,1 @@
+"""The shared language of Dal Segno: facts, commands, reports, ids, codec and subjects."""
