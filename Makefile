@@ -1,0 +1,105 @@
+# Every target works on a fresh clone: the environment is made when it is missing or out of date.
+# `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+READY := $(VENV)/.ready
+
+# How many rounds each end-to-end scenario runs, how many seeds the simulator tries.
+ROUNDS ?= 2
+SEEDS ?= 200
+# Test processes at a time; 0 runs the tests in pytest's own process (for a debugger).
+WORKERS ?= 2
+# Passed on to pytest, the demo, the benchmark or the simulator.
+ARGS ?=
+
+PYTEST := $(PY) -m pytest
+PARALLEL := -n $(WORKERS) --dist worksteal
+# Folders that exist, so that a room without tests yet does not stop the others.
+suites = $(wildcard $(addprefix tests/,$(1)))
+PURE := $(call suites,unit property golden architecture)
+REAL := $(call suites,contract integration)
+CODE := $(wildcard events orchestrator node_agent tests examples)
+
+# An environment that was made for another folder (a moved or copied clone) is made again.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
+$(shell rm -f $(READY))
+endif
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*?## " } /^[a-z0-9-]+:.*?## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@printf '\n  %s\n' \
+	  'ROUNDS=20 SEEDS=2000 SEED=17 WORKERS=0 ARGS="-k name" PYTHON=/path/to/python3.12'
+
+$(READY): pyproject.toml uv.lock .ci/environment
+	@PYTHON="$(PYTHON)" UV="$(UV)" .ci/environment
+
+.PHONY: setup
+setup: $(READY) ## make the environment (.venv) from the lock file
+
+.PHONY: demo
+demo: $(READY) ## run a workflow, kill an agent and the coordinator, watch it finish
+	@$(BIN)/dalsegno demo $(ARGS)
+
+.PHONY: test
+test: $(READY) ## run every test on the embedded servers
+	$(PYTEST) $(PARALLEL) $(PURE) $(REAL) $(ARGS)
+ifneq ($(call suites,simulation),)
+	SEEDS=$(SEEDS) $(PYTEST) $(PARALLEL) tests/simulation $(ARGS)
+endif
+ifneq ($(call suites,e2e),)
+	ROUNDS=$(ROUNDS) $(PYTEST) -n 0 tests/e2e $(ARGS)
+endif
+
+.PHONY: check
+check: lint types imports $(READY) ## all that is fast: format, lint, types, imports, pure tests
+	$(PYTEST) $(PARALLEL) $(PURE) $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## check format and lint
+	$(BIN)/ruff format --check --quiet $(CODE) || \
+	  { echo 'not formatted: run `make format`' >&2; $(BIN)/ruff format --diff --quiet $(CODE); }
+	$(BIN)/ruff check --quiet $(CODE)
+
+.PHONY: types
+types: $(READY) ## check types strictly
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(READY) ## check who may import whom
+	$(BIN)/lint-imports --no-timings
+
+.PHONY: format
+format: $(READY) ## format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix --quiet --exit-zero $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+.PHONY: e2e
+e2e: $(READY) ## real processes and kill -9, ROUNDS rounds a scenario
+	ROUNDS=$(ROUNDS) $(PYTEST) -n 0 tests/e2e $(ARGS)
+
+.PHONY: simulate
+simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEED=n repeats one)
+	$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
+
+.PHONY: bench
+bench: $(READY) ## measure durable throughput and latency on this machine
+	@$(BIN)/dalsegno bench $(ARGS)
+
+.PHONY: hooks
+hooks: $(READY) ## install the git hooks that run the cheap checks before a commit
+	$(BIN)/pre-commit install
+
+.PHONY: clean
+clean: ## remove the environment, caches and data folders of this clone
+	rm -rf $(VENV) .venv-tools .dalsegno .hypothesis .import_linter_cache .mypy_cache \
+	  .pytest_cache .ruff_cache build dist reports
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
