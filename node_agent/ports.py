@@ -1,0 +1,42 @@
+"""What the agent needs of a bus. The NATS adapter implements it, fakes and the simulator imitate it.
+
+The bus may lose, repeat, delay and reorder; nothing depends on it for truth. Every method that waits
+for the other side returns or raises `Unavailable` within a timeout of its own.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import msgspec
+
+from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """One message of the command stream; `token` is the adapter's, for its acknowledgement."""
+
+    commands: Commands
+    token: object
+
+
+class Bus(Protocol):
+    """The command plane as one node sees it."""
+
+    def commands(self, incarnation: str) -> AsyncIterator[Delivery]:
+        """Commands for this incarnation, redelivered until acknowledged; goes on through reconnects,
+        and declares stream and consumer anew when they have vanished. Ends with `close`."""
+
+    async def acknowledge(self, delivery: Delivery) -> None:
+        """After the journal has it: never delivered again (best effort)."""
+
+    async def publish_reports(self, shard: int, reports: Reports) -> None:
+        """Hands a batch to the report stream and waits until it is stored there. Raises `Unavailable`
+        when that is not known to have happened: publish again."""
+
+    async def heartbeat(self, beat: Heartbeat) -> None:
+        """Sends a heartbeat and does not wait; lost without an error while disconnected."""
+
+    def answers(self) -> AsyncIterator[HeartbeatAnswer]:
+        """Answers of coordinators to the heartbeats. Ends with `close`."""
+
+    async def close(self) -> None: ...
