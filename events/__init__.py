@@ -1,1 +1,5 @@
-"""The shared language of Dal Segno: facts, commands, reports, ids, codec and subjects."""
+"""The shared language of coordinator, node agents and clients: facts, commands, reports, ids,
+codec.
+
+Imports nothing but the standard library and msgspec; everything here is data or a pure function.
+"""

@@ -1,0 +1,165 @@
+"""Requests of clients and their answers: `<prefix>.api.<verb>`, answered once they are durable.
+
+A request carries an actor and, where it changes something, is safe to repeat: the run id is the
+client's.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from events.definition import Definition
+from events.policies import Origin, RunOptions
+from events.values import Value
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of requests."""
+
+    actor: str = "user"
+
+
+class Hello(Request, frozen=True, kw_only=True, tag="hello"):
+    """Who is there, and how many shards: what a client must know to address a run's owner."""
+
+
+class RegisterWorkflow(Request, frozen=True, kw_only=True, tag="register_workflow"):
+    definition: Definition
+
+
+class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
+    """Start `workflow` (its newest registered version, or `workflow_version`) as `run_id`."""
+
+    run_id: str
+    workflow: str
+    workflow_version: str = ""
+    input: Value = None
+    options: RunOptions | None = None
+    origin: Origin = Origin()
+    traceparent: str = ""
+
+
+class CancelRun(Request, frozen=True, kw_only=True, tag="cancel_run"):
+    run_id: str
+    reason: str = ""
+
+
+class ForkRun(Request, frozen=True, kw_only=True, tag="fork_run"):
+    """Start `run_id` from the state that `source_run_id` had at `source_version`."""
+
+    run_id: str
+    source_run_id: str
+    source_version: int
+    variables: dict[str, Value] = {}
+    reason: str = ""
+
+
+class ShowRun(Request, frozen=True, kw_only=True, tag="show_run"):
+    run_id: str
+
+
+class AwaitRun(Request, frozen=True, kw_only=True, tag="await_run"):
+    """Answered when the run is terminal, or with its state after `wait_s` at most."""
+
+    run_id: str
+    wait_s: float = 10.0
+
+
+class ListNodes(Request, frozen=True, kw_only=True, tag="list_nodes"):
+    pass
+
+
+AnyRequest = (
+    Hello | RegisterWorkflow | StartRun | CancelRun | ForkRun | ShowRun | AwaitRun | ListNodes
+)
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    kind: str
+    status: str
+    started_at: int | None = None
+    ended_at: int | None = None
+
+
+class TaskView(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    status: str
+    attempts: int = 0
+    node: str = ""
+    started_at: int | None = None
+    ended_at: int | None = None
+    pending: str = ""
+    """Why it waits, when it does."""
+
+
+class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
+    code: str
+    message: str = ""
+    step: str = ""
+    details: Value = None
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as people and programs are shown it. `steps` in order of completion, open ones last."""
+
+    run_id: str
+    workflow: str
+    workflow_version: str
+    version: int
+    status: str
+    output: Value = None
+    error: ErrorView | None = None
+    steps: tuple[StepView, ...] = ()
+    tasks: tuple[TaskView, ...] = ()
+    started_at: int | None = None
+    ended_at: int | None = None
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    node: str
+    status: Literal["healthy", "suspected", "lost", "draining", "left"]
+    incarnation: str = ""
+    slots: int = 0
+    credits: int = 0
+    outstanding: int = 0
+    tasks: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    build_id: str = ""
+    silent_s: float = 0.0
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of answers."""
+
+
+class Here(Answer, frozen=True, kw_only=True, tag="here"):
+    coordinator: str
+    shards: int
+    owned: tuple[int, ...] = ()
+    release: str = ""
+
+
+class Registered(Answer, frozen=True, kw_only=True, tag="registered"):
+    workflow: str
+    workflow_version: str
+    created: bool
+
+
+class RunAnswer(Answer, frozen=True, kw_only=True, tag="run"):
+    run: RunView
+    created: bool = False
+
+
+class Nodes(Answer, frozen=True, kw_only=True, tag="nodes"):
+    nodes: tuple[NodeView, ...]
+
+
+class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
+    """The request was not carried out: `code` of the error tree, and a message for a person."""
+
+    code: str
+    message: str
+
+
+AnyAnswer = Here | Registered | RunAnswer | Nodes | Refused

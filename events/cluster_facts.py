@@ -1,0 +1,83 @@
+"""Facts about nodes, shard leases and definitions; each kind has streams of its own."""
+
+from events.definition import Definition
+from events.facts import Fact
+from events.net import Net
+from events.policies import Needs
+
+
+class NodeRegistered(Fact, frozen=True, kw_only=True):
+    """A node's agent joined with a new incarnation, with what it can do and what it has."""
+
+    TYPE = "node.registered.v1"
+    node: str
+    incarnation: str
+    tasks: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    build_id: str = ""
+    slots: int = 1
+    credits: int = 1
+    capacity: Needs = Needs()
+
+
+class NodeSuspected(Fact, frozen=True, kw_only=True):
+    TYPE = "node.suspected.v1"
+    node: str
+    incarnation: str
+    silent_s: float
+
+
+class NodeRecovered(Fact, frozen=True, kw_only=True):
+    TYPE = "node.recovered.v1"
+    node: str
+    incarnation: str
+
+
+class NodeLost(Fact, frozen=True, kw_only=True):
+    """The node's attempt lease ended; what it had outstanding is given to others."""
+
+    TYPE = "node.lost.v1"
+    node: str
+    incarnation: str
+    silent_s: float
+
+
+class NodeDraining(Fact, frozen=True, kw_only=True):
+    TYPE = "node.draining.v1"
+    node: str
+    incarnation: str
+    reason: str = ""
+
+
+class NodeLeft(Fact, frozen=True, kw_only=True):
+    TYPE = "node.left.v1"
+    node: str
+    incarnation: str
+    reason: str = ""
+
+
+class LeaseAcquired(Fact, frozen=True, kw_only=True):
+    """A coordinator may append for a shard from now on, under this epoch."""
+
+    TYPE = "lease.acquired.v1"
+    shard: int
+    epoch: int
+    holder: str
+    previous_holder: str = ""
+
+
+class LeaseReleased(Fact, frozen=True, kw_only=True):
+    TYPE = "lease.released.v1"
+    shard: int
+    epoch: int
+    holder: str
+
+
+class DefinitionRegistered(Fact, frozen=True, kw_only=True):
+    """A version of a workflow, by its definition's hash, with the net that its runs execute."""
+
+    TYPE = "definition.registered.v1"
+    workflow: str
+    workflow_version: str
+    definition: Definition
+    net: Net

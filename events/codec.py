@@ -1,0 +1,31 @@
+"""Bytes: one JSON codec for stored facts, wire messages and snapshots.
+
+JSON because an operator can read a stored event in `psql` and any language can follow the stream.
+Struct fields keep their order and objects keep the order in which they were built, so equal folds
+give equal bytes in every process.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from typing import TypeVar
+
+import msgspec
+
+from events.errors import Corrupt
+
+T = TypeVar("T")
+
+encode = msgspec.json.Encoder().encode
+
+
+def decode(data: bytes | msgspec.Raw, kind: type[T], what: str = "message") -> T:
+    """Returns `data` as a `kind`; raises `Corrupt` naming `what` when it is not one."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Corrupt(f"{what} is not a {kind.__name__}: {error}") from error
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in 43 characters of URL-safe base 64."""
+    return urlsafe_b64encode(hashlib.sha256(data).digest())[:43].decode()

@@ -1,0 +1,99 @@
+"""Definition: a workflow as its author wrote it, whatever the front end, before it is compiled.
+
+Texts of the form `${ CEL }` inside a template (`inputs`, `set`, `output`) are expressions; a text
+that is one expression and nothing else keeps the value's type, otherwise values are put into the
+text. Expressions may read `input`, `steps.<id>.output`, `steps.<id>.error`, `vars.<name>`,
+`run.id`.
+"""
+
+import msgspec
+
+from events.policies import Needs, Retry, RunOptions, Timeouts
+from events.values import Value
+
+
+class Part(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Base of definition parts: frozen, named fields, unknown fields refused."""
+
+
+class Handler(Part, frozen=True, kw_only=True):
+    """Steps that run when the step it belongs to fails for good with one of `codes` (empty: any).
+
+    The flow then goes on after the failed step, which stays failed: its `error` can be read, its
+    `output` is null.
+    """
+
+    codes: tuple[str, ...] = ()
+    steps: "tuple[Step, ...]" = ()
+
+
+class BaseStep(Part, frozen=True, kw_only=True):
+    """`depends_on` None means: after the previous step of the same list; `()` means: at once.
+
+    `when` is a CEL condition; false skips the step and its output is null.
+    """
+
+    id: str
+    depends_on: tuple[str, ...] | None = None
+    when: str | None = None
+
+
+class TaskStep(BaseStep, tag="task", frozen=True, kw_only=True):
+    """Work for a node: task type `task` with `inputs` as its named parameters."""
+
+    task: str
+    inputs: dict[str, Value] = {}
+    retry: Retry | None = None
+    timeouts: Timeouts | None = None
+    needs: Needs | None = None
+    labels: dict[str, str] = {}
+    """Labels that the node must carry."""
+    on_error: tuple[Handler, ...] = ()
+
+
+class SetStep(BaseStep, tag="set", frozen=True, kw_only=True):
+    """Sets run variables, readable as `vars.<name>` afterwards; all values are read before any is
+    set.
+    """
+
+    variables: dict[str, Value]
+
+
+class Case(Part, frozen=True, kw_only=True):
+    when: str
+    steps: "tuple[Step, ...]" = ()
+
+
+class ChoiceStep(BaseStep, tag="choice", frozen=True, kw_only=True):
+    """Exclusive split: the first case whose condition holds, else `default` (always explicit)."""
+
+    cases: tuple[Case, ...]
+    default: "tuple[Step, ...]"
+
+
+class ParallelStep(BaseStep, tag="parallel", frozen=True, kw_only=True):
+    """All branches at the same time; done when each is done."""
+
+    branches: "dict[str, tuple[Step, ...]]"
+
+
+class FailStep(BaseStep, tag="fail", frozen=True, kw_only=True):
+    """Ends the run as failed with this code and message (a template)."""
+
+    code: str
+    message: str = ""
+
+
+Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep
+
+
+class Definition(Part, frozen=True, kw_only=True):
+    """A workflow. `output` None: the last steps' outputs (one: itself; several: by step id)."""
+
+    name: str
+    steps: tuple[Step, ...]
+    description: str = ""
+    output: Value = None
+    options: RunOptions = RunOptions()

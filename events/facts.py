@@ -1,0 +1,91 @@
+"""Base of facts, and the parts that several of them share.
+
+A fact is what an event says: past tense, the *decided* delta with the values that were used, never
+a rule to be applied again. `evolve` only writes it into the state, so a later fix in the decisions
+cannot change an old history. Instants are integer microseconds since the epoch, UTC.
+"""
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from events.values import Value
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all facts. `TYPE` is the stored name, ours for ever: `<thing>.<past tense>.v<n>`."""
+
+    TYPE: ClassVar[str]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of the structures inside facts."""
+
+
+class Failure(Part, frozen=True, kw_only=True):
+    """Why something failed. `code` is what retry policies and error arcs look at."""
+
+    code: str
+    message: str = ""
+    details: Value = None
+
+
+class Enabled(Part, frozen=True, kw_only=True):
+    """A task became ready, with its inputs as evaluated then and the instants its timeouts end."""
+
+    step: str
+    inputs: dict[str, Value] = {}
+    start_due_at: int | None = None
+    close_due_at: int | None = None
+
+
+class Choice(Part, frozen=True, kw_only=True):
+    """An exclusive split took `arc`, because of the values read (path → value)."""
+
+    step: str
+    arc: str
+    when: str = ""
+    values: dict[str, Value] = {}
+
+
+class Flow(Part, frozen=True, kw_only=True):
+    """What moved: net changes of tokens per arc, tasks enabled, choices made, variables set.
+
+    `entered` and `left` name the author's steps that began or ended without being a task of a node
+    (a set enters and leaves at once; a parallel enters at its split and leaves at its join);
+    `skipped` those that will not run.
+    """
+
+    tokens: dict[str, int] = {}
+    enabled: tuple[Enabled, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    variables: dict[str, Value] = {}
+    entered: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+class Usage(Part, frozen=True, kw_only=True):
+    """Measured use of one attempt; None where the executor cannot tell."""
+
+    wall_s: float = 0.0
+    cpu_s: float | None = None
+    memory_peak_bytes: int | None = None
+    input_bytes: int = 0
+    output_bytes: int = 0
+
+
+class Placement(Part, frozen=True, kw_only=True):
+    """Why this node: how many were candidates, its score, what was excluded and why."""
+
+    candidates: int = 1
+    score: float = 0.0
+    excluded: dict[str, str] = {}
+
+
+Obstacle = Literal["no_node", "no_slot", "concurrency_cap", "timer", "signal"]
+"""Why something is pending."""
+
+LossReason = Literal["node_lost", "node_restarted", "node_reset", "refused", "recalled"]
+"""How an attempt ended without a result: its node vanished, came back as a new incarnation without it,
+lost its place in the cluster, would not take it, or gave it back when asked."""

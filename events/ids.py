@@ -1,0 +1,59 @@
+"""Ids: text, time-ordered where they are minted, derived where they can be.
+
+Minted ids are 26 characters of Crockford base 32 (48 bits of milliseconds, 80 bits of entropy), so
+they sort by time. An attempt's id is never minted: it is its task key and number, so the same
+decision made again names the same attempt.
+"""
+
+from zlib import crc32
+
+import msgspec
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ENTROPY_BYTES = 10
+NAME_MAX = 200
+"""Characters of a run id, step id, workflow or task name."""
+
+
+def mint(at: int, entropy: bytes) -> str:
+    """Returns a 26-character id for instant `at` (microseconds) and 10 bytes of entropy."""
+    number = ((at // 1000) & (2**48 - 1)) << 80 | int.from_bytes(entropy[:ENTROPY_BYTES], "big")
+    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def run_stream(run_id: str) -> str:
+    return f"run:{run_id}"
+
+
+def node_stream(node: str) -> str:
+    return f"node:{node}"
+
+
+def definition_stream(workflow: str) -> str:
+    return f"definition:{workflow}"
+
+
+def shard_stream(shard: int) -> str:
+    return f"shard:{shard}"
+
+
+def shard_of(run_id: str, shards: int) -> int:
+    """The shard (0-based) that a run belongs to; stable for ever, in every process."""
+    return crc32(run_id.encode()) % shards
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """One try of one task. `step` is the path with iterations; `number` counts from 1."""
+
+    run_id: str
+    step: str
+    generation: int
+    number: int
+
+    @property
+    def task_key(self) -> str:
+        """Run, step path with iteration, and generation: what may complete only once."""
+        return f"{self.run_id}/{self.step}~{self.generation}"
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.step}~{self.generation}@{self.number}"

@@ -1,0 +1,204 @@
+"""Messages between coordinator and node agents. Sent, never stored as facts.
+
+Everything travels in batches. A command names its attempt, so it may arrive any number of times; a
+report is kept by the agent until the owner says that it is settled, so it may as well.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from events.facts import Failure, LossReason, Usage
+from events.ids import Attempt
+from events.policies import Needs
+from events.task_facts import Said
+from events.values import Value
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of messages and their parts."""
+
+
+# -- coordinator → node ---------------------------------------------------------------------------
+
+
+class Execute(Message, frozen=True, kw_only=True, tag="execute"):
+    """Run this attempt. `token` fences effects: it grows with every attempt of the run.
+
+    The agent may start it only while its attempt lease for `shard` is valid and within
+    `start_within_s` of receipt; otherwise it refuses. `details` are the previous attempt's last
+    heartbeat details.
+    """
+
+    attempt: Attempt
+    shard: int
+    task: str
+    inputs: dict[str, Value] = {}
+    workflow: str = ""
+    token: int = 0
+    details: Value = None
+    start_within_s: float | None = None
+    start_to_close_s: float | None = None
+    heartbeat_s: float | None = None
+    needs: Needs | None = None
+    traceparent: str = ""
+
+
+class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
+    """Give this attempt back: never start it, or cancel it, and report; unknown ones too."""
+
+    attempt: Attempt
+    shard: int
+    code: str = "cancelled"
+    reason: str = ""
+
+
+class Settle(Message, frozen=True, kw_only=True, tag="settle"):
+    """The owner has recorded or discarded these attempts' reports: the agent may forget them."""
+
+    attempts: tuple[Attempt, ...]
+
+
+class Drop(Message, frozen=True, kw_only=True, tag="drop"):
+    """These attempts are fenced: cancel what runs of them; nobody wants their reports."""
+
+    attempts: tuple[Attempt, ...]
+
+
+class Drain(Message, frozen=True, kw_only=True, tag="drain"):
+    """Take nothing new, finish what runs."""
+
+    reason: str = ""
+
+
+Command = Execute | Cancel | Settle | Drop | Drain
+
+
+class Commands(Message, frozen=True, kw_only=True):
+    """One message on a node's command subject."""
+
+    coordinator: str
+    commands: tuple[Command, ...]
+
+
+# -- node → coordinator ---------------------------------------------------------------------------
+
+
+class Started(Message, frozen=True, kw_only=True, tag="started"):
+    """Sent for attempts that run for a while; `started_at` is the agent's stamp."""
+
+    attempt: Attempt
+    started_at: int
+
+
+class Progressed(Message, frozen=True, kw_only=True, tag="progressed"):
+    attempt: Attempt
+    details: Value = None
+    fraction: float | None = None
+
+
+class Completed(Message, frozen=True, kw_only=True, tag="completed"):
+    attempt: Attempt
+    output: Value = None
+    outcome: str = ""
+    started_at: int = 0
+    ended_at: int = 0
+    usage: Usage = Usage()
+    said: Said | None = None
+
+
+class Failed(Message, frozen=True, kw_only=True, tag="failed"):
+    """The handler failed, or the agent ended it for a timeout. `retryable` false: the code asked
+    for no further attempt."""
+
+    attempt: Attempt
+    failure: Failure
+    kind: Literal["failed", "timed_out"] = "failed"
+    retryable: bool = True
+    started_at: int = 0
+    ended_at: int = 0
+    usage: Usage = Usage()
+    said: Said | None = None
+
+
+class Returned(Message, frozen=True, kw_only=True, tag="returned"):
+    """The attempt ended without a result: refused, cancelled as asked, or lost in a restart.
+
+    `started` tells whether the handler had begun; one that had not is not counted as an attempt.
+    """
+
+    attempt: Attempt
+    reason: LossReason
+    message: str = ""
+    started: bool = False
+
+
+Report = Started | Progressed | Completed | Failed | Returned
+
+
+class Reports(Message, frozen=True, kw_only=True):
+    """One message on a shard's report subject."""
+
+    node: str
+    incarnation: str
+    reports: tuple[Report, ...]
+
+
+class HostSample(Message, frozen=True, kw_only=True):
+    """The host as the agent saw it: cpu in 0..1 of all cores, memory in bytes, load over one
+    minute.
+    """
+
+    cpu_share: float = 0.0
+    memory_used_bytes: int = 0
+    memory_total_bytes: int = 0
+    load: float = 0.0
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    """Sent every `heartbeat_interval_s` and asked for with an answer.
+
+    `sequence` counts from 1 within an incarnation. `held`: attempts accepted and not ended;
+    `unsettled`: ended, report not yet settled. `credits`: how many attempts the agent is willing to
+    hold at a time;
+    `slots`: how many run at the same time. `tasks` and what follows describe the node.
+    """
+
+    node: str
+    incarnation: str
+    sequence: int
+    held: tuple[Attempt, ...] = ()
+    unsettled: tuple[Attempt, ...] = ()
+    slots: int = 1
+    credits: int = 1
+    draining: bool = False
+    leaving: bool = False
+    tasks: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    build_id: str = ""
+    capacity: Needs = Needs()
+    host: HostSample = HostSample()
+
+
+class Granted(Message, frozen=True, kw_only=True, tag="granted"):
+    """Answer to a heartbeat: attempts of `shards` may be started until `lease_ttl_s` after the
+    heartbeat with this `sequence` was sent, by the agent's monotonic clock."""
+
+    coordinator: str
+    sequence: int
+    incarnation: str
+    shards: tuple[int, ...]
+    lease_ttl_s: float
+
+
+class Reset(Message, frozen=True, kw_only=True, tag="reset"):
+    """Answer to a heartbeat of an incarnation that was declared lost: drop everything that it holds
+    and come back as a new incarnation."""
+
+    coordinator: str
+    sequence: int
+    incarnation: str
+    reason: str = ""
+
+
+HeartbeatAnswer = Granted | Reset

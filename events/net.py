@@ -1,0 +1,106 @@
+"""Net: the compiled, stored form of a definition that runs execute.
+
+Steps are joined by arcs inside nested scopes. Execution is token flow: a step whose `join` is met
+takes one token from each arc that it joined (`all`: every incoming arc, `any`: one of them), acts,
+and puts one token on each chosen outgoing arc. A run keeps the net that it started with, so the
+fields here are stored for ever; kinds may be added.
+
+Paths: a step's id is its place in the definition, `route.left.parse`. The id of an instance inside
+a repeated scope carries the iteration, `loop[3].parse`; where nothing repeats, id and path are one.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from events.policies import Needs, Retry, Timeouts
+from events.values import Value
+
+
+class NetPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of net parts."""
+
+
+class Start(NetPart, tag="start", frozen=True, kw_only=True):
+    """Where a scope begins."""
+
+
+class End(NetPart, tag="end", frozen=True, kw_only=True):
+    """Where the scope is left; for the root scope the run completes with the net's `output`."""
+
+
+class Task(NetPart, tag="task", frozen=True, kw_only=True):
+    task: str
+    inputs: dict[str, Value] = {}
+    retry: Retry | None = None
+    timeouts: Timeouts | None = None
+    needs: Needs | None = None
+    labels: dict[str, str] = {}
+
+
+class Set(NetPart, tag="set", frozen=True, kw_only=True):
+    variables: dict[str, Value]
+
+
+class Choice(NetPart, tag="choice", frozen=True, kw_only=True):
+    """Exclusive split: arcs of kind `conditional` in order, then the one of kind `default`."""
+
+
+class Split(NetPart, tag="split", frozen=True, kw_only=True):
+    """Parallel split: a token on every normal outgoing arc."""
+
+
+class Join(NetPart, tag="join", frozen=True, kw_only=True):
+    """Where branches meet; `closes` is the id of the split, choice or guarded task that it ends."""
+
+    closes: str = ""
+
+
+class Fail(NetPart, tag="fail", frozen=True, kw_only=True):
+    code: str
+    message: str = ""
+
+
+Action = Start | End | Task | Set | Choice | Split | Join | Fail
+
+
+class NetStep(NetPart, frozen=True, kw_only=True):
+    """`name` is what the author called it; empty for steps that only the compiler knows."""
+
+    id: str
+    action: Action
+    name: str = ""
+    scope: str = ""
+    join: Literal["all", "any"] = "all"
+
+
+class Arc(NetPart, frozen=True, kw_only=True):
+    """`codes` limits an error arc to these error codes (empty: any). `when` is CEL."""
+
+    id: str
+    source: str
+    target: str
+    kind: Literal["normal", "conditional", "default", "error", "cancel", "compensation"] = "normal"
+    when: str = ""
+    codes: tuple[str, ...] = ()
+
+
+class Scope(NetPart, frozen=True, kw_only=True):
+    """A region with its own tokens, variables, timeout and handlers. The root scope has the id
+    ``""``.
+    """
+
+    id: str
+    parent: str | None = None
+    timeout_s: float | None = None
+
+
+class Net(NetPart, frozen=True, kw_only=True):
+    """`output` is a template; null means the outputs of `sinks` (one: itself, several: by name)."""
+
+    steps: tuple[NetStep, ...]
+    arcs: tuple[Arc, ...]
+    scopes: tuple[Scope, ...] = (Scope(id=""),)
+    output: Value = None
+    sinks: tuple[str, ...] = ()
+    format: int = 1

@@ -1,0 +1,72 @@
+"""Facts of a run: its beginning, its closing, its end. One stream a run."""
+
+from events.facts import Fact, Failure, Flow
+from events.policies import Origin, RunOptions
+from events.values import Value
+
+
+class RunStarted(Fact, frozen=True, kw_only=True):
+    """A run began with a pinned definition. `due_at` is when the run's own timeout ends."""
+
+    TYPE = "run.started.v1"
+    run_id: str
+    workflow: str
+    workflow_version: str
+    input: Value = None
+    options: RunOptions = RunOptions()
+    origin: Origin = Origin()
+    due_at: int | None = None
+    flow: Flow = Flow()
+
+
+class RunForked(Fact, frozen=True, kw_only=True):
+    """A run begins where another one was at a version: the state so far is that stream's fold.
+
+    Attempts that were outstanding there are none of ours: `enabled` tasks are ready anew.
+    """
+
+    TYPE = "run.forked.v1"
+    run_id: str
+    source_run_id: str
+    source_version: int
+    workflow: str
+    workflow_version: str
+    options: RunOptions = RunOptions()
+    due_at: int | None = None
+    variables: dict[str, Value] = {}
+    reason: str = ""
+
+
+class RunClosing(Fact, frozen=True, kw_only=True):
+    """The end is decided and waits for outstanding attempts to come back; nothing new starts."""
+
+    TYPE = "run.closing.v1"
+    status: str
+    reason: str
+    failure: Failure | None = None
+    cancelled: tuple[str, ...] = ()
+    flow: Flow | None = None
+
+
+class RunCompleted(Fact, frozen=True, kw_only=True):
+    TYPE = "run.completed.v1"
+    output: Value = None
+
+
+class RunFailed(Fact, frozen=True, kw_only=True):
+    TYPE = "run.failed.v1"
+    failure: Failure
+    step: str = ""
+    cancelled: tuple[str, ...] = ()
+
+
+class RunCancelled(Fact, frozen=True, kw_only=True):
+    TYPE = "run.cancelled.v1"
+    reason: str = ""
+    cancelled: tuple[str, ...] = ()
+
+
+class RunTimedOut(Fact, frozen=True, kw_only=True):
+    TYPE = "run.timed_out.v1"
+    failure: Failure
+    cancelled: tuple[str, ...] = ()

@@ -1,0 +1,156 @@
+"""Facts of tasks and their attempts, in the stream of their run."""
+
+from typing import Literal
+
+from events.facts import Fact, Failure, Flow, LossReason, Obstacle, Part, Placement, Usage
+from events.values import Value
+
+
+class Emitted(Part, frozen=True, kw_only=True):
+    """An event that user code emitted, by a name of its own."""
+
+    name: str
+    data: Value = None
+
+
+class Spawned(Part, frozen=True, kw_only=True):
+    """Work that a task asks to be started."""
+
+    workflow: str
+    input: Value = None
+    id: str = ""
+
+
+class Said(Part, frozen=True, kw_only=True):
+    """What a task said besides its result."""
+
+    notes: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    emitted: tuple[Emitted, ...] = ()
+    spawned: tuple[Spawned, ...] = ()
+
+
+class TaskDispatched(Fact, frozen=True, kw_only=True):
+    """An attempt was given to a node's incarnation, and why to that one."""
+
+    TYPE = "task.dispatched.v1"
+    step: str
+    attempt: int
+    node: str
+    incarnation: str
+    placement: Placement = Placement()
+    start_due_at: int | None = None
+    generation: int = 0
+
+
+class TaskPending(Fact, frozen=True, kw_only=True):
+    """A ready task could not be placed, for the reason named; recorded when the reason changes."""
+
+    TYPE = "task.pending.v1"
+    step: str
+    obstacle: Obstacle
+    detail: str = ""
+
+
+class TaskStarted(Fact, frozen=True, kw_only=True):
+    """A node said that an attempt is executing. Recorded for those that run for a while only."""
+
+    TYPE = "task.started.v1"
+    step: str
+    attempt: int
+    started_at: int
+    due_at: int | None = None
+
+
+class TaskProgressed(Fact, frozen=True, kw_only=True):
+    """A handler's heartbeat details, handed to the next attempt should there be one."""
+
+    TYPE = "task.progressed.v1"
+    step: str
+    attempt: int
+    details: Value = None
+    fraction: float | None = None
+
+
+class TaskRecalled(Fact, frozen=True, kw_only=True):
+    """The node was asked to give an outstanding attempt back; nothing follows until it did or is
+    lost.
+    """
+
+    TYPE = "task.recalled.v1"
+    step: str
+    attempt: int
+    code: str
+    reason: str = ""
+
+
+class TaskCompleted(Fact, frozen=True, kw_only=True):
+    """The one result of a task. `outcome` is a named outcome beside success."""
+
+    TYPE = "task.completed.v1"
+    step: str
+    attempt: int
+    output: Value = None
+    outcome: str = ""
+    started_at: int = 0
+    ended_at: int = 0
+    usage: Usage = Usage()
+    said: Said | None = None
+    flow: Flow = Flow()
+
+
+class AttemptFailed(Fact, frozen=True, kw_only=True):
+    """An attempt ended without a result and another follows at `next_attempt_at`.
+
+    `counted` is false for an attempt that was lost or refused before it could have failed by
+    itself.
+    """
+
+    TYPE = "attempt.failed.v1"
+    step: str
+    attempt: int
+    failure: Failure
+    kind: Literal["failed", "timed_out", "lost"] = "failed"
+    loss: LossReason | None = None
+    counted: bool = True
+    next_attempt_at: int
+    delay_s: float = 0.0
+    why: str = ""
+    start_due_at: int | None = None
+    started_at: int = 0
+    usage: Usage | None = None
+    said: Said | None = None
+
+
+class TaskRetryDue(Fact, frozen=True, kw_only=True):
+    """The wait before the next attempt is over: the task is ready again."""
+
+    TYPE = "task.retry_due.v1"
+    step: str
+    start_due_at: int | None = None
+
+
+class TaskFailed(Fact, frozen=True, kw_only=True):
+    """A task failed for good; `why` no attempt follows. `flow` is where an error arc led."""
+
+    TYPE = "task.failed.v1"
+    step: str
+    attempt: int
+    failure: Failure
+    kind: Literal["failed", "timed_out", "lost"] = "failed"
+    why: str = ""
+    handled: bool = False
+    started_at: int = 0
+    ended_at: int = 0
+    usage: Usage | None = None
+    said: Said | None = None
+    flow: Flow = Flow()
+
+
+class TaskCancelled(Fact, frozen=True, kw_only=True):
+    """An outstanding attempt of a closing run was given back or lost."""
+
+    TYPE = "task.cancelled.v1"
+    step: str
+    attempt: int
+    why: str = ""

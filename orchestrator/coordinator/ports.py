@@ -1,0 +1,180 @@
+"""What the coordinator needs of a store and of a bus. Adapters implement it, twins imitate it.
+
+Every method may raise `Unavailable` (the other side cannot be reached; nothing was changed unless
+the method says otherwise) and must return or raise within its own timeout.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from events.api import AnyAnswer, AnyRequest
+from events.envelope import Stored
+from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what crosses the store port."""
+
+
+class IndexRow(Record, frozen=True, kw_only=True):
+    """A run as `run_index` knows it: enough to find what is due without opening a stream.
+
+    `next_due_at`: earliest timer in microseconds, None without one. `outstanding`: attempts with
+    nodes.
+    `ready`: tasks awaiting placement. Equal to what a fold of the stream says at `version`.
+    """
+
+    run_id: str
+    shard: int
+    workflow: str
+    workflow_version: str
+    status: str
+    version: int
+    next_due_at: int | None = None
+    outstanding: int = 0
+    ready: int = 0
+    started_at: int = 0
+    updated_at: int = 0
+
+
+class Lease(Record, frozen=True, kw_only=True):
+    """A right to append for `shard`, and its number."""
+
+    shard: int
+    epoch: int
+    holder: str = ""
+
+
+class Batch(Record, frozen=True, kw_only=True):
+    """Events of many streams that become durable together or not at all, with the runs' index rows.
+
+    Each event's `version` is the expected one: taken versions are a conflict. `leases` are checked
+    in the same statement.
+    """
+
+    id: str
+    leases: tuple[Lease, ...]
+    events: tuple[Stored, ...]
+    index: tuple[IndexRow, ...] = ()
+
+
+class Appended(Record, frozen=True, kw_only=True):
+    """Durable; `position` is the log position of the batch's last event."""
+
+    position: int
+
+
+class Conflicted(Record, frozen=True, kw_only=True):
+    """Nothing was appended: another writer has appended to these streams."""
+
+    streams: tuple[str, ...]
+
+
+class FencedOff(Record, frozen=True, kw_only=True):
+    """Nothing was appended: these shards have a newer epoch."""
+
+    shards: tuple[int, ...]
+
+
+AppendOutcome = Appended | Conflicted | FencedOff
+
+
+class Snapshot(Record, frozen=True, kw_only=True):
+    """A stored state. `digest` is that of the event at `version`, so the chain goes on from it;
+    `fingerprint` names the state's schema; the store adds a checksum and verifies it on loading."""
+
+    stream: str
+    version: int
+    digest: str
+    fingerprint: str
+    state: bytes
+
+
+class Store(Protocol):
+    """The log, its index, snapshots and leases, in one database."""
+
+    async def append(self, batch: Batch) -> AppendOutcome:
+        """Appends in one statement. `Unavailable.unknown` is true when the commit may have
+        happened: then `landed` must be asked before the batch is tried again; the adapter never
+        retries."""
+
+    async def landed(self, batch: Batch) -> bool:
+        """Whether the batch is in the log, by event ids; waits for an append still under way."""
+
+    async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
+        """Events of a stream with version > `after`, in order."""
+
+    async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
+        """Events with position > `after`, in order of position; misses none that commits later."""
+
+    async def index_row(self, run_id: str) -> IndexRow | None: ...
+
+    async def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
+        """Open runs whose `next_due_at` <= `before`, earliest first."""
+
+    async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
+        """Open runs with outstanding or ready tasks, run ids > `after`, in order of run id."""
+
+    async def list_runs(
+        self, status: str, workflow: str, before: str, limit: int
+    ) -> list[IndexRow]:
+        """Runs by descending start, then id; empty filters mean any; `before` is the last run id
+        seen.
+        """
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None: ...
+
+    async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
+        """The newest one (at or below version `at_most`), or None. Raises `Corrupt` when its
+        checksum does not fit."""
+
+    async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
+        """Takes those of `shards` that are free or expired by the database's clock; each gets a new
+        epoch. Shards that are held by another are left out."""
+
+    async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
+        """Extends the leases that are still ours; those that are not are left out."""
+
+    async def release(self, leases: Sequence[Lease], holder: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class ReportDelivery(msgspec.Struct, frozen=True):
+    """A message from the report stream; acknowledging `sequence` acknowledges all before it."""
+
+    shard: int
+    sequence: int
+    reports: Reports
+
+
+class Bus(Protocol):
+    """The command plane. It may lose, repeat, delay, reorder; nothing depends on it for truth."""
+
+    async def publish(self, node: str, incarnation: str, commands: Commands) -> None:
+        """Hands a batch to the command stream and waits for its acknowledgement."""
+
+    def reports(self, leases: Sequence[Lease]) -> AsyncIterator[list[ReportDelivery]]:
+        """Batches of deliveries for the leased shards, redelivered until acknowledged; goes on
+        through reconnects, and declares streams and consumers anew when they have vanished."""
+
+    async def acknowledge(self, deliveries: Sequence[ReportDelivery]) -> None:
+        """After the commit: never delivered again (best effort)."""
+
+    def heartbeats(self) -> AsyncIterator[tuple[Heartbeat, str]]:
+        """Heartbeats with the subject that awaits the answer."""
+
+    async def answer_heartbeat(self, reply_to: str, answer: HeartbeatAnswer) -> None: ...
+
+    def requests(self, shards: Sequence[int]) -> AsyncIterator[tuple[AnyRequest, str]]:
+        """Client requests for these shards and for the cluster, with the subject to answer.
+        Undecodable ones are answered by the adapter."""
+
+    async def answer(self, reply_to: str, answer: AnyAnswer) -> None: ...
+
+    async def announce(self, log: str, position: int) -> None:
+        """Core message that the log has grown; best effort."""
+
+    async def close(self) -> None: ...
