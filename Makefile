@@ -30,7 +30,7 @@ CODE := $(wildcard events orchestrator node_agent tests examples)
 
 # An environment that was made for another folder (a moved or copied clone) is made again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
-$(shell rm -f $(READY))
+MOVED := moved
 endif
 
 .PHONY: help
@@ -39,7 +39,8 @@ help: ## list the targets
 	@printf '\n  %s\n' \
 	  'ROUNDS=20 SEEDS=2000 SEED=17 WORKERS=0 ARGS="-k name" PYTHON=/path/to/python3.12'
 
-$(READY): pyproject.toml uv.lock .ci/environment
+.PHONY: moved
+$(READY): pyproject.toml uv.lock .ci/environment $(MOVED)
 	@PYTHON="$(PYTHON)" UV="$(UV)" .ci/environment
 
 .PHONY: setup
