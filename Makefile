@@ -76,7 +76,7 @@ types: $(READY) ## check types strictly
 
 .PHONY: imports
 imports: $(READY) ## check who may import whom
-	$(BIN)/lint-imports --no-timings
+	$(BIN)/lint-imports
 
 .PHONY: format
 format: $(READY) ## format the code and mend what the linter can mend

@@ -1,0 +1,65 @@
+"""Documents tell the truth: targets, files and records that they name exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.tree import ROOT, project
+
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+RECORDS = sorted((ROOT / "docs/adr").glob("*.md"))
+
+
+def _ids(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_make_help_lists_every_target() -> None:
+    described = set(re.findall(r"^([a-z0-9-]+):.*?## \S", MAKEFILE, re.MULTILINE))
+    assert described == TARGETS - {"moved"}
+
+
+def test_every_target_is_phony() -> None:
+    assert set(re.findall(r"^\.PHONY: ([a-z0-9-]+)$", MAKEFILE, re.MULTILINE)) >= TARGETS
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_ids)
+def test_the_make_targets_it_names_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    in_code = re.findall(r"`make ([a-z0-9-]+)|^\s*(?:\$ )?make ([a-z0-9-]+)", text, re.MULTILINE)
+    named = {one or other for one, other in in_code}
+    assert named <= TARGETS, f"no such target: {sorted(named - TARGETS)}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_ids)
+def test_the_files_it_links_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=_ids)
+def test_a_decision_record_has_its_parts(record: Path) -> None:
+    number = record.name[:4]
+    text = record.read_text(encoding="utf-8")
+    assert re.match(rf"# {number}\. \S", text), f"the title starts with `# {number}. `"
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    parts = ["Status", "Context", "Decision", "Consequences", "Alternatives"]
+    assert [heading for heading in headings if heading in parts] == parts
+
+
+def test_decision_records_are_numbered_without_gap() -> None:
+    assert [int(record.name[:4]) for record in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+def test_the_changelog_knows_the_version() -> None:
+    version = project()["project"]["version"]
+    expected = "Unreleased" if "dev" in version else version
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[?([^\]\s]+)", changelog, re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == expected

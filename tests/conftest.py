@@ -1,0 +1,49 @@
+"""What holds for every test: Hypothesis profiles, and no silent skips where CI judges."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Shared machines stall for longer than any sensible deadline; pytest's own timeout catches hangs.
+_slow_machine = [HealthCheck.too_slow]
+settings.register_profile("dev", deadline=None, suppress_health_check=_slow_machine)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    max_examples=200,
+    suppress_health_check=_slow_machine,
+)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=5_000, suppress_health_check=_slow_machine
+)
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test fails: all it needs is in the lock, so nothing excuses it."""
+    report = yield
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skips are forbidden in CI: {item.nodeid}: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself while it is imported."""
+    report = yield
+    if IN_CI and report.outcome == "skipped":
+        report.outcome = "failed"
+        report.longrepr = f"skips are forbidden in CI: {collector.nodeid}: {report.longrepr}"
+    return report
