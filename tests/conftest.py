@@ -1,6 +1,8 @@
-"""What holds for every test: Hypothesis profiles, and no silent skips where CI judges."""
+"""What holds for every test: Hypothesis profiles, no silent skips where CI judges, no litter."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Generator
 
 import pytest
@@ -23,6 +25,18 @@ settings.register_profile(
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Put all `tmp_path` folders into one that goes when the session ends (unless KEEP_TMP is set).
+
+    Left to itself, pytest keeps the folders of three sessions outside the clone.
+    """
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="dalsegno-tests-")
+        if not os.environ.get("KEEP_TMP"):
+            config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 @pytest.hookimpl(wrapper=True)
