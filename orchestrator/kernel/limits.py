@@ -1,0 +1,62 @@
+"""Limits: every bound of definitions, values and runs, with its unit and what happens when met."""
+
+import msgspec
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults are what a coordinator uses unless its configuration says otherwise.
+
+    "Refused at check" means a `Rejected` with all problems when a definition is checked or
+    registered; nothing is stored.
+    """
+
+    definition_bytes_max: int = 4 * MIB
+    """Bytes of a definition, as a file and as canonical JSON. Refused at check."""
+
+    net_bytes_max: int = 16 * MIB
+    """Bytes of a compiled net as JSON. Refused at check: split the workflow."""
+
+    steps_max: int = 10_000
+    """Steps of a definition, those inside branches and handlers included. Refused at check."""
+
+    arcs_max: int = 100_000
+    """Arcs of a compiled net. Refused at check."""
+
+    nesting_max: int = 32
+    """Levels of steps inside steps. Refused at check."""
+
+    name_chars_max: int = 200
+    """Characters of a workflow name, step id, task type, branch, variable or code. Refused."""
+
+    description_chars_max: int = 10_000
+    """Characters of a description. Refused at check."""
+
+    expression_chars_max: int = 2_000
+    """Characters of one expression. Refused at check: let a task compute it."""
+
+    expression_nesting_max: int = 40
+    """Levels of brackets in one expression. Refused at check."""
+
+    expression_loops_max: int = 2
+    """Levels of `map`, `filter`, `all` … inside each other in one expression: the work grows with
+    this power of the list's length. Refused at check."""
+
+    payload_bytes_max: int = 1 * MIB
+    """Bytes of one value as JSON: a run's input, a task's inputs or output, all variables of a run,
+    heartbeat details. A client's request is refused; a task's output that is over it fails the
+    attempt with code `payload_too_large`; inputs or variables that are over it fail the step."""
+
+    attempts_max: int = 1_000
+    """Most attempts that a retry policy may ask for. Refused at check."""
+
+    duration_s_max: float = 10 * 365 * 86_400.0
+    """Seconds of any timeout or delay, about ten years. Refused at check."""
+
+    concurrency_max: int = 10_000
+    """Most outstanding tasks that a run may ask for. Refused at check."""
+
+    problems_max: int = 100
+    """Problems that one check reports; the rest is counted only."""
