@@ -1,0 +1,254 @@
+"""Compiling a definition into the net that runs execute.
+
+Every step becomes a piece of net with one entry and one exit, so the whole is sound by
+construction: whatever branches are taken, the run reaches its end once and no token stays behind.
+
+    task, set, fail   the step itself
+    choice            Choice ──conditional*, default──► branch ──► Join(any) `<id>/end`
+    parallel          Split ──► every branch ──► Join(all) `<id>/end`
+    when              Choice `<id>/when` ──► the step ──► Join(any) `<id>/after` ◄──default── Choice
+    on_error          the task ──error──► handler ──► Join(any) `<id>/after` ◄── the task
+
+Several arcs into a step are an implicit AND join, several normal arcs out of it a parallel split.
+Branches of a choice and handlers with several first or last steps get a Split or Join of their own,
+because the arc into them is one.
+"""
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from events import net as n
+from events.codec import digest
+from events.definition import (
+    ChoiceStep,
+    Definition,
+    FailStep,
+    ParallelStep,
+    SetStep,
+    Step,
+    TaskStep,
+)
+from events.errors import InvariantViolation
+from orchestrator.authoring.outline import Block, Node, outline, waits
+from orchestrator.kernel.expressions import Expressions
+
+ArcKind: TypeAlias = Literal["normal", "conditional", "default", "error", "cancel", "compensation"]
+START = "/start"
+END = "/end"
+VERSION_CHARS = 20
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def canonical(definition: Definition) -> Definition:
+    """The definition with the keys of all objects sorted and numbers in their declared types.
+
+    Definitions that mean the same by JSON's rules have one canonical form, so the version names
+    exactly one net.
+    """
+    return msgspec.json.decode(_encode(definition), type=Definition)
+
+
+def workflow_version(definition: Definition) -> str:
+    """The content hash that names this definition, 20 characters."""
+    return digest(_encode(canonical(definition)))[:VERSION_CHARS]
+
+
+def compile_net(definition: Definition, expressions: Expressions) -> n.Net:
+    """The net of a definition that `check` has passed. Raises `InvalidExpression`."""
+    definition = canonical(definition)
+    root = outline(definition, expressions)
+    builder = _Builder()
+    builder.step(START, n.Start())
+    first, last = builder.block(root)
+    builder.step(END, n.End())
+    builder.arcs_between([START], first or [END])
+    builder.arcs_between(last, [END])
+    return n.Net(
+        steps=tuple(builder.steps),
+        arcs=tuple(builder.arcs),
+        output=definition.output,
+        sinks=tuple(sinks(root)),
+    )
+
+
+def sinks(block: Block) -> Iterable[str]:
+    """Ids of the tasks whose outputs are the block's when nothing else is said: its last tasks,
+    those of its last choices and parallels included.
+    """
+    awaited = {wait.index for waiting in waits(block) for wait in waiting}
+    for index, node in enumerate(block.nodes):
+        if index in awaited:
+            continue
+        if isinstance(node.step, TaskStep):
+            yield node.step.id
+        else:
+            for inner in node.blocks:
+                yield from sinks(inner)
+
+
+class _Way(msgspec.Struct, frozen=True):
+    """What an arc is like, apart from where it leads."""
+
+    kind: ArcKind = "normal"
+    when: str = ""
+    codes: tuple[str, ...] = ()
+
+
+PLAIN = _Way()
+
+
+class _Builder:
+    """Steps and arcs so far; arcs of a step keep the order in which they are made."""
+
+    def __init__(self) -> None:
+        self.steps: list[n.NetStep] = []
+        self.arcs: list[n.Arc] = []
+        self._pairs: dict[tuple[str, str], int] = {}
+
+    def step(self, step_id: str, action: n.Action, name: str = "", joins_any: bool = False) -> str:
+        join: Literal["any", "all"] = "any" if joins_any else "all"
+        self.steps.append(n.NetStep(id=step_id, action=action, name=name, join=join))
+        return step_id
+
+    def arc(self, source: str, target: str, way: _Way = PLAIN) -> str:
+        count = self._pairs[source, target] = self._pairs.get((source, target), 0) + 1
+        arc = n.Arc(
+            id=f"{source}>{target}" + (f"#{count}" if count > 1 else ""),
+            source=source,
+            target=target,
+            kind=way.kind,
+            when=way.when,
+            codes=way.codes,
+        )
+        self.arcs.append(arc)
+        return arc.id
+
+    def arcs_between(self, sources: Iterable[str], targets: Iterable[str]) -> None:
+        targets = tuple(targets)
+        for source in sources:
+            for target in targets:
+                self.arc(source, target)
+
+    # -- blocks -----------------------------------------------------------------------------------
+
+    def block(self, block: Block) -> tuple[list[str], list[str]]:
+        """Makes the block's net; returns the entries of its first, the exits of its last steps."""
+        pieces = [self.piece(node) for node in block.nodes]
+        all_waits = waits(block)
+        awaited: set[int] = set()
+        for (entry, _), waiting in zip(pieces, all_waits, strict=True):
+            for wait in waiting:
+                self.arc(pieces[wait.index][1], entry)
+                awaited.add(wait.index)
+        first = [
+            entry for (entry, _), waiting in zip(pieces, all_waits, strict=True) if not waiting
+        ]
+        last = [exit_ for index, (_, exit_) in enumerate(pieces) if index not in awaited]
+        return first, last
+
+    def piece(self, node: Node) -> tuple[str, str]:
+        """Makes a step's net; returns its entry and its exit."""
+        step = node.step
+        handled = isinstance(step, TaskStep) and bool(step.on_error)
+        entry, exit_ = self._plain(node)
+        if step.when is None and not handled:
+            return entry, exit_
+        after = self.step(f"{step.id}/after", n.Join(), joins_any=True)
+        self.arc(exit_, after)
+        if isinstance(step, TaskStep):
+            self._handlers(step, node.blocks, after)
+        if step.when is not None:
+            entry = self._when(node, step.when, entry, after)
+        return entry, after
+
+    def _plain(self, node: Node) -> tuple[str, str]:
+        step = node.step
+        match step:
+            case TaskStep() | SetStep() | FailStep():
+                self.step(step.id, _action(step), step.id)
+                return step.id, step.id
+            case ChoiceStep():
+                return step.id, self._choice(step, node.blocks)
+            case ParallelStep():
+                return step.id, self._parallel(step, node.blocks)
+
+    def _parallel(self, step: ParallelStep, blocks: tuple[Block, ...]) -> str:
+        self.step(step.id, n.Split(), step.id)
+        pieces = [self.block(block) for block in blocks]
+        end = self.step(f"{step.id}/end", n.Join(closes=step.id))
+        for first, last in pieces:
+            self.arcs_between([step.id], first or [end])
+            self.arcs_between(last, [end])
+        return end
+
+    def _choice(self, step: ChoiceStep, blocks: tuple[Block, ...]) -> str:
+        place = len(self.steps)
+        end = f"{step.id}/end"
+        *cases, default = blocks
+        taken = [
+            self._branch(step.id, block, end, _Way("conditional", case.when))
+            for case, block in zip(step.cases, cases, strict=True)
+        ]
+        taken.append(self._branch(step.id, default, end, _Way("default")))
+        action = n.Choice(skips=_skips(taken, blocks))
+        self.steps.insert(place, n.NetStep(id=step.id, action=action, name=step.id))
+        return self.step(end, n.Join(closes=step.id), joins_any=True)
+
+    def _when(self, node: Node, when: str, entry: str, after: str) -> str:
+        choice = f"{node.step.id}/when"
+        self.arc(choice, entry, _Way("conditional", when))
+        skipping = self.arc(choice, after, _Way("default"))
+        return self.step(choice, n.Choice(skips={skipping: node.ids}))
+
+    def _handlers(self, step: TaskStep, blocks: tuple[Block, ...], after: str) -> None:
+        for handler, block in zip(step.on_error, blocks, strict=True):
+            self._branch(step.id, block, after, _Way("error", codes=handler.codes))
+
+    def _branch(self, source: str, block: Block, target: str, way: _Way) -> str:
+        """Leads from `source` through the block to `target`; returns the arc that enters it."""
+        label = f"{source}/{block.label}"
+        first, last = self.block(block)
+        if len(first) > 1:
+            split = self.step(f"{label}/start", n.Split())
+            self.arcs_between([split], first)
+            first = [split]
+        if len(last) > 1:
+            join = self.step(f"{label}/end", n.Join())
+            self.arcs_between(last, [join])
+            last = [join]
+        entering = self.arc(source, first[0] if first else target, way)
+        self.arcs_between(last, [target])
+        return entering
+
+
+def _skips(taken: list[str], blocks: tuple[Block, ...]) -> dict[str, tuple[str, ...]]:
+    """For each arc of a choice, the steps behind the other arcs."""
+    ids = [block.ids for block in blocks]
+    skips = {
+        arc: tuple(chain.from_iterable(ids[:place] + ids[place + 1 :]))
+        for place, arc in enumerate(taken)
+    }
+    return {arc: skipped for arc, skipped in skips.items() if skipped}
+
+
+def _action(step: Step) -> n.Action:
+    match step:
+        case TaskStep():
+            return n.Task(
+                task=step.task,
+                inputs=step.inputs,
+                retry=step.retry,
+                timeouts=step.timeouts,
+                needs=step.needs,
+                labels=step.labels,
+            )
+        case SetStep(variables=variables):
+            return n.Set(variables=variables)
+        case FailStep(code=code, message=message):
+            return n.Fail(code=code, message=message)
+        case _:
+            raise InvariantViolation(f"{step.id} is more than one step of a net")

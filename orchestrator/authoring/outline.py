@@ -1,0 +1,211 @@
+"""Outline: a definition as a tree of blocks, with what each step reads and how steps wait.
+
+A block is a list of steps that is entered once and left when all its last steps are done. Within it
+a step waits for the previous one, or for what `depends_on` names, and in either case for every
+sibling that it, or anything inside it, reads:
+
+- `steps.<id>` waits for the sibling which is, or contains, that step, wherever it stands;
+- `vars.<name>` waits for the siblings further up which set that variable.
+
+A step that reads something of an enclosing list makes the enclosing step wait there.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from events.definition import (
+    ChoiceStep,
+    Definition,
+    FailStep,
+    ParallelStep,
+    SetStep,
+    Step,
+    TaskStep,
+)
+from events.values import Value
+from orchestrator.kernel.expressions import Expressions
+from orchestrator.kernel.templates import compile_template
+
+
+class Reads(msgspec.Struct, frozen=True):
+    """Step ids and variables that expressions read."""
+
+    steps: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
+
+    def union(self, *others: "Reads") -> "Reads":
+        return Reads(
+            self.steps.union(*(other.steps for other in others)),
+            self.variables.union(*(other.variables for other in others)),
+        )
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A list of steps; `label` is its place inside the step that holds it, `default`, `left`."""
+
+    label: str
+    nodes: "tuple[Node, ...]"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all steps, those inside others included, in the order of the definition."""
+        return tuple(step_id for node in self.nodes for step_id in node.ids)
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A step with its blocks. `ids`, `reads` and `sets` cover the step and all inside it."""
+
+    step: Step
+    blocks: tuple[Block, ...]
+    ids: tuple[str, ...]
+    reads: Reads
+    sets: frozenset[str]
+
+
+def outline(definition: Definition, expressions: Expressions) -> Block:
+    """The root block. Raises `InvalidExpression`."""
+    return _block("", definition.steps, expressions)
+
+
+def inner_blocks(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
+    """The lists of steps inside a step, labelled, in the order of the definition."""
+    match step:
+        case ChoiceStep(cases=cases, default=default):
+            for number, case in enumerate(cases, start=1):
+                yield str(number), case.steps
+            yield "default", default
+        case ParallelStep(branches=branches):
+            yield from branches.items()
+        case TaskStep(on_error=handlers):
+            for number, handler in enumerate(handlers, start=1):
+                yield f"error{number}", handler.steps
+        case SetStep() | FailStep():
+            pass
+
+
+def conditions(step: Step) -> Iterator[str]:
+    """The conditions that a step itself evaluates."""
+    if step.when is not None:
+        yield step.when
+    if isinstance(step, ChoiceStep):
+        for case in step.cases:
+            yield case.when
+
+
+def template_of(step: Step) -> Value:
+    """The value of a step that may hold `${ expression }`; None where there is none."""
+    match step:
+        case TaskStep(inputs=inputs):
+            return inputs
+        case SetStep(variables=variables):
+            return variables
+        case FailStep(message=message):
+            return message
+        case ChoiceStep() | ParallelStep():
+            return None
+
+
+def own_paths(step: Step, expressions: Expressions) -> tuple[str, ...]:
+    """The paths that the step itself reads, without what is inside it."""
+    found = dict.fromkeys(compile_template(template_of(step)).paths(expressions))
+    for condition in conditions(step):
+        found.update(dict.fromkeys(expressions.paths(condition)))
+    return tuple(found)
+
+
+def reads_of(paths: tuple[str, ...]) -> Reads:
+    """Steps and variables among `paths`."""
+    return Reads(
+        frozenset(_second(path) for path in paths if path.startswith("steps.")),
+        frozenset(_second(path) for path in paths if path.startswith("vars.")),
+    )
+
+
+def _second(path: str) -> str:
+    return path.split(".")[1]
+
+
+def _block(label: str, steps: tuple[Step, ...], expressions: Expressions) -> Block:
+    return Block(label, tuple(_node(step, expressions) for step in steps))
+
+
+def _node(step: Step, expressions: Expressions) -> Node:
+    blocks = tuple(_block(label, steps, expressions) for label, steps in inner_blocks(step))
+    inside = [node for block in blocks for node in block.nodes]
+    own = reads_of(own_paths(step, expressions))
+    sets = frozenset(step.variables if isinstance(step, SetStep) else ())
+    return Node(
+        step=step,
+        blocks=blocks,
+        ids=(step.id, *(step_id for block in blocks for step_id in block.ids)),
+        reads=own.union(*(node.reads for node in inside)),
+        sets=sets.union(*(node.sets for node in inside)),
+    )
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """That a step waits for the sibling at `index`, and why."""
+
+    index: int
+    why: str
+
+
+def waits(block: Block) -> tuple[tuple[Wait, ...], ...]:
+    """For every step of the block what it waits for, authored waits first.
+
+    A wait for data that follows from waits for earlier siblings is left out. Names in `depends_on`
+    that are no siblings are passed over here; the check refuses them. O(steps² / word) in the worst
+    case, linear for a sequence.
+    """
+    places = {node.step.id: index for index, node in enumerate(block.nodes)}
+    holders = {id_: index for index, node in enumerate(block.nodes) for id_ in node.ids}
+    setters: dict[str, list[int]] = {}
+    before: list[int] = []
+    """For each step a bit set of the earlier siblings that it is known to come after."""
+    found: list[tuple[Wait, ...]] = []
+    for index, node in enumerate(block.nodes):
+        waiting = {wait.index: wait for wait in _authored(node, index, places)}
+        known = _closure(waiting, index, before)
+        for wait in _data(node, index, holders, setters):
+            if not known >> wait.index & 1:
+                waiting.setdefault(wait.index, wait)
+                known |= _closure((wait.index,), index, before)
+        before.append(known)
+        found.append(tuple(waiting.values()))
+        for name in node.sets:
+            setters.setdefault(name, []).append(index)
+    return tuple(found)
+
+
+def _authored(node: Node, index: int, places: dict[str, int]) -> Iterator[Wait]:
+    if node.step.depends_on is not None:
+        for name in node.step.depends_on:
+            if name in places:
+                yield Wait(places[name], "depends_on")
+    elif index:
+        yield Wait(index - 1, "it follows it")
+
+
+def _data(
+    node: Node, index: int, holders: dict[str, int], setters: dict[str, list[int]]
+) -> Iterator[Wait]:
+    """Waits for data, nearest siblings first, so that one for a later sibling implies the rest."""
+    found: dict[int, str] = {}
+    for step_id in sorted(node.reads.steps):
+        holder = holders.get(step_id, index)
+        if holder != index:
+            found.setdefault(holder, f"it reads steps.{step_id}")
+    for name in sorted(node.reads.variables):
+        for setter in setters.get(name, ()):
+            found.setdefault(setter, f"it reads vars.{name}")
+    for place in sorted(found, reverse=True):
+        yield Wait(place, found[place])
+
+
+def _closure(places: "dict[int, Wait] | tuple[int, ...]", index: int, before: list[int]) -> int:
+    known = 0
+    for place in places:
+        if place < index:
+            known |= 1 << place | before[place]
+    return known
