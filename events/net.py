@@ -5,8 +5,9 @@ takes one token from each arc that it joined (`all`: every incoming arc, `any`: 
 and puts one token on each chosen outgoing arc. A run keeps the net that it started with, so the
 fields here are stored for ever; kinds may be added.
 
-Paths: a step's id is its place in the definition, `route.left.parse`. The id of an instance inside
-a repeated scope carries the iteration, `loop[3].parse`; where nothing repeats, id and path are one.
+Ids: an authored step keeps its id, which is unique in the whole definition; steps that only the
+compiler knows have a slash in theirs, `route/end`. The id of an instance inside a repeated scope
+carries the iteration, `parse[3]`; where nothing repeats, id and path are one.
 """
 
 from typing import Literal
@@ -43,7 +44,12 @@ class Set(NetPart, tag="set", frozen=True, kw_only=True):
 
 
 class Choice(NetPart, tag="choice", frozen=True, kw_only=True):
-    """Exclusive split: arcs of kind `conditional` in order, then the one of kind `default`."""
+    """Exclusive split: arcs of kind `conditional` in order, then the one of kind `default`.
+
+    `skips`: arc → names of the steps that will not run when that arc is taken.
+    """
+
+    skips: dict[str, tuple[str, ...]] = {}
 
 
 class Split(NetPart, tag="split", frozen=True, kw_only=True):
