@@ -32,6 +32,7 @@ class RunForked(Fact, frozen=True, kw_only=True):
     workflow: str
     workflow_version: str
     options: RunOptions = RunOptions()
+    origin: Origin = Origin()
     due_at: int | None = None
     variables: dict[str, Value] = {}
     reason: str = ""
@@ -42,8 +43,9 @@ class RunClosing(Fact, frozen=True, kw_only=True):
 
     TYPE = "run.closing.v1"
     status: str
-    reason: str
+    reason: str = ""
     failure: Failure | None = None
+    step: str = ""
     cancelled: tuple[str, ...] = ()
     flow: Flow | None = None
 

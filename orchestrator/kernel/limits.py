@@ -52,6 +52,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     attempts_max: int = 1_000
     """Most attempts that a retry policy may ask for. Refused at check."""
 
+    losses_max: int = 20
+    """Attempts of one task that may be lost with their node before it fails with code `lost`."""
+
+    refused_delay_s: float = 0.2
+    """Seconds before a task that a node refused is placed again; doubles with each refusal in a
+    row up to `refused_delay_s_max`."""
+
+    refused_delay_s_max: float = 5.0
+
+    start_to_close_margin_s: float = 5.0
+    """Seconds beyond start-to-close after which the coordinator asks for the attempt back; until
+    then the agent enforces it."""
+
     duration_s_max: float = 10 * 365 * 86_400.0
     """Seconds of any timeout or delay, about ten years. Refused at check."""
 

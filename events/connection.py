@@ -1,0 +1,41 @@
+"""How to reach NATS, as one value that the composition root reads from the configuration."""
+
+import msgspec
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """Servers of one NATS and what they ask for. Files are PEM, credentials as `nsc` writes them.
+
+    `user` and `password`, `token`, or a `credentials_file`; or all in the url. TLS is on when one
+    of its files is given or a url begins with `tls:`; then a server without TLS is refused.
+    """
+
+    urls: tuple[str, ...] = ("nats://127.0.0.1:4222",)
+    user: str = ""
+    password: str = ""
+    token: str = ""
+    credentials_file: str = ""
+    tls_ca_file: str = ""
+    tls_certificate_file: str = ""
+    tls_key_file: str = ""
+    inbox_prefix: str = "_INBOX"
+    """For users who may subscribe to inboxes of their own only."""
+    connect_timeout_s: float = 3.0
+
+    @property
+    def tls(self) -> bool:
+        files = self.tls_ca_file or self.tls_certificate_file or self.tls_key_file
+        return bool(files) or any(url.startswith("tls:") for url in self.urls)
+
+    @property
+    def shown(self) -> str:
+        """The urls without their secrets, for messages."""
+        return ", ".join(_without_secrets(url) for url in self.urls)
+
+    def __repr__(self) -> str:
+        return f"Connection({self.shown})"
+
+
+def _without_secrets(url: str) -> str:
+    scheme, slashes, rest = url.rpartition("//")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}"

@@ -1,0 +1,196 @@
+"""What follows from the end of an attempt: completion, another one, an error arc, or failure."""
+
+from typing import Literal
+
+import msgspec
+
+from events import messages as m
+from events.facts import Failure, LossReason, Usage
+from events.policies import Retry
+from events.task_facts import AttemptFailed, Said, TaskCancelled, TaskCompleted, TaskFailed
+from orchestrator.kernel.decision import Decision
+from orchestrator.kernel.ending import proceed, settle
+from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.flow import Walk, timeouts
+from orchestrator.kernel.retry import delay_s, refusal
+
+Kind = Literal["failed", "timed_out", "lost"]
+
+NO_RETRY = Retry()
+CLOSE_TIMEOUT = "schedule_to_close_timeout"
+START_TIMEOUT = "schedule_to_start_timeout"
+EXECUTE_TIMEOUT = "start_to_close_timeout"
+
+
+class Ended(msgspec.Struct, kw_only=True):
+    """How an attempt ended: everything that the decision about what follows needs."""
+
+    failure: Failure
+    kind: Kind = "failed"
+    retryable: bool = True
+    counted: bool = True
+    loss: LossReason | None = None
+    started_at: int = 0
+    ended_at: int = 0
+    said: Said | None = None
+    usage: Usage | None = None
+
+
+def attempt_completed(d: Decision, report: m.Completed) -> None:
+    """The one result. A run that is closing takes the result and nothing follows from it."""
+    step_id = report.attempt.step
+    walk = Walk(d.net, d.state, d.env, outputs={step_id: report.output})
+    if d.state.closing is None:
+        walk.leave(step_id)
+    d.record(
+        TaskCompleted(
+            step=step_id,
+            attempt=report.attempt.number,
+            output=report.output,
+            outcome=report.outcome,
+            started_at=report.started_at,
+            ended_at=report.ended_at,
+            usage=report.usage,
+            said=report.said,
+            flow=walk.flow(),
+        )
+    )
+    proceed(d, walk)
+
+
+def attempt_failed(d: Decision, report: m.Failed) -> None:
+    ended = Ended(
+        failure=report.failure,
+        kind=report.kind,
+        retryable=report.retryable,
+        started_at=report.started_at,
+        ended_at=report.ended_at,
+        said=report.said,
+        usage=report.usage,
+    )
+    end_attempt(d, report.attempt.step, ended)
+
+
+def attempt_lost(
+    d: Decision, step_id: str, reason: LossReason, message: str, started: bool
+) -> None:
+    """The attempt ended without a result. A recalled one ends as what it was recalled for."""
+    recalled = d.state.steps[step_id].recalled
+    if recalled:
+        ended = Ended(
+            failure=Failure(code=recalled, message=message),
+            kind="timed_out",
+            counted=started or recalled != START_TIMEOUT,
+        )
+    else:
+        failure = Failure(code=reason, message=message)
+        ended = Ended(failure=failure, kind="lost", loss=reason, counted=False)
+    end_attempt(d, step_id, ended)
+
+
+def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
+    """Another attempt, an error arc, or failure; in a closing run only the note that it is over."""
+    if d.state.closing is not None:
+        number = d.state.steps[step_id].attempt
+        d.record(TaskCancelled(step=step_id, attempt=number, why=ended.failure.code))
+        settle(d)
+        return
+    why = _no_further(d, step_id, ended)
+    if why:
+        fail_task(d, step_id, ended, why)
+    else:
+        _again(d, step_id, ended)
+        settle(d)
+
+
+def _no_further(d: Decision, step_id: str, ended: Ended) -> str:
+    """Why no further attempt follows, "" when one does."""
+    step = d.state.steps[step_id]
+    if ended.failure.code == CLOSE_TIMEOUT:
+        return "schedule-to-close ended"
+    if not ended.counted:
+        losses = step.losses + (ended.loss not in (None, "refused"))
+        if losses > d.env.limits.losses_max:
+            return f"{losses} attempts were lost, {d.env.limits.losses_max} are allowed"
+        return ""
+    retry = _retry(d, step_id)
+    refused = refusal(retry, ended.failure, step.counted + 1, ended.retryable)
+    if refused:
+        return refused
+    at = d.env.now + microseconds(_delay_s(d, step_id, ended))
+    if step.close_due_at is not None and at >= step.close_due_at:
+        return "the next attempt would come after schedule-to-close"
+    return ""
+
+
+def _again(d: Decision, step_id: str, ended: Ended) -> None:
+    step = d.state.steps[step_id]
+    delay = _delay_s(d, step_id, ended)
+    at = d.env.now + microseconds(delay)
+    limit_s = timeouts(d.net.task(step_id), d.state).schedule_to_start_s
+    d.record(
+        AttemptFailed(
+            step=step_id,
+            attempt=step.attempt,
+            failure=ended.failure,
+            kind=ended.kind,
+            loss=ended.loss,
+            counted=ended.counted,
+            next_attempt_at=at,
+            delay_s=delay,
+            why=_why(d, step_id, ended),
+            start_due_at=None if limit_s is None or at > d.env.now else d.env.after(limit_s),
+            started_at=ended.started_at,
+            usage=ended.usage,
+            said=ended.said,
+        )
+    )
+
+
+def _why(d: Decision, step_id: str, ended: Ended) -> str:
+    if not ended.counted:
+        return "lost attempts are repeated and not counted"
+    retry = _retry(d, step_id)
+    counted = d.state.steps[step_id].counted + 1
+    return f"attempt {counted} of {retry.attempts_max}, {retry.kind} delay"
+
+
+def _delay_s(d: Decision, step_id: str, ended: Ended) -> float:
+    """Seconds until the next attempt; the same in every part of one decision."""
+    step = d.state.steps[step_id]
+    limits = d.env.limits
+    if ended.loss == "refused":
+        return min(max(limits.refused_delay_s, 2 * step.delay_s), limits.refused_delay_s_max)
+    if not ended.counted:
+        return 0.0
+    chance = d.env.chance(str(d.state.attempt_of(step_id)))
+    return delay_s(_retry(d, step_id), step.counted + 1, step.delay_s, chance)
+
+
+def _retry(d: Decision, step_id: str) -> Retry:
+    return d.net.task(step_id).retry or d.state.options.retry or NO_RETRY
+
+
+def fail_task(d: Decision, step_id: str, ended: Ended, why: str) -> None:
+    """The step failed for good: along an error arc that takes its code, else the run decides."""
+    arc = d.net.steps[step_id].error_arc(ended.failure)
+    walk = Walk(d.net, d.state, d.env, failures={step_id: ended.failure})
+    if arc is not None:
+        walk.follow(arc)
+    step = d.state.steps.get(step_id)
+    d.record(
+        TaskFailed(
+            step=step_id,
+            attempt=step.attempt if step else 0,
+            failure=ended.failure,
+            kind=ended.kind,
+            why=why,
+            handled=arc is not None,
+            started_at=ended.started_at,
+            ended_at=ended.ended_at,
+            usage=ended.usage,
+            said=ended.said,
+            flow=walk.flow(),
+        )
+    )
+    proceed(d, walk)

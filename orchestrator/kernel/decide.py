@@ -1,0 +1,217 @@
+"""Decisions: one input on one run gives the facts that follow from it.
+
+`decide` records each fact into the state as it goes, so that later facts of the same decision are
+decided on what the earlier ones left; the facts alone reproduce the state. A caller that cannot
+make the facts durable throws the state away and folds it anew. An input that comes too late (a
+fenced attempt, a timer that was met) gives no facts; a request that is not allowed raises
+`Rejected` and changes nothing.
+"""
+
+from typing import assert_never
+
+from events import messages as m
+from events.errors import Rejected
+from events.facts import Fact
+from events.policies import Origin
+from events.run_facts import RunForked, RunStarted
+from events.task_facts import (
+    TaskDispatched,
+    TaskPending,
+    TaskProgressed,
+    TaskStarted,
+)
+from orchestrator.kernel import inputs as i
+from orchestrator.kernel.attempts import attempt_completed, attempt_failed, attempt_lost
+from orchestrator.kernel.decision import Decision
+from orchestrator.kernel.ending import close, proceed
+from orchestrator.kernel.env import Env
+from orchestrator.kernel.flow import Walk, timeouts
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.state import RunState
+from orchestrator.kernel.timers import fire_timers
+
+
+def decide(state: RunState, net: NetIndex, given: i.RunInput, env: Env) -> list[Fact]:
+    """Returns the facts that follow from `given`; `state` has evolved by them.
+
+    Raises `Rejected` when a request is not allowed now; then nothing has changed.
+    """
+    decision = Decision(state, net, env)
+    match given:
+        case i.Reported():
+            _reported(decision, given.report)
+        case i.Place():
+            _place(decision, given)
+        case i.Due():
+            fire_timers(decision)
+        case i.Start():
+            _start(decision, given)
+        case i.Unplaced():
+            _unplaced(decision, given)
+        case i.AttemptLost():
+            if state.holds(given.attempt):
+                attempt_lost(decision, given.attempt.step, given.reason, given.message, True)
+        case i.Cancel():
+            _cancel(decision, given)
+        case i.Fork():
+            _fork(decision, given)
+        case _:
+            assert_never(given)
+    return decision.facts
+
+
+# -- requests -------------------------------------------------------------------------------------
+
+
+def _start(d: Decision, given: i.Start) -> None:
+    request = given.request
+    if d.state.version:
+        _same_run(d.state, given)
+        return
+    walk = Walk(d.net, _blank(d.state, given), d.env).begin()
+    timeout_s = given.options.timeout_s
+    d.record(
+        RunStarted(
+            run_id=request.run_id,
+            workflow=request.workflow,
+            workflow_version=given.workflow_version,
+            input=request.input,
+            options=given.options,
+            origin=request.origin,
+            due_at=None if timeout_s is None else d.env.after(timeout_s),
+            flow=walk.flow(),
+        )
+    )
+    proceed(d, walk)
+
+
+def _blank(state: RunState, given: i.Start) -> RunState:
+    """What the first walk may read: a run that has an input and nothing else."""
+    return RunState(
+        run_id=given.request.run_id,
+        workflow=given.request.workflow,
+        input=given.request.input,
+        options=given.options,
+        version=state.version,
+    )
+
+
+def _same_run(state: RunState, given: i.Start) -> None:
+    """The same id with the same content is the same run; anything else is refused by difference."""
+    differences = [
+        name
+        for name, ours, theirs in (
+            ("workflow", state.workflow, given.request.workflow),
+            ("workflow version", state.workflow_version, given.workflow_version),
+            ("input", state.input, given.request.input),
+        )
+        if ours != theirs
+    ]
+    if differences:
+        raise Rejected(
+            f"run {state.run_id} exists already with another {' and another '.join(differences)}: "
+            "choose another id, or start it with the same content"
+        )
+
+
+def _cancel(d: Decision, given: i.Cancel) -> None:
+    if d.state.terminal:
+        raise Rejected(f"run {d.state.run_id} is {d.state.status} already: it cannot be cancelled")
+    if d.state.closing is None:
+        close(d, "cancelled", reason=given.reason)
+
+
+def _fork(d: Decision, given: i.Fork) -> None:
+    state = d.state
+    if state.terminal:
+        raise Rejected(
+            f"run {state.run_id} is {state.status} at version {given.source_version}: "
+            "fork from an earlier version, where it was still open"
+        )
+    timeout_s = state.options.timeout_s
+    d.record(
+        RunForked(
+            run_id=given.run_id,
+            source_run_id=state.run_id,
+            source_version=given.source_version,
+            workflow=state.workflow,
+            workflow_version=state.workflow_version,
+            options=state.options,
+            origin=Origin(kind="fork", run_id=state.run_id, version=given.source_version),
+            due_at=None if timeout_s is None else d.env.after(timeout_s),
+            variables=given.variables,
+            reason=given.reason,
+        )
+    )
+
+
+# -- placement ------------------------------------------------------------------------------------
+
+
+def _place(d: Decision, given: i.Place) -> None:
+    if given.step not in d.state.ready or d.state.closing is not None:
+        return
+    step = d.state.steps[given.step]
+    d.record(
+        TaskDispatched(
+            step=given.step,
+            attempt=step.attempt + 1,
+            node=given.node,
+            incarnation=given.incarnation,
+            placement=given.placement,
+            start_due_at=d.state.timers.get(f"start:{given.step}"),
+            generation=step.generation,
+        )
+    )
+
+
+def _unplaced(d: Decision, given: i.Unplaced) -> None:
+    if given.step not in d.state.ready:
+        return
+    step = d.state.steps[given.step]
+    if (step.obstacle, step.obstacle_detail) != (given.obstacle, given.detail):
+        d.record(TaskPending(step=given.step, obstacle=given.obstacle, detail=given.detail))
+
+
+# -- reports --------------------------------------------------------------------------------------
+
+
+def _reported(d: Decision, report: m.Report) -> None:
+    """Reports of fenced attempts change nothing."""
+    if not d.state.holds(report.attempt):
+        return
+    match report:
+        case m.Completed():
+            attempt_completed(d, report)
+        case m.Failed():
+            attempt_failed(d, report)
+        case m.Returned():
+            step = report.attempt.step
+            attempt_lost(d, step, report.reason, report.message, report.started)
+        case m.Started():
+            _task_started(d, report)
+        case m.Progressed():
+            number, step = report.attempt.number, report.attempt.step
+            d.record(
+                TaskProgressed(
+                    step=step, attempt=number, details=report.details, fraction=report.fraction
+                )
+            )
+        case _:
+            assert_never(report)
+
+
+def _task_started(d: Decision, report: m.Started) -> None:
+    step_id = report.attempt.step
+    if d.state.steps[step_id].status == "running":
+        return
+    limit_s = timeouts(d.net.task(step_id), d.state).start_to_close_s
+    margin_s = d.env.limits.start_to_close_margin_s
+    d.record(
+        TaskStarted(
+            step=step_id,
+            attempt=report.attempt.number,
+            started_at=report.started_at,
+            due_at=None if limit_s is None else d.env.after(limit_s + margin_s),
+        )
+    )

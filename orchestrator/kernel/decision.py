@@ -1,0 +1,23 @@
+"""Decision: the state under decision and the facts decided so far."""
+
+from events.facts import Fact
+from orchestrator.kernel.env import Env
+from orchestrator.kernel.evolve import evolve
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.state import RunState
+
+
+class Decision:
+    """`record` both notes a fact and evolves the state by it."""
+
+    __slots__ = ("env", "facts", "net", "state")
+
+    def __init__(self, state: RunState, net: NetIndex, env: Env) -> None:
+        self.state = state
+        self.net = net
+        self.env = env
+        self.facts: list[Fact] = []
+
+    def record(self, fact: Fact) -> None:
+        self.facts.append(fact)
+        evolve(self.state, fact, self.env.now)

@@ -1,0 +1,289 @@
+"""Fold: write a fact's decided delta into the state. No decision, no expression, no token game
+here.
+
+`evolve` is a table from fact type to function; a test holds it complete. Each function may rely on
+the fact having been decided on exactly this state.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from events import run_facts as r
+from events import task_facts as t
+from events.errors import InvariantViolation
+from events.facts import Fact, Flow
+from orchestrator.kernel.state import Closing, RunState, StepState
+
+
+def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
+    """Applies the stream's next fact, recorded at that instant (microseconds), to `state` in place.
+
+    Raises `InvariantViolation` for a fact after the terminal one or of a kind that runs do not
+    have.
+    """
+    fold = FOLDS.get(type(fact))
+    if fold is None:
+        raise InvariantViolation(f"{fact.TYPE} is not a fact of a run")
+    if state.terminal and not isinstance(fact, r.RunForked):
+        raise InvariantViolation(f"{fact.TYPE} follows the end of run {state.run_id}")
+    state.version += 1
+    state.updated_at = recorded_at
+    fold(state, fact, recorded_at)
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def _started(state: RunState, fact: r.RunStarted, at: int) -> None:
+    state.run_id = fact.run_id
+    state.status = "running"
+    state.workflow = fact.workflow
+    state.workflow_version = fact.workflow_version
+    state.input = fact.input
+    state.options = fact.options
+    state.origin = fact.origin
+    state.started_at = at
+    if fact.due_at is not None:
+        state.timers["run"] = fact.due_at
+    _flow(state, fact.flow, at)
+
+
+def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
+    """`state` is the source's at the fork's version; what was outstanding there is ready here."""
+    state.run_id = fact.run_id
+    state.version = 1
+    state.status = "running"
+    state.workflow = fact.workflow
+    state.workflow_version = fact.workflow_version
+    state.options = fact.options
+    state.origin = fact.origin
+    state.started_at = at
+    state.closing = None
+    state.variables.update(fact.variables)
+    state.outstanding.clear()
+    state.timers = {} if fact.due_at is None else {"run": fact.due_at}
+    for step_id, step in state.steps.items():
+        if step.status in {"ready", "dispatched", "running", "retrying"}:
+            step.attempt = step.counted = step.losses = 0
+            step.recalled = ""
+            step.close_due_at = None
+            _ready(state, step_id, at)
+
+
+def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
+    if fact.flow is not None:
+        _flow(state, fact.flow, at)
+    state.closing = Closing(fact.status, fact.reason, fact.failure, fact.step)
+    _cancel(state, fact.cancelled, at)
+    state.timers.clear()
+
+
+def _completed(state: RunState, fact: r.RunCompleted, at: int) -> None:
+    state.output = fact.output
+    _end(state, "completed", at)
+
+
+def _failed(state: RunState, fact: r.RunFailed, at: int) -> None:
+    state.failure = fact.failure
+    state.failed_step = fact.step
+    _cancel(state, fact.cancelled, at)
+    _end(state, "failed", at)
+
+
+def _cancelled(state: RunState, fact: r.RunCancelled, at: int) -> None:
+    state.reason = fact.reason
+    _cancel(state, fact.cancelled, at)
+    _end(state, "cancelled", at)
+
+
+def _timed_out(state: RunState, fact: r.RunTimedOut, at: int) -> None:
+    state.failure = fact.failure
+    _cancel(state, fact.cancelled, at)
+    _end(state, "timed_out", at)
+
+
+def _end(state: RunState, status: str, at: int) -> None:
+    state.status = status
+    state.ended_at = at
+    state.closing = None
+    state.timers.clear()
+    state.ready.clear()
+    state.outstanding.clear()
+
+
+def _cancel(state: RunState, steps: Iterable[str], at: int) -> None:
+    for step_id in steps:
+        _close_step(state, step_id, "cancelled", at)
+
+
+# -- tasks ----------------------------------------------------------------------------------------
+
+
+def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
+    step = state.steps[fact.step]
+    step.status = "dispatched"
+    step.attempt = fact.attempt
+    step.token = state.version
+    step.node = fact.node
+    step.incarnation = fact.incarnation
+    step.dispatched_at = at
+    step.started_at = None
+    step.obstacle = step.obstacle_detail = ""
+    del state.ready[fact.step]
+    state.outstanding[fact.step] = fact.attempt
+
+
+def _pending(state: RunState, fact: t.TaskPending, _at: int) -> None:
+    step = state.steps[fact.step]
+    step.obstacle = fact.obstacle
+    step.obstacle_detail = fact.detail
+
+
+def _task_started(state: RunState, fact: t.TaskStarted, _at: int) -> None:
+    step = state.steps[fact.step]
+    step.status = "running"
+    step.started_at = fact.started_at
+    state.timers.pop(f"start:{fact.step}", None)
+    if fact.due_at is not None and not step.recalled:
+        state.timers[f"execute:{fact.step}"] = fact.due_at
+
+
+def _progressed(state: RunState, fact: t.TaskProgressed, _at: int) -> None:
+    state.steps[fact.step].details = fact.details
+
+
+def _recalled(state: RunState, fact: t.TaskRecalled, _at: int) -> None:
+    state.steps[fact.step].recalled = fact.code
+    for what in ("start", "execute"):
+        state.timers.pop(f"{what}:{fact.step}", None)
+    if fact.code == "schedule_to_close_timeout":
+        state.timers.pop(f"close:{fact.step}", None)
+
+
+def _task_completed(state: RunState, fact: t.TaskCompleted, at: int) -> None:
+    step = state.steps[fact.step]
+    step.output = fact.output
+    step.outcome = fact.outcome
+    step.started_at = fact.started_at or step.started_at
+    _close_step(state, fact.step, "completed", fact.ended_at or at)
+    _flow(state, fact.flow, at)
+
+
+def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
+    step = state.steps[fact.step]
+    step.failure = fact.failure
+    step.counted += fact.counted
+    step.delay_s = fact.delay_s
+    step.recalled = ""
+    step.started_at = fact.started_at or step.started_at
+    if fact.loss is not None:
+        step.losses += fact.loss != "refused"
+        step.excluded[step.node] = fact.loss
+    state.outstanding.pop(fact.step, None)
+    state.ready.pop(fact.step, None)
+    for what in ("start", "execute"):
+        state.timers.pop(f"{what}:{fact.step}", None)
+    if fact.next_attempt_at <= at:
+        _ready(state, fact.step, at, fact.start_due_at)
+    else:
+        step.status = "retrying"
+        step.next_attempt_at = fact.next_attempt_at
+        state.timers[f"retry:{fact.step}"] = fact.next_attempt_at
+
+
+def _retry_due(state: RunState, fact: t.TaskRetryDue, at: int) -> None:
+    state.timers.pop(f"retry:{fact.step}", None)
+    _ready(state, fact.step, at, fact.start_due_at)
+
+
+def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
+    step = state.steps.setdefault(fact.step, StepState("ready"))
+    step.failure = fact.failure
+    step.handled = fact.handled
+    step.started_at = fact.started_at or step.started_at
+    _close_step(state, fact.step, "failed", fact.ended_at or at)
+    if not fact.handled and state.failure is None:
+        state.failure = fact.failure
+        state.failed_step = fact.step
+    _flow(state, fact.flow, at)
+
+
+def _task_cancelled(state: RunState, fact: t.TaskCancelled, at: int) -> None:
+    _close_step(state, fact.step, "cancelled", at)
+
+
+def _ready(state: RunState, step_id: str, at: int, start_due_at: int | None = None) -> None:
+    step = state.steps[step_id]
+    step.status = "ready"
+    step.ready_at = at
+    step.next_attempt_at = None
+    state.ready[step_id] = None
+    if start_due_at is not None:
+        state.timers[f"start:{step_id}"] = start_due_at
+
+
+def _close_step(state: RunState, step_id: str, status: str, at: int) -> None:
+    step = state.steps[step_id]
+    step.status = status
+    step.ended_at = at
+    step.recalled = step.obstacle = step.obstacle_detail = ""
+    step.next_attempt_at = None
+    state.order.append(step_id)
+    state.ready.pop(step_id, None)
+    state.outstanding.pop(step_id, None)
+    if state.timers:
+        for what in ("start", "close", "execute", "retry"):
+            state.timers.pop(f"{what}:{step_id}", None)
+
+
+# -- flow -----------------------------------------------------------------------------------------
+
+
+def _flow(state: RunState, flow: Flow, at: int) -> None:
+    for arc, change in flow.tokens.items():
+        tokens = state.tokens.get(arc, 0) + change
+        if tokens:
+            state.tokens[arc] = tokens
+        else:
+            state.tokens.pop(arc, None)
+    state.variables.update(flow.variables)
+    for name in flow.entered:
+        state.steps[name] = StepState("entered", started_at=at)
+    for name in flow.left:
+        _leave(state, name, at)
+    for name in flow.skipped:
+        state.steps[name] = StepState("skipped", ended_at=at)
+        state.order.append(name)
+    for enabled in flow.enabled:
+        step = StepState("ready", inputs=enabled.inputs, close_due_at=enabled.close_due_at)
+        state.steps[enabled.step] = step
+        _ready(state, enabled.step, at, enabled.start_due_at)
+        if enabled.close_due_at is not None:
+            state.timers[f"close:{enabled.step}"] = enabled.close_due_at
+
+
+def _leave(state: RunState, name: str, at: int) -> None:
+    step = state.steps.setdefault(name, StepState("entered", started_at=at))
+    step.status = "completed"
+    step.ended_at = at
+    state.order.append(name)
+
+
+FOLDS: Mapping[type[Fact], Callable[..., None]] = {
+    r.RunStarted: _started,
+    r.RunForked: _forked,
+    r.RunClosing: _closing,
+    r.RunCompleted: _completed,
+    r.RunFailed: _failed,
+    r.RunCancelled: _cancelled,
+    r.RunTimedOut: _timed_out,
+    t.TaskDispatched: _dispatched,
+    t.TaskPending: _pending,
+    t.TaskStarted: _task_started,
+    t.TaskProgressed: _progressed,
+    t.TaskRecalled: _recalled,
+    t.TaskCompleted: _task_completed,
+    t.AttemptFailed: _attempt_failed,
+    t.TaskRetryDue: _retry_due,
+    t.TaskFailed: _task_failed,
+    t.TaskCancelled: _task_cancelled,
+}

@@ -1,0 +1,214 @@
+"""Token game: from a step that was left to the tasks that became ready.
+
+A `Walk` plays over a state without changing it and remembers the net change, which then travels in
+a fact. It runs to quiescence: every step that can act at once (start, set, choice, split, join)
+acts; tasks are enabled; the end of the root scope is noticed. Order is that of arcs in the net, so
+it is the same everywhere. Whatever cannot be evaluated becomes a failure of the step concerned.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import assert_never
+
+import msgspec
+
+from events import net as n
+from events.facts import Choice, Enabled, Failure, Flow
+from events.policies import Timeouts
+from events.values import Value
+from orchestrator.kernel.env import Env
+from orchestrator.kernel.expressions import ExpressionFailed, consult
+from orchestrator.kernel.netindex import NetIndex, StepIndex
+from orchestrator.kernel.scope import Scope
+from orchestrator.kernel.state import RunState
+
+EXPRESSION_FAILED = "expression_failed"
+
+
+class FailedStep(msgspec.Struct, frozen=True):
+    """A step that could not act; the failure is to be handled by the next decision."""
+
+    step: str
+    failure: Failure
+
+
+class Walk:
+    """One token game. `outputs` and `failures`: what the decision under way is about to record."""
+
+    def __init__(
+        self,
+        net: NetIndex,
+        state: RunState,
+        env: Env,
+        outputs: dict[str, Value] | None = None,
+        failures: dict[str, Failure] | None = None,
+    ) -> None:
+        self._net = net
+        self._state = state
+        self._env = env
+        self._variables: dict[str, Value] = {}
+        self._scope = Scope(state, outputs or {}, failures or {}, self._variables)
+        self._tokens: dict[str, int] = {}
+        self._fresh: deque[n.Arc] = deque()
+        self._enabled: list[Enabled] = []
+        self._choices: list[Choice] = []
+        self._entered: list[str] = []
+        self._left: list[str] = []
+        self._skipped: list[str] = []
+        self.failed: list[FailedStep] = []
+        self.ended = False
+
+    def begin(self) -> "Walk":
+        """Enters the root scope."""
+        self._act(self._net.steps[self._net.start])
+        return self._run()
+
+    def leave(self, step_id: str) -> "Walk":
+        """The step is done: a token on each normal outgoing arc, and onward."""
+        self._put(self._net.steps[step_id].normal)
+        return self._run()
+
+    def follow(self, arc: n.Arc) -> "Walk":
+        """A token on this arc (an error arc), and onward."""
+        self._put((arc,))
+        return self._run()
+
+    def flow(self) -> Flow:
+        """The net change so far."""
+        return Flow(
+            tokens={arc: change for arc, change in self._tokens.items() if change},
+            enabled=tuple(self._enabled),
+            choices=tuple(self._choices),
+            variables=self._variables,
+            entered=tuple(self._entered),
+            left=tuple(self._left),
+            skipped=tuple(self._skipped),
+        )
+
+    # -- tokens -----------------------------------------------------------------------------------
+
+    def _put(self, arcs: Iterable[n.Arc]) -> None:
+        for arc in arcs:
+            self._tokens[arc.id] = self._tokens.get(arc.id, 0) + 1
+            self._fresh.append(arc)
+
+    def _take(self, arc_id: str) -> None:
+        self._tokens[arc_id] = self._tokens.get(arc_id, 0) - 1
+
+    def _has(self, arc_id: str) -> bool:
+        return self._state.tokens.get(arc_id, 0) + self._tokens.get(arc_id, 0) > 0
+
+    def _run(self) -> "Walk":
+        while self._fresh:
+            arc = self._fresh.popleft()
+            target = self._net.steps[arc.target]
+            if not self._has(arc.id):
+                continue
+            if target.step.join == "any":
+                self._take(arc.id)
+            elif all(map(self._has, target.incoming)):
+                for arc_id in target.incoming:
+                    self._take(arc_id)
+            else:
+                continue
+            self._act(target)
+        return self
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def _act(self, step: StepIndex) -> None:
+        try:
+            self._perform(step)
+        except ExpressionFailed as error:
+            failure = Failure(code=EXPRESSION_FAILED, message=str(error))
+            self.failed.append(FailedStep(step.step.id, failure))
+
+    def _perform(self, step: StepIndex) -> None:
+        action = step.step.action
+        match action:
+            case n.Task():
+                self._enable(step, action)
+            case n.Join():
+                if action.closes:
+                    self._left.append(action.closes)
+                self._put(step.normal)
+            case n.Choice():
+                self._choose(step, action)
+            case n.Split():
+                self._enter(step)
+                self._put(step.normal)
+            case n.Set():
+                self._assign(step)
+            case n.Start():
+                self._put(step.normal)
+            case n.End():
+                self.ended = True
+            case n.Fail():
+                message = self._render(step)
+                failure = Failure(code=action.code, message=str(message or ""))
+                self.failed.append(FailedStep(step.step.id, failure))
+            case _:
+                assert_never(action)
+
+    def _render(self, step: StepIndex) -> Value:
+        if step.template is None:
+            return None
+        return step.template.render(self._scope.resolve, self._env.expressions)
+
+    def _enable(self, step: StepIndex, task: n.Task) -> None:
+        inputs = self._render(step)
+        limits = timeouts(task, self._state)
+        self._enabled.append(
+            Enabled(
+                step=step.step.id,
+                inputs=inputs if isinstance(inputs, dict) else {},
+                start_due_at=_due(self._env, limits.schedule_to_start_s),
+                close_due_at=_due(self._env, limits.schedule_to_close_s),
+            )
+        )
+
+    def _assign(self, step: StepIndex) -> None:
+        values = self._render(step)
+        if isinstance(values, dict):
+            self._variables.update(values)
+        self._left.append(step.step.id)
+        self._put(step.normal)
+
+    def _enter(self, step: StepIndex) -> None:
+        if step.step.name:
+            self._entered.append(step.step.name)
+
+    def _choose(self, step: StepIndex, action: n.Choice) -> None:
+        arc, when, values = self._decide(step)
+        self._enter(step)
+        self._choices.append(Choice(step=step.step.id, arc=arc.id, when=when, values=values))
+        self._skipped.extend(action.skips.get(arc.id, ()))
+        self._put((arc,))
+
+    def _decide(self, step: StepIndex) -> tuple[n.Arc, str, dict[str, Value]]:
+        """The first arc whose condition holds, else the default; with all values that were read."""
+        values: dict[str, Value] = {}
+        for arc in step.conditional:
+            held, read = consult(arc.when, self._env.expressions, self._scope.resolve)
+            values.update(read)
+            if not isinstance(held, bool):
+                raise ExpressionFailed(
+                    f"{arc.when!r} is {held!r}: a condition must be true or false"
+                )
+            if held:
+                return arc, arc.when, values
+        if step.default is None:
+            raise ExpressionFailed("no condition holds and there is no default")
+        return step.default, "", values
+
+
+def timeouts(task: n.Task, state: RunState) -> Timeouts:
+    """The task's timeouts, or else the run's."""
+    return task.timeouts or state.options.timeouts or NO_TIMEOUTS
+
+
+NO_TIMEOUTS = Timeouts()
+
+
+def _due(env: Env, seconds: float | None) -> int | None:
+    return None if seconds is None else env.after(seconds)

@@ -1,0 +1,71 @@
+"""What a run's decisions can be asked: the inputs of `decide`."""
+
+import msgspec
+
+from events.api import StartRun
+from events.facts import LossReason, Obstacle, Placement
+from events.ids import Attempt
+from events.messages import Report
+from events.policies import RunOptions
+from events.values import Value
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of inputs."""
+
+
+class Start(Input, frozen=True, kw_only=True):
+    """A client's request with the definition resolved to a version and its default options."""
+
+    request: StartRun
+    workflow_version: str
+    options: RunOptions
+
+
+class Fork(Input, frozen=True, kw_only=True):
+    """Begin `run_id` from this state, which is another run's at `source_version`."""
+
+    run_id: str
+    source_version: int
+    variables: dict[str, Value] = {}
+    reason: str = ""
+
+
+class Cancel(Input, frozen=True, kw_only=True):
+    reason: str = ""
+
+
+class Reported(Input, frozen=True, kw_only=True):
+    report: Report
+
+
+class AttemptLost(Input, frozen=True, kw_only=True):
+    """The node watch or reconciliation says that this attempt will not report any more."""
+
+    attempt: Attempt
+    reason: LossReason
+    message: str = ""
+
+
+class Place(Input, frozen=True, kw_only=True):
+    """Placement's answer for a ready task: this node."""
+
+    step: str
+    node: str
+    incarnation: str
+    placement: Placement
+
+
+class Unplaced(Input, frozen=True, kw_only=True):
+    """Placement's answer for a ready task: not now, because of this."""
+
+    step: str
+    obstacle: Obstacle
+    detail: str = ""
+
+
+class Due(Input, frozen=True, kw_only=True):
+    """Whatever timers are due by now."""
+
+
+RunInput = Start | Fork | Cancel | Reported | AttemptLost | Place | Unplaced | Due

@@ -1,0 +1,51 @@
+"""What must hold of every state that a fold can reach; for tests, simulation and `verify`."""
+
+from collections.abc import Iterator
+
+from orchestrator.kernel.state import OPEN, TERMINAL, RunState
+
+HELD = frozenset({"dispatched", "running"})
+
+
+def violations(state: RunState) -> list[str]:
+    """Everything that is wrong with `state`, in words; empty when it is sound."""
+    return [*_status(state), *_tasks(state), *_tokens(state), *_progress(state)]
+
+
+def _status(state: RunState) -> Iterator[str]:
+    if state.status not in OPEN | TERMINAL:
+        yield f"status {state.status!r} is not one of the closed set"
+    if state.terminal and (state.outstanding or state.ready or state.timers or state.closing):
+        yield f"{state.status} run still has something outstanding, ready, timed or closing"
+    if state.terminal != (state.ended_at is not None):
+        yield "ended_at and a terminal status come together"
+
+
+def _tasks(state: RunState) -> Iterator[str]:
+    for step_id, number in state.outstanding.items():
+        step = state.steps.get(step_id)
+        if step is None or step.status not in HELD or step.attempt != number:
+            yield f"outstanding attempt {number} of {step_id} is not one that a node holds"
+    for step_id in state.ready:
+        if state.steps[step_id].status != "ready" or step_id in state.outstanding:
+            yield f"{step_id} is in the ready set and not ready"
+    for step_id, step in state.steps.items():
+        if step.status in HELD and step_id not in state.outstanding and not state.terminal:
+            yield f"{step_id} is {step.status} and not outstanding"
+        if step.status == "retrying" and f"retry:{step_id}" not in state.timers:
+            yield f"{step_id} waits for a retry without a timer"
+
+
+def _tokens(state: RunState) -> Iterator[str]:
+    for arc, tokens in state.tokens.items():
+        if tokens < 0:
+            yield f"arc {arc} has {tokens} tokens"
+    if state.status == "completed" and state.tokens:
+        yield f"completed with tokens left on {', '.join(state.tokens)}"
+
+
+def _progress(state: RunState) -> Iterator[str]:
+    """Nobody waits for ever unseen."""
+    waits = state.outstanding or state.ready or any(key != "run" for key in state.timers)
+    if state.version and state.status in OPEN and not waits:
+        yield "open, with nothing outstanding, ready or timed"

@@ -1,0 +1,76 @@
+"""NetIndex: a net with what decisions look up, made once per workflow version and never stored."""
+
+import msgspec
+
+from events.facts import Failure
+from events.net import Arc, Fail, Net, NetStep, Set, Task
+from orchestrator.kernel.templates import Template, compile_template
+
+
+class StepIndex(msgspec.Struct, frozen=True):
+    """A step with its arcs in the net's order, and its templates parsed."""
+
+    step: NetStep
+    incoming: tuple[str, ...]
+    normal: tuple[Arc, ...]
+    conditional: tuple[Arc, ...]
+    default: Arc | None
+    errors: tuple[Arc, ...]
+    template: Template | None
+
+    def error_arc(self, failure: Failure) -> Arc | None:
+        """The first error arc that takes this failure's code, or None."""
+        matching = (arc for arc in self.errors if not arc.codes or failure.code in arc.codes)
+        return next(matching, None)
+
+
+class NetIndex:
+    """Immutable after construction; shared by all runs of a workflow version."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        incoming: dict[str, list[Arc]] = {step.id: [] for step in net.steps}
+        outgoing: dict[str, list[Arc]] = {step.id: [] for step in net.steps}
+        for arc in net.arcs:
+            incoming[arc.target].append(arc)
+            outgoing[arc.source].append(arc)
+        self.steps = {
+            step.id: _index(step, incoming[step.id], outgoing[step.id]) for step in net.steps
+        }
+        self.arcs = {arc.id: arc for arc in net.arcs}
+        self.start = next(s.id for s in net.steps if not incoming[s.id])
+        self.output = None if net.output is None else compile_template(net.output)
+
+    def task(self, step_id: str) -> Task:
+        """The task action of a step; raises KeyError when it is none."""
+        action = self.steps[step_id].step.action
+        if not isinstance(action, Task):
+            raise KeyError(step_id)
+        return action
+
+
+def _index(step: NetStep, incoming: list[Arc], outgoing: list[Arc]) -> StepIndex:
+    def of(kind: str) -> tuple[Arc, ...]:
+        return tuple(arc for arc in outgoing if arc.kind == kind)
+
+    return StepIndex(
+        step=step,
+        incoming=tuple(arc.id for arc in incoming),
+        normal=of("normal"),
+        conditional=of("conditional"),
+        default=next(iter(of("default")), None),
+        errors=of("error"),
+        template=_template(step),
+    )
+
+
+def _template(step: NetStep) -> Template | None:
+    match step.action:
+        case Task(inputs=inputs):
+            return compile_template(dict(inputs))
+        case Set(variables=variables):
+            return compile_template(dict(variables))
+        case Fail(message=message):
+            return compile_template(message)
+        case _:
+            return None

@@ -1,0 +1,95 @@
+"""Placement: which node gets a ready task, or why none. Pure, over a view of the cluster.
+
+A node is a candidate when it is healthy, knows the task type, carries the labels and has the
+capacity. Among those with free credits the least loaded wins (outstanding per credit), ties by
+name; a node that lost or refused an earlier attempt of the same task is taken only when no other
+candidate exists.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from events.facts import LossReason, Obstacle, Placement
+from events.net import Task
+from events.policies import Needs
+
+
+class NodeSlots(msgspec.Struct):
+    """A node as placement sees it. `outstanding` is derived from the runs' states."""
+
+    node: str
+    incarnation: str
+    tasks: frozenset[str]
+    credits: int
+    outstanding: int = 0
+    labels: dict[str, str] = {}
+    capacity: Needs = Needs()
+    accepting: bool = True
+
+    @property
+    def load(self) -> float:
+        return self.outstanding / self.credits if self.credits else 1.0
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    node: str
+    incarnation: str
+    placement: Placement
+
+
+class Obstructed(msgspec.Struct, frozen=True):
+    obstacle: Obstacle
+    detail: str
+
+
+def place(
+    task: Task, nodes: Iterable[NodeSlots], excluded: Mapping[str, LossReason]
+) -> Chosen | Obstructed:
+    """The least loaded candidate, or the obstacle in words. O(nodes)."""
+    why_not: dict[str, str] = {}
+    capable: list[NodeSlots] = []
+    for node in nodes:
+        reason = _unfit(task, node)
+        if reason:
+            why_not[node.node] = reason
+        else:
+            capable.append(node)
+    if not capable:
+        return Obstructed("no_node", _no_node(task, why_not))
+    free = [node for node in capable if node.outstanding < node.credits]
+    if not free:
+        return Obstructed("no_slot", f"{len(capable)} suitable nodes are full")
+    fresh = [node for node in free if node.node not in excluded]
+    best = min(fresh or free, key=lambda node: (node.load, node.node))
+    noted = {name: reason for name, reason in excluded.items() if fresh} | why_not
+    placement = Placement(candidates=len(free), score=round(1 - best.load, 3), excluded=noted)
+    return Chosen(best.node, best.incarnation, placement)
+
+
+def _unfit(task: Task, node: NodeSlots) -> str:
+    if not node.accepting:
+        return "not accepting"
+    if task.task not in node.tasks:
+        return f"does not know {task.task}"
+    for label, value in task.labels.items():
+        if node.labels.get(label) != value:
+            return f"label {label} is not {value}"
+    return _lacks(task.needs, node.capacity) if task.needs else ""
+
+
+def _lacks(needs: Needs, capacity: Needs) -> str:
+    for name in ("cpu", "memory_bytes", "disk_bytes", "gpu"):
+        if getattr(needs, name) > getattr(capacity, name):
+            return f"{name} {getattr(capacity, name)} < {getattr(needs, name)}"
+    for name, units in needs.custom.items():
+        if capacity.custom.get(name, 0.0) < units:
+            return f"{name} {capacity.custom.get(name, 0.0):g} < {units:g}"
+    return ""
+
+
+def _no_node(task: Task, why_not: Mapping[str, str]) -> str:
+    if not why_not:
+        return f"no node is registered; task {task.task} needs one that knows it"
+    reasons = "; ".join(f"{node}: {why}" for node, why in sorted(why_not.items())[:8])
+    return f"no suitable node for {task.task}: {reasons}"

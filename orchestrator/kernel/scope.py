@@ -1,0 +1,66 @@
+"""What expressions see: paths over input, step outputs and errors, variables and the run itself."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from events.facts import Failure
+from events.values import Value
+from orchestrator.kernel.expressions import PathMissing, descend
+from orchestrator.kernel.state import RunState
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """A run's values with those of the decision under way laid over them."""
+
+    state: RunState
+    outputs: Mapping[str, Value] = {}
+    failures: Mapping[str, Failure] = {}
+    variables: Mapping[str, Value] = {}
+
+    def resolve(self, path: str) -> Value:
+        """The value at a dotted path; raises `PathMissing` naming the part that is missing.
+
+        The output or error of a step that did not run is null, and so is what lies below it.
+        """
+        match path.split("."):
+            case ["input", *_]:
+                return descend(self.state.input, path)
+            case ["steps", step, "output", *_]:
+                return self._output(path, step)
+            case ["steps", step, "error", *_]:
+                return self._error(path, step)
+            case ["vars", name, *_]:
+                return descend(self._variable(path, name), path, 2)
+            case ["run", "id"]:
+                return self.state.run_id
+            case ["run", "workflow"]:
+                return self.state.workflow
+            case _:
+                raise PathMissing(
+                    path,
+                    f"`{path}` is not known: expected input, steps.<id>.output, steps.<id>.error, "
+                    "vars.<name>, run.id or run.workflow",
+                )
+
+    def _variable(self, path: str, name: str) -> Value:
+        if name in self.variables:
+            return self.variables[name]
+        if name in self.state.variables:
+            return self.state.variables[name]
+        raise PathMissing(path, f"`vars.{name}` is not set yet")
+
+    def _output(self, path: str, step: str) -> Value:
+        if step in self.outputs:
+            return descend(self.outputs[step], path, 3)
+        state = self.state.steps.get(step)
+        if state is None or state.status != "completed":
+            return None
+        return descend(state.output, path, 3)
+
+    def _error(self, path: str, step: str) -> Value:
+        state = self.state.steps.get(step)
+        failure = self.failures.get(step) or (state.failure if state else None)
+        if failure is None:
+            return None
+        return descend(msgspec.to_builtins(failure), path, 3)

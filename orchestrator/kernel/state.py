@@ -1,0 +1,132 @@
+"""The state of a run: what the fold of its events says. Mutable inside the fold, pure from outside.
+
+    pending ──► running ──► completed | failed | cancelled | timed_out
+                  │  ▲
+                  ▼  │ closing: the end is decided, outstanding attempts are being given back
+               (waiting, paused, compensating: later rooms; parked is set by a reader, never by an
+               event)
+
+A task's step:
+
+    ready ──► dispatched ──► running ──► completed | failed | cancelled
+      ▲           │             │
+      └─ retrying ◄─────────────┘        recalled: asked back, still outstanding until the node
+      answered
+
+Field order is part of the serialised form, so equal folds give equal bytes.
+"""
+
+import msgspec
+
+from events.facts import Failure, LossReason
+from events.ids import Attempt
+from events.policies import Origin, RunOptions
+from events.values import Value
+
+OPEN = frozenset({"pending", "running", "waiting", "paused", "compensating", "parked"})
+TERMINAL = frozenset(
+    {"completed", "failed", "cancelled", "timed_out", "compensated", "compensation_failed"}
+)
+
+
+class StepState(msgspec.Struct, omit_defaults=True):
+    """One instance of a step. Instants in microseconds; None is "not yet" or "no limit".
+
+    `attempt` is the number of the last attempt, `counted` how many of them the retry policy counts,
+    `losses` how many were lost. `token` fences effects and grows with every attempt of the run.
+    """
+
+    status: str
+    generation: int = 0
+    attempt: int = 0
+    counted: int = 0
+    losses: int = 0
+    token: int = 0
+    inputs: dict[str, Value] = {}
+    output: Value = None
+    outcome: str = ""
+    failure: Failure | None = None
+    handled: bool = False
+    node: str = ""
+    incarnation: str = ""
+    recalled: str = ""
+    details: Value = None
+    obstacle: str = ""
+    obstacle_detail: str = ""
+    excluded: dict[str, LossReason] = {}
+    delay_s: float = 0.0
+    ready_at: int | None = None
+    dispatched_at: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    next_attempt_at: int | None = None
+    close_due_at: int | None = None
+
+
+class Closing(msgspec.Struct):
+    """How the run will end once nothing is outstanding any more."""
+
+    status: str
+    reason: str = ""
+    failure: Failure | None = None
+    step: str = ""
+
+
+class RunState(msgspec.Struct, omit_defaults=True):
+    """`tokens`: arc → tokens waiting there. `ready`: tasks awaiting placement, oldest first.
+    `outstanding`: step → attempt number with a node. `timers`: key → due instant, where a key is
+    `run` or `<what>:<step>` with what of start, close, execute, retry. `order`: steps as they
+    ended.
+    """
+
+    run_id: str = ""
+    version: int = 0
+    status: str = "pending"
+    workflow: str = ""
+    workflow_version: str = ""
+    input: Value = None
+    options: RunOptions = RunOptions()
+    origin: Origin = Origin()
+    started_at: int = 0
+    updated_at: int = 0
+    ended_at: int | None = None
+    output: Value = None
+    failure: Failure | None = None
+    failed_step: str = ""
+    reason: str = ""
+    closing: Closing | None = None
+    tokens: dict[str, int] = {}
+    variables: dict[str, Value] = {}
+    steps: dict[str, StepState] = {}
+    order: list[str] = []
+    ready: dict[str, None] = {}
+    outstanding: dict[str, int] = {}
+    timers: dict[str, int] = {}
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def next_due_at(self) -> int | None:
+        """The earliest timer, in microseconds; O(timers)."""
+        return min(self.timers.values()) if self.timers else None
+
+    def attempt_of(self, step_id: str) -> Attempt:
+        """The step's last attempt; raises KeyError for a step that was never entered."""
+        step = self.steps[step_id]
+        return Attempt(self.run_id, step_id, step.generation, step.attempt)
+
+    def holds(self, attempt: Attempt) -> bool:
+        """Whether `attempt` is outstanding; every other one is fenced. O(1)."""
+        step = self.steps.get(attempt.step)
+        return (
+            step is not None
+            and self.outstanding.get(attempt.step) == attempt.number
+            and step.generation == attempt.generation
+        )
+
+
+def serialise(state: RunState) -> bytes:
+    """The state's canonical bytes: equal for equal folds, in every process."""
+    return msgspec.json.encode(state)

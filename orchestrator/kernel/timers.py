@@ -1,0 +1,76 @@
+"""Due timers of a run: its own timeout, retry waits, and the timeouts of its tasks.
+
+An attempt that a node may still start is never given up one-sidedly: it is recalled, stays
+outstanding, and what follows is decided when the node has answered or is lost. Otherwise it might
+start after another attempt's completion was recorded.
+"""
+
+from events.facts import Failure
+from events.task_facts import TaskRecalled, TaskRetryDue
+from orchestrator.kernel.attempts import (
+    CLOSE_TIMEOUT,
+    EXECUTE_TIMEOUT,
+    START_TIMEOUT,
+    Ended,
+    end_attempt,
+    fail_task,
+)
+from orchestrator.kernel.decision import Decision
+from orchestrator.kernel.ending import close
+from orchestrator.kernel.flow import timeouts
+
+RUN_TIMEOUT = "run_timeout"
+
+
+def fire_timers(d: Decision) -> None:
+    """Fires every timer that is due, earliest first, ties in order of the key."""
+    due = sorted((at, key) for key, at in d.state.timers.items() if at <= d.env.now)
+    for at, key in due:
+        if d.state.timers.get(key) == at and not d.state.terminal:
+            _fire(d, key)
+
+
+def _fire(d: Decision, key: str) -> None:
+    what, _, step_id = key.partition(":")
+    if what == "run":
+        _run_timeout(d)
+    elif d.state.closing is not None:
+        return
+    elif what == "retry":
+        _retry(d, step_id)
+    elif what == "close":
+        _give_up(d, step_id, CLOSE_TIMEOUT)
+    elif what == "start":
+        _give_up(d, step_id, START_TIMEOUT)
+    else:
+        _give_up(d, step_id, EXECUTE_TIMEOUT)
+
+
+def _run_timeout(d: Decision) -> None:
+    if d.state.closing is None:
+        message = f"the run did not end within {d.state.options.timeout_s:g} s"
+        close(d, "timed_out", failure=Failure(code=RUN_TIMEOUT, message=message))
+
+
+def _retry(d: Decision, step_id: str) -> None:
+    limit_s = timeouts(d.net.task(step_id), d.state).schedule_to_start_s
+    due_at = None if limit_s is None else d.env.after(limit_s)
+    d.record(TaskRetryDue(step=step_id, start_due_at=due_at))
+
+
+def _give_up(d: Decision, step_id: str, code: str) -> None:
+    step = d.state.steps[step_id]
+    if step_id in d.state.outstanding:
+        if not step.recalled or code == CLOSE_TIMEOUT:
+            d.record(TaskRecalled(step=step_id, attempt=step.attempt, code=code))
+        return
+    failure = Failure(code=code, message=f"task {step_id} was not {_verb(code)} in time")
+    ended = Ended(failure=failure, kind="timed_out")
+    if code == CLOSE_TIMEOUT:
+        fail_task(d, step_id, ended, "schedule-to-close ended")
+    else:
+        end_attempt(d, step_id, ended)
+
+
+def _verb(code: str) -> str:
+    return "started" if code == START_TIMEOUT else "finished"
