@@ -1,0 +1,293 @@
+"""The store's twin: the same answers as Postgres gives, without IO, real time or chance.
+
+`MemoryLog` holds all logic in plain methods, so that a simulator can call them inside its own
+scheduling; `MemoryStore` is the same behind the coordinator's asynchronous port. Both may be
+shared by any number of coordinators, like a database. The clock is handed in: leases expire by
+it.
+
+What it does not imitate: connections. Lost answers are the business of whoever calls it: call
+`append` and keep the outcome back, and `landed` says what happened. Positions have no gaps here.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from events.envelope import Stored
+from events.ids import run_stream
+from orchestrator.coordinator.batches import BatchLimits, check_batch
+from orchestrator.coordinator.ports import (
+    Appended,
+    AppendOutcome,
+    Batch,
+    Conflicted,
+    FencedOff,
+    IndexRow,
+    Lease,
+    Snapshot,
+)
+from orchestrator.errors import Corrupt, InvariantViolation
+from orchestrator.kernel.state import TERMINAL
+
+
+class Holding(msgspec.Struct):
+    """A shard's row: the last epoch given, who has it, until when (microseconds)."""
+
+    epoch: int = 0
+    holder: str = ""
+    expires_at: int = 0
+
+
+class Kept(msgspec.Struct):
+    """A snapshot as stored, with the checksum of its bytes."""
+
+    snapshot: Snapshot
+    checksum: bytes
+
+
+class MemoryLog:
+    """The log, its index, snapshots and leases. `now` gives microseconds since the epoch."""
+
+    def __init__(self, now: Callable[[], int], limits: BatchLimits | None = None) -> None:
+        self._now = now
+        self._limits = limits or BatchLimits()
+        self._log: list[Stored] = []
+        self._streams: dict[str, list[Stored]] = {}
+        self._index: dict[str, IndexRow] = {}
+        self._snapshots: dict[str, dict[int, Kept]] = {}
+        self._leases: dict[int, Holding] = {}
+
+    # ------------------------------------------------------------------ the log
+
+    def append(self, batch: Batch) -> AppendOutcome:
+        check_batch(batch, self._limits)
+        fenced = [lease.shard for lease in batch.leases if not self._is_current(lease)]
+        if fenced:
+            return FencedOff(shards=tuple(sorted(fenced)))
+        taken = [(event, found) for event in batch.events if (found := self._at(event))]
+        foreign = {event.stream for event, found in taken if event.state != found.state}
+        if foreign:
+            return Conflicted(streams=tuple(sorted(foreign)))
+        if taken:
+            return self._appended_before(batch, [found for _, found in taken])
+        self._require_predecessors(batch)
+        for event in batch.events:
+            self._add(event)
+        self._index.update((row.run_id, row) for row in batch.index)
+        return Appended(position=len(self._log))
+
+    def landed(self, batch: Batch) -> bool:
+        own = sum(1 for e in batch.events if (found := self._at(e)) and found.state == e.state)
+        if own not in (0, len(batch.events)):
+            raise InvariantViolation(f"batch {batch.id} is in the log by {own} events")
+        return own > 0
+
+    def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
+        return self._streams.get(stream, [])[max(after, 0) :][:limit]
+
+    def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
+        return self._log[max(after, 0) :][:limit]
+
+    def last_position(self) -> int:
+        return len(self._log)
+
+    def stream_names(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[str]:
+        names = sorted(n for n in self._streams if n.startswith(prefix) and n > after)
+        return names[:limit]
+
+    def _at(self, event: Stored) -> Stored | None:
+        stream = self._streams.get(event.stream, [])
+        return stream[event.version - 1] if event.version <= len(stream) else None
+
+    def _add(self, event: Stored) -> None:
+        kept = msgspec.structs.replace(event, position=len(self._log) + 1)
+        self._log.append(kept)
+        self._streams.setdefault(event.stream, []).append(kept)
+
+    def _is_current(self, lease: Lease) -> bool:
+        held = self._leases.get(lease.shard)
+        return held is not None and held.epoch == lease.epoch
+
+    def _appended_before(self, batch: Batch, found: list[Stored]) -> AppendOutcome:
+        if len(found) != len(batch.events):
+            raise InvariantViolation(f"batch {batch.id} is in the log by {len(found)} events")
+        return Appended(position=max(event.position or 0 for event in found))
+
+    def _require_predecessors(self, batch: Batch) -> None:
+        ends = {e.stream: len(self._streams.get(e.stream, ())) for e in batch.events}
+        for event in batch.events:
+            if event.version != ends[event.stream] + 1:
+                raise InvariantViolation(
+                    f"batch {batch.id} appends event {event.version} to {event.stream}, which "
+                    f"ends at {ends[event.stream]}"
+                )
+            ends[event.stream] += 1
+
+    # ------------------------------------------------------------------ the index
+
+    def index_row(self, run_id: str) -> IndexRow | None:
+        return self._index.get(run_id)
+
+    def index_rows(self, after: str = "", limit: int = 1000) -> list[IndexRow]:
+        return self._sorted(row for row in self._index.values() if row.run_id > after)[:limit]
+
+    def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
+        due = [
+            (row.next_due_at, row.run_id, row)
+            for row in self._open(shards)
+            if row.next_due_at is not None and row.next_due_at <= before
+        ]
+        return [row for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]]
+
+    def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
+        active = (row for row in self._open(shards) if row.outstanding or row.ready)
+        return self._sorted(row for row in active if row.run_id > after)[:limit]
+
+    def list_runs(self, status: str, workflow: str, before: str, limit: int) -> list[IndexRow]:
+        rows = sorted(self._index.values(), key=_place, reverse=True)
+        if before:
+            seen = self._index.get(before)
+            rows = [row for row in rows if seen is not None and _place(row) < _place(seen)]
+        return [
+            row for row in rows if status in ("", row.status) and workflow in ("", row.workflow)
+        ][:limit]
+
+    def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
+        current = [r for r in rows if r.version == len(self._streams.get(run_stream(r.run_id), ()))]
+        self._index.update((row.run_id, row) for row in current)
+        return sorted(row.run_id for row in current)
+
+    def drop_stray_index_rows(self) -> list[str]:
+        strays = sorted(r for r in self._index if run_stream(r) not in self._streams)
+        for run_id in strays:
+            del self._index[run_id]
+        return strays
+
+    def _open(self, shards: Sequence[int]) -> Iterable[IndexRow]:
+        wanted = set(shards)
+        rows = self._index.values()
+        return (row for row in rows if row.shard in wanted and row.status not in TERMINAL)
+
+    def _sorted(self, rows: Iterable[IndexRow]) -> list[IndexRow]:
+        return sorted(rows, key=lambda row: row.run_id)
+
+    # ------------------------------------------------------------------ snapshots
+
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        kept = Kept(snapshot, hashlib.sha256(snapshot.state).digest())
+        self._snapshots.setdefault(snapshot.stream, {})[snapshot.version] = kept
+
+    def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
+        kept = self._snapshots.get(stream, {})
+        versions = sorted(kept)
+        count = len(versions) if at_most is None else bisect_right(versions, at_most)
+        if count == 0:
+            return None
+        found = kept[versions[count - 1]]
+        if hashlib.sha256(found.snapshot.state).digest() != found.checksum:
+            what = f"snapshot {found.snapshot.version} of {stream}"
+            raise Corrupt(f"{what} is damaged: its checksum does not fit")
+        return found.snapshot
+
+    # ------------------------------------------------------------------ leases
+
+    def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
+        taken = []
+        for shard in sorted(set(shards)):
+            row = self._leases.setdefault(shard, Holding())
+            if row.expires_at <= self._now() or row.holder == holder:
+                row.epoch += 1
+                row.holder, row.expires_at = holder, self._until(ttl_s)
+                taken.append(Lease(shard=shard, epoch=row.epoch, holder=holder))
+        return taken
+
+    def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
+        ours = [lease for lease in leases if self._is_held(lease, holder)]
+        for lease in ours:
+            self._leases[lease.shard].expires_at = self._until(ttl_s)
+        renewed = (Lease(shard=o.shard, epoch=o.epoch, holder=holder) for o in ours)
+        return sorted(renewed, key=lambda lease: lease.shard)
+
+    def release(self, leases: Sequence[Lease], holder: str) -> None:
+        for lease in leases:
+            if self._is_held(lease, holder):
+                self._leases[lease.shard].holder = ""
+                self._leases[lease.shard].expires_at = 0
+
+    def _is_held(self, lease: Lease, holder: str) -> bool:
+        return self._is_current(lease) and self._leases[lease.shard].holder == holder
+
+    def _until(self, ttl_s: float) -> int:
+        return self._now() + round(ttl_s * 1_000_000)
+
+
+def _place(row: IndexRow) -> tuple[int, str]:
+    return row.started_at, row.run_id
+
+
+class MemoryStore:
+    """`MemoryLog` behind the coordinator's port `Store`. Closing it loses nothing."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self.log = log
+
+    async def append(self, batch: Batch) -> AppendOutcome:
+        return self.log.append(batch)
+
+    async def landed(self, batch: Batch) -> bool:
+        return self.log.landed(batch)
+
+    async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
+        return self.log.read(stream, after, limit)
+
+    async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
+        return self.log.read_log(after, limit)
+
+    async def last_position(self) -> int:
+        return self.log.last_position()
+
+    async def stream_names(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[str]:
+        return self.log.stream_names(prefix, after, limit)
+
+    async def index_row(self, run_id: str) -> IndexRow | None:
+        return self.log.index_row(run_id)
+
+    async def index_rows(self, after: str = "", limit: int = 1000) -> list[IndexRow]:
+        return self.log.index_rows(after, limit)
+
+    async def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
+        return self.log.due_runs(shards, before, limit)
+
+    async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
+        return self.log.active_runs(shards, after, limit)
+
+    async def list_runs(
+        self, status: str, workflow: str, before: str, limit: int
+    ) -> list[IndexRow]:
+        return self.log.list_runs(status, workflow, before, limit)
+
+    async def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
+        return self.log.replace_index_rows(rows)
+
+    async def drop_stray_index_rows(self) -> list[str]:
+        return self.log.drop_stray_index_rows()
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        self.log.save_snapshot(snapshot)
+
+    async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
+        return self.log.load_snapshot(stream, at_most)
+
+    async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
+        return self.log.acquire(shards, holder, ttl_s)
+
+    async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
+        return self.log.renew(leases, holder, ttl_s)
+
+    async def release(self, leases: Sequence[Lease], holder: str) -> None:
+        self.log.release(leases, holder)
+
+    async def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,2 @@
+"""Postgres: the log, its index, leases and snapshots; all contact with `eventsourcing` and
+psycopg."""

@@ -1,0 +1,47 @@
+"""A batch as the columns that the statements take."""
+
+from collections.abc import Sequence
+
+from events.envelope import Stored
+from orchestrator.adapters.postgres.arrays import (
+    Packed,
+    byteas,
+    integers,
+    optional_integers,
+    texts,
+)
+from orchestrator.coordinator.ports import IndexRow, Lease
+
+Columns = dict[str, Packed | str | int | bytes]
+
+
+def event_columns(events: Sequence[Stored]) -> Columns:
+    return {
+        "streams": texts([event.stream for event in events]),
+        "versions": integers([event.version for event in events]),
+        "topics": texts([event.type for event in events]),
+        "states": byteas([event.state for event in events]),
+    }
+
+
+def lease_columns(leases: Sequence[Lease]) -> Columns:
+    return {
+        "shards": integers([lease.shard for lease in leases]),
+        "epochs": integers([lease.epoch for lease in leases]),
+    }
+
+
+def index_columns(rows: Sequence[IndexRow]) -> Columns:
+    return {
+        "run_ids": texts([row.run_id for row in rows]),
+        "run_shards": integers([row.shard for row in rows]),
+        "workflows": texts([row.workflow for row in rows]),
+        "workflow_versions": texts([row.workflow_version for row in rows]),
+        "statuses": texts([row.status for row in rows]),
+        "run_versions": integers([row.version for row in rows]),
+        "next_due_ats": optional_integers([row.next_due_at for row in rows]),
+        "outstandings": integers([row.outstanding for row in rows]),
+        "readies": integers([row.ready for row in rows]),
+        "started_ats": integers([row.started_at for row in rows]),
+        "updated_ats": integers([row.updated_at for row in rows]),
+    }

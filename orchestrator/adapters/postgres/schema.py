@@ -1,0 +1,133 @@
+"""The schema: made and brought up to date by numbered files, and checked before a store is used.
+
+Migrations are plain SQL in `migrations/`, applied in order of number, all that are missing in one
+transaction under an advisory lock: two processes that start together do the work once, and one
+that fails leaves nothing half done. A release only adds (expand) what the release before it can
+live with.
+"""
+
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from orchestrator.adapters.postgres.queries import MIGRATION_LOCK, Queries, migrations
+from orchestrator.adapters.postgres.settings import parse_dsn, where
+from orchestrator.adapters.postgres.translation import refused_connection, translated
+from orchestrator.errors import InvariantViolation, Misconfigured
+
+SHARDS = 16
+"""Shards of a new log. More than coordinators that will ever share it; never changed afterwards."""
+
+LOG = "main"
+SERVER_MIN = 140000
+CONNECT_TIMEOUT_S = 10
+
+
+class LogInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database says about the log in it."""
+
+    name: str
+    shards: int
+    schema: int
+    """Number of the last migration applied."""
+
+
+def migrate(dsn: str, *, log: str = LOG, shards: int | None = None) -> LogInfo:
+    """Brings the schema up to date, makes it when there is none, and returns what the log is.
+
+    `shards` counts only for a new log; None is `SHARDS`. Blocks; call it in a thread from async
+    code. Raises `Misconfigured` (wrong DSN, newer schema, other shard count, encoding, old
+    server) and `Unavailable`.
+    """
+    try:
+        connection = psycopg.connect(
+            make_conninfo("", **{"connect_timeout": CONNECT_TIMEOUT_S, **parse_dsn(dsn)}),
+            autocommit=True,
+        )
+    except psycopg.Error as error:
+        raise refused_connection(error, where(dsn)) from error
+    queries = Queries()
+    with translated("migrating the schema"), connection:
+        _check_server(connection, queries)
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+            connection.execute(queries["migration_begin"].encode())
+            _apply_missing(connection)
+            connection.execute(
+                "INSERT INTO dalsegno.log (name, shards) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                (log, shards or SHARDS),
+            )
+            return _checked(_read_info(connection), shards)
+
+
+def _check_server(connection: psycopg.Connection[Any], queries: Queries) -> None:
+    row = connection.execute(queries["schema_state"].encode()).fetchone()
+    if row is None:
+        raise InvariantViolation("the server says nothing about itself")
+    encoding, server, _ = row
+    if encoding != "UTF8":
+        raise Misconfigured(
+            f"the database has the encoding {encoding}, expected UTF8: create it anew with "
+            "ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if server < SERVER_MIN:
+        raise Misconfigured(
+            f"Postgres {server // 10000} is too old, expected {SERVER_MIN // 10000} or newer"
+        )
+
+
+def _apply_missing(connection: psycopg.Connection[Any]) -> None:
+    last = _last_applied(connection)
+    for number, name, text in migrations():
+        if number > last:
+            connection.execute(text.encode())
+            connection.execute(
+                "INSERT INTO dalsegno.migration (number, name) VALUES (%s, %s)", (number, name)
+            )
+
+
+def _last_applied(connection: psycopg.Connection[Any]) -> int:
+    row = connection.execute("SELECT coalesce(max(number), 0) FROM dalsegno.migration").fetchone()
+    last = int(row[0]) if row else 0
+    check_number(last, newer_only=True)
+    return last
+
+
+def _read_info(connection: psycopg.Connection[Any]) -> LogInfo:
+    row = connection.execute(
+        "SELECT name, shards, (SELECT max(number) FROM dalsegno.migration) FROM dalsegno.log"
+    ).fetchone()
+    if row is None:
+        raise InvariantViolation("the schema dalsegno has no log")
+    return LogInfo(name=row[0], shards=row[1], schema=row[2])
+
+
+def _checked(info: LogInfo, shards: int | None) -> LogInfo:
+    if shards is not None and shards != info.shards:
+        raise Misconfigured(
+            f"log {info.name} has {info.shards} shards, {shards} were asked for: the number is "
+            "fixed when a log is made, because it says which shard a run belongs to"
+        )
+    return info
+
+
+def newest() -> int:
+    """Number of the last migration that this release knows."""
+    return migrations()[-1][0]
+
+
+def check_number(found: int, newer_only: bool = False) -> None:
+    """Raises `Misconfigured`, naming both numbers, when the database's schema is not this
+    release's."""
+    known = newest()
+    if found > known:
+        raise Misconfigured(
+            f"the database has schema {found}, this release knows {known}: it has been migrated "
+            "by a newer release; run that one"
+        )
+    if found < known and not newer_only:
+        raise Misconfigured(
+            f"the database has schema {found}, this release needs {known}: run `dalsegno migrate`"
+        )

@@ -1,0 +1,63 @@
+"""How to reach Postgres, and how long to wait for it."""
+
+import re
+
+import msgspec
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from orchestrator.errors import Misconfigured
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """`dsn`: URL or key=value text. Connect to Postgres itself or to a pooler in session mode: the
+    adapter prepares statements and names its own backend.
+
+    `connections_max`: connections for reading, beside the one for appends.
+    """
+
+    dsn: str
+    application_name: str = "dalsegno"
+    connections_max: int = 4
+    connect_timeout_s: float = 5.0
+    append_timeout_s: float = 10.0
+    read_timeout_s: float = 15.0
+    answer_grace_s: float = 2.0
+    """Beyond the server's own timeout, before a silent connection counts as lost."""
+    backoff_first_s: float = 0.05
+    backoff_max_s: float = 2.0
+
+    def conninfo(self) -> str:
+        """Returns the DSN with our timeouts; what the DSN says itself goes first.
+
+        Raises `Misconfigured` when it is not a DSN.
+        """
+        given = parse_dsn(self.dsn)
+        ours: dict[str, str | int] = {
+            "application_name": self.application_name,
+            "connect_timeout": max(2, round(self.connect_timeout_s)),
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": round(self.append_timeout_s * 1000),
+            "client_encoding": "UTF8",
+        }
+        return make_conninfo("", **{**ours, **given})
+
+
+def parse_dsn(dsn: str) -> dict[str, str | int | None]:
+    """Returns the parts of a DSN; raises `Misconfigured` when it is none, without its password."""
+    try:
+        return dict(conninfo_to_dict(dsn))
+    except psycopg.ProgrammingError as error:
+        said = re.sub(r'"[^"]*"', '"…"', str(error).strip())
+        raise Misconfigured(
+            f"the Postgres DSN cannot be parsed: {said}. Expected something such as "
+            "postgresql://user:password@host:5432/database"
+        ) from None
+
+
+def where(dsn: str) -> str:
+    """Host, port and database of a DSN, for messages."""
+    parts = parse_dsn(dsn)
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"

@@ -1,0 +1,7 @@
+-- Why: timers fire from here, earliest first, without one open stream.
+SELECT run_id, shard, workflow, workflow_version, status, version, next_due_at, outstanding, ready,
+       started_at, updated_at
+FROM dalsegno.run_index
+WHERE is_open AND next_due_at IS NOT NULL AND next_due_at <= %(before)s AND shard = ANY(%(shards)b)
+ORDER BY next_due_at, run_id
+LIMIT %(limit)s

@@ -1,0 +1,234 @@
+"""The store: the coordinator's port `Store`, over Postgres."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from psycopg.rows import TupleRow
+
+from events.envelope import Stored
+from orchestrator.adapters.postgres.append import Appender
+from orchestrator.adapters.postgres.arrays import integers
+from orchestrator.adapters.postgres.columns import index_columns, lease_columns
+from orchestrator.adapters.postgres.connections import Dialer, Pool
+from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
+from orchestrator.adapters.postgres.schema import LogInfo, check_number
+from orchestrator.adapters.postgres.settings import Settings
+from orchestrator.adapters.postgres.snapshots import pack, unpack
+from orchestrator.coordinator.batches import BatchLimits
+from orchestrator.coordinator.ports import AppendOutcome, Batch, IndexRow, Lease, Snapshot
+from orchestrator.errors import Misconfigured
+
+VERSION_MAX = 2**63 - 1
+AFTER_ALL = "\U0010ffff"
+
+
+class PostgresStore:
+    """Use `open`; close it, or use it as an async context manager."""
+
+    def __init__(self, settings: Settings, limits: BatchLimits, queries: Queries) -> None:
+        dialer = Dialer(settings, queries)
+        self._queries = queries
+        self._dialer = dialer
+        self._pool = Pool(dialer, settings.read_timeout_s)
+        self._appender = Appender(dialer, self._pool, limits)
+        self.info = LogInfo(name="", shards=0, schema=0)
+
+    @classmethod
+    async def open(
+        cls, settings: Settings | str, limits: BatchLimits | None = None
+    ) -> "PostgresStore":
+        """Returns a store whose schema has been checked.
+
+        Raises `Misconfigured` (wrong DSN, no schema, older or newer schema) and `Unavailable`.
+        """
+        if isinstance(settings, str):
+            settings = Settings(dsn=settings)
+        store = cls(settings, limits or BatchLimits(), Queries())
+        try:
+            store.info = await store._check_schema()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def _check_schema(self) -> LogInfo:
+        await self._pool.prepare()
+        doing = "checking the schema"
+        state = await self._rows("schema_state", doing)
+        if not state[0][2]:
+            raise Misconfigured(
+                "the database has no schema dalsegno: run `dalsegno migrate` with its DSN first"
+            )
+        rows = await self._rows("schema_info", doing)
+        check_number(rows[0][0])
+        return LogInfo(schema=rows[0][0], name=rows[0][1], shards=rows[0][2])
+
+    # ------------------------------------------------------------------ the log
+
+    async def append(self, batch: Batch) -> AppendOutcome:
+        return await self._appender.append(batch)
+
+    async def landed(self, batch: Batch) -> bool:
+        return await self._appender.landed(batch)
+
+    async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
+        values = {"stream": stream, "after": after, "limit": limit}
+        return [
+            _stored(row) for row in await self._rows("read_stream", f"reading {stream}", values)
+        ]
+
+    async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
+        values = {"after": after, "limit": limit}
+        return [_stored(row) for row in await self._rows("read_log", "reading the log", values)]
+
+    async def last_position(self) -> int:
+        """Position of the last event, 0 in an empty log."""
+        rows = await self._rows("last_position", "reading the end of the log")
+        return int(rows[0][0])
+
+    async def stream_names(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[str]:
+        """Names of streams that begin with `prefix`, those after `after`, in order of bytes."""
+        values = {"prefix": prefix, "past": prefix + AFTER_ALL, "after": after, "limit": limit}
+        return [row[0] for row in await self._rows("stream_names", "listing streams", values)]
+
+    # ------------------------------------------------------------------ the index
+
+    async def index_row(self, run_id: str) -> IndexRow | None:
+        rows = await self._rows("index_row", f"looking for run {run_id}", {"run_id": run_id})
+        return _index_row(rows[0]) if rows else None
+
+    async def index_rows(self, after: str = "", limit: int = 1000) -> list[IndexRow]:
+        """All rows, those with run ids > `after`, in order of run id."""
+        rows = await self._rows("index_rows", "auditing", {"after": after, "limit": limit})
+        return [_index_row(row) for row in rows]
+
+    async def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
+        values = {"shards": integers(shards), "before": before, "limit": limit}
+        return [_index_row(r) for r in await self._rows("due_runs", "looking for timers", values)]
+
+    async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
+        values = {"shards": integers(shards), "after": after, "limit": limit}
+        return [_index_row(r) for r in await self._rows("active_runs", "taking over", values)]
+
+    async def list_runs(
+        self, status: str, workflow: str, before: str, limit: int
+    ) -> list[IndexRow]:
+        conditions = ["started_at IS NOT NULL"]
+        if status:
+            conditions.append("status = %(status)s")
+        if workflow:
+            conditions.append("workflow = %(workflow)s")
+        if before:
+            conditions.append(
+                "(started_at, run_id) < (SELECT b.started_at, b.run_id FROM dalsegno.run_index AS b"
+                " WHERE b.run_id = %(before)s)"
+            )
+        text = self._queries["list_runs"].replace("{conditions}", " AND ".join(conditions))
+        values = {"status": status, "workflow": workflow, "before": before, "limit": limit}
+        return [_index_row(row) for row in await self._execute(text, "listing runs", values)]
+
+    async def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
+        """Writes rows that were folded from the log; returns the runs whose row was written.
+
+        A row whose version is not that of its stream's last event is left out: fold again.
+        """
+        return await self._mend("replace_index_rows", index_columns(rows))
+
+    async def drop_stray_index_rows(self) -> list[str]:
+        """Removes rows of runs that have no events; returns their run ids."""
+        return await self._mend("drop_stray_index_rows", {})
+
+    async def _mend(self, name: str, values: dict[str, Any]) -> list[str]:
+        async with self._pool.use("mending the index") as connection, connection.transaction():
+            await connection.execute(
+                self._queries["take_ordering_lock"], {"ordering_lock": ORDERING_LOCK}
+            )
+            cursor = await connection.execute(self._queries[name], values)
+            return sorted(row[0] for row in await cursor.fetchall())
+
+    # ------------------------------------------------------------------ snapshots
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        doing = f"saving snapshot {snapshot.version} of {snapshot.stream}"
+        async with self._pool.use(doing) as connection:
+            await connection.execute(self._queries["save_snapshot"], pack(snapshot))
+
+    async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
+        values = {"stream": stream, "at_most": VERSION_MAX if at_most is None else at_most}
+        rows = await self._rows("load_snapshot", f"loading a snapshot of {stream}", values)
+        return unpack(rows[0]) if rows else None
+
+    # ------------------------------------------------------------------ leases
+
+    async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
+        values = {
+            "shards": integers(sorted(set(shards))),
+            "holder": holder,
+            "ttl": round(ttl_s * 1_000_000),
+        }
+        rows = await self._rows("acquire_leases", "acquiring shards", values)
+        return _leases(rows, holder)
+
+    async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
+        values = lease_columns(leases) | {"holder": holder, "ttl": round(ttl_s * 1_000_000)}
+        return _leases(await self._rows("renew_leases", "renewing shard leases", values), holder)
+
+    async def release(self, leases: Sequence[Lease], holder: str) -> None:
+        values = lease_columns(leases) | {"holder": holder}
+        async with self._pool.use("releasing shards") as connection:
+            await connection.execute(self._queries["release_leases"], values)
+
+    # ------------------------------------------------------------------ life
+
+    async def close(self) -> None:
+        await self._appender.close()
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _rows(
+        self, name: str, doing: str, values: dict[str, Any] | None = None
+    ) -> list[TupleRow]:
+        return await self._execute(self._queries[name], doing, values)
+
+    async def _execute(
+        self, text: str, doing: str, values: dict[str, Any] | None = None
+    ) -> list[TupleRow]:
+        async with self._pool.use(doing) as connection:
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(text.encode(), values)
+            return await cursor.fetchall()
+
+
+def _stored(row: TupleRow) -> Stored:
+    return Stored(row[0], row[1], row[2], row[3], row[4])
+
+
+def _index_row(row: TupleRow) -> IndexRow:
+    return IndexRow(
+        run_id=row[0],
+        shard=row[1],
+        workflow=row[2],
+        workflow_version=row[3],
+        status=row[4],
+        version=row[5],
+        next_due_at=row[6],
+        outstanding=row[7],
+        ready=row[8],
+        started_at=row[9],
+        updated_at=row[10],
+    )
+
+
+def _leases(rows: Sequence[TupleRow], holder: str) -> list[Lease]:
+    return [Lease(shard=row[0], epoch=row[1], holder=holder) for row in sorted(rows)]
