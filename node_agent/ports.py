@@ -1,7 +1,7 @@
-"""What the agent needs of a bus. The NATS adapter implements it, fakes and the simulator imitate it.
+"""What the agent needs of a bus. The NATS adapter implements it, fakes and twins imitate it.
 
-The bus may lose, repeat, delay and reorder; nothing depends on it for truth. Every method that waits
-for the other side returns or raises `Unavailable` within a timeout of its own.
+The bus may lose, repeat, delay and reorder; nothing depends on it for truth. Every method that
+waits for the other side returns or raises `Unavailable` within a timeout of its own.
 """
 
 from collections.abc import AsyncIterator
@@ -23,15 +23,16 @@ class Bus(Protocol):
     """The command plane as one node sees it."""
 
     def commands(self, incarnation: str) -> AsyncIterator[Delivery]:
-        """Commands for this incarnation, redelivered until acknowledged; goes on through reconnects,
-        and declares stream and consumer anew when they have vanished. Ends with `close`."""
+        """Commands for this incarnation, redelivered until acknowledged; goes on through
+        reconnects, declares stream and consumer anew when they vanish. Ends with `close`."""
 
     async def acknowledge(self, delivery: Delivery) -> None:
         """After the journal has it: never delivered again (best effort)."""
 
     async def publish_reports(self, shard: int, reports: Reports) -> None:
-        """Hands a batch to the report stream and waits until it is stored there. Raises `Unavailable`
-        when that is not known to have happened: publish again."""
+        """Hands a batch to the report stream and waits until it is stored there. Raises
+        `Unavailable` when that is not known to have happened: publish again; and `Rejected` when
+        one report alone is larger than a message may be, which no repetition mends."""
 
     async def heartbeat(self, beat: Heartbeat) -> None:
         """Sends a heartbeat and does not wait; lost without an error while disconnected."""

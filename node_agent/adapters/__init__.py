@@ -1,0 +1,1 @@
+"""Drivers of the node agent: the only places that talk to the outside."""

@@ -1,0 +1,1 @@
+"""The command plane over NATS, as a node sees it."""

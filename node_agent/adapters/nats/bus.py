@@ -1,0 +1,122 @@
+"""The agent's bus over NATS: commands in, reports and heartbeats out.
+
+Guarantee: a command is delivered until it is acknowledged, as long as its stream lives; a report is
+in its stream when `publish_reports` returns. Stream and consumer that vanish are declared again.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+
+from nats.nuid import NUID
+
+from events.batches import pieces
+from events.codec import encode
+from events.connection import Connection
+from events.errors import Corrupt, Rejected, Unavailable
+from events.jetstream import ACK, TERMINATE, PullLimits
+from events.messages import Heartbeat, HeartbeatAnswer, Report, Reports
+from events.reading import COMMANDS, HEARTBEAT_ANSWER
+from events.streams import Topology
+from events.subjects import token
+from node_agent.adapters.nats.declare import declare_consumer, declare_stream
+from node_agent.adapters.nats.link import Link, Session
+from node_agent.adapters.nats.listen import Topic, listen
+from node_agent.adapters.nats.publish import Publisher
+from node_agent.adapters.nats.pull import Pull
+from node_agent.ports import Delivery
+
+PUBLISH_TIMEOUT_S = 3.0
+
+log = logging.getLogger("dalsegno.bus")
+
+
+class NatsBus:
+    """Implements `node_agent.ports.Bus` for the node called `node`, which must be a subject
+    token."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topology: Topology,
+        node: str,
+        pull_limits: PullLimits = PullLimits(messages=64),
+    ) -> None:
+        self.unreadable = 0
+        """Messages that could not be decoded, since the start."""
+        self._topology = topology
+        self._subjects = topology.subjects
+        self._node = token(node, "the node's name")
+        self._pull_limits = pull_limits
+        self._link = Link(connection, f"node {node}")
+        self._reports = Publisher(self._link, topology.reports, PUBLISH_TIMEOUT_S)
+        self._answers_to = f"{connection.inbox_prefix}.{NUID().next().decode()}"
+
+    async def start(self) -> None:
+        """Connects. Raises `Unavailable`, and `Misconfigured` when waiting cannot help; without it
+        everything begins on first use and waits for the server."""
+        await self._link.start()
+
+    async def commands(self, incarnation: str) -> AsyncIterator[Delivery]:
+        """Commands for this incarnation; ends with `close`."""
+        consumer = self._topology.command_consumer(self._node, incarnation)
+
+        async def declare(session: Session) -> None:
+            stream = await declare_stream(session, self._topology.commands, update=False)
+            await declare_consumer(session, consumer, stream)
+
+        async for batch in Pull(self._link, consumer, declare, self._pull_limits).batches():
+            for message in batch:
+                try:
+                    yield Delivery(COMMANDS.read(message.data), message.reply)
+                except Corrupt as error:
+                    self._complain(error)
+                    await self._send(message.reply, TERMINATE)
+
+    async def acknowledge(self, delivery: Delivery) -> None:
+        """Best effort: an acknowledgement that is lost costs a repetition."""
+        if isinstance(delivery.token, str):
+            await self._send(delivery.token, ACK)
+
+    async def publish_reports(self, shard: int, reports: Reports) -> None:
+        """Raises `Unavailable`; `Rejected` for a report that no message can carry."""
+        server_max = await self._reports.bytes_max()
+
+        def message(part: Sequence[Report]) -> bytes:
+            batch = Reports(node=reports.node, incarnation=reports.incarnation, reports=tuple(part))
+            return encode(batch)
+
+        bytes_max = min(server_max, self._topology.limits.message_bytes_max)
+        for body in pieces(reports.reports, message, bytes_max):
+            if len(body) > server_max:
+                raise Rejected(
+                    f"a report of {self._node} has {len(body)} bytes, NATS takes {server_max}: "
+                    "make the task's output smaller or raise max_payload of the server"
+                )
+            await self._reports.publish(self._subjects.report(shard), body)
+
+    async def heartbeat(self, beat: Heartbeat) -> None:
+        """Sent when there is a connection, else lost; the next one says the same."""
+        await self._send(self._subjects.heartbeat, encode(beat), self._answers_to)
+
+    async def answers(self) -> AsyncIterator[HeartbeatAnswer]:
+        async for message in listen(self._link, [Topic(self._answers_to)]):
+            try:
+                yield HEARTBEAT_ANSWER.read(message.data)
+            except Corrupt as error:
+                self._complain(error)
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    async def _send(self, subject: str, body: bytes, reply: str = "") -> None:
+        session = self._link.live()
+        if session is None:
+            return
+        try:
+            await session.send(subject, body, reply)
+        except Unavailable as error:
+            log.debug("%s", error)
+
+    def _complain(self, error: Exception) -> None:
+        self.unreadable += 1
+        log.warning("a message was not understood (%d so far): %s", self.unreadable, error)

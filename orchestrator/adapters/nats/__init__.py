@@ -1,0 +1,1 @@
+"""The command plane and the client port over NATS."""

@@ -1,0 +1,168 @@
+"""The coordinator's bus over NATS: commands out, reports in, heartbeats and requests answered.
+
+Guarantee: `publish` returns when the command stream has the batch; reports are delivered until they
+are acknowledged, at least those of the last minute and for as long as their stream lives. Nothing
+else is promised: the rest is reconciliation. Streams and consumers that vanish are declared again
+by whoever misses them first.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from nats.aio.msg import Msg
+
+from events.api import AnyAnswer, AnyRequest, Refused
+from events.batches import pieces
+from events.codec import encode
+from events.connection import Connection
+from events.errors import Corrupt, InvalidValue, Rejected, Unavailable
+from events.jetstream import ACK, PullLimits, place_of
+from events.messages import Command, Commands, Heartbeat, HeartbeatAnswer
+from events.reading import HEARTBEAT, REPORTS, REQUEST
+from events.streams import Topology
+from orchestrator.adapters.nats.acks import Acks
+from orchestrator.adapters.nats.declare import declare_consumer, declare_stream
+from orchestrator.adapters.nats.link import Link, Session
+from orchestrator.adapters.nats.listen import Topic, listen
+from orchestrator.adapters.nats.publish import Publisher
+from orchestrator.adapters.nats.pull import Pull
+from orchestrator.coordinator.ports import Lease, ReportDelivery
+
+PUBLISH_TIMEOUT_S = 3.0
+QUEUE = "coordinators"
+
+log = logging.getLogger("dalsegno.bus")
+
+
+class NatsBus:
+    """Implements `orchestrator.coordinator.ports.Bus`. `name` tells coordinators apart."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topology: Topology,
+        name: str,
+        pull_limits: PullLimits = PullLimits(),
+    ) -> None:
+        self.unreadable = 0
+        """Messages that could not be decoded, since the start."""
+        self._topology = topology
+        self._subjects = topology.subjects
+        self._name = name
+        self._pull_limits = pull_limits
+        self._link = Link(connection, f"coordinator {name}")
+        self._commands = Publisher(self._link, topology.commands, PUBLISH_TIMEOUT_S)
+        self._acks = Acks()
+        self._stream_created: datetime | None = None
+
+    async def start(self) -> None:
+        """Connects and declares the streams. Raises `Unavailable`, and `Misconfigured` when waiting
+        cannot help; without it everything begins on first use and waits for the server."""
+        await self._link.start()
+        session = await self._link.session()
+        await declare_stream(session, self._topology.commands, update=True)
+        await declare_stream(session, self._topology.reports, update=True)
+
+    async def publish(self, node: str, incarnation: str, commands: Commands) -> None:
+        """Raises `Unavailable`; `Rejected` for a command that no message can carry."""
+        server_max = await self._commands.bytes_max()
+
+        def message(part: Sequence[Command]) -> bytes:
+            return encode(Commands(coordinator=commands.coordinator, commands=tuple(part)))
+
+        bytes_max = min(server_max, self._topology.limits.message_bytes_max)
+        for body in pieces(commands.commands, message, bytes_max):
+            if len(body) > server_max:
+                raise Rejected(
+                    f"a command for {node} has {len(body)} bytes, NATS takes {server_max}: "
+                    "make its inputs smaller or raise max_payload of the server"
+                )
+            await self._commands.publish(self._subjects.command(node, incarnation), body)
+
+    async def reports(self, leases: Sequence[Lease]) -> AsyncIterator[list[ReportDelivery]]:
+        """Batches of deliveries for the leased shards; ends with `close`."""
+        held = [(lease.shard, lease.epoch) for lease in leases]
+        consumer = self._topology.report_consumer(self._name, held)
+        self._acks.begin_anew()
+
+        async def declare(session: Session) -> None:
+            stream = await declare_stream(session, self._topology.reports, update=True)
+            if stream.created != self._stream_created:
+                self._acks.begin_anew()
+                self._stream_created = stream.created
+            await declare_consumer(session, consumer, stream)
+
+        async for batch in Pull(self._link, consumer, declare, self._pull_limits).batches():
+            if deliveries := [read for message in batch if (read := self._read(message))]:
+                yield deliveries
+            elif subject := self._acks.done(0):
+                await self._send(subject, ACK)
+
+    async def acknowledge(self, deliveries: Sequence[ReportDelivery]) -> None:
+        """Best effort: an acknowledgement that is lost costs a repetition."""
+        upto = max((delivery.sequence for delivery in deliveries), default=0)
+        if subject := self._acks.done(upto):
+            await self._send(subject, ACK)
+
+    async def heartbeats(self) -> AsyncIterator[tuple[Heartbeat, str]]:
+        async for message in listen(self._link, [Topic(self._subjects.heartbeat)]):
+            try:
+                yield HEARTBEAT.read(message.data), message.reply
+            except Corrupt as error:
+                self._complain(error)
+
+    async def answer_heartbeat(self, reply_to: str, answer: HeartbeatAnswer) -> None:
+        await self._send(reply_to, encode(answer))
+
+    async def requests(self, shards: Sequence[int]) -> AsyncIterator[tuple[AnyRequest, str]]:
+        topics = [
+            Topic(self._subjects.api("*"), QUEUE),
+            *(Topic(self._subjects.api("*", shard)) for shard in shards),
+        ]
+        async for message in listen(self._link, topics):
+            try:
+                yield REQUEST.read(message.data), message.reply
+            except Corrupt as error:
+                self._complain(error)
+                refusal = Refused(code=InvalidValue.code, message=str(error))
+                await self._send(message.reply, encode(refusal))
+
+    async def answer(self, reply_to: str, answer: AnyAnswer) -> None:
+        """Best effort; an answer that no message can carry becomes a refusal that says so."""
+        body, session = encode(answer), self._link.live()
+        if session is not None and len(body) > session.bytes_max:
+            what = f"the answer has {len(body)} bytes, NATS takes {session.bytes_max}"
+            body = encode(Refused(code=Rejected.code, message=f"{what}: read it from the log"))
+        await self._send(reply_to, body)
+
+    async def announce(self, log: str, position: int) -> None:
+        await self._send(self._subjects.position(log), str(position).encode())
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    def _read(self, message: Msg) -> ReportDelivery | None:
+        place = place_of(message.reply)
+        try:
+            shard = int(message.subject.rpartition(".")[2])
+            reports = REPORTS.read(message.data)
+        except (Corrupt, ValueError) as error:
+            self._complain(error)
+            self._acks.unreadable(place.sequence, message.reply)
+            return None
+        return ReportDelivery(shard, self._acks.delivered(place.sequence, message.reply), reports)
+
+    async def _send(self, subject: str, body: bytes) -> None:
+        """To whom it may concern: lost when there is no connection or nobody to reply to."""
+        session = self._link.live()
+        if session is None or not subject:
+            return
+        try:
+            await session.send(subject, body)
+        except Unavailable as error:
+            log.debug("%s", error)
+
+    def _complain(self, error: Exception) -> None:
+        self.unreadable += 1
+        log.warning("a message was not understood (%d so far): %s", self.unreadable, error)

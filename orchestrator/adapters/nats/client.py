@@ -1,0 +1,149 @@
+"""The client: what the command line and programs talk to coordinators with.
+
+Requests are safe to repeat, so a client repeats them until somebody answers or the deadline passes:
+an owner may just be dying and another taking over.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import assert_never
+
+import anyio
+
+from events import errors
+from events.api import (
+    AnyAnswer,
+    AnyRequest,
+    AwaitRun,
+    CancelRun,
+    ForkRun,
+    Hello,
+    Here,
+    ListNodes,
+    Refused,
+    RegisterWorkflow,
+    RunAnswer,
+    RunView,
+    ShowRun,
+    StartRun,
+)
+from events.codec import encode
+from events.connection import Connection
+from events.errors import Conflict, DalsegnoError, Fenced, Rejected, Unavailable
+from events.ids import shard_of
+from events.jetstream import Call
+from events.reading import ANSWER
+from events.subjects import Subjects
+from orchestrator.adapters.nats.link import Link
+
+TIMEOUT_S = 30.0
+ANSWER_S = 5.0
+"""How long one try waits for its answer, beyond what the request itself asks the owner to wait."""
+AWAIT_S = 3.0
+PAUSE_FIRST_S, PAUSE_LAST_S = 0.02, 0.5
+
+CLASSES: dict[str, type[DalsegnoError]] = {
+    error.code: error
+    for error in vars(errors).values()
+    if isinstance(error, type) and issubclass(error, DalsegnoError)
+}
+
+
+@asynccontextmanager
+async def connect(
+    connection: Connection, prefix: str = "dalsegno", timeout_s: float = TIMEOUT_S
+) -> AsyncIterator["Client"]:
+    """Raises `Unavailable` when NATS cannot be reached, `Misconfigured` when it refuses us."""
+    link = Link(connection, "client")
+    try:
+        await link.start()
+        yield Client(link, Subjects(prefix), timeout_s, time.monotonic)
+    finally:
+        await link.close()
+
+
+class Client:
+    """Sends requests to coordinators; made by `connect`."""
+
+    def __init__(
+        self, link: Link, subjects: Subjects, timeout_s: float, clock: Callable[[], float]
+    ) -> None:
+        self._link = link
+        self._subjects = subjects
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._shards: int | None = None
+
+    async def request(self, request: AnyRequest, timeout_s: float | None = None) -> AnyAnswer:
+        """Returns the answer, never `Refused`: that is raised as the error its code names, e.g.
+        `Rejected`. Raises `Unavailable` when nobody answered within `timeout_s`."""
+        deadline = self._clock() + (self._timeout_s if timeout_s is None else timeout_s)
+        run_id = _run_of(request)
+        shard = None if run_id is None else shard_of(run_id, await self._shard_count(deadline))
+        return await self._repeat(request, shard, deadline)
+
+    async def await_run(self, run_id: str, timeout_s: float | None = None) -> RunView:
+        """Returns the run as soon as it has ended, or as it is after `timeout_s` (None: never)."""
+        deadline = None if timeout_s is None else self._clock() + timeout_s
+        while True:
+            left_s = AWAIT_S if deadline is None else deadline - self._clock()
+            wait_s = max(0.0, min(AWAIT_S, left_s))
+            answer = await self.request(AwaitRun(run_id=run_id, wait_s=wait_s))
+            if not isinstance(answer, RunAnswer):
+                raise Unavailable(f"a coordinator answers {type(answer).__name__} to await_run")
+            if answer.run.ended_at is not None or (left_s <= AWAIT_S and deadline is not None):
+                return answer.run
+
+    async def _shard_count(self, deadline: float) -> int:
+        if self._shards is None:
+            here = await self._repeat(Hello(), None, deadline)
+            if not isinstance(here, Here):
+                raise Unavailable(f"a coordinator answers {type(here).__name__} to hello")
+            self._shards = here.shards
+        return self._shards
+
+    async def _repeat(self, request: AnyRequest, shard: int | None, deadline: float) -> AnyAnswer:
+        verb = str(request.__struct_config__.tag)
+        call = Call(self._subjects.api(verb, shard), encode(request))
+        wait_s = request.wait_s if isinstance(request, AwaitRun) else 0.0
+        pause_s, trouble = PAUSE_FIRST_S, "no time to try"
+        while (left_s := deadline - self._clock()) > 0:
+            try:
+                return await self._try(call, min(left_s, ANSWER_S + wait_s))
+            except (Unavailable, Fenced, Conflict) as error:
+                trouble = str(error)
+            await anyio.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, PAUSE_LAST_S)
+        whom = "a coordinator" if shard is None else f"the owner of shard {shard}"
+        raise Unavailable(
+            f"{verb}: no answer from {whom} on NATS at {self._link.shown} ({trouble}); is a "
+            f"coordinator with the prefix {self._subjects.prefix!r} running?"
+        )
+
+    async def _try(self, call: Call, timeout_s: float) -> AnyAnswer:
+        try:
+            with anyio.fail_after(timeout_s):
+                session = await self._link.session()
+        except TimeoutError:
+            raise Unavailable(f"there is no connection to NATS at {self._link.shown}") from None
+        if len(call.body) > session.bytes_max:
+            raise Rejected(
+                f"the request has {len(call.body)} bytes, NATS takes {session.bytes_max}: make its "
+                "input smaller or raise max_payload of the server"
+            )
+        answer = ANSWER.read(await session.ask(call, timeout_s))
+        if isinstance(answer, Refused):
+            raise CLASSES.get(answer.code, Rejected)(answer.message)
+        return answer
+
+
+def _run_of(request: AnyRequest) -> str | None:
+    """The run whose owner has to answer; None when any coordinator can."""
+    match request:
+        case StartRun() | CancelRun() | ForkRun() | ShowRun() | AwaitRun():
+            return request.run_id
+        case Hello() | RegisterWorkflow() | ListNodes():
+            return None
+        case _:
+            assert_never(request)
