@@ -1,0 +1,139 @@
+"""Nodes: who is there, and when one counts as lost.
+
+    joining ──► healthy ──► suspected ──► lost        any ──► draining ──► left
+                   ▲            │           │
+                   └────────────┘           └──(new incarnation)──► healthy
+
+Silence is measured in *observed* time: time in which this coordinator was connected and scheduled. If more
+than half of the nodes fall silent together, the observer rather than they may be at fault: none is lost
+before another lease time has passed. A node's attempts are given to others only after it is lost; by then
+its attempt lease has ended by its own clock, so it starts none of them any more.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from events.api import NodeView
+from events.envelope import Head
+from events.messages import Heartbeat
+from orchestrator.coordinator.settings import Settings
+from orchestrator.kernel.env import MICROSECONDS, microseconds
+from orchestrator.kernel.placement import NodeSlots
+
+
+class Node(msgspec.Struct):
+    """A node as this coordinator knows it. `seen_at` is in observed microseconds."""
+
+    name: str
+    status: str = "joining"
+    incarnation: str = ""
+    seen_at: int = 0
+    beat: Heartbeat | None = None
+    head: Head | None = None
+    slots: NodeSlots | None = None
+
+
+class Cluster:
+    def __init__(self, settings: Settings) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.changes = 0
+        """Grows whenever a node may have become suitable for what it was not."""
+        self._settings = settings
+        self._observed = 0
+        self._looked_at: int | None = None
+        self._connected = True
+        self._mass_since: int | None = None
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def observe(self, now: int) -> None:
+        """Counts the time since the last look, unless we were disconnected or not scheduled."""
+        if self._looked_at is not None and self._connected:
+            gap = now - self._looked_at
+            self._observed += min(gap, microseconds(self._settings.observer_gap_s))
+        self._looked_at = now
+
+    def connection(self, connected: bool) -> None:
+        self._connected = connected
+
+    def silent_s(self, node: Node) -> float:
+        return (self._observed - node.seen_at) / MICROSECONDS
+
+    # -- nodes ------------------------------------------------------------------------------------
+
+    def expect(self, name: str) -> Node:
+        """A node that must be there because it holds attempts; silent from now on if it is not."""
+        return self.nodes.setdefault(name, Node(name, seen_at=self._observed))
+
+    def heard(self, beat: Heartbeat) -> Node:
+        node = self.expect(beat.node)
+        node.seen_at = self._observed
+        node.beat = beat
+        return node
+
+    def join(self, node: Node, beat: Heartbeat) -> None:
+        """The node's incarnation of this heartbeat is in the cluster from now on."""
+        node.incarnation = beat.incarnation
+        node.status = "draining" if beat.draining else "healthy"
+        node.slots = NodeSlots(
+            node=node.name,
+            incarnation=beat.incarnation,
+            tasks=frozenset(beat.tasks),
+            credits=beat.credits,
+            labels=beat.labels,
+            capacity=beat.capacity,
+            accepting=not beat.draining,
+        )
+        self.changes += 1
+
+    def set_status(self, node: Node, status: str) -> None:
+        node.status = status
+        if node.slots is not None:
+            node.slots.accepting = status == "healthy"
+        self.changes += 1
+
+    def candidates(self) -> list[NodeSlots]:
+        return [node.slots for node in self.nodes.values() if node.slots is not None]
+
+    # -- failure detection ------------------------------------------------------------------------
+
+    def newly_suspected(self) -> Iterator[Node]:
+        limit_s = self._settings.attempt_lease_ttl_s * self._settings.suspect_share
+        for node in list(self.nodes.values()):
+            if node.status == "healthy" and self.silent_s(node) > limit_s:
+                yield node
+
+    def newly_lost(self) -> Iterator[Node]:
+        """Nodes whose attempt lease has certainly ended."""
+        ttl_s = self._settings.attempt_lease_ttl_s
+        alive = [n for n in self.nodes.values() if n.status not in {"lost", "left"}]
+        silent = [n for n in alive if self.silent_s(n) > ttl_s]
+        if len(silent) > 1 and 2 * len(silent) > len(alive):
+            self._mass_since = self._mass_since or self._observed
+            if self._observed - self._mass_since < microseconds(ttl_s):
+                return
+        else:
+            self._mass_since = None
+        yield from silent
+
+    def views(self, held: "dict[str, int]") -> tuple[NodeView, ...]:
+        return tuple(self._view(node, held.get(node.name, 0)) for node in self.nodes.values())
+
+    def _view(self, node: Node, outstanding: int) -> NodeView:
+        beat = node.beat or Heartbeat(
+            node=node.name, incarnation="", sequence=0, slots=0, credits=0
+        )
+        known = {"healthy", "suspected", "lost", "draining", "left"}
+        return NodeView(
+            node=node.name,
+            status=node.status if node.status in known else "suspected",  # type: ignore[arg-type]
+            incarnation=node.incarnation,
+            slots=beat.slots,
+            credits=beat.credits,
+            outstanding=outstanding,
+            tasks=beat.tasks,
+            labels=beat.labels,
+            build_id=beat.build_id,
+            silent_s=round(self.silent_s(node), 3),
+        )

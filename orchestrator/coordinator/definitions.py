@@ -1,0 +1,50 @@
+"""Definitions in memory: versions of workflows by content hash, with their nets made ready."""
+
+import msgspec
+
+from events.cluster_facts import DefinitionRegistered
+from events.envelope import Head
+from events.policies import RunOptions
+from orchestrator.kernel.netindex import NetIndex
+
+
+class Known(msgspec.Struct):
+    """A workflow's versions; the last one registered is the newest."""
+
+    head: Head
+    versions: dict[str, DefinitionRegistered] = {}
+    newest: str = ""
+
+    def add(self, fact: DefinitionRegistered) -> None:
+        self.versions[fact.workflow_version] = fact
+        self.newest = fact.workflow_version
+
+    def options(self, version: str) -> RunOptions:
+        return self.versions[version].definition.options
+
+
+class Definitions:
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+        self._nets: dict[tuple[str, str], NetIndex] = {}
+
+    def get(self, workflow: str) -> Known | None:
+        """None: not asked of the store yet."""
+        return self._known.get(workflow)
+
+    def put(self, workflow: str, known: Known) -> None:
+        self._known[workflow] = known
+
+    def forget(self, workflow: str) -> None:
+        self._known.pop(workflow, None)
+
+    def net(self, workflow: str, version: str) -> NetIndex | None:
+        """The net of a version, made ready once; None when the version is not known here."""
+        found = self._nets.get((workflow, version))
+        if found is None:
+            known = self._known.get(workflow)
+            fact = known.versions.get(version) if known else None
+            if fact is None:
+                return None
+            found = self._nets[workflow, version] = NetIndex(fact.net)
+        return found

@@ -1,0 +1,164 @@
+"""Runs in memory: a cache of folds, thrown away at will, and what is derived from them.
+
+`Held` says which attempts each node has: derived from the outstanding ones of all loaded runs, never
+counted apart. Every run with something outstanding or ready is loaded, so it is complete once the active
+runs of a newly owned shard have been loaded.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import msgspec
+
+from events import run_facts as r
+from events import task_facts as t
+from events.envelope import Head
+from events.facts import Fact
+from events.ids import Attempt, run_stream
+from orchestrator.coordinator.ports import IndexRow
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.state import RunState
+
+
+class Slot(msgspec.Struct):
+    """A run in memory. `net` is None until its definition is there."""
+
+    run_id: str
+    shard: int
+    state: RunState
+    head: Head
+    net: NetIndex | None = None
+    tail_bytes: int = 0
+    traceparent: str = ""
+
+    def row(self) -> IndexRow:
+        state = self.state
+        return IndexRow(
+            run_id=self.run_id,
+            shard=self.shard,
+            workflow=state.workflow,
+            workflow_version=state.workflow_version,
+            status=state.status,
+            version=state.version,
+            next_due_at=state.next_due_at,
+            outstanding=len(state.outstanding),
+            ready=len(state.ready),
+            started_at=state.started_at,
+            updated_at=state.updated_at,
+        )
+
+
+def blank(run_id: str, shard: int) -> Slot:
+    """A run of which there is no event yet."""
+    return Slot(run_id, shard, RunState(), Head(run_stream(run_id)))
+
+
+Key = tuple[str, str]
+"""Run id and step."""
+
+
+class Held:
+    """Which attempts each node has outstanding: node → (run, step) → (attempt, incarnation)."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, dict[Key, tuple[Attempt, str]]] = {}
+
+    def of(self, node: str) -> dict[Key, tuple[Attempt, str]]:
+        return self._nodes.setdefault(node, {})
+
+    def count(self, node: str) -> int:
+        return len(self._nodes.get(node, ()))
+
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(node for node, held in self._nodes.items() if held)
+
+    def add(self, state: RunState) -> None:
+        for step_id in state.outstanding:
+            self._add(state, step_id)
+
+    def remove(self, state: RunState) -> None:
+        for step_id in state.steps:
+            self._remove(state, step_id)
+
+    def note(self, state: RunState, fact: Fact) -> None:
+        """Follows one fact that `state` has evolved by."""
+        if isinstance(fact, t.TaskDispatched):
+            self._add(state, fact.step)
+        elif isinstance(fact, (t.TaskCompleted, t.AttemptFailed, t.TaskFailed, t.TaskCancelled)):
+            self._remove(state, fact.step)
+
+    def _add(self, state: RunState, step_id: str) -> None:
+        step = state.steps[step_id]
+        found = (state.attempt_of(step_id), step.incarnation)
+        self.of(step.node)[state.run_id, step_id] = found
+
+    def _remove(self, state: RunState, step_id: str) -> None:
+        node = state.steps[step_id].node
+        if node:
+            self.of(node).pop((state.run_id, step_id), None)
+
+
+class Runs:
+    """The cache. Ended runs stay a while for clients that still ask; others leave when idle."""
+
+    def __init__(self, recent_max: int) -> None:
+        self.held = Held()
+        self.ready: OrderedDict[Key, int] = OrderedDict()
+        """Tasks awaiting placement, oldest first → monotonic instant at which each came here."""
+        self._slots: dict[str, Slot] = {}
+        self._recent: OrderedDict[str, Slot] = OrderedDict()
+        self._recent_max = recent_max
+
+    def get(self, run_id: str) -> Slot | None:
+        return self._slots.get(run_id) or self._recent.get(run_id)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(list(self._slots.values()))
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def add(self, slot: Slot, now: int) -> None:
+        """Takes a loaded run in, with all that is outstanding and ready."""
+        if slot.state.terminal:
+            self._keep_recent(slot)
+            return
+        self._slots[slot.run_id] = slot
+        self.held.add(slot.state)
+        for step_id in slot.state.ready:
+            self.ready.setdefault((slot.run_id, step_id), now)
+
+    def discard(self, run_id: str) -> None:
+        """Throws a run's state away with everything derived from it."""
+        slot = self._slots.pop(run_id, None) or self._recent.pop(run_id, None)
+        if slot is not None:
+            self.held.remove(slot.state)
+            for step_id in slot.state.steps:
+                self.ready.pop((run_id, step_id), None)
+
+    def retire(self, slot: Slot) -> None:
+        """The run has ended: only clients may still ask for it."""
+        self.discard(slot.run_id)
+        self._keep_recent(slot)
+
+    def note(self, slot: Slot, fact: Fact, now: int) -> None:
+        """Follows one fact of a run's decision."""
+        self.held.note(slot.state, fact)
+        for step_id in _made_ready(slot.state, fact):
+            self.ready.setdefault((slot.run_id, step_id), now)
+
+    def _keep_recent(self, slot: Slot) -> None:
+        self._recent[slot.run_id] = slot
+        if len(self._recent) > self._recent_max:
+            self._recent.popitem(last=False)
+
+
+def _made_ready(state: RunState, fact: Fact) -> Iterator[str]:
+    """Steps that `fact` put into the ready set."""
+    if isinstance(fact, (r.RunStarted, t.TaskCompleted, t.TaskFailed)):
+        yield from (enabled.step for enabled in fact.flow.enabled)
+    elif isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
+        if fact.step in state.ready:
+            yield fact.step
+    elif isinstance(fact, r.RunForked):
+        yield from state.ready

@@ -1,0 +1,284 @@
+"""What goes into the coordinator's step machine and what comes out of it.
+
+Outputs are intentions: an edge carries them out and brings the result back as an input. Nothing that the
+outside can see (answers, commands, acknowledgements, announcements) leaves before the commit that it
+depends on.
+"""
+
+import msgspec
+
+from events.api import AnyAnswer, AnyRequest
+from events.cluster_facts import DefinitionRegistered
+from events.envelope import Head
+from events.messages import Commands, Heartbeat, HeartbeatAnswer
+from orchestrator.coordinator.ports import (
+    AppendOutcome,
+    Batch,
+    IndexRow,
+    Lease,
+    ReportDelivery,
+    Snapshot,
+)
+from orchestrator.replay.rebuild import Rebuilt
+
+
+class Now(msgspec.Struct, frozen=True):
+    """Microseconds: `monotonic` for durations, `wall` since the epoch, UTC, for what is recorded."""
+
+    monotonic: int
+    wall: int
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of inputs and outputs."""
+
+
+# -- inputs ---------------------------------------------------------------------------------------
+
+
+class RequestArrived(Signal, frozen=True, kw_only=True):
+    request: AnyRequest
+    reply_to: str
+
+
+class ReportsArrived(Signal, frozen=True, kw_only=True):
+    deliveries: tuple[ReportDelivery, ...]
+
+
+class HeartbeatArrived(Signal, frozen=True, kw_only=True):
+    beat: Heartbeat
+    reply_to: str
+
+
+class RunLoaded(Signal, frozen=True, kw_only=True):
+    """`rebuilt` None: there is no such run. `parked`: why the stream cannot be read."""
+
+    run_id: str
+    rebuilt: Rebuilt | None = None
+    parked: str = ""
+
+
+class DefinitionLoaded(Signal, frozen=True, kw_only=True):
+    workflow: str
+    versions: tuple[DefinitionRegistered, ...]
+    head: Head
+
+
+class NodeLoaded(Signal, frozen=True, kw_only=True):
+    """What the log last said about a node: its incarnation and whether that one is gone."""
+
+    node: str
+    head: Head
+    incarnation: str = ""
+    gone: bool = False
+
+
+class HeadLoaded(Signal, frozen=True, kw_only=True):
+    head: Head
+
+
+class LoadFailed(Signal, frozen=True, kw_only=True):
+    """The store could not be asked; `output` is what to ask again."""
+
+    output: "LoadRun | LoadDefinition | LoadNode | LoadHead | FindActive | FindDue"
+
+
+class AppendDone(Signal, frozen=True, kw_only=True):
+    batch_id: str
+    outcome: AppendOutcome
+
+
+class AppendFailed(Signal, frozen=True, kw_only=True):
+    """The store is away. `unknown`: the commit may have happened."""
+
+    batch_id: str
+    unknown: bool
+
+
+class LandedKnown(Signal, frozen=True, kw_only=True):
+    """Whether a batch of unknown outcome is in the log; None: could not be asked."""
+
+    batch_id: str
+    landed: bool | None
+
+
+class LeasesAcquired(Signal, frozen=True, kw_only=True):
+    """`asked_at`: monotonic microseconds before the store was asked."""
+
+    leases: tuple[Lease, ...]
+    asked_at: int
+
+
+class LeasesRenewed(Signal, frozen=True, kw_only=True):
+    """`asked` that are not in `leases` are lost."""
+
+    asked: tuple[Lease, ...]
+    leases: tuple[Lease, ...]
+    asked_at: int
+
+
+class LeasesUnknown(Signal, frozen=True, kw_only=True):
+    """The store could not be asked for leases."""
+
+
+class ActiveFound(Signal, frozen=True, kw_only=True):
+    shards: tuple[int, ...]
+    rows: tuple[IndexRow, ...]
+    more: bool
+
+
+class DueFound(Signal, frozen=True, kw_only=True):
+    rows: tuple[IndexRow, ...]
+
+
+class BusChanged(Signal, frozen=True, kw_only=True):
+    connected: bool
+
+
+class StopRequested(Signal, frozen=True, kw_only=True):
+    pass
+
+
+CoordinatorInput = (
+    RequestArrived
+    | ReportsArrived
+    | HeartbeatArrived
+    | RunLoaded
+    | DefinitionLoaded
+    | NodeLoaded
+    | HeadLoaded
+    | LoadFailed
+    | AppendDone
+    | AppendFailed
+    | LandedKnown
+    | LeasesAcquired
+    | LeasesRenewed
+    | LeasesUnknown
+    | ActiveFound
+    | DueFound
+    | BusChanged
+    | StopRequested
+)
+
+
+# -- outputs --------------------------------------------------------------------------------------
+
+
+class Append(Signal, frozen=True, kw_only=True):
+    """`not_before`: monotonic microseconds; later than now after a failure."""
+
+    batch: Batch
+    not_before: int = 0
+
+
+class AskLanded(Signal, frozen=True, kw_only=True):
+    batch: Batch
+    not_before: int = 0
+
+
+class Publish(Signal, frozen=True, kw_only=True):
+    node: str
+    incarnation: str
+    commands: Commands
+
+
+class Answer(Signal, frozen=True, kw_only=True):
+    reply_to: str
+    answer: AnyAnswer
+
+
+class AnswerHeartbeat(Signal, frozen=True, kw_only=True):
+    reply_to: str
+    answer: HeartbeatAnswer
+
+
+class AcknowledgeReports(Signal, frozen=True, kw_only=True):
+    deliveries: tuple[ReportDelivery, ...]
+
+
+class Announce(Signal, frozen=True, kw_only=True):
+    position: int
+
+
+class LoadRun(Signal, frozen=True, kw_only=True):
+    run_id: str
+
+
+class LoadDefinition(Signal, frozen=True, kw_only=True):
+    workflow: str
+
+
+class LoadNode(Signal, frozen=True, kw_only=True):
+    node: str
+
+
+class LoadHead(Signal, frozen=True, kw_only=True):
+    stream: str
+
+
+class FindActive(Signal, frozen=True, kw_only=True):
+    shards: tuple[int, ...]
+    after: str = ""
+
+
+class FindDue(Signal, frozen=True, kw_only=True):
+    shards: tuple[int, ...]
+    before: int
+
+
+class SaveSnapshot(Signal, frozen=True, kw_only=True):
+    snapshot: Snapshot
+
+
+class AcquireLeases(Signal, frozen=True, kw_only=True):
+    shards: tuple[int, ...]
+    ttl_s: float
+
+
+class RenewLeases(Signal, frozen=True, kw_only=True):
+    leases: tuple[Lease, ...]
+    ttl_s: float
+
+
+class ReleaseLeases(Signal, frozen=True, kw_only=True):
+    leases: tuple[Lease, ...]
+
+
+class Serve(Signal, frozen=True, kw_only=True):
+    """From now on take requests and reports for these shards and no others."""
+
+    leases: tuple[Lease, ...]
+
+
+class RecordHashes(Signal, frozen=True, kw_only=True):
+    """Test mode: state hashes of committed versions, as (run id, version, hash)."""
+
+    hashes: tuple[tuple[str, int, str], ...]
+
+
+class Stopped(Signal, frozen=True, kw_only=True):
+    pass
+
+
+CoordinatorOutput = (
+    Append
+    | AskLanded
+    | Publish
+    | Answer
+    | AnswerHeartbeat
+    | AcknowledgeReports
+    | Announce
+    | LoadRun
+    | LoadDefinition
+    | LoadNode
+    | LoadHead
+    | FindActive
+    | FindDue
+    | SaveSnapshot
+    | AcquireLeases
+    | RenewLeases
+    | ReleaseLeases
+    | Serve
+    | RecordHashes
+    | Stopped
+)

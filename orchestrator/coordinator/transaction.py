@@ -1,0 +1,77 @@
+"""Transaction: what one turn decided, and what may leave once it is durable.
+
+Guarantee: effects of a stream leave after the commit that holds its events and never without it. There is
+one commit in flight; what arrives meanwhile waits for the next turn.
+
+    gathering ──► in flight ──► durable: effects leave
+                    │  ├──► conflicted: the streams in conflict leave the batch and are decided anew
+                    │  ├──► fenced: shards that are no longer ours leave the batch and are forgotten
+                    │  └──► unknown: asked until it is known, then durable or sent again as it is
+                    └─ store away: sent again as it is (same event ids); intake is held meanwhile
+"""
+
+import msgspec
+
+from events.envelope import Stored
+from events.messages import Command, Settle
+from orchestrator.coordinator.ports import Batch, Lease
+from orchestrator.coordinator.runs import Slot
+from orchestrator.coordinator.signals import Answer
+from orchestrator.coordinator.works import AnyWork
+
+NodeKey = tuple[str, str]
+"""Node and incarnation."""
+
+
+class Touched(msgspec.Struct):
+    """What a turn did to one stream. `slot` is None for streams that are not runs."""
+
+    stream: str
+    shard: int
+    slot: Slot | None = None
+    events: list[Stored] = []
+    works: list[AnyWork] = []
+    answers: list[Answer] = []
+    commands: dict[str, None] = {}
+    """Steps whose command is to be sent, derived from the state at commit."""
+    settled: list[tuple[NodeKey, Settle]] = []
+    hashes: list[tuple[str, int, str]] = []
+
+
+class Transaction:
+    """One turn's streams, in order of first touch."""
+
+    def __init__(self, batch_id: str) -> None:
+        self.id = batch_id
+        self.streams: dict[str, Touched] = {}
+        self.direct: list[tuple[NodeKey, Command]] = []
+        """Commands that depend on no commit of this turn."""
+        self.events = 0
+
+    def touch(self, stream: str, shard: int, slot: Slot | None = None) -> Touched:
+        found = self.streams.get(stream)
+        if found is None:
+            found = self.streams[stream] = Touched(stream, shard, slot)
+        return found
+
+    def event_id(self) -> str:
+        """The next event's id: unique by the batch's id, in order within it."""
+        self.events += 1
+        return f"{self.id}-{self.events:x}"
+
+    def batch(self, leases: tuple[Lease, ...]) -> Batch:
+        touched = [t for t in self.streams.values() if t.events]
+        return Batch(
+            id=self.id,
+            leases=leases,
+            events=tuple(event for t in touched for event in t.events),
+            index=tuple(t.slot.row() for t in touched if t.slot is not None),
+        )
+
+    @property
+    def shards(self) -> set[int]:
+        return {touched.shard for touched in self.streams.values() if touched.events}
+
+    @property
+    def writes(self) -> bool:
+        return any(touched.events for touched in self.streams.values())

@@ -1,0 +1,76 @@
+"""Works: what waits to be decided, in order of arrival."""
+
+from collections import deque
+
+import msgspec
+
+from events.api import AwaitRun, CancelRun, ForkRun, RegisterWorkflow, ShowRun, StartRun
+from events.cluster_facts import LeaseAcquired
+from events.facts import Fact
+from events.messages import Heartbeat, Report
+from orchestrator.coordinator.ports import ReportDelivery
+from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
+
+RunRequest = StartRun | CancelRun | ForkRun | ShowRun | AwaitRun
+
+
+class Work(msgspec.Struct, kw_only=True):
+    """`tries`: how often a conflict has sent it back."""
+
+    tries: int = 0
+
+
+class RequestWork(Work, kw_only=True):
+    request: RunRequest
+    reply_to: str
+
+
+class RegisterWork(Work, kw_only=True):
+    request: RegisterWorkflow
+    reply_to: str
+
+
+class ReportWork(Work, kw_only=True):
+    report: Report
+    delivery: ReportDelivery
+
+
+class RunWork(Work, kw_only=True):
+    """Something of our own: a due timer, a lost attempt, an obstacle."""
+
+    run_id: str
+    given: AttemptLost | Due | Unplaced
+
+
+class BeatWork(Work, kw_only=True):
+    """Compare what a node says that it holds with what it should hold."""
+
+    beat: Heartbeat
+
+
+class NodeWork(Work, kw_only=True):
+    """A fact about a node."""
+
+    node: str
+    fact: Fact
+
+
+class LeaseWork(Work, kw_only=True):
+    fact: LeaseAcquired
+
+
+AnyWork = RequestWork | RegisterWork | ReportWork | RunWork | BeatWork | NodeWork | LeaseWork
+Queue = deque[AnyWork]
+
+
+def run_of(work: AnyWork) -> str:
+    """The run that a work is about, "" for the others."""
+    match work:
+        case RequestWork():
+            return work.request.run_id
+        case ReportWork():
+            return work.report.attempt.run_id
+        case RunWork():
+            return work.run_id
+        case _:
+            return ""

@@ -1,0 +1,1 @@
+"""Insight: read models of runs, as people and programs are shown them."""

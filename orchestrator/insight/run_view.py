@@ -1,0 +1,65 @@
+"""A run's view from its state and net: named steps in order of completion, tasks, error."""
+
+from events.api import ErrorView, RunView, StepView, TaskView
+from events.net import Choice, Net, NetStep, Split, Task
+from orchestrator.kernel.state import RunState, StepState
+
+KINDS = {Choice: "choice", Split: "parallel"}
+
+
+def run_view(state: RunState, net: Net) -> RunView:
+    """The state as it is shown; open steps come after the ended ones, in order of entry."""
+    named = {step.name: step for step in net.steps if step.name}
+    shown = [name for name in _ordered(state) if name in named]
+    return RunView(
+        run_id=state.run_id,
+        workflow=state.workflow,
+        workflow_version=state.workflow_version,
+        version=state.version,
+        status=state.status,
+        output=state.output,
+        error=_error(state),
+        steps=tuple(_step(named[name], state.steps[name]) for name in shown),
+        tasks=tuple(
+            _task(name, state.steps[name]) for name in shown if isinstance(named[name].action, Task)
+        ),
+        started_at=state.started_at or None,
+        ended_at=state.ended_at,
+    )
+
+
+def _ordered(state: RunState) -> list[str]:
+    ended = dict.fromkeys(state.order)
+    return [*ended, *(name for name in state.steps if name not in ended)]
+
+
+def _error(state: RunState) -> ErrorView | None:
+    failure = state.failure
+    if failure is None or state.status not in {"failed", "timed_out"}:
+        return None
+    step = state.failed_step.split("/", 1)[0]
+    return ErrorView(code=failure.code, message=failure.message, step=step, details=failure.details)
+
+
+def _step(step: NetStep, state: StepState) -> StepView:
+    kind = KINDS.get(type(step.action), type(step.action).__name__.lower())
+    return StepView(
+        name=step.name,
+        kind=kind,
+        status=state.status,
+        started_at=state.started_at or state.ready_at,
+        ended_at=state.ended_at,
+    )
+
+
+def _task(name: str, state: StepState) -> TaskView:
+    pending = ": ".join(filter(None, (state.obstacle, state.obstacle_detail)))
+    return TaskView(
+        name=name,
+        status=state.status,
+        attempts=state.attempt,
+        node=state.node,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        pending="timer" if state.status == "retrying" else pending,
+    )

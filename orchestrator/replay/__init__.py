@@ -1,0 +1,1 @@
+"""Replay: a run's state at any version, rebuilt from the log alone."""
