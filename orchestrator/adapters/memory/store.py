@@ -66,13 +66,13 @@ class MemoryLog:
         fenced = [lease.shard for lease in batch.leases if not self._is_current(lease)]
         if fenced:
             return FencedOff(shards=tuple(sorted(fenced)))
+        self._require_no_hole(batch)
         taken = [(event, found) for event in batch.events if (found := self._at(event))]
         foreign = {event.stream for event, found in taken if event.state != found.state}
         if foreign:
             return Conflicted(streams=tuple(sorted(foreign)))
         if taken:
             return self._appended_before(batch, [found for _, found in taken])
-        self._require_predecessors(batch)
         for event in batch.events:
             self._add(event)
         self._index.update((row.run_id, row) for row in batch.index)
@@ -115,15 +115,13 @@ class MemoryLog:
             raise InvariantViolation(f"batch {batch.id} is in the log by {len(found)} events")
         return Appended(position=max(event.position or 0 for event in found))
 
-    def _require_predecessors(self, batch: Batch) -> None:
-        ends = {e.stream: len(self._streams.get(e.stream, ())) for e in batch.events}
+    def _require_no_hole(self, batch: Batch) -> None:
+        heads = dict[str, int]()
         for event in batch.events:
-            if event.version != ends[event.stream] + 1:
-                raise InvariantViolation(
-                    f"batch {batch.id} appends event {event.version} to {event.stream}, which "
-                    f"ends at {ends[event.stream]}"
-                )
-            ends[event.stream] += 1
+            heads.setdefault(event.stream, event.version)
+        torn = [s for s, version in heads.items() if version > len(self._streams.get(s, ())) + 1]
+        if torn:
+            raise InvariantViolation(f"batch {batch.id} would leave a hole in {min(torn)}")
 
     # ------------------------------------------------------------------ the index
 

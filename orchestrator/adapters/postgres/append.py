@@ -47,7 +47,12 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow
 
-from orchestrator.adapters.postgres.columns import event_columns, index_columns, lease_columns
+from orchestrator.adapters.postgres.columns import (
+    event_columns,
+    head_columns,
+    index_columns,
+    lease_columns,
+)
 from orchestrator.adapters.postgres.connections import (
     Backend,
     Connection,
@@ -96,15 +101,17 @@ class Appender:
             return await self._explain_conflict(batch, error)
         except psycopg.Error as error:
             raise translate(error, f"appending batch {batch.id}") from error
-        position, held = row
+        position, held, torn = row
         if position is not None:
             return Appended(position=position)
-        return FencedOff(shards=_missing(batch, held))
+        if fenced := _missing(batch, held):
+            return FencedOff(shards=fenced)
+        raise InvariantViolation(f"batch {batch.id} would leave a hole in {sorted(torn)[0]}")
 
     async def _send(self, connection: Connection, batch: Batch) -> TupleRow:
         """Raises driver errors that say that nothing happened, `Unavailable` where that is open."""
         columns = event_columns(batch.events) | index_columns(batch.index)
-        columns |= lease_columns(batch.leases)
+        columns |= lease_columns(batch.leases) | head_columns(batch.events)
         columns["ordering_lock"] = ORDERING_LOCK
         answered = False
         try:

@@ -24,6 +24,17 @@ def event_columns(events: Sequence[Stored]) -> Columns:
     }
 
 
+def head_columns(events: Sequence[Stored]) -> Columns:
+    """The first event that the batch adds to each of its streams."""
+    heads = dict[str, int]()
+    for event in events:
+        heads.setdefault(event.stream, event.version)
+    return {
+        "head_streams": texts(list(heads)),
+        "head_versions": integers(list(heads.values())),
+    }
+
+
 def lease_columns(leases: Sequence[Lease]) -> Columns:
     return {
         "shards": integers([lease.shard for lease in leases]),

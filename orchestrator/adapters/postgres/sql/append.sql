@@ -1,5 +1,6 @@
 -- Why: everything that a batch changes becomes durable in one round trip, or nothing does.
 -- gate: the ordering lock, taken before any position is drawn, so that positions commit in order.
+-- torn: streams that would get a hole, which is a bug of the caller and must not become history.
 -- held: the leases that still have the claimed epoch; a new epoch has to wait until we have committed.
 WITH gate AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(%(ordering_lock)s)
@@ -11,8 +12,16 @@ WITH gate AS MATERIALIZED (
     WHERE (SELECT count(*) FROM gate) = 1
     ORDER BY l.shard
     FOR KEY SHARE OF l
+), torn AS MATERIALIZED (
+    SELECT h.stream
+    FROM unnest(%(head_streams)b, %(head_versions)b) AS h (stream, version)
+    WHERE h.version > 1 AND NOT EXISTS (
+        SELECT FROM dalsegno.events AS e
+        WHERE e.originator_id = h.stream AND e.originator_version = h.version - 1
+    )
 ), granted AS MATERIALIZED (
-    SELECT (SELECT count(*) FROM held) = cardinality(%(shards)b) AS whole
+    SELECT (SELECT count(*) FROM held) = cardinality(%(shards)b)
+        AND NOT EXISTS (SELECT FROM torn) AS whole
 ), stored AS (
     INSERT INTO dalsegno.events (originator_id, originator_version, topic, state)
     SELECT e.stream, e.version, e.topic, e.state
@@ -40,4 +49,5 @@ WITH gate AS MATERIALIZED (
         started_at = excluded.started_at, updated_at = excluded.updated_at
 )
 SELECT (SELECT max(notification_id) FROM stored) AS position,
-       ARRAY(SELECT shard FROM held) AS held
+       ARRAY(SELECT shard FROM held) AS held,
+       ARRAY(SELECT stream FROM torn) AS torn
