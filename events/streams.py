@@ -63,6 +63,11 @@ class BusLimits(Declared, frozen=True, kw_only=True):
     commands: StreamLimits = StreamLimits(age_max_s=600.0, bytes_max=128 * 2**20)
     reports: StreamLimits = StreamLimits(age_max_s=3600.0, bytes_max=256 * 2**20)
     report_replay_s: float = 60.0
+    ack_wait_s: float = 30.0
+    """What was delivered and not acknowledged for so long is delivered again."""
+    publish_timeout_s: float = 3.0
+    stuck_s: float = 8.0
+    """A stream that exists and has taken no message for so long is deleted and declared anew."""
     message_bytes_max: int = 512 * 2**10
     """A batch is split beyond this, or beyond the server's own limit when that is lower."""
 
@@ -98,6 +103,7 @@ class Topology(Declared, frozen=True, kw_only=True):
             name=f"node-{node}-{incarnation}",
             subjects=(self.subjects.command(node, incarnation),),
             acks="each",
+            ack_wait_s=self.limits.ack_wait_s,
             description=f"commands for {node}",
         )
 
@@ -113,6 +119,7 @@ class Topology(Declared, frozen=True, kw_only=True):
             name=f"owner-{digest(f'{owner} {names}'.encode())[:16]}",
             subjects=tuple(self.subjects.report(shard) for shard, _ in held),
             acks="all",
+            ack_wait_s=self.limits.ack_wait_s,
             replay_s=self.limits.report_replay_s,
             description=f"reports for {owner}: shards {names}"[:1000],
         )

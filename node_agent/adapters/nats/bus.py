@@ -25,8 +25,6 @@ from node_agent.adapters.nats.publish import Publisher
 from node_agent.adapters.nats.pull import Pull
 from node_agent.ports import Delivery
 
-PUBLISH_TIMEOUT_S = 3.0
-
 log = logging.getLogger("dalsegno.bus")
 
 
@@ -48,7 +46,7 @@ class NatsBus:
         self._node = token(node, "the node's name")
         self._pull_limits = pull_limits
         self._link = Link(connection, f"node {node}")
-        self._reports = Publisher(self._link, topology.reports, PUBLISH_TIMEOUT_S)
+        self._reports = Publisher(self._link, topology.reports, topology.limits)
         self._answers_to = f"{connection.inbox_prefix}.{NUID().next().decode()}"
 
     async def start(self) -> None:

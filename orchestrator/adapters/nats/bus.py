@@ -29,7 +29,6 @@ from orchestrator.adapters.nats.publish import Publisher
 from orchestrator.adapters.nats.pull import Pull
 from orchestrator.coordinator.ports import Lease, ReportDelivery
 
-PUBLISH_TIMEOUT_S = 3.0
 QUEUE = "coordinators"
 
 log = logging.getLogger("dalsegno.bus")
@@ -52,7 +51,7 @@ class NatsBus:
         self._name = name
         self._pull_limits = pull_limits
         self._link = Link(connection, f"coordinator {name}")
-        self._commands = Publisher(self._link, topology.commands, PUBLISH_TIMEOUT_S)
+        self._commands = Publisher(self._link, topology.commands, topology.limits)
         self._acks = Acks()
         self._stream_created: datetime | None = None
 
@@ -96,12 +95,14 @@ class NatsBus:
         async for batch in Pull(self._link, consumer, declare, self._pull_limits).batches():
             if deliveries := [read for message in batch if (read := self._read(message))]:
                 yield deliveries
-            elif subject := self._acks.done(0):
+            elif subject := self._acks.done({}):
                 await self._send(subject, ACK)
 
     async def acknowledge(self, deliveries: Sequence[ReportDelivery]) -> None:
         """Best effort: an acknowledgement that is lost costs a repetition."""
-        upto = max((delivery.sequence for delivery in deliveries), default=0)
+        upto: dict[int, int] = {}
+        for delivery in deliveries:
+            upto[delivery.shard] = max(upto.get(delivery.shard, 0), delivery.sequence)
         if subject := self._acks.done(upto):
             await self._send(subject, ACK)
 
@@ -149,9 +150,10 @@ class NatsBus:
             reports = REPORTS.read(message.data)
         except (Corrupt, ValueError) as error:
             self._complain(error)
-            self._acks.unreadable(place.sequence, message.reply)
+            self._acks.delivered(place.sequence, None, message.reply)
             return None
-        return ReportDelivery(shard, self._acks.delivered(place.sequence, message.reply), reports)
+        sequence = self._acks.delivered(place.sequence, shard, message.reply)
+        return ReportDelivery(shard, sequence, reports)
 
     async def _send(self, subject: str, body: bytes) -> None:
         """To whom it may concern: lost when there is no connection or nobody to reply to."""

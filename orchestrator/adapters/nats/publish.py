@@ -14,21 +14,22 @@ import anyio
 
 from events.errors import Misconfigured, Unavailable
 from events.jetstream import Call, answer_of
-from events.streams import Stream
+from events.streams import BusLimits, Stream
 from orchestrator.adapters.nats.declare import declare_stream, renew_stream
 from orchestrator.adapters.nats.link import Closed, Link, NobodyAnswers, Session, TooSlow
 
-STUCK_S, STUCK_FAILURES = 8.0, 3
-"""A stream is stuck when this many messages in a row, and for so long, were not taken."""
+STUCK_FAILURES = 3
+"""A stream is stuck when at least so many messages in a row, over `stuck_s`, were not taken."""
 
 
 class Publisher:
     """Publishes to one stream; any number of messages may be under way."""
 
-    def __init__(self, link: Link, stream: Stream, timeout_s: float) -> None:
+    def __init__(self, link: Link, stream: Stream, limits: BusLimits) -> None:
         self._link = link
         self._stream = stream
-        self._timeout_s = timeout_s
+        self._timeout_s = limits.publish_timeout_s
+        self._stuck_s = limits.stuck_s
         self._failures = 0
         self._failing_since: float | None = None
         self._mending = anyio.Lock()
@@ -79,7 +80,7 @@ class Publisher:
         self._failures += 1
         self._failing_since = self._failing_since or now
         failing_s = now - self._failing_since
-        if self._failures < STUCK_FAILURES or failing_s < STUCK_S or session.lost.is_set():
+        if self._failures < STUCK_FAILURES or failing_s < self._stuck_s or session.lost.is_set():
             return
         if self._mending.statistics().locked:
             return

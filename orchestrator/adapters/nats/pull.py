@@ -15,6 +15,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
+import msgspec
 from nats.aio.msg import Msg
 
 from events.errors import Corrupt, Misconfigured, Unavailable
@@ -76,7 +77,9 @@ class _Intake:
         self.inbox = session.new_inbox()
         self._session = session
         self._consumer = consumer
-        self._limits = limits
+        # A request that cannot hold the largest message would never bring it.
+        bytes_max = max(limits.bytes_max, 2 * session.bytes_max)
+        self._limits = msgspec.structs.replace(limits, bytes_max=bytes_max)
         self._demand = Demand(limits.messages)
         self._came: list[Msg] = []
         self._event = anyio.Event()

@@ -1,0 +1,51 @@
+"""When reports may be acknowledged at a server that acknowledges all before one."""
+
+from orchestrator.adapters.nats.acks import Acks
+
+
+def acks(*shards: int | None) -> Acks:
+    """Deliveries 1, 2, … of these shards; None for one that nobody can read."""
+    made = Acks()
+    for sequence, shard in enumerate(shards, start=1):
+        made.delivered(sequence, shard, f"ack-{sequence}")
+    return made
+
+
+def test_the_last_one_done_is_acknowledged_for_all_before_it() -> None:
+    assert acks(0, 0, 0).done({0: 2}) == "ack-2"
+
+
+def test_a_waiting_one_of_another_shard_holds_back_the_later_ones() -> None:
+    made = acks(0, 1, 0, 0)
+    assert made.done({0: 4}) == "ack-1"
+    assert made.done({1: 2}) == "ack-4"
+
+
+def test_unreadable_ones_go_with_their_neighbours() -> None:
+    made = acks(0, None, 0)
+    assert made.done({0: 1}) == "ack-2"
+
+
+def test_unreadable_ones_alone_are_acknowledged_at_once() -> None:
+    assert acks(None, None).done({}) == "ack-2"
+
+
+def test_nothing_is_acknowledged_twice() -> None:
+    made = acks(0)
+    assert made.done({0: 1}) == "ack-1"
+    assert made.done({0: 1}) is None
+
+
+def test_a_repeated_delivery_is_acknowledged_by_its_last_subject() -> None:
+    made = acks(0)
+    made.delivered(1, 0, "ack-1-again")
+    assert made.done({0: 1}) == "ack-1-again"
+
+
+def test_a_word_from_before_touches_nothing_in_a_new_stream() -> None:
+    made = acks(0, 0)
+    made.begin_anew()
+    known = made.delivered(1, 0, "new-1")
+    assert known > 2
+    assert made.done({0: 2}) is None
+    assert made.done({0: known}) == "new-1"
