@@ -30,6 +30,8 @@ class Slot(msgspec.Struct):
     net: NetIndex | None = None
     tail_bytes: int = 0
     traceparent: str = ""
+    timer_at: int | None = None
+    """The earliest instant for which a look at its timers is planned."""
 
     def row(self) -> IndexRow:
         state = self.state

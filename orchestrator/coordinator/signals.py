@@ -51,9 +51,11 @@ class HeartbeatArrived(Signal, frozen=True, kw_only=True):
 
 
 class RunLoaded(Signal, frozen=True, kw_only=True):
-    """`rebuilt` None: there is no such run. `parked`: why the stream cannot be read."""
+    """`rebuilt` None: there is no such run. `parked`: why the stream cannot be read. `fork`: the id
+    of the new run that is to begin from this state."""
 
     run_id: str
+    fork: str = ""
     rebuilt: Rebuilt | None = None
     parked: str = ""
 
@@ -201,7 +203,11 @@ class Announce(Signal, frozen=True, kw_only=True):
 
 
 class LoadRun(Signal, frozen=True, kw_only=True):
+    """Rebuild a run; with `fork` the state at version `at`, for a new run of that id."""
+
     run_id: str
+    at: int | None = None
+    fork: str = ""
 
 
 class LoadDefinition(Signal, frozen=True, kw_only=True):

@@ -51,7 +51,8 @@ class Transaction:
     def touch(self, stream: str, shard: int, slot: Slot | None = None) -> Touched:
         found = self.streams.get(stream)
         if found is None:
-            found = self.streams[stream] = Touched(stream, shard, slot)
+            found = self.streams[stream] = Touched(stream, shard)
+        found.slot = found.slot or slot
         return found
 
     def event_id(self) -> str:

@@ -6,7 +6,9 @@ from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
 
-def command(state: RunState, net: NetIndex, step_id: str, shard: int) -> Command:
+def command(
+    state: RunState, net: NetIndex, step_id: str, shard: int, traceparent: str = ""
+) -> Command:
     """What the node that holds the step's outstanding attempt is to do: execute, or give back."""
     step = state.steps[step_id]
     attempt = state.attempt_of(step_id)
@@ -29,4 +31,5 @@ def command(state: RunState, net: NetIndex, step_id: str, shard: int) -> Command
         start_to_close_s=limits.start_to_close_s,
         heartbeat_s=limits.heartbeat_s,
         needs=task.needs,
+        traceparent=traceparent,
     )

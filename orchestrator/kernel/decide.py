@@ -22,7 +22,7 @@ from events.task_facts import (
 )
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.attempts import attempt_completed, attempt_failed, attempt_lost
-from orchestrator.kernel.decision import Decision
+from orchestrator.kernel.decision import Decision, Observer
 from orchestrator.kernel.ending import close, proceed
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
@@ -31,12 +31,18 @@ from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
 
 
-def decide(state: RunState, net: NetIndex, given: i.RunInput, env: Env) -> list[Fact]:
+def decide(
+    state: RunState,
+    net: NetIndex,
+    given: i.RunInput,
+    env: Env,
+    observe: Observer | None = None,
+) -> list[Fact]:
     """Returns the facts that follow from `given`; `state` has evolved by them.
 
     Raises `Rejected` when a request is not allowed now; then nothing has changed.
     """
-    decision = Decision(state, net, env)
+    decision = Decision(state, net, env, observe)
     match given:
         case i.Reported():
             _reported(decision, given.report)

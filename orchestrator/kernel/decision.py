@@ -1,18 +1,26 @@
 """Decision: the state under decision and the facts decided so far."""
 
+from collections.abc import Callable
+
 from events.facts import Fact
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
+Observer = Callable[[RunState], None]
+"""Called with the state after each fact; test mode notes its hash."""
+
 
 class Decision:
     """`record` both notes a fact and evolves the state by it."""
 
-    __slots__ = ("env", "facts", "net", "state")
+    __slots__ = ("_observe", "env", "facts", "net", "state")
 
-    def __init__(self, state: RunState, net: NetIndex, env: Env) -> None:
+    def __init__(
+        self, state: RunState, net: NetIndex, env: Env, observe: Observer | None = None
+    ) -> None:
+        self._observe = observe
         self.state = state
         self.net = net
         self.env = env
@@ -21,3 +29,5 @@ class Decision:
     def record(self, fact: Fact) -> None:
         self.facts.append(fact)
         evolve(self.state, fact, self.env.now)
+        if self._observe is not None:
+            self._observe(self.state)

@@ -28,6 +28,7 @@ class Rebuilt(msgspec.Struct):
     head: Head
     tail_bytes: int = 0
     snapshot_version: int = 0
+    traceparent: str = ""
 
 
 class Rebuilder:
@@ -84,6 +85,7 @@ class Rebuilder:
             rebuilt.state = await self._source(event.fact, stored, forks)
         evolve(rebuilt.state, event.fact, event.header.recorded_at)
         rebuilt.tail_bytes += len(stored.state)
+        rebuilt.traceparent = rebuilt.traceparent or event.header.traceparent
 
     async def _source(self, fact: RunForked, stored: Stored, forks: int) -> RunState:
         if forks >= FORKS_MAX:

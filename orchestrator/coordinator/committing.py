@@ -1,0 +1,224 @@
+"""Group commit: the one append in flight, its outcomes, and the effects that wait for it."""
+
+from collections.abc import Callable
+
+from events.api import RunAnswer
+from events.envelope import Head
+from events.messages import Command, Commands, Settle
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.ports import Appended, Batch, Conflicted, FencedOff, Snapshot
+from orchestrator.coordinator.runs import Slot
+from orchestrator.coordinator.transaction import NodeKey, Touched, Transaction
+from orchestrator.insight.run_view import run_view
+from orchestrator.kernel.commands import command
+from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.snapshot import fingerprint
+from orchestrator.kernel.state import serialise
+
+COMMANDS_IN_MESSAGE_MAX = 512
+
+
+class Committing:
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._flight: Transaction | None = None
+        self._batch: Batch | None = None
+        self._idle: Callable[[], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._flight is not None
+
+    def on_idle(self, then: Callable[[], None]) -> None:
+        """Calls `then` once nothing is in flight, now if nothing is."""
+        if self._flight is None:
+            then()
+        else:
+            self._idle = then
+
+    def begin(self, tx: Transaction) -> None:
+        """Appends what the turn decided; what needs no commit leaves at once."""
+        self._flight = tx
+        self._send()
+
+    def _send(self, not_before: int = 0) -> None:
+        tx = self._flight
+        if tx is None:
+            return
+        if not tx.writes:
+            self._durable(tx)
+            return
+        held = {lease.shard for lease in self._memory.ownership.held}
+        if not tx.shards <= held:
+            self._without(tx, lambda touched: touched.shard not in held)
+            self._send(not_before)
+            return
+        self._batch = tx.batch(self._memory.ownership.leases(tx.shards))
+        self._memory.out.append(s.Append(batch=self._batch, not_before=not_before))
+
+    # -- outcomes ---------------------------------------------------------------------------------
+
+    def done(self, batch_id: str, outcome: Appended | Conflicted | FencedOff) -> list[int]:
+        """Returns the shards that the store says are no longer ours."""
+        tx = self._flight
+        if tx is None or tx.id != batch_id:
+            return []
+        match outcome:
+            case Appended():
+                self._durable(tx)
+                self._memory.out.append(s.Announce(position=outcome.position))
+            case Conflicted():
+                self._conflicted(tx, set(outcome.streams))
+            case FencedOff():
+                self._without(tx, lambda touched: touched.shard in outcome.shards)
+                self._send()
+                return list(outcome.shards)
+        return []
+
+    def failed(self, batch_id: str, unknown: bool) -> None:
+        """The store is away: ask what became of the batch, or send it again as it is."""
+        if self._flight is None or self._flight.id != batch_id or self._batch is None:
+            return
+        not_before = self._later()
+        if unknown:
+            self._memory.out.append(s.AskLanded(batch=self._batch, not_before=not_before))
+        else:
+            self._send(not_before)
+
+    def known(self, batch_id: str, landed: bool | None) -> None:
+        tx = self._flight
+        if tx is None or tx.id != batch_id:
+            return
+        if landed is None:
+            self.failed(batch_id, unknown=True)
+        elif landed:
+            self._durable(tx)
+        else:
+            self._send(self._later())
+
+    def _later(self) -> int:
+        return self._memory.now.monotonic + microseconds(self._memory.settings.retry_append_s)
+
+    def _conflicted(self, tx: Transaction, streams: set[str]) -> None:
+        """The streams in conflict are decided anew from the log; the others go on."""
+        works = [work for name in streams & set(tx.streams) for work in tx.streams[name].works]
+        for work in works:
+            work.tries += 1
+        self._without(tx, lambda touched: touched.stream in streams)
+        self._memory.intake.extendleft(reversed(works))
+        self._send()
+
+    def _without(self, tx: Transaction, leaves: Callable[[Touched], bool]) -> None:
+        """Takes streams out of the batch and forgets what memory says about them."""
+        for touched in [touched for touched in tx.streams.values() if leaves(touched)]:
+            del tx.streams[touched.stream]
+            if touched.slot is not None:
+                self._memory.runs.discard(touched.slot.run_id)
+            else:
+                self._forget(touched.stream)
+
+    def _forget(self, stream: str) -> None:
+        kind, _, name = stream.partition(":")
+        if kind == "node" and name in self._memory.cluster.nodes:
+            self._memory.cluster.nodes[name].head = None
+        elif kind == "definition":
+            self._memory.definitions.forget(name)
+
+    # -- effects ----------------------------------------------------------------------------------
+
+    def _durable(self, tx: Transaction) -> None:
+        """Everything that waited for the commit leaves, in order."""
+        memory = self._memory
+        self._flight = self._batch = None
+        outgoing: dict[NodeKey, list[Command]] = {}
+        for key, direct in tx.direct:
+            outgoing.setdefault(key, []).append(direct)
+        for touched in tx.streams.values():
+            self._effects(touched, outgoing)
+        self._publish(outgoing)
+        hashes = tuple(found for touched in tx.streams.values() for found in touched.hashes)
+        if hashes:
+            memory.out.append(s.RecordHashes(hashes=hashes))
+        for delivery in memory.acks.ready():
+            memory.out.append(s.AcknowledgeReports(deliveries=(delivery,)))
+        if self._idle is not None:
+            then, self._idle = self._idle, None
+            then()
+
+    def _effects(self, touched: Touched, outgoing: dict[NodeKey, list[Command]]) -> None:
+        memory = self._memory
+        memory.out.extend(touched.answers)
+        settled: dict[NodeKey, list[Settle]] = {}
+        for key, settle in touched.settled:
+            settled.setdefault(key, []).append(settle)
+        for key, settles in settled.items():
+            attempts = tuple(attempt for settle in settles for attempt in settle.attempts)
+            outgoing.setdefault(key, []).append(Settle(attempts=attempts))
+        for work in touched.works:
+            if isinstance(work, w.ReportWork):
+                memory.acks.done(work.delivery)
+        if touched.slot is not None:
+            self._run_effects(touched.slot, touched, outgoing)
+
+    def _run_effects(
+        self, slot: Slot, touched: Touched, outgoing: dict[NodeKey, list[Command]]
+    ) -> None:
+        state, net = slot.state, slot.net
+        for step_id in touched.commands:
+            if net is not None and step_id in state.outstanding:
+                step = state.steps[step_id]
+                found = command(state, net, step_id, slot.shard, slot.traceparent)
+                outgoing.setdefault((step.node, step.incarnation), []).append(found)
+        if state.terminal:
+            self._ended(slot)
+        elif touched.events:
+            self._memory.set_timer(slot)
+            self._snapshot(slot)
+            self._evict_idle(slot)
+
+    def _publish(self, outgoing: dict[NodeKey, list[Command]]) -> None:
+        name = self._memory.identity.name
+        for (node, incarnation), commands in outgoing.items():
+            for start in range(0, len(commands), COMMANDS_IN_MESSAGE_MAX):
+                part = tuple(commands[start : start + COMMANDS_IN_MESSAGE_MAX])
+                message = Commands(coordinator=name, commands=part)
+                self._memory.out.append(
+                    s.Publish(node=node, incarnation=incarnation, commands=message)
+                )
+
+    def _ended(self, slot: Slot) -> None:
+        memory = self._memory
+        for waiter in memory.waiters.pop(slot.run_id, ()):
+            if slot.net is not None:
+                answer = RunAnswer(run=run_view(slot.state, slot.net.net))
+                memory.answer(waiter.reply_to, answer)
+        memory.runs.retire(slot)
+
+    def _evict_idle(self, slot: Slot) -> None:
+        """A run that only waits for a far timer leaves memory; `run_index` brings it back."""
+        memory, state = self._memory, slot.state
+        if state.outstanding or state.ready:
+            return
+        horizon = memory.now.wall + microseconds(memory.settings.due_horizon_s)
+        if state.next_due_at is None or state.next_due_at > horizon:
+            memory.runs.discard(slot.run_id)
+
+    def _snapshot(self, slot: Slot) -> None:
+        settings = self._memory.settings
+        if slot.tail_bytes < settings.snapshot_tail_bytes_min:
+            return
+        data = serialise(slot.state)
+        if slot.tail_bytes < settings.snapshot_tail_factor * len(data):
+            return
+        slot.tail_bytes = 0
+        head: Head = slot.head
+        snapshot = Snapshot(
+            stream=head.stream,
+            version=head.version,
+            digest=head.digest,
+            fingerprint=fingerprint(),
+            state=data,
+        )
+        self._memory.out.append(s.SaveSnapshot(snapshot=snapshot))

@@ -1,0 +1,351 @@
+"""The coordinator's step machine: inputs in, intentions out; no IO, no clock, no chance.
+
+A turn takes works from the intake, decides them in memory, places ready tasks, and hands everything
+that was decided to one append. While it is in flight nothing else is decided, so memory is never more
+than one commit ahead of the log, and a failed commit is undone by forgetting.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from events.api import (
+    AnyRequest,
+    Hello,
+    Here,
+    ListNodes,
+    Nodes,
+    RegisterWorkflow,
+    ShowRun,
+    StartRun,
+)
+from events.cluster_facts import LeaseAcquired
+from events.errors import Corrupt, Rejected, Unavailable
+from events.ids import run_stream
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.committing import Committing
+from orchestrator.coordinator.definitions import Known
+from orchestrator.coordinator.engine import Engine
+from orchestrator.coordinator.memory import Identity, Memory
+from orchestrator.coordinator.nodes import heartbeat, node_loaded, watch
+from orchestrator.coordinator.placing import Placer
+from orchestrator.coordinator.ports import Lease
+from orchestrator.coordinator.reconcile import reconcile
+from orchestrator.coordinator.runs import Slot
+from orchestrator.coordinator.settings import Settings
+from orchestrator.coordinator.turn import Turn
+from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.inputs import Due
+from orchestrator.replay.rebuild import Rebuilt
+
+
+class Coordinator:
+    def __init__(self, identity: Identity, settings: Settings, engine: Engine) -> None:
+        self._memory = Memory(identity, settings, engine)
+        self._committing = Committing(self._memory)
+        self._placer = Placer()
+        self._looked_at = 0
+        self._poll_at = 0
+        self._stopping = False
+        self._warm_next: set[int] = set()
+        self._handlers: Mapping[type, Callable[..., None]] = {
+            s.RequestArrived: self._request,
+            s.ReportsArrived: self._reports,
+            s.HeartbeatArrived: lambda given: heartbeat(self._memory, given.beat, given.reply_to),
+            s.RunLoaded: self._run_loaded,
+            s.DefinitionLoaded: self._definition_loaded,
+            s.NodeLoaded: self._node_loaded,
+            s.HeadLoaded: self._head_loaded,
+            s.LoadFailed: self._load_failed,
+            s.AppendDone: self._append_done,
+            s.AppendFailed: lambda given: self._committing.failed(given.batch_id, given.unknown),
+            s.LandedKnown: lambda given: self._committing.known(given.batch_id, given.landed),
+            s.LeasesAcquired: self._acquired,
+            s.LeasesRenewed: self._renewed,
+            s.LeasesUnknown: lambda _: None,
+            s.ActiveFound: self._active,
+            s.DueFound: self._due_found,
+            s.BusChanged: lambda given: self._memory.cluster.connection(given.connected),
+            s.StopRequested: self._stop,
+        }
+
+    def step(self, inputs: Sequence[s.CoordinatorInput], now: s.Now) -> list[s.CoordinatorOutput]:
+        """Takes what has happened and the instant; returns what is to be done, in order."""
+        memory = self._memory
+        memory.advance(now)
+        for given in inputs:
+            self._handlers[type(given)](given)
+        self._look()
+        self._turn()
+        out, memory.out = memory.out, []
+        return out
+
+    @property
+    def next_look_at(self) -> int:
+        """Monotonic microseconds at which `step` should be called at the latest."""
+        memory = self._memory
+        tick = memory.now.monotonic + microseconds(memory.settings.tick_s)
+        timer = memory.next_timer_at
+        if timer is None:
+            return tick
+        return min(tick, memory.now.monotonic + max(0, timer - memory.now.wall))
+
+    @property
+    def busy(self) -> bool:
+        """Whether intake should be held."""
+        return len(self._memory.intake) >= self._memory.settings.intake_max
+
+    # -- the turn ---------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        memory = self._memory
+        if self._committing.busy or not memory.ownership.held:
+            return
+        if not memory.intake and not memory.runs.ready:
+            return
+        turn = Turn(memory)
+        works = min(len(memory.intake), memory.settings.turn_works_max)
+        while works and turn.tx.events < memory.settings.turn_events_max:
+            works -= 1
+            work = memory.intake.popleft()
+            if isinstance(work, w.BeatWork):
+                reconcile(turn, work.beat)
+            else:
+                turn.take(work)
+        self._placer.place_ready(turn)
+        self._committing.begin(turn.tx)
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """What time brings: leases, timers, silent nodes, waiting clients."""
+        memory = self._memory
+        now = memory.now.monotonic
+        self._ask_for_leases(now)
+        for run_id in memory.due_runs():
+            memory.intake.append(w.RunWork(run_id=run_id, given=Due()))
+        if now - self._looked_at < microseconds(memory.settings.tick_s) and self._looked_at:
+            return
+        self._looked_at = now
+        self._drop(memory.ownership.expired(now))
+        watch(memory)
+        self._answer_waiters(now)
+        if now >= self._poll_at and memory.ownership.held:
+            self._poll(now)
+
+    def _poll(self, now: int) -> None:
+        memory = self._memory
+        self._poll_at = now + microseconds(memory.settings.due_poll_s)
+        before = memory.now.wall + microseconds(memory.settings.due_horizon_s)
+        shards = tuple(lease.shard for lease in memory.ownership.held)
+        memory.out.append(s.FindDue(shards=shards, before=before))
+        if not self._committing.busy:
+            self._placer.note_waiting(memory)
+
+    def _answer_waiters(self, now: int) -> None:
+        memory = self._memory
+        for run_id, waiters in list(memory.waiters.items()):
+            late = [waiter for waiter in waiters if waiter.until <= now]
+            for waiter in late:
+                work = w.RequestWork(request=ShowRun(run_id=run_id), reply_to=waiter.reply_to)
+                memory.intake.append(work)
+            left = [waiter for waiter in waiters if waiter.until > now]
+            if left:
+                memory.waiters[run_id] = left
+            else:
+                del memory.waiters[run_id]
+
+    # -- leases -----------------------------------------------------------------------------------
+
+    def _ask_for_leases(self, now: int) -> None:
+        memory, ownership = self._memory, self._memory.ownership
+        if self._stopping or not ownership.time_to_ask(now):
+            return
+        ttl_s = memory.settings.lease_ttl_s
+        if ownership.held:
+            memory.out.append(s.RenewLeases(leases=ownership.held, ttl_s=ttl_s))
+        if ownership.missing:
+            memory.out.append(s.AcquireLeases(shards=ownership.missing, ttl_s=ttl_s))
+
+    def _acquired(self, given: s.LeasesAcquired) -> None:
+        memory = self._memory
+        fresh = memory.ownership.grant(given.leases, given.asked_at)
+        if not fresh or self._stopping:
+            return
+        shards = tuple(lease.shard for lease in fresh)
+        memory.warming.update(shards)
+        memory.out.append(s.Serve(leases=memory.ownership.held))
+        memory.out.append(s.FindActive(shards=shards))
+        for lease in fresh:
+            fact = LeaseAcquired(shard=lease.shard, epoch=lease.epoch, holder=memory.identity.name)
+            memory.intake.append(w.LeaseWork(fact=fact))
+
+    def _renewed(self, given: s.LeasesRenewed) -> None:
+        self._memory.ownership.grant(given.leases, given.asked_at)
+        kept = {lease.shard for lease in given.leases}
+        self._drop([lease.shard for lease in given.asked if lease.shard not in kept])
+
+    def _drop(self, shards: Sequence[int]) -> None:
+        """Shards that are not ours any more: everything about their runs is forgotten."""
+        memory = self._memory
+        lost = set(memory.ownership.drop(shards))
+        if not lost:
+            return
+        for slot in memory.runs:
+            if slot.shard in lost:
+                memory.runs.discard(slot.run_id)
+        for shard in lost:
+            memory.acks.forget(shard)
+        memory.warming -= lost
+        memory.out.append(s.Serve(leases=memory.ownership.held))
+
+    def _stop(self, _: s.StopRequested) -> None:
+        """Flush what is in flight, release the leases, say that we have stopped."""
+        self._stopping = True
+        self._committing.on_idle(self._release)
+
+    def _release(self) -> None:
+        memory: Memory = self._memory
+        held: tuple[Lease, ...] = memory.ownership.held
+        self._drop([lease.shard for lease in held])
+        memory.out.append(s.ReleaseLeases(leases=held))
+        memory.out.append(s.Stopped())
+
+    # -- arrivals ---------------------------------------------------------------------------------
+
+    def _request(self, given: s.RequestArrived) -> None:
+        request: AnyRequest = given.request
+        memory = self._memory
+        if isinstance(request, Hello):
+            owned = tuple(lease.shard for lease in memory.ownership.held)
+            answer = Here(
+                coordinator=memory.identity.name,
+                shards=memory.identity.shards,
+                owned=owned,
+                release=memory.engine.release,
+            )
+            memory.answer(given.reply_to, answer)
+        elif isinstance(request, ListNodes):
+            held = {name: memory.runs.held.count(name) for name in memory.cluster.nodes}
+            memory.answer(given.reply_to, Nodes(nodes=memory.cluster.views(held)))
+        elif self.busy or self._stopping:
+            memory.refuse(given.reply_to, Unavailable("the coordinator is full: try again"))
+        elif isinstance(request, RegisterWorkflow):
+            memory.intake.append(w.RegisterWork(request=request, reply_to=given.reply_to))
+        else:
+            memory.intake.append(w.RequestWork(request=request, reply_to=given.reply_to))
+
+    def _reports(self, given: s.ReportsArrived) -> None:
+        memory = self._memory
+        for delivery in given.deliveries:
+            if not memory.ownership.holds(delivery.shard, memory.now.monotonic):
+                continue
+            if memory.acks.track(delivery):
+                memory.intake.extend(
+                    w.ReportWork(report=report, delivery=delivery)
+                    for report in delivery.reports.reports
+                )
+
+    def _append_done(self, given: s.AppendDone) -> None:
+        self._drop(self._committing.done(given.batch_id, given.outcome))
+
+    # -- what was loaded --------------------------------------------------------------------------
+
+    def _run_loaded(self, given: s.RunLoaded) -> None:
+        memory = self._memory
+        run_id = given.fork or given.run_id
+        works = memory.loaded(f"fork:{given.fork}" if given.fork else f"run:{run_id}")
+        memory.pump_loads()
+        if given.parked:
+            memory.parked[run_id] = given.parked
+        elif given.rebuilt is None:
+            works = [work for work in works if self._unknown_run(work)]
+        elif memory.holds(run_id) and memory.runs.get(run_id) is None:
+            self._add(run_id, given.rebuilt, forked=bool(given.fork))
+        memory.intake.extendleft(reversed(works))
+        self._warmed()
+
+    def _add(self, run_id: str, rebuilt: Rebuilt, *, forked: bool) -> None:
+        memory = self._memory
+        slot = Slot(run_id, memory.shard(run_id), rebuilt.state, rebuilt.head)
+        slot.tail_bytes = rebuilt.tail_bytes
+        slot.traceparent = rebuilt.traceparent
+        if forked:
+            slot.head = type(rebuilt.head)(run_stream(run_id))
+            slot.tail_bytes = 0
+        state = slot.state
+        slot.net = memory.definitions.net(state.workflow, state.workflow_version)
+        if slot.net is None:
+            key = f"definition:{state.workflow}"
+            memory.load(key, s.LoadDefinition(workflow=state.workflow))
+        memory.runs.add(slot, memory.now.monotonic)
+        memory.set_timer(slot)
+
+    def _unknown_run(self, work: w.AnyWork) -> bool:
+        """Answers a work whose run does not exist; true when it can go on all the same."""
+        memory = self._memory
+        if isinstance(work, w.ReportWork):
+            memory.acks.done(work.delivery)
+        elif isinstance(work, w.RequestWork):
+            if isinstance(work.request, StartRun):
+                work.tries = 0
+                return True
+            message = f"run {work.request.run_id} does not exist"
+            memory.refuse(work.reply_to, Rejected(message))
+        return False
+
+    def _definition_loaded(self, given: s.DefinitionLoaded) -> None:
+        memory = self._memory
+        known = Known(given.head)
+        for fact in given.versions:
+            known.add(fact)
+        memory.definitions.put(given.workflow, known)
+        for slot in memory.runs:
+            if slot.net is None and slot.state.workflow == given.workflow:
+                version = slot.state.workflow_version
+                slot.net = memory.definitions.net(given.workflow, version)
+                if slot.net is None and slot.state.version:
+                    self._park(slot, version)
+        memory.intake.extendleft(reversed(memory.loaded(f"definition:{given.workflow}")))
+
+    def _park(self, slot: Slot, version: str) -> None:
+        workflow = slot.state.workflow
+        reason = f"run {slot.run_id} needs version {version} of {workflow}, which is not in the log"
+        self._memory.runs.discard(slot.run_id)
+        self._memory.parked[slot.run_id] = str(Corrupt(reason))
+
+    def _node_loaded(self, given: s.NodeLoaded) -> None:
+        memory = self._memory
+        node_loaded(memory, given)
+        memory.intake.extendleft(reversed(memory.loaded(f"node:{given.node}")))
+
+    def _head_loaded(self, given: s.HeadLoaded) -> None:
+        memory = self._memory
+        memory.heads[given.head.stream] = given.head
+        memory.intake.extendleft(reversed(memory.loaded(f"head:{given.head.stream}")))
+
+    def _load_failed(self, given: s.LoadFailed) -> None:
+        """The store is away: the same is asked again; who waits, waits."""
+        self._memory.out.append(given.output)
+
+    def _active(self, given: s.ActiveFound) -> None:
+        memory = self._memory
+        for row in given.rows:
+            if memory.runs.get(row.run_id) is None and row.run_id not in memory.parked:
+                memory.load_run(row.run_id)
+        if given.more:
+            memory.out.append(s.FindActive(shards=given.shards, after=given.rows[-1].run_id))
+        else:
+            self._warm_next |= set(given.shards)
+            self._warmed()
+
+    def _warmed(self) -> None:
+        memory = self._memory
+        if memory.warming and not memory.loads_under_way and self._warm_next:
+            memory.warming -= self._warm_next
+            self._warm_next = set()
+
+    def _due_found(self, given: s.DueFound) -> None:
+        memory = self._memory
+        for row in given.rows:
+            if memory.runs.get(row.run_id) is None and row.run_id not in memory.parked:
+                memory.load_run(row.run_id)

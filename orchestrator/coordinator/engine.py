@@ -1,0 +1,20 @@
+"""The engines that decisions use, as plain functions and values given by the composition root."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from events.definition import Definition
+from events.net import Net
+from orchestrator.kernel.expressions import Expressions
+from orchestrator.kernel.limits import Limits
+
+Compile = Callable[[Definition], tuple[str, Net]]
+"""From a definition to its version and net; raises `Rejected` with everything that is wrong."""
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    expressions: Expressions
+    limits: Limits
+    compile: Compile
+    release: str = ""

@@ -1,0 +1,162 @@
+"""Memory: everything that a coordinator holds, all of it derived from the log or from messages."""
+
+import hashlib
+import heapq
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+
+from events.api import AnyAnswer, Refused
+from events.envelope import Head
+from events.errors import DalsegnoError
+from events.ids import mint, shard_of
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.acks import Acks
+from orchestrator.coordinator.cluster import Cluster
+from orchestrator.coordinator.definitions import Definitions
+from orchestrator.coordinator.engine import Engine
+from orchestrator.coordinator.ownership import Ownership
+from orchestrator.coordinator.runs import Runs, Slot
+from orchestrator.coordinator.settings import Settings
+from orchestrator.coordinator.works import AnyWork
+from orchestrator.kernel.env import Env
+
+
+class Waiter(msgspec.Struct):
+    """A client that waits for the end of a run until a monotonic instant."""
+
+    reply_to: str
+    until: int
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """`seed`: text from which ids of batches are derived; unique to this process's life."""
+
+    name: str
+    seed: str
+    shards: int
+    record_hashes: bool = False
+
+
+class Memory:
+    def __init__(self, identity: Identity, settings: Settings, engine: Engine) -> None:
+        self.identity = identity
+        self.settings = settings
+        self.engine = engine
+        self.ownership = Ownership(identity.shards, settings)
+        self.runs = Runs(settings.recent_runs_max)
+        self.cluster = Cluster(settings)
+        self.definitions = Definitions()
+        self.acks = Acks()
+        self.intake: deque[AnyWork] = deque()
+        self.waiting: dict[str, list[AnyWork]] = {}
+        self.waiters: dict[str, list[Waiter]] = {}
+        self.heads: dict[str, Head] = {}
+        """Ends of streams that were asked for and not yet written to."""
+        self.parked: dict[str, str] = {}
+        self.warming: set[int] = set()
+        """Shards whose active runs are still being loaded."""
+        self.now = s.Now(0, 0)
+        self.out: list[s.CoordinatorOutput] = []
+        self._timers: list[tuple[int, str]] = []
+        self._minted = 0
+        self._load_queue: deque[s.LoadRun] = deque()
+        self._loading: set[str] = set()
+
+    # -- clock and ids ----------------------------------------------------------------------------
+
+    def advance(self, now: s.Now) -> None:
+        """Time as decisions see it never goes back."""
+        self.now = s.Now(max(now.monotonic, self.now.monotonic), max(now.wall, self.now.wall))
+
+    def mint(self) -> str:
+        self._minted += 1
+        entropy = hashlib.sha256(f"{self.identity.seed}/{self._minted}".encode()).digest()
+        return mint(self.now.wall, entropy)
+
+    def env(self) -> Env:
+        engine = self.engine
+        return Env(now=self.now.wall, expressions=engine.expressions, limits=engine.limits)
+
+    def shard(self, name: str) -> int:
+        return shard_of(name, self.identity.shards)
+
+    def holds(self, name: str) -> bool:
+        return self.ownership.holds(self.shard(name), self.now.monotonic)
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def answer(self, reply_to: str, answer: AnyAnswer) -> None:
+        """At once: only for what depends on no commit."""
+        if reply_to:
+            self.out.append(s.Answer(reply_to=reply_to, answer=answer))
+
+    def refuse(self, reply_to: str, error: DalsegnoError) -> None:
+        self.answer(reply_to, Refused(code=error.code, message=str(error)))
+
+    # -- waiting for what must be loaded ----------------------------------------------------------
+
+    def load(self, key: str, output: s.CoordinatorOutput, work: AnyWork | None = None) -> None:
+        """Asks for something once; `work` goes on when it is there."""
+        first = key not in self.waiting
+        works = self.waiting.setdefault(key, [])
+        if work is not None:
+            works.append(work)
+        if not first:
+            return
+        if isinstance(output, s.LoadRun):
+            self._load_queue.append(output)
+            self.pump_loads()
+        else:
+            self.out.append(output)
+
+    def load_run(self, run_id: str, work: AnyWork | None = None) -> None:
+        self.load(f"run:{run_id}", s.LoadRun(run_id=run_id), work)
+
+    def loaded(self, key: str) -> list[AnyWork]:
+        """What waited for `key`."""
+        self._loading.discard(key)
+        return self.waiting.pop(key, [])
+
+    def pump_loads(self) -> None:
+        while self._load_queue and len(self._loading) < self.settings.loads_max:
+            output = self._load_queue.popleft()
+            self._loading.add(load_key(output))
+            self.out.append(output)
+
+    @property
+    def loads_under_way(self) -> bool:
+        return bool(self._loading or self._load_queue)
+
+    # -- timers -----------------------------------------------------------------------------------
+
+    def set_timer(self, slot: Slot) -> None:
+        due_at = slot.state.next_due_at
+        if due_at is not None and (slot.timer_at is None or due_at < slot.timer_at):
+            slot.timer_at = due_at
+            heapq.heappush(self._timers, (due_at, slot.run_id))
+
+    def due_runs(self) -> Iterable[str]:
+        """Loaded runs with a timer that is due, each once."""
+        due: dict[str, None] = {}
+        while self._timers and self._timers[0][0] <= self.now.wall:
+            due[heapq.heappop(self._timers)[1]] = None
+        for run_id in due:
+            slot = self.runs.get(run_id)
+            if slot is None:
+                continue
+            slot.timer_at = None
+            next_due_at = slot.state.next_due_at
+            if next_due_at is not None and next_due_at <= self.now.wall:
+                yield run_id
+            else:
+                self.set_timer(slot)
+
+    @property
+    def next_timer_at(self) -> int | None:
+        return self._timers[0][0] if self._timers else None
+
+
+def load_key(output: s.LoadRun) -> str:
+    return f"fork:{output.fork}" if output.fork else f"run:{output.run_id}"

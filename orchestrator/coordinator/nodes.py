@@ -1,0 +1,143 @@
+"""Heartbeats and node facts: joining, draining, leaving, falling silent, being lost."""
+
+from events.cluster_facts import (
+    NodeDraining,
+    NodeLeft,
+    NodeLost,
+    NodeRecovered,
+    NodeRegistered,
+    NodeSuspected,
+)
+from events.facts import LossReason
+from events.messages import Granted, Heartbeat, Reset
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.cluster import Node
+from orchestrator.coordinator.memory import Memory
+from orchestrator.kernel.inputs import AttemptLost
+
+GONE = frozenset({"lost", "left"})
+
+
+def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
+    """Grants the attempt lease, unless this incarnation was declared lost; notes what changed."""
+    if not memory.ownership.held:
+        return
+    node = memory.cluster.nodes.get(beat.node)
+    if node is not None and node.status in GONE and node.incarnation == beat.incarnation:
+        _reset(memory, beat, reply_to)
+        return
+    node = memory.cluster.heard(beat)
+    if node.head is None:
+        memory.load(f"node:{beat.node}", s.LoadNode(node=beat.node))
+        return
+    if node.incarnation != beat.incarnation:
+        _join(memory, node, beat)
+    _follow(memory, node, beat)
+    memory.intake.append(w.BeatWork(beat=beat))
+    _grant(memory, beat, reply_to)
+
+
+def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
+    """What the log says about a node that was heard of for the first time."""
+    node = memory.cluster.expect(loaded.node)
+    node.head = loaded.head
+    if loaded.gone and node.status == "joining":
+        node.incarnation = loaded.incarnation
+        memory.cluster.set_status(node, "lost")
+    if node.beat is not None and not (loaded.gone and node.beat.incarnation == loaded.incarnation):
+        if node.beat.incarnation == loaded.incarnation:
+            memory.cluster.join(node, node.beat)
+        else:
+            _join(memory, node, node.beat)
+
+
+def _reset(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
+    answer = Reset(
+        coordinator=memory.identity.name,
+        sequence=beat.sequence,
+        incarnation=beat.incarnation,
+        reason="this incarnation was declared lost",
+    )
+    memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
+
+
+def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
+    now = memory.now.monotonic
+    shards = tuple(
+        lease.shard for lease in memory.ownership.held if memory.ownership.holds(lease.shard, now)
+    )
+    answer = Granted(
+        coordinator=memory.identity.name,
+        sequence=beat.sequence,
+        incarnation=beat.incarnation,
+        shards=shards,
+        lease_ttl_s=memory.settings.attempt_lease_ttl_s,
+    )
+    memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
+
+
+def _join(memory: Memory, node: Node, beat: Heartbeat) -> None:
+    memory.cluster.join(node, beat)
+    fact = NodeRegistered(
+        node=beat.node,
+        incarnation=beat.incarnation,
+        tasks=beat.tasks,
+        labels=beat.labels,
+        build_id=beat.build_id,
+        slots=beat.slots,
+        credits=beat.credits,
+        capacity=beat.capacity,
+    )
+    memory.intake.append(w.NodeWork(node=beat.node, fact=fact))
+
+
+def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
+    """What this heartbeat says beside that the node is alive."""
+    name, incarnation = beat.node, beat.incarnation
+    if node.slots is not None:
+        node.slots.credits = beat.credits
+    if beat.leaving:
+        memory.cluster.set_status(node, "left")
+        fact = NodeLeft(node=name, incarnation=incarnation, reason="drained")
+        memory.intake.append(w.NodeWork(node=name, fact=fact))
+        _give_up(memory, node, "node_restarted", f"{name} left")
+    elif beat.draining and node.status != "draining":
+        memory.cluster.set_status(node, "draining")
+        draining = NodeDraining(node=name, incarnation=incarnation)
+        memory.intake.append(w.NodeWork(node=name, fact=draining))
+    elif node.status == "suspected":
+        memory.cluster.set_status(node, "healthy")
+        recovered = NodeRecovered(node=name, incarnation=incarnation)
+        memory.intake.append(w.NodeWork(node=name, fact=recovered))
+
+
+def watch(memory: Memory) -> None:
+    """Suspects and loses nodes that are silent."""
+    cluster = memory.cluster
+    cluster.observe(memory.now.monotonic)
+    for name in memory.runs.held.nodes():
+        cluster.expect(name)
+    if memory.warming or not memory.ownership.held:
+        return
+    for node in cluster.newly_suspected():
+        cluster.set_status(node, "suspected")
+        silent_s = round(cluster.silent_s(node), 3)
+        fact = NodeSuspected(node=node.name, incarnation=node.incarnation, silent_s=silent_s)
+        memory.intake.append(w.NodeWork(node=node.name, fact=fact))
+    for node in cluster.newly_lost():
+        _lose(memory, node)
+
+
+def _lose(memory: Memory, node: Node) -> None:
+    memory.cluster.set_status(node, "lost")
+    silent_s = round(memory.cluster.silent_s(node), 3)
+    fact = NodeLost(node=node.name, incarnation=node.incarnation, silent_s=silent_s)
+    memory.intake.append(w.NodeWork(node=node.name, fact=fact))
+    _give_up(memory, node, "node_lost", f"{node.name} was silent for {silent_s:g} s")
+
+
+def _give_up(memory: Memory, node: Node, reason: LossReason, message: str) -> None:
+    for (run_id, _), (attempt, _) in memory.runs.held.of(node.name).items():
+        lost = AttemptLost(attempt=attempt, reason=reason, message=message)
+        memory.intake.append(w.RunWork(run_id=run_id, given=lost))

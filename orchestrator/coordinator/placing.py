@@ -1,0 +1,97 @@
+"""Placing ready tasks: oldest first, across all runs, as long as somebody has a free credit."""
+
+from itertools import islice
+
+from events.facts import Obstacle
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.runs import Key, Slot
+from orchestrator.coordinator.turn import Turn
+from orchestrator.kernel import inputs as i
+from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.placement import NodeSlots, Obstructed, place
+
+PENDING_NOTED_MAX = 100
+"""Obstacles recorded a tick; the rest comes with the next one."""
+
+
+class Placer:
+    """`_stuck`: tasks that no node of the cluster, as it was then, could ever take."""
+
+    def __init__(self) -> None:
+        self._stuck: dict[Key, int] = {}
+
+    def place_ready(self, turn: Turn) -> None:
+        """Decides placements into the turn; stops when the cluster is full."""
+        memory = turn.memory
+        nodes = memory.cluster.candidates()
+        for node in nodes:
+            node.outstanding = memory.runs.held.count(node.node)
+        free = sum(max(0, n.credits - n.outstanding) for n in nodes if n.accepting)
+        changes = memory.cluster.changes
+        for key in list(islice(memory.runs.ready, memory.settings.dispatch_max)):
+            if turn.tx.events > memory.settings.turn_events_max:
+                return
+            if not free and self._stuck.get(key) == changes:
+                continue
+            free -= self._place_one(turn, key, nodes)
+
+    def _place_one(self, turn: Turn, key: Key, nodes: list[NodeSlots]) -> bool:
+        """Whether the task was given to a node."""
+        memory = turn.memory
+        run_id, step_id = key
+        slot = memory.runs.get(run_id)
+        if slot is None or step_id not in slot.state.ready:
+            memory.runs.ready.pop(key, None)
+            self._stuck.pop(key, None)
+            return False
+        if slot.net is None or not memory.holds(run_id) or slot.state.closing is not None:
+            return False
+        if self._stuck.get(key) == memory.cluster.changes or _capped(slot):
+            return False
+        answer = place(slot.net.task(step_id), nodes, slot.state.steps[step_id].excluded)
+        if isinstance(answer, Obstructed):
+            self._obstructed(turn, slot, step_id, answer)
+            return False
+        given = i.Place(
+            step=step_id,
+            node=answer.node,
+            incarnation=answer.incarnation,
+            placement=answer.placement,
+        )
+        turn.decide(slot, given, turn.stamp(slot.shard))
+        memory.runs.ready.pop(key, None)
+        self._stuck.pop(key, None)
+        next(n for n in nodes if n.node == answer.node).outstanding += 1
+        return True
+
+    def _obstructed(self, turn: Turn, slot: Slot, step_id: str, answer: Obstructed) -> None:
+        """No node at all is recorded at once; a full cluster only when it lasts, by `note_waiting`."""
+        if answer.obstacle != "no_node":
+            return
+        self._stuck[slot.run_id, step_id] = turn.memory.cluster.changes
+        given = i.Unplaced(step=step_id, obstacle=answer.obstacle, detail=answer.detail)
+        turn.decide(slot, given, turn.stamp(slot.shard))
+
+    def note_waiting(self, memory: Memory) -> None:
+        """Records why the tasks that have waited for a while are still waiting."""
+        before = memory.now.monotonic - microseconds(memory.settings.pending_after_s)
+        noted = 0
+        for (run_id, step_id), since in memory.runs.ready.items():
+            slot = memory.runs.get(run_id)
+            if since > before or noted >= PENDING_NOTED_MAX:
+                return
+            step = slot.state.steps.get(step_id) if slot else None
+            if slot is None or slot.net is None or step is None or step.obstacle:
+                continue
+            capped = _capped(slot)
+            obstacle: Obstacle = "concurrency_cap" if capped else "no_slot"
+            detail = f"{slot.state.options.concurrency_max} at a time" if capped else ""
+            given = i.Unplaced(step=step_id, obstacle=obstacle, detail=detail)
+            memory.intake.append(w.RunWork(run_id=run_id, given=given))
+            noted += 1
+
+
+def _capped(slot: Slot) -> bool:
+    most = slot.state.options.concurrency_max
+    return most is not None and len(slot.state.outstanding) >= most

@@ -1,0 +1,323 @@
+"""A turn: works decided in memory, in order, into one transaction."""
+
+from typing import assert_never
+
+from events import messages as m
+from events import run_facts as r
+from events import task_facts as t
+from events.api import AwaitRun, CancelRun, ForkRun, Refused, RunAnswer, ShowRun, StartRun
+from events.cluster_facts import DefinitionRegistered
+from events.codec import encode
+from events.envelope import Stamp, seal
+from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
+from events.facts import Fact
+from events.ids import definition_stream, node_stream, run_stream, shard_stream
+from events.values import admit
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.memory import Memory, Waiter
+from orchestrator.coordinator.registering import register
+from orchestrator.coordinator.runs import Slot, blank
+from orchestrator.coordinator.transaction import Touched, Transaction
+from orchestrator.insight.run_view import run_view
+from orchestrator.kernel import inputs as i
+from orchestrator.kernel.decide import decide
+from orchestrator.kernel.decision import Observer
+from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.snapshot import state_hash
+from orchestrator.kernel.state import RunState
+
+FINAL = (m.Completed, m.Failed, m.Returned)
+CLIENT_WAIT_S_MAX = 60.0
+
+
+class Turn:
+    """Decides works; what cannot be decided yet is put to wait for what is missing."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.tx = Transaction(memory.mint())
+        self._env = memory.env()
+
+    def take(self, work: w.AnyWork) -> None:
+        match work:
+            case w.ReportWork():
+                self._report(work)
+            case w.RequestWork():
+                self._request(work)
+            case w.RunWork():
+                self._own(work)
+            case w.RegisterWork():
+                register(self, work)
+            case w.NodeWork():
+                self._node(work)
+            case w.LeaseWork():
+                self._lease(work)
+            case w.BeatWork():
+                raise AssertionError("heartbeats are reconciled, not decided")
+            case _:
+                assert_never(work)
+
+    # -- deciding on a run ------------------------------------------------------------------------
+
+    def decide(self, slot: Slot, given: i.RunInput, stamp: Stamp) -> Touched:
+        """Decides `given`, seals the facts, and notes what follows from them.
+
+        Raises `Rejected` with nothing changed.
+        """
+        touched = self.tx.touch(slot.head.stream, slot.shard, slot)
+        if slot.net is None:
+            raise Corrupt(f"run {slot.run_id} has no net")
+        observe = self._observer(touched) if self.memory.identity.record_hashes else None
+        facts = decide(slot.state, slot.net, given, self._env, observe)
+        for fact in facts:
+            self._seal(touched, slot, fact, stamp)
+        return touched
+
+    def _seal(self, touched: Touched, slot: Slot, fact: Fact, stamp: Stamp) -> None:
+        stored = seal(slot.head, fact, self.tx.event_id(), stamp)
+        touched.events.append(stored)
+        slot.tail_bytes += len(stored.state)
+        self.memory.runs.note(slot, fact, self.memory.now.monotonic)
+        if isinstance(fact, (t.TaskDispatched, t.TaskRecalled)):
+            touched.commands[fact.step] = None
+        elif isinstance(fact, r.RunClosing):
+            touched.commands.update(dict.fromkeys(slot.state.outstanding))
+
+    def _observer(self, touched: Touched) -> Observer:
+        def note(state: RunState) -> None:
+            touched.hashes.append((state.run_id, state.version, state_hash(state)))
+
+        return note
+
+    def stamp(self, shard: int, actor: str = "system", causation: str = "") -> Stamp:
+        return Stamp(
+            recorded_at=self._env.now,
+            actor=actor,
+            causation=causation,
+            epoch=self.memory.ownership.epoch(shard),
+        )
+
+    # -- finding the run --------------------------------------------------------------------------
+
+    def _slot(self, run_id: str, work: w.AnyWork) -> Slot | None:
+        """The run, ready to be decided on; None when it is being loaded and `work` waits for it."""
+        memory = self.memory
+        slot = memory.runs.get(run_id)
+        if slot is None:
+            memory.load_run(run_id, work)
+            return None
+        if slot.net is None:
+            state = slot.state
+            slot.net = memory.definitions.net(state.workflow, state.workflow_version)
+            if slot.net is None:
+                key = f"definition:{state.workflow}"
+                memory.load(key, s.LoadDefinition(workflow=state.workflow), work)
+                return None
+        return slot
+
+    # -- reports ----------------------------------------------------------------------------------
+
+    def _report(self, work: w.ReportWork) -> None:
+        report = work.report
+        run_id = report.attempt.run_id
+        if run_id in self.memory.parked:
+            self.memory.acks.done(work.delivery)
+            return
+        if not self.memory.holds(run_id):
+            return
+        slot = self._slot(run_id, work)
+        if slot is None:
+            return
+        node = work.delivery.reports.node
+        stamp = self.stamp(slot.shard, f"node:{node}", str(report.attempt))
+        touched = self.decide(slot, i.Reported(report=report), stamp)
+        touched.works.append(work)
+        if isinstance(report, FINAL):
+            key = (node, work.delivery.reports.incarnation)
+            touched.settled.append((key, m.Settle(attempts=(report.attempt,))))
+
+    def _own(self, work: w.RunWork) -> None:
+        if not self.memory.holds(work.run_id) or work.run_id in self.memory.parked:
+            return
+        slot = self._slot(work.run_id, work)
+        if slot is not None and not slot.state.terminal:
+            touched = self.decide(slot, work.given, self.stamp(slot.shard))
+            touched.works.append(work)
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    def _request(self, work: w.RequestWork) -> None:
+        request = work.request
+        run_id = request.run_id
+        memory = self.memory
+        if run_id in memory.parked:
+            memory.refuse(work.reply_to, Corrupt(memory.parked[run_id]))
+        elif not memory.holds(run_id):
+            message = f"coordinator {memory.identity.name} does not own run {run_id}: try again"
+            memory.refuse(work.reply_to, Unavailable(message))
+        elif work.tries > memory.settings.conflicts_max:
+            memory.refuse(work.reply_to, Unavailable(f"run {run_id} is contended: try again"))
+        else:
+            try:
+                self._carry_out(work)
+            except DalsegnoError as error:
+                touched = self.tx.touch(run_stream(run_id), memory.shard(run_id))
+                refused = Refused(code=error.code, message=str(error))
+                touched.answers.append(s.Answer(reply_to=work.reply_to, answer=refused))
+
+    def _carry_out(self, work: w.RequestWork) -> None:
+        request = work.request
+        match request:
+            case StartRun():
+                self._start(work, request)
+            case ForkRun():
+                self._fork(work, request)
+            case CancelRun():
+                slot = self._slot(request.run_id, work)
+                if slot is not None:
+                    stamp = self.stamp(slot.shard, request.actor, "cancel_run")
+                    self._answered(work, self.decide(slot, i.Cancel(reason=request.reason), stamp))
+            case ShowRun():
+                slot = self._slot(request.run_id, work)
+                if slot is not None:
+                    self._answered(work, self.tx.touch(slot.head.stream, slot.shard, slot))
+            case AwaitRun():
+                self._await(work, request)
+            case _:
+                assert_never(request)
+
+    def _answered(self, work: w.RequestWork, touched: Touched, created: bool = False) -> None:
+        """Answers with the run's view as it is once the turn is durable."""
+        touched.works.append(work)
+        slot = touched.slot
+        if slot is not None and slot.net is not None:
+            view = run_view(slot.state, slot.net.net)
+            answer = RunAnswer(run=view, created=created)
+            touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))
+
+    def _start(self, work: w.RequestWork, request: StartRun) -> None:
+        memory = self.memory
+        known = memory.definitions.get(request.workflow)
+        if known is None:
+            key = f"definition:{request.workflow}"
+            memory.load(key, s.LoadDefinition(workflow=request.workflow), work)
+            return
+        version = request.workflow_version or known.newest
+        if version not in known.versions:
+            raise Rejected(_unknown_workflow(request, known.versions))
+        slot = memory.runs.get(request.run_id)
+        if slot is None and work.tries:
+            memory.load_run(request.run_id, work)
+            return
+        self._door(request)
+        if slot is None:
+            slot = blank(request.run_id, memory.shard(request.run_id))
+            slot.traceparent = request.traceparent
+            memory.runs.add(slot, memory.now.monotonic)
+        slot.net = slot.net or memory.definitions.net(request.workflow, version)
+        created = slot.head.version == 0
+        options = request.options or known.options(version)
+        given = i.Start(request=request, workflow_version=version, options=options)
+        stamp = self.stamp(slot.shard, request.actor, "start_run")
+        self._answered(work, self.decide(slot, given, stamp), created)
+
+    def _door(self, request: StartRun) -> None:
+        """The one place where a run's input is admitted."""
+        limits = self.memory.engine.limits
+        if not request.run_id or len(request.run_id) > limits.name_chars_max:
+            most = limits.name_chars_max
+            raise Rejected(f"run id {request.run_id[:40]!r}: expected 1 to {most} characters")
+        admit(request.input, "input")
+        size = len(encode(request.input))
+        if size > limits.payload_bytes_max:
+            raise Rejected(
+                f"input of run {request.run_id} has {size} bytes, over the limit of "
+                f"{limits.payload_bytes_max}: store it elsewhere and pass a reference"
+            )
+
+    def _fork(self, work: w.RequestWork, request: ForkRun) -> None:
+        memory = self.memory
+        slot = memory.runs.get(request.run_id)
+        if slot is None:
+            load = s.LoadRun(
+                run_id=request.source_run_id, at=request.source_version, fork=request.run_id
+            )
+            memory.load(f"fork:{request.run_id}", load, work)
+            return
+        slot = self._slot(request.run_id, work)
+        if slot is None:
+            return
+        created = slot.head.version == 0
+        given = i.Fork(
+            run_id=request.run_id,
+            source_version=request.source_version,
+            variables=request.variables,
+            reason=request.reason,
+        )
+        stamp = self.stamp(slot.shard, request.actor, "fork_run")
+        touched = self.tx.touch(slot.head.stream, slot.shard, slot)
+        self._answered(work, self.decide(slot, given, stamp) if created else touched, created)
+
+    def _await(self, work: w.RequestWork, request: AwaitRun) -> None:
+        slot = self._slot(request.run_id, work)
+        if slot is None:
+            return
+        touched = self.tx.touch(slot.head.stream, slot.shard, slot)
+        if slot.state.terminal or request.wait_s <= 0:
+            self._answered(work, touched)
+            return
+        wait_s = min(request.wait_s, CLIENT_WAIT_S_MAX)
+        until = self.memory.now.monotonic + microseconds(wait_s)
+        self.memory.waiters.setdefault(request.run_id, []).append(Waiter(work.reply_to, until))
+
+    # -- nodes, leases, definitions ---------------------------------------------------------------
+
+    def _node(self, work: w.NodeWork) -> None:
+        node = self.memory.cluster.nodes.get(work.node)
+        if node is None or not self.memory.holds(work.node):
+            return
+        if node.head is None:
+            self.memory.load(f"node:{work.node}", s.LoadNode(node=work.node), work)
+            return
+        shard = self.memory.shard(work.node)
+        touched = self.tx.touch(node_stream(work.node), shard)
+        touched.works.append(work)
+        stored = seal(node.head, work.fact, self.tx.event_id(), self.stamp(shard))
+        touched.events.append(stored)
+
+    def _lease(self, work: w.LeaseWork) -> None:
+        shard = work.fact.shard
+        if not self.memory.ownership.holds(shard, self.memory.now.monotonic):
+            return
+        head = self.memory.heads.pop(shard_stream(shard), None)
+        if head is None:
+            stream = shard_stream(shard)
+            self.memory.load(f"head:{stream}", s.LoadHead(stream=stream), work)
+            return
+        touched = self.tx.touch(head.stream, shard)
+        touched.works.append(work)
+        touched.events.append(seal(head, work.fact, self.tx.event_id(), self.stamp(shard)))
+
+    def record_definition(
+        self, work: w.RegisterWork, fact: DefinitionRegistered, shard: int
+    ) -> Touched:
+        """Appends a new version of a workflow that is known here."""
+        known = self.memory.definitions.get(fact.workflow)
+        if known is None:
+            raise Corrupt(f"workflow {fact.workflow} is not loaded")
+        touched = self.tx.touch(definition_stream(fact.workflow), shard)
+        touched.works.append(work)
+        stamp = self.stamp(shard, work.request.actor, "register_workflow")
+        touched.events.append(seal(known.head, fact, self.tx.event_id(), stamp))
+        known.add(fact)
+        return touched
+
+
+def _unknown_workflow(request: StartRun, versions: object) -> str:
+    if not versions:
+        return (
+            f"workflow {request.workflow!r} is not registered: "
+            "register its file with `dalsegno workflow register FILE`"
+        )
+    return f"workflow {request.workflow!r} has no version {request.workflow_version!r}"
