@@ -1,0 +1,289 @@
+"""The agent's decisions: which attempts to take, to start, to end, to report. Sans IO, see `steps`.
+
+Guarantees, whatever is lost, repeated, delayed or reordered on either side:
+- an attempt is started only while the lease of its shard is valid and within its start window, at
+  most once, and never after anything final is known of it here;
+- attempts of one task never run at the same time here: the next waits until the last has ended;
+- every attempt accepted ends in exactly one final report, which is sent again until it is settled;
+- no final report leaves before the journal batch that holds it is durable;
+- a command is acknowledged only after the records that it led to are written.
+
+One step: due timers, then the inputs in order, then what is startable, then the outputs in an order
+that keeps the guarantees when performing them stops anywhere: journal, acknowledgements, the rest.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from events.messages import (
+    Cancel,
+    Command,
+    Drain,
+    Drop,
+    Execute,
+    Granted,
+    Heartbeat,
+    HostSample,
+    Reports,
+    Reset,
+    Settle,
+)
+from node_agent.group_commit import GroupCommit
+from node_agent.journal import Incarnated
+from node_agent.leases import Leases
+from node_agent.limits import EAGER_HEARTBEAT_S, STOP_GRACE_S
+from node_agent.outbox import Outbox
+from node_agent.roster import Roster
+from node_agent.settings import Settings, microseconds
+from node_agent.steps import (
+    Acknowledge,
+    Begin,
+    CommandsArrived,
+    DrainRequested,
+    ExecutionEnded,
+    ExecutionProgressed,
+    HeartbeatAnswered,
+    HostSampled,
+    Input,
+    JournalSynced,
+    NewIncarnation,
+    Now,
+    Output,
+    PublishFailed,
+    PublishReports,
+    ReportsPublished,
+    SendHeartbeat,
+    Stopped,
+    Tick,
+)
+
+Mint = Callable[[int], str]
+"""Source of incarnation ids; it is given the wall clock in microseconds."""
+
+
+class AgentCore:
+    """`step` is the whole interface, with `next_due` for when it wants to be called at the
+    latest.
+    """
+
+    def __init__(self, settings: Settings, mint: Mint) -> None:
+        self._settings = settings
+        self._mint = mint
+        self._leases = Leases(settings.lease_margin_s)
+        self._commit = GroupCommit()
+        self._outbox = Outbox(
+            microseconds(settings.publish_retry_first_s),
+            microseconds(settings.publish_retry_max_s),
+        )
+        self._roster = Roster(settings, self._leases, self._outbox, self._commit)
+        self._incarnation = ""
+        self._sequence = 0
+        self._is_granted = False
+        self._beat_due_us = 0
+        self._host = HostSample()
+        self._refusal = ""
+        self._drain_due_us: int | None = None
+        self._stop_due_us: int | None = None
+        self._is_stopped = False
+        self._acknowledgements: list[Output] = []
+        self._outputs: list[Output] = []
+
+    @property
+    def incarnation(self) -> str:
+        return self._incarnation
+
+    def step(self, inputs: Sequence[Input], now: Now) -> list[Output]:
+        """Returns what is to be done, in this order. O(inputs + due timers)."""
+        if self._is_stopped:
+            return []
+        self._roster.pass_time(now)
+        for one in inputs:
+            self._feed(one, now)
+        self._roster.start_ready(now)
+        self._drain_on(now)
+        return self._gather(now)
+
+    def next_due(self) -> int | None:
+        """Monotonic microseconds of the next call at the latest; None when nothing is due by
+        itself.
+        """
+        if self._is_stopped:
+            return None
+        dues = (
+            self._beat_due_us,
+            self._roster.next_us(),
+            self._outbox.next_us(),
+            self._drain_due_us,
+            self._stop_due_us,
+        )
+        return min(due for due in dues if due is not None)
+
+    # -- inputs -----------------------------------------------------------------------------------
+
+    def _feed(self, one: Input, now: Now) -> None:  # noqa: C901 -- one arm for each input
+        match one:
+            case ExecutionEnded():
+                self._roster.ended(one.attempt, one.result, now)
+            case CommandsArrived():
+                self._take_commands(one, now)
+            case JournalSynced():
+                self._roster.release(self._commit.synced(one.batch))
+            case ReportsPublished():
+                self._roster.published(self._outbox.sent(one.number), now)
+            case PublishFailed():
+                self._outbox.failed(one.number, now.monotonic_us)
+            case ExecutionProgressed():
+                self._roster.progressed(one, now)
+            case HeartbeatAnswered():
+                self._hear(one.answer, now)
+            case HostSampled():
+                self._host = one.sample
+            case DrainRequested():
+                self._begin_leaving(one.reason or "the agent is being stopped", now)
+            case Begin():
+                self._begin(one, now)
+            case Tick():
+                pass
+            case _:
+                assert_never(one)
+
+    def _take_commands(self, arrived: CommandsArrived, now: Now) -> None:
+        self._acknowledgements.append(Acknowledge(arrived.token))
+        if arrived.incarnation != self._incarnation:
+            return  # meant for what this process was before a reset
+        for command in arrived.commands.commands:
+            self._obey(command, now)
+
+    def _obey(self, command: Command, now: Now) -> None:
+        match command:
+            case Execute():
+                self._roster.execute(command, self._refusal, now)
+            case Settle():
+                self._roster.settle(command.attempts)
+            case Cancel():
+                self._roster.cancel(command, now)
+            case Drop():
+                self._roster.drop(command.attempts)
+            case Drain():
+                self._refuse_from_now_on(command.reason or "the node is draining", now)
+            case _:
+                assert_never(command)
+
+    def _hear(self, answer: Granted | Reset, now: Now) -> None:
+        if answer.incarnation != self._incarnation:
+            return
+        if isinstance(answer, Reset):
+            self._reset(now)
+        else:
+            self._is_granted = True
+            self._leases.grant(answer)
+            self._roster.lease_granted(answer.shards)
+
+    # -- incarnations -----------------------------------------------------------------------------
+
+    def _begin(self, begin: Begin, now: Now) -> None:
+        self._incarnate(now, is_reset=False)
+        for live in begin.live:
+            self._roster.restore(live)
+
+    def _reset(self, now: Now) -> None:
+        """The cluster has given this incarnation up: what it held is fenced, results included."""
+        self._roster.reset()
+        self._outbox.clear()
+        self._commit.forget_unsynced()
+        self._leases.clear()
+        self._incarnate(now, is_reset=True)
+
+    def _incarnate(self, now: Now, is_reset: bool) -> None:
+        self._incarnation = self._mint(now.wall_us)
+        self._sequence = 0
+        self._is_granted = False
+        self._beat_due_us = now.monotonic_us
+        self._commit.record(Incarnated(self._incarnation, is_reset))
+        self._outputs.append(NewIncarnation(self._incarnation))
+
+    # -- draining ---------------------------------------------------------------------------------
+
+    def _refuse_from_now_on(self, reason: str, now: Now) -> None:
+        if not self._refusal:
+            self._refusal = reason
+            self._beat_due_us = now.monotonic_us
+            self._roster.refuse_queued(reason)
+
+    def _begin_leaving(self, reason: str, now: Now) -> None:
+        timeout_us = microseconds(self._settings.drain_timeout_s)
+        if self._stop_due_us is not None:
+            timeout_us = 0  # asked again: give up on what still runs
+        self._refuse_from_now_on(reason, now)
+        self._drain_due_us = now.monotonic_us + timeout_us
+        grace_us = microseconds(self._settings.cancel_grace_s + STOP_GRACE_S)
+        self._stop_due_us = self._drain_due_us + grace_us
+
+    def _drain_on(self, now: Now) -> None:
+        if self._stop_due_us is None:
+            return
+        if self._drain_due_us is not None and now.monotonic_us >= self._drain_due_us:
+            self._drain_due_us = None
+            self._roster.stop_all("drained", now)
+
+    def _may_stop(self, now: Now) -> bool:
+        if self._stop_due_us is None:
+            return False
+        return now.monotonic_us >= self._stop_due_us or self._is_empty
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._roster.open_count and self._commit.is_idle and self._outbox.is_empty
+
+    # -- outputs ----------------------------------------------------------------------------------
+
+    def _gather(self, now: Now) -> list[Output]:
+        outputs: list[Output] = []
+        journal = self._commit.flush()
+        if journal is not None:
+            outputs.append(journal)
+        outputs += self._acknowledgements
+        outputs += self._outputs
+        outputs += self._roster.take_outputs()
+        for parcel in self._outbox.take(now.monotonic_us, self._roster.report_of):
+            reports = Reports(
+                node=self._settings.node, incarnation=self._incarnation, reports=parcel.reports
+            )
+            outputs.append(PublishReports(parcel.number, parcel.shard, reports))
+        is_leaving = self._may_stop(now)
+        if is_leaving or now.monotonic_us >= self._beat_due_us:
+            outputs.append(self._beat(now, is_leaving))
+        if is_leaving:
+            self._is_stopped = True
+            outputs.append(Stopped(self._is_empty and not self._roster.has_running))
+        self._acknowledgements = []
+        self._outputs = []
+        return outputs
+
+    def _beat(self, now: Now, is_leaving: bool) -> SendHeartbeat:
+        settings = self._settings
+        interval_s = settings.heartbeat_interval_s
+        if not self._is_granted:
+            interval_s = min(interval_s, EAGER_HEARTBEAT_S)
+        self._beat_due_us = now.monotonic_us + microseconds(interval_s)
+        self._sequence += 1
+        self._leases.sent(self._sequence, now.monotonic_us)
+        held, unsettled = self._roster.listed()
+        takes_more = not self._refusal and not self._roster.is_full
+        beat = Heartbeat(
+            node=settings.node,
+            incarnation=self._incarnation,
+            sequence=self._sequence,
+            held=held,
+            unsettled=unsettled,
+            slots=settings.slots,
+            credits=settings.credits if takes_more else 0,
+            draining=bool(self._refusal),
+            leaving=is_leaving,
+            tasks=tuple(sorted(settings.tasks)),
+            labels=settings.labels,
+            build_id=settings.build_id,
+            capacity=settings.capacity,
+            host=self._host,
+        )
+        return SendHeartbeat(beat)

@@ -1,0 +1,53 @@
+"""The right to start attempts of a shard, by the agent's own monotonic clock.
+
+Guarantee: `until` never lies after the instant at which the granting coordinator may take the
+attempts for lost. The coordinator counts from the arrival of a heartbeat, the agent from before it
+was sent, and takes a margin off. An answer says which heartbeat it answers; how long it travelled
+does not matter.
+"""
+
+from collections import deque
+
+from events.messages import Granted
+from node_agent.limits import HEARTBEATS_REMEMBERED_MAX
+from node_agent.settings import microseconds
+
+NEVER = -(2**62)
+
+
+class Leases:
+    __slots__ = ("_margin_us", "_order", "_sent", "_until")
+
+    def __init__(self, margin_s: float) -> None:
+        self._margin_us = microseconds(margin_s)
+        self._sent: dict[int, int] = {}
+        self._order: deque[int] = deque()
+        self._until: dict[int, int] = {}
+
+    def sent(self, sequence: int, now_us: int) -> None:
+        """Notes that the heartbeat with this `sequence` leaves, not before `now_us`."""
+        self._sent[sequence] = now_us
+        self._order.append(sequence)
+        if len(self._order) > HEARTBEATS_REMEMBERED_MAX:
+            del self._sent[self._order.popleft()]
+
+    def grant(self, answer: Granted) -> None:
+        """Extends the shards named; an answer to a heartbeat that is not remembered does
+        nothing.
+        """
+        sent_us = self._sent.get(answer.sequence)
+        if sent_us is None:
+            return
+        ttl_us = microseconds(answer.lease_ttl_s)
+        until_us = sent_us + ttl_us - min(self._margin_us, ttl_us // 2)
+        for shard in answer.shards:
+            self._until[shard] = max(until_us, self._until.get(shard, NEVER))
+
+    def until(self, shard: int) -> int:
+        """The monotonic instant before which attempts of `shard` may be started."""
+        return self._until.get(shard, NEVER)
+
+    def clear(self) -> None:
+        self._sent.clear()
+        self._order.clear()
+        self._until.clear()

@@ -1,0 +1,69 @@
+"""Every bound of the agent that is not configuration: unit, and what happens when it is met."""
+
+ATTEMPTS_KNOWN_MAX = 10_000
+"""Attempts held or unsettled. A heartbeat lists them all and has to fit a message; beyond it new
+commands are refused."""
+
+UNSETTLED_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes of results that wait to be settled, and so of the journal's live part; beyond it new
+commands are refused.
+"""
+
+HELD_PER_CREDIT_MAX = 4
+"""Attempts held for each credit granted. Owners that do not know of each other may overshoot the
+credits a little; beyond this new commands are refused."""
+
+REMEMBERED_MAX = 131_072
+"""Attempts remembered as over, in each of two generations (about 9 MB each). At 1,000 attempts/s a
+duplicate that is late by up to two minutes is still recognised, and longer at a slower pace."""
+
+HEARTBEATS_REMEMBERED_MAX = 256
+"""Heartbeats whose answer is still understood; an older answer grants nothing."""
+
+REPORTS_PER_MESSAGE_MAX = 256
+"""Reports in one message; the rest goes in the next."""
+
+REPORT_MESSAGE_BYTES_MAX = 512 * 1024
+"""Estimated bytes of one report message; a single larger report goes alone."""
+
+PUBLISHES_IN_FLIGHT_MAX = 4
+"""Report messages under way at a time, one for each shard; meanwhile the others gather."""
+
+REPORT_OVERHEAD_BYTES = 512
+"""What a report is taken to need beside output and things said, when a message is filled."""
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""Size at which the journal begins a new segment with what is still live."""
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of one frame of the journal; a longer length means damage."""
+
+LOG_LINES_MAX = 100
+"""Log lines of one attempt that travel in its report; earlier ones are dropped and counted."""
+
+NOTES_MAX = 32
+"""Notes of one attempt; later ones are dropped and counted."""
+
+EMITTED_MAX = 32
+"""Events that one attempt may emit; the next one fails it."""
+
+LINE_CHARACTERS_MAX = 2_000
+"""Characters of a log line, note or failure message; the rest is cut off."""
+
+DETAILS_BYTES_MAX = 64 * 1024
+"""Bytes of heartbeat details or of an emitted event's data; more fails the attempt."""
+
+TRACEBACK_FRAMES_MAX = 12
+"""Innermost frames of a failed handler that are kept in the failure's details."""
+
+STDERR_LINE_BYTES_MAX = 8_192
+"""Bytes of one stderr line of a subprocess; a longer one is split."""
+
+EAGER_HEARTBEAT_S = 0.25
+"""Seconds between heartbeats until a coordinator has answered the first time."""
+
+STOP_GRACE_S = 5.0
+"""Seconds that a stopping agent waits for its last reports to be handed over, beyond the drain
+timeout and the cancellation grace; what could not be sent stays in the journal for the next
+start.
+"""

@@ -1,0 +1,476 @@
+"""The attempts that this node holds: taking, starting, ending, forgetting. Part of the core.
+
+    Execute ─► queued ─► running ─► ended ─► forgotten
+                 │  ▲       │ cancel, timeout, drop, reset
+       no lease: │  │       ▼
+       parked ───┘  │     ending ─► ended (its own end, or the grace is over: then it is a *stray*)
+    lower attempt   │
+    still runs: blocked until that has ended
+
+An execution occupies its slot and its task key until it has really ended, also when its attempt has
+been reported, dropped or forgotten; the late result of a stray is dropped.
+"""
+
+from collections import deque
+from typing import assert_never
+
+from events.errors import InvariantViolation
+from events.facts import LossReason
+from events.ids import Attempt
+from events.messages import Cancel, Completed, Execute, Progressed, Returned, Started
+from node_agent import outcomes
+from node_agent.attempts import Held, Key, Memory, State, key_of
+from node_agent.group_commit import GroupCommit
+from node_agent.journal import Begun, Final, Forgot, Live
+from node_agent.leases import Leases
+from node_agent.limits import (
+    ATTEMPTS_KNOWN_MAX,
+    HELD_PER_CREDIT_MAX,
+    REMEMBERED_MAX,
+    UNSETTLED_BYTES_MAX,
+)
+from node_agent.outbox import Outbox
+from node_agent.settings import Settings, microseconds
+from node_agent.steps import (
+    CancelExecution,
+    ExecutionProgressed,
+    NotBegun,
+    Now,
+    Output,
+    Result,
+    StartExecution,
+    Why,
+)
+from node_agent.timers import Timers
+
+
+class Roster:
+    def __init__(
+        self, settings: Settings, leases: Leases, outbox: Outbox, commit: GroupCommit
+    ) -> None:
+        self._settings = settings
+        self._leases = leases
+        self._outbox = outbox
+        self._commit = commit
+        self._timers = Timers()
+        self._over = Memory(REMEMBERED_MAX)
+        self._held: dict[Attempt, Held] = {}
+        self._newest: dict[Key, Attempt] = {}
+        self._queue: deque[Attempt] = deque()
+        self._parked: dict[int, list[Attempt]] = {}
+        self._blocked: dict[Key, Attempt] = {}
+        self._running: dict[Attempt, None] = {}
+        self._running_keys: dict[Key, Attempt] = {}
+        self._open = 0
+        self._unsettled_bytes = 0
+        self._outputs: list[Output] = []
+
+    # -- what the core asks -----------------------------------------------------------------------
+
+    @property
+    def open_count(self) -> int:
+        """Attempts accepted and not ended."""
+        return self._open
+
+    @property
+    def has_running(self) -> bool:
+        """Whether any execution is under way, strays included."""
+        return bool(self._running)
+
+    @property
+    def is_full(self) -> bool:
+        return (
+            len(self._held) >= ATTEMPTS_KNOWN_MAX
+            or self._open >= HELD_PER_CREDIT_MAX * self._settings.credits
+            or self._unsettled_bytes >= UNSETTLED_BYTES_MAX
+        )
+
+    def listed(self) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
+        """Returns attempts not ended, and attempts ended and not settled."""
+        ended = State.ENDED
+        held = tuple(a for a, entry in self._held.items() if entry.state is not ended)
+        unsettled = tuple(a for a, entry in self._held.items() if entry.state is ended)
+        return held, unsettled
+
+    def report_of(self, attempt: Attempt) -> tuple[Final, int] | None:
+        entry = self._held.get(attempt)
+        if entry is None or entry.report is None or not entry.durable:
+            return None
+        return entry.report, entry.size
+
+    def next_us(self) -> int | None:
+        return self._timers.next_us()
+
+    def take_outputs(self) -> list[Output]:
+        taken, self._outputs = self._outputs, []
+        return taken
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    def execute(self, command: Execute, refusal: str, now: Now) -> None:
+        """Takes the attempt, or answers for it; `refusal` is why nothing new is taken, or empty."""
+        attempt = command.attempt
+        entry = self._held.get(attempt)
+        if entry is not None:
+            self._send_again(entry)
+        elif attempt in self._over:
+            self._answer_over(command, "refused")
+        elif self.is_full:
+            self._over.add(attempt)
+            report = outcomes.refused(attempt, "the node holds as much as it may")
+            self._outbox.add_passing(command.shard, report)
+        elif refusal or command.task not in self._settings.tasks:
+            why = refusal or f"no task {command.task!r} is registered on this node"
+            self._take_ended(command.shard, outcomes.refused(attempt, why))
+        else:
+            self._take(command, now)
+
+    def cancel(self, command: Cancel, now: Now) -> None:
+        entry = self._held.get(command.attempt)
+        if entry is None and command.attempt in self._over:
+            self._answer_over(command, "recalled")
+        elif entry is None:
+            report = Returned(attempt=command.attempt, reason="recalled", message=command.reason)
+            self._take_ended(command.shard, report)
+        elif entry.state is State.ENDED:
+            self._send_again(entry)
+        else:
+            self._stop(entry, "recalled", now)
+
+    def settle(self, attempts: tuple[Attempt, ...]) -> None:
+        """Forgets those that have ended; a settlement of anything else is out of date."""
+        known = (self._held.get(attempt) for attempt in attempts)
+        self._forget([entry for entry in known if entry and entry.state is State.ENDED])
+
+    def drop(self, attempts: tuple[Attempt, ...]) -> None:
+        """Cancels and forgets; those not known are remembered, should their command still come."""
+        for attempt in attempts:
+            if attempt in self._running:
+                self._outputs.append(CancelExecution(attempt, "dropped"))
+            if attempt not in self._held:
+                self._over.add(attempt)
+        known = (self._held.get(attempt) for attempt in attempts)
+        self._forget([entry for entry in known if entry])
+
+    # -- executions -------------------------------------------------------------------------------
+
+    def start_ready(self, now: Now) -> None:
+        """Starts what may start: a slot, a valid lease, the window open, the task key not
+        running.
+        """
+        while self._queue and len(self._running) < self._settings.slots:
+            entry = self._held.get(self._queue.popleft())
+            if entry is None or entry.state is not State.QUEUED:
+                continue
+            if entry.start_due_us is not None and now.monotonic_us >= entry.start_due_us:
+                self._expire(entry)
+            elif self._leases.until(entry.shard) <= now.monotonic_us:
+                self._park(entry)
+            elif (key := key_of(entry.attempt)) in self._running_keys:
+                self._blocked[key] = entry.attempt
+            else:
+                self._start(entry, key, now)
+
+    def lease_granted(self, shards: tuple[int, ...]) -> None:
+        for shard in shards:
+            self._queue.extendleft(reversed(self._parked.pop(shard, ())))
+
+    def progressed(self, sign: ExecutionProgressed, now: Now) -> None:
+        entry = self._held.get(sign.attempt)
+        if entry is None or entry.execute is None or sign.attempt not in self._running:
+            return
+        if entry.execute.heartbeat_s is not None:
+            entry.beat_due_us = now.monotonic_us + microseconds(entry.execute.heartbeat_s)
+        if sign.has_details or sign.fraction is not None:
+            self._note_progress(entry, sign)
+            earliest_us = now.monotonic_us
+            if entry.progress_sent_us is not None:
+                interval_us = microseconds(self._settings.progress_interval_s)
+                earliest_us = max(earliest_us, entry.progress_sent_us + interval_us)
+            entry.progress_due_us = earliest_us
+            if earliest_us <= now.monotonic_us:
+                self._send_progress(entry, now)
+        self._schedule(entry)
+
+    def ended(self, attempt: Attempt, result: Result, now: Now) -> None:
+        """An execution is over: its slot and key are free, its result is reported if still
+        wanted.
+        """
+        self._running.pop(attempt, None)
+        key = key_of(attempt)
+        if self._running_keys.get(key) == attempt:
+            del self._running_keys[key]
+        if (waiting := self._blocked.pop(key, None)) is not None:
+            self._queue.appendleft(waiting)
+        entry = self._held.get(attempt)
+        if entry is None or entry.state in {State.ENDED, State.QUEUED}:
+            return
+        if isinstance(result, NotBegun):
+            entry.started_at = 0
+            if entry.verdict is None:
+                self._requeue(entry)
+                return
+        report = outcomes.final_of(entry, result, now)
+        if entry.progress_due_us is not None and not isinstance(report, Completed):
+            self._send_progress(entry, now)  # the next attempt is given the last details
+        self._end(entry, report)
+
+    def stop_all(self, why: Why, now: Now) -> None:
+        """Asks everything that runs to end, and gives back what does not."""
+        for entry in list(self._held.values()):
+            if entry.state in {State.QUEUED, State.RUNNING}:
+                self._stop(entry, why, now)
+
+    def refuse_queued(self, why: str) -> None:
+        """Gives back all that has not begun."""
+        for entry in list(self._held.values()):
+            if entry.state is State.QUEUED:
+                self._end(entry, outcomes.refused(entry.attempt, why))
+
+    # -- reports ----------------------------------------------------------------------------------
+
+    def release(self, entries: list[Held]) -> None:
+        """Their reports are durable and may go."""
+        for entry in entries:
+            if self._held.get(entry.attempt) is entry:
+                self._outbox.add_final(entry.shard, entry.attempt)
+
+    def published(self, attempts: tuple[Attempt, ...], now: Now) -> None:
+        """Sends each again after a while, longer each time, unless it is settled before."""
+        for attempt in attempts:
+            entry = self._held.get(attempt)
+            if entry is None or entry.state is not State.ENDED:
+                continue
+            first_us = microseconds(self._settings.resend_first_s)
+            longest_us = microseconds(self._settings.resend_max_s)
+            entry.resend_delay_us = min(max(first_us, 2 * entry.resend_delay_us), longest_us)
+            entry.resend_due_us = now.monotonic_us + entry.resend_delay_us
+            self._schedule(entry)
+
+    # -- time, beginnings -------------------------------------------------------------------------
+
+    def pass_time(self, now: Now) -> None:
+        for wake_us, attempt in self._timers.pop(now.monotonic_us):
+            entry = self._held.get(attempt)
+            if entry is not None and entry.wake_us == wake_us:
+                entry.wake_us = None
+                self._attend(entry, now)
+                self._schedule(entry)
+
+    def restore(self, live: Live) -> None:
+        """Takes over what an earlier process left: its reports, and word of what it cut short."""
+        if live.report is not None:
+            entry = self._take_over(live.attempt, live.shard)
+            self._hold_report(entry, live.report)
+            entry.durable = True
+            self._outbox.add_final(live.shard, live.attempt)
+        else:
+            report = Returned(
+                attempt=live.attempt,
+                reason="node_restarted",
+                message="the agent was restarted before the attempt had ended",
+                started=live.started_at > 0,
+            )
+            self._take_ended(live.shard, report)
+
+    def reset(self) -> None:
+        """Drops everything held; what runs is cancelled and keeps its slot and key until it
+        ends.
+        """
+        for attempt in self._held:
+            self._over.add(attempt)
+        for attempt in self._running:
+            self._outputs.append(CancelExecution(attempt, "reset"))
+        self._held.clear()
+        self._newest.clear()
+        self._queue.clear()
+        self._parked.clear()
+        self._blocked.clear()
+        self._timers.clear()
+        self._open = 0
+        self._unsettled_bytes = 0
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _take(self, command: Execute, now: Now) -> None:
+        attempt = command.attempt
+        key = key_of(attempt)
+        other = self._newest.get(key)
+        if other is not None and other.number > attempt.number:
+            report = outcomes.refused(
+                attempt, f"attempt {other.number} of the task is here already"
+            )
+            self._take_ended(command.shard, report)
+            return
+        entry = self._held[attempt] = Held(attempt, command.shard, command)
+        self._newest[key] = attempt
+        self._open += 1
+        if command.start_within_s is not None:
+            entry.start_due_us = now.monotonic_us + microseconds(command.start_within_s)
+            self._schedule(entry)
+        self._commit.accept(entry)
+        self._queue.append(attempt)
+        if other is not None and self._held[other].state in {State.QUEUED, State.RUNNING}:
+            self._stop(self._held[other], "superseded", now)
+
+    def _take_over(self, attempt: Attempt, shard: int) -> Held:
+        entry = self._held[attempt] = Held(attempt, shard, None)
+        key = key_of(attempt)
+        other = self._newest.get(key)
+        if other is None or other.number < attempt.number:
+            self._newest[key] = attempt
+        return entry
+
+    def _take_ended(self, shard: int, report: Final) -> None:
+        entry = self._take_over(report.attempt, shard)
+        self._hold_report(entry, report)
+        self._commit.end(entry, report)
+
+    def _start(self, entry: Held, key: Key, now: Now) -> None:
+        execute = entry.execute
+        if execute is None:
+            raise InvariantViolation(f"{entry.attempt} is queued without its command")
+        now_us = now.monotonic_us
+        entry.state = State.RUNNING
+        if entry.is_recorded:
+            self._commit.record(Begun(entry.attempt, now.wall_us))
+        entry.started_at = now.wall_us
+        entry.started_report_due_us = now_us + microseconds(self._settings.started_report_after_s)
+        if execute.start_to_close_s is not None:
+            entry.close_due_us = now_us + microseconds(execute.start_to_close_s)
+        if execute.heartbeat_s is not None:
+            entry.beat_due_us = now_us + microseconds(execute.heartbeat_s)
+        self._running[entry.attempt] = None
+        self._running_keys[key] = entry.attempt
+        until_us = self._leases.until(entry.shard)
+        self._outputs.append(StartExecution(execute, now.wall_us, until_us))
+        self._schedule(entry)
+
+    def _park(self, entry: Held) -> None:
+        """Sets it aside until its shard's lease is granted again."""
+        parked = self._parked.setdefault(entry.shard, [])
+        parked.append(entry.attempt)
+        if len(parked) > ATTEMPTS_KNOWN_MAX:
+            parked[:] = [attempt for attempt in parked if attempt in self._held]
+
+    def _requeue(self, entry: Held) -> None:
+        entry.state = State.QUEUED
+        entry.close_due_us = entry.beat_due_us = entry.started_report_due_us = None
+        self._queue.appendleft(entry.attempt)
+        self._schedule(entry)
+
+    def _expire(self, entry: Held) -> None:
+        why = "the attempt could not be started within its window: no valid lease or no free slot"
+        self._end(entry, outcomes.refused(entry.attempt, why))
+
+    def _stop(self, entry: Held, why: Why, now: Now) -> None:
+        if entry.state is State.QUEUED:
+            entry.verdict = why
+            self._end(entry, outcomes.returned(entry))
+        elif entry.state is State.RUNNING:
+            entry.verdict = why
+            entry.state = State.ENDING
+            entry.grace_due_us = now.monotonic_us + microseconds(self._settings.cancel_grace_s)
+            self._outputs.append(CancelExecution(entry.attempt, why))
+            self._schedule(entry)
+
+    def _attend(self, entry: Held, now: Now) -> None:
+        match entry.state:
+            case State.QUEUED:
+                if _is_due(entry.start_due_us, now):
+                    self._expire(entry)
+            case State.RUNNING:
+                self._attend_running(entry, now)
+            case State.ENDING:
+                if _is_due(entry.grace_due_us, now):
+                    self._give_up(entry, now)
+            case State.ENDED:
+                if _is_due(entry.resend_due_us, now):
+                    self._send_again(entry)
+            case _:
+                assert_never(entry.state)
+
+    def _attend_running(self, entry: Held, now: Now) -> None:
+        if _is_due(entry.progress_due_us, now):
+            self._send_progress(entry, now)
+        if _is_due(entry.started_report_due_us, now):
+            entry.started_report_due_us = None
+            started = Started(attempt=entry.attempt, started_at=entry.started_at)
+            self._outbox.add_passing(entry.shard, started)
+        if _is_due(entry.close_due_us, now):
+            self._stop(entry, "start_to_close_timeout", now)
+        elif _is_due(entry.beat_due_us, now):
+            self._stop(entry, "heartbeat_timeout", now)
+
+    def _give_up(self, entry: Held, now: Now) -> None:
+        """The handler ignores its cancellation: report without it; it stays as a stray."""
+        if entry.verdict in {"start_to_close_timeout", "heartbeat_timeout"}:
+            self._end(entry, outcomes.timed_out(entry, now))
+        else:
+            self._end(entry, outcomes.returned(entry))
+
+    def _end(self, entry: Held, report: Final) -> None:
+        self._open -= 1
+        self._hold_report(entry, report)
+        self._commit.end(entry, report)
+
+    def _hold_report(self, entry: Held, report: Final) -> None:
+        entry.state = State.ENDED
+        entry.execute = None
+        entry.report = report
+        entry.size = outcomes.size_of(report)
+        self._unsettled_bytes += entry.size
+
+    def _forget(self, entries: list[Held]) -> None:
+        for entry in entries:
+            attempt = entry.attempt
+            del self._held[attempt]
+            self._over.add(attempt)
+            if entry.state is State.ENDED:
+                self._unsettled_bytes -= entry.size
+            else:
+                self._open -= 1
+            key = key_of(attempt)
+            if self._newest.get(key) == attempt:
+                del self._newest[key]
+        if entries:
+            self._commit.record(Forgot(tuple(entry.attempt for entry in entries)))
+
+    def _send_again(self, entry: Held) -> None:
+        entry.resend_due_us = None
+        if entry.durable:
+            self._outbox.add_final(entry.shard, entry.attempt)
+
+    def _answer_over(self, command: Execute | Cancel, reason: LossReason) -> None:
+        report = Returned(
+            attempt=command.attempt,
+            reason=reason,
+            message="the attempt is over here and was settled or dropped",
+            started=True,
+        )
+        self._outbox.add_passing(command.shard, report)
+
+    def _note_progress(self, entry: Held, sign: ExecutionProgressed) -> None:
+        last = entry.progress or Progressed(attempt=entry.attempt)
+        entry.progress = Progressed(
+            attempt=entry.attempt,
+            details=sign.details if sign.has_details else last.details,
+            fraction=last.fraction if sign.fraction is None else sign.fraction,
+        )
+        if sign.has_details:
+            entry.progress_bytes = sign.details_bytes
+
+    def _send_progress(self, entry: Held, now: Now) -> None:
+        entry.progress_due_us = None
+        entry.progress_sent_us = now.monotonic_us
+        if entry.progress is not None:
+            self._outbox.add_passing(entry.shard, entry.progress, entry.progress_bytes)
+
+    def _schedule(self, entry: Held) -> None:
+        due_us = entry.next_due_us()
+        if due_us is not None and (entry.wake_us is None or due_us < entry.wake_us):
+            entry.wake_us = self._timers.add(due_us, entry.attempt)
+
+
+def _is_due(due_us: int | None, now: Now) -> bool:
+    return due_us is not None and due_us <= now.monotonic_us
