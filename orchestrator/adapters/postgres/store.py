@@ -87,6 +87,11 @@ class PostgresStore:
         rows = await self._rows("last_position", "reading the end of the log")
         return int(rows[0][0])
 
+    async def wake_subscribers(self) -> None:
+        """Tells subscriptions of the eventsourcing library to look for new events."""
+        async with self._pool.use("waking subscribers") as connection:
+            await connection.execute(self._queries["wake_subscribers"].encode())
+
     async def stream_names(self, prefix: str = "", after: str = "", limit: int = 1000) -> list[str]:
         """Names of streams that begin with `prefix`, those after `after`, in order of bytes."""
         values = {"prefix": prefix, "past": prefix + AFTER_ALL, "after": after, "limit": limit}

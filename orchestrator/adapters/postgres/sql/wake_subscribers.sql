@@ -1,0 +1,2 @@
+-- Why: subscriptions of the library sleep until they are notified, and appends notify nobody.
+NOTIFY events
