@@ -18,7 +18,7 @@ import pytest
 
 from orchestrator.adapters.embedded import EmbeddedNats, EmbeddedPostgres, EmbeddedServers
 from orchestrator.adapters.embedded.guard import open_log
-from orchestrator.adapters.embedded.handle import GuardHandle
+from orchestrator.adapters.embedded.handle import Command, GuardHandle
 from orchestrator.errors import Misconfigured, Unavailable
 
 pytestmark = pytest.mark.real
@@ -243,6 +243,23 @@ def test_a_data_folder_has_one_owner(data_folder: Path) -> None:
         with pytest.raises(Misconfigured, match=f"{data_folder} .* process {os.getpid()}; stop"):
             other.claim(data_folder, wait_s=0.0)
         other.end(None)
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(tmp_path: Path) -> None:
+    command = Command(
+        argv=(sys.executable, "-c", "import time; time.sleep(60)"),
+        log=tmp_path / "log",
+        death_signal=signal.SIGTERM,
+        farewell=(),
+        last_farewell=(),
+    )
+    guard = GuardHandle()
+    guard.run(command, None)
+    with pytest.raises(Unavailable, match="did not answer in time"):
+        guard._ask({"do": "wait", "timeout_s": 0.3}, timeout_s=0.0)
+    guard.kill()
+    assert guard.wait(0.0) is not None
+    guard.end(command)
 
 
 def test_a_long_log_is_set_aside(tmp_path: Path) -> None:

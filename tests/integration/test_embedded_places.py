@@ -86,7 +86,7 @@ def test_copied_programs_work(data_folder: Path) -> None:
 def test_programs_in_a_closed_folder_are_copied_when_root_starts_them(data_folder: Path) -> None:
     closed = data_folder / "closed"
     closed.mkdir(mode=0o700)
-    nats = find_nats().copied_to(closed)
+    nats = find_nats().copied_to(closed / "clone")
     before = modes(closed)
     with EmbeddedNats(program=nats.program("nats-server")) as server:
         is_copied = (server.home / "programs" / "nats-server").exists()
@@ -105,6 +105,23 @@ def test_a_private_file_is_copied_readable_and_not_linked(tmp_path: Path) -> Non
     assert (tmp_path / "public.copy").stat().st_ino == public.stat().st_ino
 
 
+def test_a_copy_is_open_whatever_the_source_was(tmp_path: Path) -> None:
+    make_program(tmp_path / "private" / "bin" / "postgres")
+    for folder in (tmp_path / "private", tmp_path / "private" / "bin"):
+        folder.chmod(0o700)
+    private = Binaries(
+        source="test", base=tmp_path, members=("private",), program_folder="private/bin"
+    )
+    umask = os.umask(0o077)
+    try:
+        copy = private.copied_to(tmp_path / "copy")
+    finally:
+        os.umask(umask)
+    assert copy.program("postgres").is_file()
+    folders = [tmp_path / "copy" / name for name in (".", "private", "private/bin")]
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o755] * 3
+
+
 def test_what_another_user_cannot_run_is_known(tmp_path: Path) -> None:
     make_program(tmp_path / "pg" / "bin" / "postgres")
     binaries = Binaries(source="test", base=tmp_path, members=("pg",), program_folder="pg/bin")
@@ -119,7 +136,8 @@ def test_a_data_folder_out_of_reach_names_the_closed_ancestor(data_folder: Path)
     with pytest.raises(
         Misconfigured, match=rf"'stranger', who may not enter {closed} \(mode 700\)"
     ):
-        open_data_folder(closed / "data", "cluster", STRANGER)
+        open_data_folder(closed / "new" / "data", "cluster", STRANGER)
+    assert not list(closed.iterdir())
     assert modes(closed) == before
 
 

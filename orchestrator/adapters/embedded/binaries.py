@@ -43,6 +43,8 @@ class Binaries(msgspec.Struct, frozen=True, kw_only=True):
             else:
                 target.mkdir(parents=True, exist_ok=True)
                 link_or_copy(str(source), str(target / member))
+        for folder, _, _ in os.walk(target):
+            Path(folder).chmod(0o755)  # whatever the umask is and the source's modes are
         return msgspec.structs.replace(self, base=target)
 
     def _unused(self, folder: str, names: list[str]) -> list[str]:

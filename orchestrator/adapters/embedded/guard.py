@@ -92,7 +92,7 @@ class Guard:
                 answer = handlers[request["do"]](request)
             except (Refused, OSError, subprocess.SubprocessError) as error:
                 answer = {"error": str(error)}
-            self._answer(answer)
+            self._answer({"id": request["id"], **answer})
 
     def _requests(self) -> Iterator[Message]:
         poll = select.poll()

@@ -39,6 +39,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    id: int
     error: str | None = None
     path: str | None = None
     pid: int | None = None
@@ -49,6 +50,8 @@ class GuardHandle:
     """Starts a guard and talks to it. Not for use by several threads at once."""
 
     def __init__(self) -> None:
+        self._asked = 0
+        self._received = b""
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", str(GUARD_SCRIPT), str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -127,21 +130,23 @@ class GuardHandle:
 
     def _ask(self, request: dict[str, object], timeout_s: float = ANSWER_TIMEOUT_S) -> Answer:
         pipe_in, pipe_out = self._pipes()
+        self._asked += 1
         try:
-            pipe_in.write(msgspec.json.encode(request) + b"\n")
+            pipe_in.write(msgspec.json.encode({"id": self._asked, **request}) + b"\n")
         except BrokenPipeError as error:
             raise self._gone() from error
-        line = self._read_line(pipe_out.fileno(), time.monotonic() + timeout_s)
-        answer = msgspec.json.decode(line, type=Answer)
+        deadline = time.monotonic() + timeout_s
+        answer = self._read_answer(pipe_out.fileno(), deadline)
+        while answer.id != self._asked:  # to a request whose wait was interrupted
+            answer = self._read_answer(pipe_out.fileno(), deadline)
         if answer.error is not None:
             raise Unavailable(answer.error)
         return answer
 
-    def _read_line(self, descriptor: int, deadline: float) -> bytes:
+    def _read_answer(self, descriptor: int, deadline: float) -> Answer:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        line = b""
-        while not line.endswith(b"\n"):
+        while b"\n" not in self._received:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise Unavailable(
                     f"the guard process {self.pid} did not answer in time; start again"
@@ -149,8 +154,9 @@ class GuardHandle:
             chunk = os.read(descriptor, 4096)
             if not chunk:
                 raise self._gone()
-            line += chunk
-        return line
+            self._received += chunk
+        line, _, self._received = self._received.partition(b"\n")
+        return msgspec.json.decode(line, type=Answer)
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         return required(self._process.stdin), required(self._process.stdout)

@@ -112,12 +112,20 @@ def open_data_folder(folder: Path, owned_name: str, account: Account | None) -> 
     Raises:
         Misconfigured: it holds something else, belongs to another user, or is out of reach.
     """
+    if account is not None:
+        # Before anything is made, so that a refusal leaves nothing behind.
+        check_is_reachable(folder, account)
     if folder.is_dir():
         check_is_ours(folder, owned_name)
     else:
         make_folders(folder, account)
-    closed = None if account is None else first_closed(folder, account)
-    if account is not None and closed is not None:
+
+
+def check_is_reachable(folder: Path, account: Account) -> None:
+    """Look at the folders that exist; the missing ones will be ours."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    closed = first_closed(existing, account)
+    if closed is not None:
         raise Misconfigured(
             f"the data folder {folder} is out of reach: started by root, the server runs as user "
             f"{account.name!r}, who may not enter {closed} (mode "
