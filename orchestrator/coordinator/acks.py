@@ -1,7 +1,7 @@
 """Acknowledging reports in order: a delivery may be acknowledged once all before it are done.
 
-Acknowledging one acknowledges everything before it on its shard, so a report that still waits for its
-commit must hold back the later ones.
+Acknowledging one acknowledges everything before it on its shard, so a report that still waits for
+its commit must hold back the later ones.
 """
 
 from collections import deque

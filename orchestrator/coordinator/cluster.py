@@ -4,10 +4,11 @@
                    ▲            │           │
                    └────────────┘           └──(new incarnation)──► healthy
 
-Silence is measured in *observed* time: time in which this coordinator was connected and scheduled. If more
-than half of the nodes fall silent together, the observer rather than they may be at fault: none is lost
-before another lease time has passed. A node's attempts are given to others only after it is lost; by then
-its attempt lease has ended by its own clock, so it starts none of them any more.
+Silence is measured in *observed* time: time in which this coordinator was connected and scheduled.
+If more than half of the nodes fall silent together, the observer rather than they may be at fault:
+none is lost before another lease time has passed. A node's attempts are given to others only after
+it is lost; by then its attempt lease has ended by its own clock, so it starts none of them any
+more.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """The coordinator's step machine: inputs in, intentions out; no IO, no clock, no chance.
 
 A turn takes works from the intake, decides them in memory, places ready tasks, and hands everything
-that was decided to one append. While it is in flight nothing else is decided, so memory is never more
-than one commit ahead of the log, and a failed commit is undone by forgetting.
+that was decided to one append. While it is in flight nothing else is decided, so memory is never
+more than one commit ahead of the log, and a failed commit is undone by forgetting.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,8 +1,8 @@
 """Ownership: which shards this coordinator holds, and until when it may act on that.
 
-Safety rests on the epoch alone, which every append carries and the store checks. The monotonic deadline
-(the instant before the renewal was asked + ttl - margin) only keeps a holder from answering and working
-in vain after its lease has ended.
+Safety rests on the epoch alone, which every append carries and the store checks. The monotonic
+deadline (the instant before the renewal was asked + ttl - margin) only keeps a holder from
+answering and working in vain after its lease has ended.
 """
 
 from collections.abc import Iterable

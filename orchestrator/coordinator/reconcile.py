@@ -1,7 +1,7 @@
 """Reconciliation: what a node says that it holds against what the runs say that it holds.
 
-A loop, not a restart: every heartbeat is compared, so a wiped command plane, a lost message, a restarted
-agent or coordinator all heal in the same way.
+A loop, not a restart: every heartbeat is compared, so a wiped command plane, a lost message, a
+restarted agent or coordinator all heal in the same way.
 
     outstanding, not mentioned, same incarnation      send the command again
     outstanding, not mentioned, earlier incarnation   the attempt is lost with that incarnation

@@ -1,8 +1,8 @@
 """Runs in memory: a cache of folds, thrown away at will, and what is derived from them.
 
-`Held` says which attempts each node has: derived from the outstanding ones of all loaded runs, never
-counted apart. Every run with something outstanding or ready is loaded, so it is complete once the active
-runs of a newly owned shard have been loaded.
+`Held` says which attempts each node has: derived from the outstanding ones of all loaded runs,
+never counted apart. Every run with something outstanding or ready is loaded, so it is complete once
+the active runs of a newly owned shard have been loaded.
 """
 
 from collections import OrderedDict

@@ -7,14 +7,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Durations in seconds."""
 
     lease_ttl_s: float = 6.0
-    """A shard lease ends this long after its last renewal; another coordinator may then take over."""
+    """A shard lease ends this long after its last renewal; another coordinator may then take over.
+    """
 
     lease_margin_s: float = 1.0
     """The holder stops this long before its lease ends, by its own monotonic clock."""
 
     attempt_lease_ttl_s: float = 5.0
-    """A node may start attempts this long after the heartbeat that was granted, and is declared lost
-    when it was silent for as long."""
+    """A node may start attempts this long after the heartbeat that was granted, and is declared
+    lost when it was silent for as long."""
 
     suspect_share: float = 0.6
     """Share of `attempt_lease_ttl_s` of silence after which a node gets nothing new."""

@@ -1,8 +1,8 @@
 """What goes into the coordinator's step machine and what comes out of it.
 
-Outputs are intentions: an edge carries them out and brings the result back as an input. Nothing that the
-outside can see (answers, commands, acknowledgements, announcements) leaves before the commit that it
-depends on.
+Outputs are intentions: an edge carries them out and brings the result back as an input. Nothing
+that the outside can see (answers, commands, acknowledgements, announcements) leaves before the
+commit that it depends on.
 """
 
 import msgspec
@@ -265,6 +265,9 @@ class RecordHashes(Signal, frozen=True, kw_only=True):
 class Stopped(Signal, frozen=True, kw_only=True):
     pass
 
+
+Load = LoadRun | LoadDefinition | LoadNode | LoadHead | FindActive | FindDue
+"""Questions to the store; the answer comes back as an input."""
 
 CoordinatorOutput = (
     Append

@@ -1,7 +1,7 @@
 """Transaction: what one turn decided, and what may leave once it is durable.
 
-Guarantee: effects of a stream leave after the commit that holds its events and never without it. There is
-one commit in flight; what arrives meanwhile waits for the next turn.
+Guarantee: effects of a stream leave after the commit that holds its events and never without it.
+There is one commit in flight; what arrives meanwhile waits for the next turn.
 
     gathering ──► in flight ──► durable: effects leave
                     │  ├──► conflicted: the streams in conflict leave the batch and are decided anew

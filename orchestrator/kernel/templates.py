@@ -50,12 +50,14 @@ class Node(Protocol):
 class Template:
     """A parsed template; immutable, and owned by whoever parsed it."""
 
-    __slots__ = ("_node", "constant")
+    __slots__ = ("_node", "constant", "is_text")
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self.constant = isinstance(node, _Constant)
-        """No expression inside: rendering returns the authored value itself."""
+        """No expression inside: every rendering returns the same value."""
+        self.is_text = isinstance(node, _Text)
+        """Expressions put into a text: rendering returns some text."""
 
     def render(self, resolve: Resolve, expressions: Expressions) -> Value:
         """The value with every expression replaced; raises `ExpressionFailed`."""

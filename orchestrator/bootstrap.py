@@ -1,0 +1,109 @@
+"""Composition root of the coordinator process: configuration in, a running coordinator out."""
+
+import os
+import signal
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO
+
+import anyio
+import msgspec
+
+from events.catalogue import Catalogue
+from events.definition import Definition
+from events.errors import Misconfigured
+from events.net import Net
+from events.streams import Topology
+from events.subjects import Subjects
+from orchestrator.adapters.cel import CelExpressions
+from orchestrator.adapters.nats.bus import NatsBus
+from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.authoring.compile import compile_net, workflow_version
+from orchestrator.config import Config
+from orchestrator.coordinator.core import Coordinator
+from orchestrator.coordinator.edge import Edge
+from orchestrator.coordinator.engine import Engine
+from orchestrator.coordinator.loading import Loader
+from orchestrator.coordinator.memory import Identity
+from orchestrator.coordinator.signals import Now
+from orchestrator.kernel.limits import Limits
+
+
+class SystemClock:
+    def now(self) -> Now:
+        return Now(time.monotonic_ns() // 1000, time.time_ns() // 1000)
+
+
+class HashFile:
+    """Test mode: one JSON line for each committed version's state hash."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = path.open("ab", buffering=0)
+
+    def record(self, hashes: tuple[tuple[str, int, str], ...]) -> None:
+        self._file.write(b"".join(msgspec.json.encode(found) + b"\n" for found in hashes))
+
+
+def make_engine(limits: Limits) -> Engine:
+    """The engines of this process; the definitions' compiler among them."""
+    expressions = CelExpressions()
+
+    def compiled(definition: Definition) -> tuple[str, Net]:
+        return workflow_version(definition), compile_net(definition, expressions)
+
+    return Engine(
+        expressions=expressions, limits=limits, compile=compiled, release=version("dalsegno")
+    )
+
+
+async def run_coordinator(config: Config) -> None:
+    """Runs until SIGTERM or SIGINT; then flushes, releases its leases and returns.
+
+    Raises `Misconfigured` for what waiting cannot mend, `Unavailable` when Postgres is not there.
+    """
+    if not config.postgres.dsn:
+        raise Misconfigured("postgres.dsn is not set: give --dsn, DALSEGNO_POSTGRES_DSN or a file")
+    if config.postgres.migrate:
+        shards = config.coordinator.shards
+        await anyio.to_thread.run_sync(lambda: migrate(config.postgres.dsn, shards=shards))
+    async with await PostgresStore.open(config.postgres.dsn) as store:
+        bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
+        try:
+            await bus.start()
+            await _run_edge(config, store, bus)
+        finally:
+            await bus.close()
+
+
+async def _run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
+    name = _name(config)
+    identity = Identity(
+        name=name,
+        seed=os.urandom(16).hex(),
+        shards=store.info.shards,
+        record_hashes=bool(config.coordinator.hashes_file),
+    )
+    core = Coordinator(identity, config.engine, make_engine(config.limits))
+    loader = Loader(store, Catalogue(), name, store.info.name)
+    path = config.coordinator.hashes_file
+    edge = Edge(core, store, bus, loader, SystemClock(), HashFile(Path(path)) if path else None)
+    async with anyio.create_task_group() as group:
+        await group.start(_stop_on_signal, edge)
+        await edge.run()
+        group.cancel_scope.cancel()
+
+
+def _name(config: Config) -> str:
+    return config.coordinator.name
+
+
+async def _stop_on_signal(
+    edge: Edge, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            await edge.stop()
+            return

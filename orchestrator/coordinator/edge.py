@@ -1,0 +1,224 @@
+"""The thin edge around the coordinator's step machine: carries out its intentions, brings results
+back.
+
+No decision is made here. One loop calls `step`; every output that waits for somebody runs as a task
+of its own and ends in an input. What floods in from outside goes through bounded streams, so a
+coordinator that cannot keep up slows its sources down.
+"""
+
+import logging
+from collections.abc import Awaitable
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from events.errors import DalsegnoError, Unavailable
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.core import Coordinator
+from orchestrator.coordinator.loading import Loader
+from orchestrator.coordinator.ports import Bus, Store
+from orchestrator.kernel.env import MICROSECONDS
+
+log = logging.getLogger("dalsegno.coordinator")
+
+INBOX_MAX = 10_000
+RETRY_S = 0.2
+
+
+class Clock(Protocol):
+    def now(self) -> s.Now: ...
+
+
+class HashSink(Protocol):
+    """Test mode: where state hashes go."""
+
+    def record(self, hashes: tuple[tuple[str, int, str], ...]) -> None: ...
+
+
+class Edge:
+    """Runs one coordinator over a store and a bus until it has stopped."""
+
+    def __init__(
+        self,
+        core: Coordinator,
+        store: Store,
+        bus: Bus,
+        loader: Loader,
+        clock: Clock,
+        hashes: HashSink | None = None,
+    ) -> None:
+        self._core = core
+        self._store = store
+        self._bus = bus
+        self._loader = loader
+        self._clock = clock
+        self._hashes = hashes
+        self._send, self._inbox = anyio.create_memory_object_stream[s.CoordinatorInput](INBOX_MAX)
+        self._serving: anyio.CancelScope | None = None
+        self._stopped = anyio.Event()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Returns after a stop was requested and the leases are released."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._heartbeats)
+            task_status.started()
+            while not self._stopped.is_set():
+                inputs = await self._gather()
+                for output in self._core.step(inputs, self._clock.now()):
+                    self._carry_out(group, output)
+            group.cancel_scope.cancel()
+
+    async def stop(self) -> None:
+        await self._send.send(s.StopRequested())
+
+    async def _gather(self) -> list[s.CoordinatorInput]:
+        """Everything that has arrived, waiting for the first until the core wants to look."""
+        now = self._clock.now()
+        wait_s = max(0.0, (self._core.next_look_at - now.monotonic) / MICROSECONDS)
+        inputs: list[s.CoordinatorInput] = []
+        with anyio.move_on_after(wait_s):
+            inputs.append(await self._inbox.receive())
+        while True:
+            try:
+                inputs.append(self._inbox.receive_nowait())
+            except anyio.WouldBlock:
+                return inputs
+
+    # -- outputs ----------------------------------------------------------------------------------
+
+    def _carry_out(self, group: TaskGroup, output: s.CoordinatorOutput) -> None:
+        match output:
+            case s.Stopped():
+                self._stopped.set()
+            case s.Serve():
+                self._serve(group, output)
+            case s.RecordHashes():
+                if self._hashes is not None:
+                    self._hashes.record(output.hashes)
+            case _:
+                group.start_soon(self._perform, output)
+
+    async def _perform(self, output: s.CoordinatorOutput) -> None:  # noqa: C901
+        """One output; a failure of the outside becomes an input or, where nothing depends on it, a
+        line in the log."""
+        match output:
+            case s.Append():
+                await self._append(output)
+            case s.AskLanded():
+                await self._ask_landed(output)
+            case s.Answer():
+                await self._try(self._bus.answer(output.reply_to, output.answer))
+            case s.Publish():
+                await self._try(self._bus.publish(output.node, output.incarnation, output.commands))
+            case s.AcknowledgeReports():
+                await self._try(self._bus.acknowledge(output.deliveries))
+            case s.AnswerHeartbeat():
+                await self._try(self._bus.answer_heartbeat(output.reply_to, output.answer))
+            case s.Announce():
+                await self._try(self._bus.announce(self._loader.log_name, output.position))
+            case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
+                await self._leases(output)
+            case s.SaveSnapshot():
+                await self._try(self._store.save_snapshot(output.snapshot))
+            case (
+                s.LoadRun()
+                | s.LoadDefinition()
+                | s.LoadNode()
+                | s.LoadHead()
+                | s.FindActive()
+                | s.FindDue()
+            ):
+                await self._load(output)
+            case s.Serve() | s.RecordHashes() | s.Stopped():
+                pass
+
+    async def _try(self, effect: Awaitable[None]) -> None:
+        """Best effort: whatever is lost here is derived and sent again by reconciliation."""
+        try:
+            await effect
+        except Unavailable as error:
+            log.info("not delivered: %s", error)
+        except DalsegnoError as error:
+            log.warning("not delivered: %s", error)
+
+    async def _until(self, not_before: int) -> None:
+        await anyio.sleep(max(0, not_before - self._clock.now().monotonic) / MICROSECONDS)
+
+    async def _append(self, output: s.Append) -> None:
+        if output.not_before:
+            await self._until(output.not_before)
+        try:
+            outcome = await self._store.append(output.batch)
+        except Unavailable as error:
+            log.warning("append failed: %s", error)
+            failed = s.AppendFailed(batch_id=output.batch.id, unknown=error.unknown)
+            await self._send.send(failed)
+            return
+        await self._send.send(s.AppendDone(batch_id=output.batch.id, outcome=outcome))
+
+    async def _ask_landed(self, output: s.AskLanded) -> None:
+        await self._until(output.not_before)
+        landed: bool | None = None
+        try:
+            landed = await self._store.landed(output.batch)
+        except Unavailable as error:
+            log.warning("outcome of an append not known yet: %s", error)
+        await self._send.send(s.LandedKnown(batch_id=output.batch.id, landed=landed))
+
+    async def _leases(self, output: s.AcquireLeases | s.RenewLeases | s.ReleaseLeases) -> None:
+        asked_at = self._clock.now().monotonic
+        holder = self._loader.coordinator
+        answer: s.CoordinatorInput
+        try:
+            match output:
+                case s.AcquireLeases(shards=shards, ttl_s=ttl_s):
+                    taken = await self._store.acquire(shards, holder, ttl_s)
+                    answer = s.LeasesAcquired(leases=tuple(taken), asked_at=asked_at)
+                case s.RenewLeases(leases=asked, ttl_s=ttl_s):
+                    kept = await self._store.renew(asked, holder, ttl_s)
+                    answer = s.LeasesRenewed(asked=asked, leases=tuple(kept), asked_at=asked_at)
+                case s.ReleaseLeases(leases=leases):
+                    await self._store.release(leases, holder)
+                    return
+        except Unavailable as error:
+            log.warning("leases not renewed: %s", error)
+            answer = s.LeasesUnknown()
+        await self._send.send(answer)
+
+    async def _load(self, output: s.Load) -> None:
+        try:
+            answer = await self._loader.load(output)
+        except Unavailable as error:
+            log.warning("not loaded: %s", error)
+            await anyio.sleep(RETRY_S)
+            answer = s.LoadFailed(output=output)
+        await self._send.send(answer)
+
+    # -- what arrives -----------------------------------------------------------------------------
+
+    def _serve(self, group: TaskGroup, output: s.Serve) -> None:
+        """Requests and reports for exactly these shards, from now on."""
+        if self._serving is not None:
+            self._serving.cancel()
+        self._serving = scope = anyio.CancelScope()
+        group.start_soon(self._serve_until, scope, output)
+
+    async def _serve_until(self, scope: anyio.CancelScope, output: s.Serve) -> None:
+        with scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._requests, tuple(lease.shard for lease in output.leases))
+                if output.leases:
+                    group.start_soon(self._reports, output)
+
+    async def _requests(self, shards: tuple[int, ...]) -> None:
+        async for request, reply_to in self._bus.requests(shards):
+            await self._send.send(s.RequestArrived(request=request, reply_to=reply_to))
+
+    async def _reports(self, output: s.Serve) -> None:
+        async for deliveries in self._bus.reports(output.leases):
+            await self._send.send(s.ReportsArrived(deliveries=tuple(deliveries)))
+
+    async def _heartbeats(self) -> None:
+        async for beat, reply_to in self._bus.heartbeats():
+            await self._send.send(s.HeartbeatArrived(beat=beat, reply_to=reply_to))

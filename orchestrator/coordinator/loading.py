@@ -1,0 +1,82 @@
+"""Loading: the core's questions to the store, answered by reading and folding."""
+
+from typing import assert_never
+
+from events.catalogue import Catalogue
+from events.cluster_facts import DefinitionRegistered, NodeLeft, NodeLost, NodeRegistered
+from events.envelope import Event, Head, unseal
+from events.errors import Corrupt
+from events.ids import definition_stream, node_stream
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.ports import Store
+from orchestrator.replay.rebuild import Rebuilder
+
+PAGE = 500
+FOUND_MAX = 500
+"""Rows of one look at the index; the rest comes with the next look."""
+
+
+class Loader:
+    """Answers `Load` outputs; raises `Unavailable` when the store cannot be asked."""
+
+    def __init__(
+        self, store: Store, catalogue: Catalogue, coordinator: str, log_name: str = "main"
+    ) -> None:
+        self.coordinator = coordinator
+        self.log_name = log_name
+        self._store = store
+        self._catalogue = catalogue
+        self._rebuilder = Rebuilder(store, catalogue)
+
+    async def load(self, output: s.Load) -> s.CoordinatorInput:
+        match output:
+            case s.LoadRun():
+                return await self._run(output)
+            case s.LoadDefinition():
+                return await self._definition(output.workflow)
+            case s.LoadNode():
+                return await self._node(output.node)
+            case s.LoadHead():
+                head, _ = await self._stream(output.stream)
+                return s.HeadLoaded(head=head)
+            case s.FindActive():
+                rows = await self._store.active_runs(output.shards, output.after, FOUND_MAX)
+                more = len(rows) == FOUND_MAX
+                return s.ActiveFound(shards=output.shards, rows=tuple(rows), more=more)
+            case s.FindDue():
+                due = await self._store.due_runs(output.shards, output.before, FOUND_MAX)
+                return s.DueFound(rows=tuple(due))
+            case _:
+                assert_never(output)
+
+    async def _run(self, output: s.LoadRun) -> s.RunLoaded:
+        try:
+            rebuilt = await self._rebuilder.run(output.run_id, output.at)
+        except Corrupt as error:
+            return s.RunLoaded(run_id=output.run_id, fork=output.fork, parked=str(error))
+        return s.RunLoaded(run_id=output.run_id, fork=output.fork, rebuilt=rebuilt)
+
+    async def _definition(self, workflow: str) -> s.DefinitionLoaded:
+        head, events = await self._stream(definition_stream(workflow))
+        versions = tuple(e.fact for e in events if isinstance(e.fact, DefinitionRegistered))
+        return s.DefinitionLoaded(workflow=workflow, versions=versions, head=head)
+
+    async def _node(self, node: str) -> s.NodeLoaded:
+        head, events = await self._stream(node_stream(node))
+        incarnation, gone = "", False
+        for event in events:
+            if isinstance(event.fact, NodeRegistered):
+                incarnation, gone = event.fact.incarnation, False
+            elif isinstance(event.fact, (NodeLost, NodeLeft)):
+                gone = True
+        return s.NodeLoaded(node=node, head=head, incarnation=incarnation, gone=gone)
+
+    async def _stream(self, stream: str) -> tuple[Head, list[Event]]:
+        head = Head(stream)
+        events: list[Event] = []
+        while page := await self._store.read(stream, head.version, PAGE):
+            for stored in page:
+                event = unseal(stored, self._catalogue)
+                events.append(event)
+                head.version, head.digest = stored.version, event.digest
+        return head, events
