@@ -31,6 +31,9 @@ CACHE_MAX = 10_000
 
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
+_UNEXPECTED = re.compile(
+    r"(mismatched|extraneous) input|no viable alternative at input|token recognition error at:"
+)
 _EXPECTING = re.compile(r" expecting \{.*|Syntax error: ")
 
 
@@ -119,7 +122,8 @@ def _parse(source: str) -> cel.Program:
         found = _PLACE.search(str(error))
         if found is None:
             raise InvalidExpression(str(error), source) from error
-        reason = _EXPECTING.sub("", found[3]).replace("'<EOF>'", "the end")
+        reason = _UNEXPECTED.sub("unexpected", _EXPECTING.sub("", found[3]))
+        reason = reason.replace("'<EOF>'", "end")
         line, column = int(found[1]), int(found[2])
         raise InvalidExpression(reason, source, line, column) from error
 

@@ -1,0 +1,90 @@
+"""Problems: what is wrong with a definition, all at once, each with its place and the mend."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+import msgspec
+
+from events.errors import Rejected
+from events.values import Value
+from orchestrator.kernel.expressions import InvalidExpression
+
+
+class Place(msgspec.Struct, frozen=True, order=True):
+    """Line and column in a file, from 1."""
+
+    line: int
+    column: int
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """`where` is a path in the authored form, `steps[2].with.url`; `place` is None for definitions
+    that were not read from a text. `code` is stable, for programs.
+    """
+
+    code: str
+    where: str
+    message: str
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.place.line}:{self.place.column}: " if self.place else ""
+        where = f"{self.where}: " if self.where else ""
+        return f"{place}{where}{self.message}"
+
+
+class InvalidDefinition(Rejected):
+    """A definition that was refused. `problems` in the order of the text."""
+
+    code = "invalid_definition"
+
+    def __init__(self, problems: Iterable[Problem], name: str = "", more: int = 0) -> None:
+        self.problems = tuple(problems)
+        self.name = name
+        self.more = more
+        head = f"{name or 'the definition'} is refused"
+        lines = [f"{name}:{problem}" if name else str(problem) for problem in self.problems]
+        if more:
+            lines.append(f"and {more} more")
+        super().__init__("\n".join([f"{head}:", *lines]) if lines else head)
+
+
+class Problems:
+    """Collects problems; keeps the first `most` and counts the rest."""
+
+    def __init__(self, most: int, places: Mapping[str, Place] | None = None) -> None:
+        self._most = most
+        self._places = places or {}
+        self.found: list[Problem] = []
+        self.more = 0
+
+    def add(self, code: str, where: str, message: str, place: Place | None = None) -> None:
+        if len(self.found) >= self._most:
+            self.more += 1
+            return
+        place = place or self._nearest(where)
+        self.found.append(Problem(code=code, where=where, message=message, place=place))
+
+    def add_expression(self, where: str, value: Value, error: InvalidExpression) -> None:
+        """An invalid expression inside `value`, at its own place when that can be told."""
+        place = self._nearest(where)
+        if place and isinstance(value, str) and "\n" not in value:
+            offset = max(value.find(error.source), 0) + error.column - 1
+            place = Place(place.line, place.column + offset)
+        self.add("invalid_expression", where, str(error), place)
+
+    def in_order(self) -> tuple[Problem, ...]:
+        """By place in the text; those without one first, as they were found."""
+        return tuple(sorted(self.found, key=lambda problem: problem.place or Place(0, 0)))
+
+    def _nearest(self, where: str) -> Place | None:
+        """The place of `where`, else of what it lies in."""
+        while where and where not in self._places:
+            where = where[: max(where.rfind("."), where.rfind("["), 0)]
+        return self._places.get(where)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean …?` when `known` has something close, else the empty text."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

@@ -1,0 +1,107 @@
+"""Names and ranges: what each single value of a definition may be."""
+
+import math
+import re
+from collections.abc import Iterator
+
+from events.policies import Needs, Retry, RunOptions, Timeouts
+from orchestrator.kernel.limits import Limits
+
+Shape = re.Pattern[str]
+Complaint = tuple[str, str]
+"""Path below the policy, and message."""
+
+STEP_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+WORKFLOW_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+TASK_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+CODE = re.compile(r"\S+")
+RESERVED = frozenset({"true", "false", "null", "in"})
+
+PRIORITY_MAX = 1_000
+"""Priorities run from minus this to this."""
+
+_SHAPES = {
+    STEP_ID: "letters, digits, `_` and `-`, not beginning with a digit",
+    WORKFLOW_NAME: "letters, digits, `_`, `.` and `-`, not beginning with a digit",
+    TASK_TYPE: "letters, digits, `_`, `.`, `:`, `/` and `-`, not beginning with a digit",
+    VARIABLE: "letters, digits and `_`, not beginning with a digit",
+    CODE: "text without spaces",
+}
+
+
+def name_complaint(what: str, name: str, shape: Shape, limits: Limits) -> str:
+    """Why `name` is no good `what`; the empty text when it is."""
+    if not name:
+        return f"{what} is empty: give it a name"
+    if len(name) > limits.name_chars_max:
+        return f"{what} has {len(name)} characters, over {limits.name_chars_max}: shorten it"
+    if not shape.fullmatch(name):
+        return f"{what} {name!r} is not valid: use {_SHAPES[shape]}"
+    if shape is VARIABLE and name in RESERVED:
+        return f"{what} `{name}` is a word of the expression language: choose another"
+    return ""
+
+
+def options_complaints(options: RunOptions, limits: Limits) -> Iterator[Complaint]:
+    yield from _duration("timeout", options.timeout_s, limits)
+    if options.retry:
+        for where, message in retry_complaints(options.retry, limits):
+            yield f"retry.{where}", message
+    if options.timeouts:
+        for where, message in timeouts_complaints(options.timeouts, limits):
+            yield f"timeouts.{where}", message
+    if not -PRIORITY_MAX <= options.priority <= PRIORITY_MAX:
+        yield "priority", f"{options.priority} is not within ±{PRIORITY_MAX}"
+    most = options.concurrency_max
+    if most is not None and not 1 <= most <= limits.concurrency_max:
+        yield "concurrency_max", f"{most} is not within 1 and {limits.concurrency_max}"
+
+
+def retry_complaints(retry: Retry, limits: Limits) -> Iterator[Complaint]:
+    if not 1 <= retry.attempts_max <= limits.attempts_max:
+        expected = f"expected 1 to {limits.attempts_max} (1 is no retry)"
+        yield "attempts", f"{retry.attempts_max} attempts: {expected}"
+    for where, delay in (("initial", retry.initial_s), ("cap", retry.cap_s)):
+        if not (math.isfinite(delay) and 0 <= delay <= limits.duration_s_max):
+            yield where, f"{delay} s is not within 0 and {limits.duration_s_max:.0f} s"
+    if not (math.isfinite(retry.factor) and retry.factor >= 1):
+        yield "factor", f"{retry.factor} is below 1: delays would shrink"
+    if retry.initial_s > retry.cap_s:
+        yield "cap", f"{retry.cap_s} s is below the initial delay of {retry.initial_s} s"
+    both = sorted(set(retry.retryable_codes) & set(retry.permanent_codes))
+    if both:
+        yield "permanent", f"{', '.join(both)} cannot be retryable and permanent"
+    for where, codes in (
+        ("retryable", retry.retryable_codes),
+        ("permanent", retry.permanent_codes),
+    ):
+        for index, code in enumerate(codes):
+            if message := name_complaint("the code", code, CODE, limits):
+                yield f"{where}[{index}]", message
+
+
+def timeouts_complaints(timeouts: Timeouts, limits: Limits) -> Iterator[Complaint]:
+    yield from _duration("schedule_to_start", timeouts.schedule_to_start_s, limits)
+    yield from _duration("start_to_close", timeouts.start_to_close_s, limits)
+    yield from _duration("schedule_to_close", timeouts.schedule_to_close_s, limits)
+    yield from _duration("heartbeat", timeouts.heartbeat_s, limits)
+
+
+def needs_complaints(needs: Needs) -> Iterator[Complaint]:
+    amounts = {
+        "cpu": needs.cpu,
+        "memory": needs.memory_bytes,
+        "disk": needs.disk_bytes,
+        "gpu": needs.gpu,
+        **{f"custom.{name}": amount for name, amount in needs.custom.items()},
+    }
+    for where, amount in amounts.items():
+        if not (math.isfinite(amount) and amount >= 0):
+            yield where, f"{amount} is not an amount: expected 0 or more"
+
+
+def _duration(where: str, seconds: float | None, limits: Limits) -> Iterator[Complaint]:
+    if seconds is not None and not 0 < seconds <= limits.duration_s_max:
+        expected = f"expected more than 0 and at most {limits.duration_s_max:.0f} s"
+        yield where, f"{seconds} s: {expected}, or leave it out for no limit"

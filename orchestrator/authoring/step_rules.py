@@ -1,0 +1,115 @@
+"""What each step must be by itself: names, dependencies, policies, nothing empty."""
+
+from collections.abc import Iterable, Mapping
+
+from events.definition import ChoiceStep, Definition, FailStep, ParallelStep, SetStep, TaskStep
+from orchestrator.authoring import ranges
+from orchestrator.authoring.problems import Problems, suggestion
+from orchestrator.authoring.walk import Spot
+from orchestrator.kernel.limits import Limits
+
+
+class StepRules:
+    def __init__(self, all_spots: tuple[Spot, ...], problems: Problems, limits: Limits) -> None:
+        self._spots = all_spots
+        self._problems = problems
+        self._limits = limits
+        self._ids = {spot.step.id for spot in all_spots}
+        self._lists: dict[str, set[str]] = {}
+        for spot in all_spots:
+            self._lists.setdefault(spot.block, set()).add(spot.step.id)
+
+    def apply(self, definition: Definition) -> None:
+        self._heading(definition)
+        self._unique()
+        for spot in self._spots:
+            self._step(spot)
+
+    @property
+    def are_ids_unique(self) -> bool:
+        return len(self._ids) == len(self._spots)
+
+    def _heading(self, definition: Definition) -> None:
+        self._name("workflow", "the workflow's name", definition.name, ranges.WORKFLOW_NAME)
+        most = self._limits.description_chars_max
+        if len(definition.description) > most:
+            self._problems.add("too_large", "description", f"over {most} characters: shorten it")
+        if not definition.steps:
+            self._problems.add("empty", "steps", "no steps: a workflow needs at least one")
+        self._ranges("options", ranges.options_complaints(definition.options, self._limits))
+        self._texts("options.tags", definition.options.tags)
+
+    def _unique(self) -> None:
+        first: dict[str, Spot] = {}
+        for spot in self._spots:
+            step_id = spot.step.id
+            other = first.setdefault(step_id, spot)
+            if other is not spot and step_id:
+                message = f"id `{step_id}` twice, first at {other.where}: give each its own"
+                self._problems.add("duplicate_id", f"{spot.where}.id", message)
+
+    def _step(self, spot: Spot) -> None:
+        where = spot.where
+        self._name(f"{where}.id", "the step's id", spot.step.id, ranges.STEP_ID)
+        self._dependencies(spot)
+        match spot.step:
+            case TaskStep():
+                self._task(where, spot.step)
+            case SetStep(variables=variables):
+                if not variables:
+                    self._problems.add("empty", f"{where}.set", "sets no variable")
+                for name in variables:
+                    self._name(f"{where}.set.{name}", "the variable", name, ranges.VARIABLE)
+            case ChoiceStep(cases=cases):
+                if not cases:
+                    message = "a choice without a case: add `- when: …`"
+                    self._problems.add("empty", f"{where}.choice", message)
+            case ParallelStep():
+                self._branches(f"{where}.parallel", spot.step)
+            case FailStep(code=code):
+                self._name(f"{where}.fail.code", "the code", code, ranges.CODE)
+
+    def _task(self, where: str, step: TaskStep) -> None:
+        self._name(f"{where}.task", "the task type", step.task, ranges.TASK_TYPE)
+        if step.retry:
+            self._ranges(f"{where}.retry", ranges.retry_complaints(step.retry, self._limits))
+        if step.timeouts:
+            complaints = ranges.timeouts_complaints(step.timeouts, self._limits)
+            self._ranges(f"{where}.timeouts", complaints)
+        if step.needs:
+            self._ranges(f"{where}.needs", ranges.needs_complaints(step.needs))
+        self._texts(f"{where}.labels", step.labels)
+        for index, handler in enumerate(step.on_error):
+            for place, code in enumerate(handler.codes):
+                at = f"{where}.on_error[{index}].codes[{place}]"
+                self._name(at, "the code", code, ranges.CODE)
+
+    def _branches(self, where: str, step: ParallelStep) -> None:
+        if not step.branches:
+            self._problems.add("empty", where, "a parallel without a branch: add one")
+        for name, steps in step.branches.items():
+            self._name(f"{where}.{name}", "the branch", name, ranges.STEP_ID)
+            if not steps:
+                self._problems.add("empty", f"{where}.{name}", "no steps: remove the branch")
+
+    def _dependencies(self, spot: Spot) -> None:
+        siblings = self._lists[spot.block]
+        for index, name in enumerate(spot.step.depends_on or ()):
+            if name not in siblings:
+                why = "is not in the same list of steps" if name in self._ids else "does not exist"
+                message = f"`{name}` {why}{suggestion(name, sorted(siblings))}"
+                self._problems.add("unknown_step", f"{spot.where}.depends_on[{index}]", message)
+
+    def _name(self, where: str, what: str, name: str, shape: ranges.Shape) -> None:
+        if message := ranges.name_complaint(what, name, shape, self._limits):
+            self._problems.add("invalid_name", where, message)
+
+    def _ranges(self, where: str, complaints: Iterable[ranges.Complaint]) -> None:
+        for below, message in complaints:
+            self._problems.add("out_of_range", f"{where}.{below}", message)
+
+    def _texts(self, where: str, texts: Mapping[str, str]) -> None:
+        most = self._limits.name_chars_max
+        for key, text in texts.items():
+            if len(key) > most or len(text) > most:
+                self._problems.add("too_large", f"{where}.{key}", f"over {most} characters")

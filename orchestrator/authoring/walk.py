@@ -1,0 +1,101 @@
+"""Walking a definition: every step with its path in the authored form and what holds it.
+
+Paths are the same whether a definition was read from a text or built in Python, so that a problem
+found later has its place in the text.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from events.definition import (
+    ChoiceStep,
+    Definition,
+    FailStep,
+    ParallelStep,
+    SetStep,
+    Step,
+    TaskStep,
+)
+from events.values import Value
+
+
+class Spot(msgspec.Struct, frozen=True, eq=False):
+    """A step in its place. `holder` is the step that it lies in, None at the top; `block` is the
+    path of its list, `index` the place there. Equal only to itself.
+    """
+
+    step: Step
+    where: str
+    holder: "Spot | None"
+    block: str
+    index: int
+
+    @property
+    def chain(self) -> "tuple[Spot, ...]":
+        """The steps that this one lies in, outermost first, and itself."""
+        return (*(self.holder.chain if self.holder else ()), self)
+
+
+class Written(msgspec.Struct, frozen=True):
+    """An expression (`is_condition`) or a template of a step, with its path."""
+
+    where: str
+    value: Value
+    is_condition: bool
+
+
+def spots(definition: Definition) -> Iterator[Spot]:
+    """All steps in the order of the definition. Does not recurse: any depth is safe."""
+    stack = [_in_list("steps", definition.steps, None)]
+    while stack:
+        spot = next(stack[-1], None)
+        if spot is None:
+            stack.pop()
+            continue
+        yield spot
+        inner = [_in_list(where, steps, spot) for where, steps in blocks(spot)]
+        stack.extend(reversed(inner))
+
+
+def blocks(spot: Spot) -> Iterator[tuple[str, tuple[Step, ...]]]:
+    """Paths of the lists of steps inside a step, and those lists."""
+    match spot.step:
+        case ChoiceStep(cases=cases, default=default):
+            for index, case in enumerate(cases):
+                yield f"{spot.where}.choice[{index}].steps", case.steps
+            yield f"{spot.where}.choice[{len(cases)}].default", default
+        case ParallelStep(branches=branches):
+            for name, steps in branches.items():
+                yield f"{spot.where}.parallel.{name}", steps
+        case TaskStep(on_error=handlers):
+            for index, handler in enumerate(handlers):
+                yield f"{spot.where}.on_error[{index}].steps", handler.steps
+        case SetStep() | FailStep():
+            pass
+
+
+def written(spot: Spot) -> Iterator[Written]:
+    """Conditions and templates that the step itself holds."""
+    step = spot.step
+    if step.when is not None:
+        yield Written(f"{spot.where}.when", step.when, is_condition=True)
+    match step:
+        case TaskStep(inputs=inputs):
+            for name, value in inputs.items():
+                yield Written(f"{spot.where}.with.{name}", value, is_condition=False)
+        case SetStep(variables=variables):
+            for name, value in variables.items():
+                yield Written(f"{spot.where}.set.{name}", value, is_condition=False)
+        case ChoiceStep(cases=cases):
+            for index, case in enumerate(cases):
+                yield Written(f"{spot.where}.choice[{index}].when", case.when, is_condition=True)
+        case FailStep(message=message):
+            yield Written(f"{spot.where}.fail.message", message, is_condition=False)
+        case ParallelStep():
+            pass
+
+
+def _in_list(block: str, steps: tuple[Step, ...], holder: Spot | None) -> Iterator[Spot]:
+    for index, step in enumerate(steps):
+        yield Spot(step, f"{block}[{index}]", holder, block, index)

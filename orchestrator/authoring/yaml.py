@@ -1,0 +1,258 @@
+"""The YAML form of a definition; JSON is YAML.
+
+Reads everything before it complains: one `InvalidDefinition` carries all problems with line and
+column.
+"""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from events.definition import (
+    Case,
+    ChoiceStep,
+    Definition,
+    FailStep,
+    Handler,
+    ParallelStep,
+    SetStep,
+    Step,
+    TaskStep,
+)
+from events.policies import Needs, Retry, RunOptions, Timeouts
+from orchestrator.authoring.form import Field, FormReader
+from orchestrator.authoring.located import Mapping, parse
+from orchestrator.authoring.problems import InvalidDefinition, Place, Problems
+from orchestrator.kernel.limits import Limits
+
+KINDS = ("task", "choice", "parallel", "set", "fail")
+COMMON = frozenset({"id", "depends_on", "when"})
+TASK = frozenset({"with", "retry", "timeouts", "needs", "labels", "on_error"})
+ErrorPolicy: TypeAlias = Literal["fail_fast", "finish_others"]
+ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("fail_fast", "finish_others")
+RetryKind: TypeAlias = Literal["fixed", "linear", "exponential", "decorrelated"]
+RETRY_KINDS: tuple[RetryKind, ...] = ("fixed", "linear", "exponential", "decorrelated")
+
+T = TypeVar("T")
+S = TypeVar("S", TaskStep, SetStep, ChoiceStep, ParallelStep, FailStep)
+
+
+class Authored(msgspec.Struct, frozen=True):
+    """A definition with the places of its parts, by path in the authored form."""
+
+    definition: Definition
+    places: dict[str, Place] = {}
+    name: str = ""
+    """The file, for messages."""
+
+
+def read_yaml(text: str, name: str = "", limits: Limits | None = None) -> Authored:
+    """The definition in `text`. Raises `InvalidDefinition`.
+
+    What is read is well formed; whether it makes sense is for `check` to say.
+    """
+    limits = limits or Limits()
+    problems = Problems(limits.problems_max)
+    size = len(text.encode(errors="replace"))
+    if size > limits.definition_bytes_max:
+        message = f"{size} bytes, over {limits.definition_bytes_max}: split the workflow"
+        problems.add("too_large", "", message, Place(1, 1))
+        raise InvalidDefinition(problems.found, name)
+    form = FormReader(problems)
+    definition = _Reader(form).definition(Field("", parse(text, name)))
+    if problems.found:
+        raise InvalidDefinition(problems.in_order(), name, problems.more)
+    return Authored(definition, form.places, name)
+
+
+def _read(found: dict[str, Field], key: str, read: Callable[[Field], T], default: T) -> T:
+    return read(found[key]) if key in found else default
+
+
+class _Reader:
+    def __init__(self, form: FormReader) -> None:
+        self._form = form
+
+    def definition(self, field: Field) -> Definition:
+        allowed = ("workflow", "description", "options", "steps", "output")
+        found = self._form.fields(field, allowed, required=("workflow", "steps"))
+        return Definition(
+            name=_read(found, "workflow", self._form.text, ""),
+            description=_read(found, "description", self._form.text, ""),
+            options=_read(found, "options", self._options, RunOptions()),
+            steps=_read(found, "steps", self._steps, ()),
+            output=_read(found, "output", self._form.value, None),
+        )
+
+    # -- steps ------------------------------------------------------------------------------------
+
+    def _steps(self, field: Field) -> tuple[Step, ...]:
+        found = (self._step(item) for item in self._form.items(field))
+        return tuple(step for step in found if step is not None)
+
+    def _step(self, field: Field) -> Step | None:
+        entries = self._form.entries(field)
+        kinds = [kind for kind in KINDS if kind in entries]
+        if len(kinds) != 1:
+            told = " and ".join(kinds) if kinds else "none"
+            expected = f"a step has exactly one of {', '.join(KINDS)}; found {told}"
+            self._form.complain("step_kind", field, expected)
+            return None
+        kind = kinds[0]
+        allowed = COMMON | {kind} | (TASK if kind == "task" else frozenset())
+        found = self._form.fields(field, allowed, required=("id",))
+        return self._of_kind(kind, found)
+
+    def _of_kind(self, kind: str, found: dict[str, Field]) -> Step:
+        common = _Common(
+            id=_read(found, "id", self._form.text, ""),
+            depends_on=_read(found, "depends_on", self._form.texts, None),
+            when=_read(found, "when", self._form.text, None),
+        )
+        match kind:
+            case "task":
+                return self._task(common, found)
+            case "choice":
+                return self._choice(common, found["choice"])
+            case "parallel":
+                return self._parallel(common, found["parallel"])
+            case "set":
+                variables = self._form.values(found["set"])
+                return _with(common, SetStep(id="", variables=variables))
+            case _:
+                return self._fail(common, found["fail"])
+
+    def _task(self, common: "_Common", found: dict[str, Field]) -> Step:
+        step = TaskStep(
+            id="",
+            task=self._form.text(found["task"]),
+            inputs=_read(found, "with", self._form.values, {}),
+            retry=_read(found, "retry", self._retry, None),
+            timeouts=_read(found, "timeouts", self._timeouts, None),
+            needs=_read(found, "needs", self._needs, None),
+            labels=_read(found, "labels", self._form.text_map, {}),
+            on_error=_read(found, "on_error", self._handlers, ()),
+        )
+        return _with(common, step)
+
+    def _handlers(self, field: Field) -> tuple[Handler, ...]:
+        return tuple(self._handler(item) for item in self._form.items(field))
+
+    def _handler(self, field: Field) -> Handler:
+        found = self._form.fields(field, ("codes", "steps"), required=("steps",))
+        return Handler(
+            codes=_read(found, "codes", self._form.texts, ()),
+            steps=_read(found, "steps", self._steps, ()),
+        )
+
+    def _choice(self, common: "_Common", field: Field) -> Step:
+        items = self._form.items(field)
+        cases: list[Case] = []
+        default: tuple[Step, ...] | None = None
+        for item in items:
+            if default is not None:
+                self._form.complain("case_after_default", item, "`default` must be the last case")
+            elif isinstance(item.node, Mapping) and "default" in item.node.items:
+                found = self._form.fields(item, ("default",))
+                default = self._steps(found["default"])
+            else:
+                cases.append(self._case(item))
+        if items and default is None:
+            mend = "add `- default: [...]` as the last case (`[]` does nothing)"
+            self._form.complain("no_default", field, f"a choice needs a default: {mend}")
+        return _with(common, ChoiceStep(id="", cases=tuple(cases), default=default or ()))
+
+    def _case(self, field: Field) -> Case:
+        found = self._form.fields(field, ("when", "steps"), required=("when", "steps"))
+        return Case(
+            when=_read(found, "when", self._form.text, ""),
+            steps=_read(found, "steps", self._steps, ()),
+        )
+
+    def _parallel(self, common: "_Common", field: Field) -> Step:
+        entries = self._form.entries(field)
+        branches = {name: self._steps(branch) for name, branch in entries.items()}
+        return _with(common, ParallelStep(id="", branches=branches))
+
+    def _fail(self, common: "_Common", field: Field) -> Step:
+        found = self._form.fields(field, ("code", "message"), required=("code",))
+        step = FailStep(
+            id="",
+            code=_read(found, "code", self._form.text, ""),
+            message=_read(found, "message", self._form.text, ""),
+        )
+        return _with(common, step)
+
+    # -- policies ---------------------------------------------------------------------------------
+
+    def _options(self, field: Field) -> RunOptions:
+        allowed = ("timeout", "error_policy", "retry", "timeouts", "tags", "priority")
+        found = self._form.fields(field, (*allowed, "concurrency_max"))
+        policy = _read(found, "error_policy", self._error_policy, ERROR_POLICIES[0])
+        return RunOptions(
+            timeout_s=_read(found, "timeout", self._form.seconds, None),
+            error_policy=policy,
+            retry=_read(found, "retry", self._retry, None),
+            timeouts=_read(found, "timeouts", self._timeouts, None),
+            priority=_read(found, "priority", self._form.integer, 0),
+            tags=_read(found, "tags", self._form.text_map, {}),
+            concurrency_max=_read(found, "concurrency_max", self._form.integer, None),
+        )
+
+    def _error_policy(self, field: Field) -> ErrorPolicy:
+        return self._form.one_of(field, ERROR_POLICIES, ERROR_POLICIES[0])
+
+    def _retry(self, field: Field) -> Retry:
+        timing = ("attempts", "kind", "initial", "factor", "cap")
+        found = self._form.fields(field, (*timing, "retryable", "permanent"))
+        usual = Retry()
+        return Retry(
+            kind=_read(found, "kind", self._retry_kind, usual.kind),
+            attempts_max=_read(found, "attempts", self._form.integer, usual.attempts_max),
+            initial_s=_read(found, "initial", self._form.seconds, usual.initial_s),
+            factor=_read(found, "factor", self._form.number, usual.factor),
+            cap_s=_read(found, "cap", self._form.seconds, usual.cap_s),
+            retryable_codes=_read(found, "retryable", self._form.texts, ()),
+            permanent_codes=_read(found, "permanent", self._form.texts, ()),
+        )
+
+    def _retry_kind(self, field: Field) -> RetryKind:
+        return self._form.one_of(field, RETRY_KINDS, Retry().kind)
+
+    def _timeouts(self, field: Field) -> Timeouts:
+        names = ("schedule_to_start", "start_to_close", "schedule_to_close", "heartbeat")
+        found = self._form.fields(field, names)
+        return Timeouts(
+            schedule_to_start_s=_read(found, "schedule_to_start", self._form.seconds, None),
+            start_to_close_s=_read(found, "start_to_close", self._form.seconds, None),
+            schedule_to_close_s=_read(found, "schedule_to_close", self._form.seconds, None),
+            heartbeat_s=_read(found, "heartbeat", self._form.seconds, None),
+        )
+
+    def _needs(self, field: Field) -> Needs:
+        found = self._form.fields(field, ("cpu", "memory", "disk", "gpu", "custom"))
+        return Needs(
+            cpu=_read(found, "cpu", self._form.number, 0.0),
+            memory_bytes=_read(found, "memory", self._form.size, 0),
+            disk_bytes=_read(found, "disk", self._form.size, 0),
+            gpu=_read(found, "gpu", self._form.integer, 0),
+            custom=_read(found, "custom", self._numbers, {}),
+        )
+
+    def _numbers(self, field: Field) -> dict[str, float]:
+        return {name: self._form.number(entry) for name, entry in self._form.entries(field).items()}
+
+
+class _Common(msgspec.Struct, frozen=True):
+    """What every step has."""
+
+    id: str
+    depends_on: tuple[str, ...] | None
+    when: str | None
+
+
+def _with(common: _Common, step: S) -> S:
+    return msgspec.structs.replace(
+        step, id=common.id, depends_on=common.depends_on, when=common.when
+    )
