@@ -245,6 +245,21 @@ def test_a_data_folder_has_one_owner(data_folder: Path) -> None:
         other.end(None)
 
 
+def test_a_folder_is_held_until_the_last_process_of_its_server_is_gone(data_folder: Path) -> None:
+    other = GuardHandle()
+    with EmbeddedNats(data_folder) as nats:
+        guard, server = psutil.Process(nats.guard_pid), psutil.Process(nats.pid)
+        server.suspend()  # so that the death signal of its guard does not reach it yet
+        guard.kill()
+        assert not still_there([guard])
+        with pytest.raises(Misconfigured, match="in use"):
+            other.claim(data_folder, wait_s=0.0)
+        server.resume()
+        other.claim(data_folder, wait_s=DEADLINE_S)
+        assert not is_alive(server)
+    other.end(None)
+
+
 def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(tmp_path: Path) -> None:
     command = Command(
         argv=(sys.executable, "-c", "import time; time.sleep(60)"),
