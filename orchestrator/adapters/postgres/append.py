@@ -31,7 +31,8 @@ may also still be waiting for the lock, or lie unread in the server's socket, an
 after somebody has looked and found nothing. Three things together make `landed` certain:
 1. the backend of the lost connection (process id and start time) is ended, and its end is
 awaited: after that its statement has committed or never will;
-2. the ordering lock is taken, so an append of anyone that was under way has finished;
+2. the ordering lock is taken and given back, so an append of anyone that was under way has
+finished; it is not kept, so a process that is paused here holds nobody up;
 3. the places of the batch are read and compared by bytes, which contain the event ids. If the
 first cannot be done (the server is away), `landed` raises `Unavailable`, and is asked again.
 Should an old statement survive all this (a server that was copied while it ran), the two rows of
@@ -157,11 +158,10 @@ class Appender:
         doing = f"asking whether batch {batch.id} has landed"
         async with self._pool.use(doing) as connection:
             await self._end_lost_backends(connection)
-            async with connection.transaction():
-                await connection.execute(
-                    self._queries["take_ordering_lock"], {"ordering_lock": ORDERING_LOCK}
-                )
-                taken = await self._compare(connection, batch)
+            await connection.execute(
+                self._queries["take_ordering_lock"], {"ordering_lock": ORDERING_LOCK}
+            )
+            taken = await self._compare(connection, batch)
         own = sum(1 for _, own, _ in taken if own)
         if own not in (0, len(batch.events)):
             raise InvariantViolation(

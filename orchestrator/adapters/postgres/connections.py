@@ -9,6 +9,7 @@ Nothing runs in the background: a connection is looked at only by who uses it, s
 not used costs nothing, and closing it leaves no task behind.
 """
 
+import select
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -118,7 +119,8 @@ class Link:
         """The connection, dropped if the block does not leave it idle. Errors pass untranslated."""
         async with self._lock:
             connection = self._connection
-            if connection is None or connection.closed:
+            if connection is None or not is_alive(connection):
+                await drop(connection)
                 connection = await self._renew()
             clean = False
             try:
@@ -203,8 +205,9 @@ class Pool:
     async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closed:
+            if is_alive(connection):
                 return connection
+            await drop(connection)
         return await redial(self._dialer, self._timeout_s)
 
     async def prepare(self) -> None:
@@ -221,6 +224,19 @@ def is_idle(connection: Connection) -> bool:
     """Whether nothing is under way on a connection that is still open."""
     idle = psycopg.pq.TransactionStatus.IDLE
     return not connection.closed and connection.pgconn.transaction_status == idle
+
+
+def is_alive(connection: Connection) -> bool:
+    """Whether an idle connection is still there, as far as this side has heard.
+
+    An idle server says nothing, so something to read is its farewell. To look costs microseconds;
+    not to look makes the first append after a restart of the server one whose outcome is unknown.
+    """
+    if not is_idle(connection):
+        return False
+    ear = select.poll()
+    ear.register(connection.pgconn.socket, select.POLLIN)
+    return not ear.poll(0)
 
 
 async def redial(dialer: Dialer, statement_timeout_s: float) -> Connection:

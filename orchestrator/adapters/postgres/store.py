@@ -60,9 +60,10 @@ class PostgresStore:
             raise Misconfigured(
                 "the database has no schema dalsegno: run `dalsegno migrate` with its DSN first"
             )
-        rows = await self._rows("schema_info", doing)
-        check_number(rows[0][0])
-        return LogInfo(schema=rows[0][0], name=rows[0][1], shards=rows[0][2])
+        ((number,),) = await self._rows("schema_number", doing)
+        check_number(number)
+        ((name, shards),) = await self._rows("log_info", doing)
+        return LogInfo(schema=number, name=name, shards=shards)
 
     # ------------------------------------------------------------------ the log
 
@@ -145,11 +146,13 @@ class PostgresStore:
         return await self._mend("drop_stray_index_rows", {})
 
     async def _mend(self, name: str, values: dict[str, Any]) -> list[str]:
-        async with self._pool.use("mending the index") as connection, connection.transaction():
-            await connection.execute(
-                self._queries["take_ordering_lock"], {"ordering_lock": ORDERING_LOCK}
-            )
-            cursor = await connection.execute(self._queries[name], values)
+        """In a pipeline, so that a client that is paused in the middle does not keep the lock."""
+        async with self._pool.use("mending the index") as connection:
+            async with connection.pipeline(), connection.transaction():
+                await connection.execute(
+                    self._queries["take_ordering_lock"], {"ordering_lock": ORDERING_LOCK}
+                )
+                cursor = await connection.execute(self._queries[name], values)
             return sorted(row[0] for row in await cursor.fetchall())
 
     # ------------------------------------------------------------------ snapshots

@@ -1,2 +1,3 @@
--- Why: waits until every append that is under way has committed or failed.
+-- Why: by itself a barrier, every append that was under way has then committed or failed; in a
+-- transaction it keeps further appends waiting.
 SELECT pg_advisory_xact_lock(%(ordering_lock)s)
