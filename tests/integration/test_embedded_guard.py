@@ -250,11 +250,13 @@ def test_a_folder_is_held_until_the_last_process_of_its_server_is_gone(data_fold
     with EmbeddedNats(data_folder) as nats:
         guard, server = psutil.Process(nats.guard_pid), psutil.Process(nats.pid)
         server.suspend()  # so that the death signal of its guard does not reach it yet
-        guard.kill()
-        assert not still_there([guard])
-        with pytest.raises(Misconfigured, match="in use"):
-            other.claim(data_folder, wait_s=0.0)
-        server.resume()
+        try:
+            guard.kill()
+            assert not still_there([guard])
+            with pytest.raises(Misconfigured, match="in use"):
+                other.claim(data_folder, wait_s=0.0)
+        finally:
+            server.resume()
         other.claim(data_folder, wait_s=DEADLINE_S)
         assert not is_alive(server)
     other.end(None)
