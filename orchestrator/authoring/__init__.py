@@ -1,1 +1,44 @@
-"""Authoring: from what a person writes to a checked definition and its net."""
+"""Authoring: from what a person writes to a checked definition and its net.
+
+`load` and `read` take files, `Workflow` builds in Python, `check` judges and compiles.
+"""
+
+from events.policies import Needs, Retry, RunOptions, Timeouts
+from orchestrator.authoring.builder import Workflow
+from orchestrator.authoring.check import Report, check
+from orchestrator.authoring.compile import compile_net, workflow_version
+from orchestrator.authoring.dump import dump
+from orchestrator.authoring.load import NotLoadable, load, read
+from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
+from orchestrator.authoring.quantities import seconds
+from orchestrator.authoring.schemas import TaskSchema
+from orchestrator.authoring.terms import Term, call, has, is_in, size
+from orchestrator.authoring.yaml import Authored, read_yaml
+
+__all__ = [
+    "Authored",
+    "InvalidDefinition",
+    "Needs",
+    "NotLoadable",
+    "Place",
+    "Problem",
+    "Report",
+    "Retry",
+    "RunOptions",
+    "TaskSchema",
+    "Term",
+    "Timeouts",
+    "Workflow",
+    "call",
+    "check",
+    "compile_net",
+    "dump",
+    "has",
+    "is_in",
+    "load",
+    "read",
+    "read_yaml",
+    "seconds",
+    "size",
+    "workflow_version",
+]

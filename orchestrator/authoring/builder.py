@@ -1,0 +1,291 @@
+"""The Python builder: the same definitions as YAML, with completion and a type checker.
+
+    flow = Workflow("greet", timeout="10m")
+    page = flow.task("fetch", "demo.fetch", url=flow.input.url)
+    route = flow.choice("route")
+    with route.case(page.output.size > 1000):
+        short = flow.task("shorten", "demo.shorten", text=page.output.text)
+        flow.set("use_short", text=short.output)
+    with route.default():
+        flow.set("use_all", text=page.output.text)
+    flow.output(text=flow.vars.text)
+
+A step is added to the list that is open: the workflow's own, or that of the `with` block one is in.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self, TypeVar
+
+import msgspec
+
+from events.definition import (
+    Case,
+    ChoiceStep,
+    Definition,
+    FailStep,
+    Handler,
+    ParallelStep,
+    SetStep,
+    Step,
+    TaskStep,
+)
+from events.policies import Needs, Retry, RunOptions, Timeouts
+from events.values import Value
+from orchestrator.authoring.problems import InvalidDefinition, Problem
+from orchestrator.authoring.quantities import seconds, size_bytes
+from orchestrator.authoring.terms import Term, plain, source_of
+
+Duration = float | str
+Condition = Term | str
+
+
+H = TypeVar("H", bound="StepHandle")
+
+
+class Lists:
+    """The lists of steps that are open, innermost last."""
+
+    def __init__(self) -> None:
+        self._open: list[list[StepHandle]] = [[]]
+
+    def add(self, handle: "StepHandle") -> None:
+        self._open[-1].append(handle)
+
+    @contextmanager
+    def block(self, steps: "list[StepHandle]") -> Iterator[None]:
+        """Steps added inside go to `steps`."""
+        self._open.append(steps)
+        try:
+            yield
+        finally:
+            self._open.pop()
+
+    def outermost(self) -> tuple[Step, ...]:
+        return _built(self._open[0])
+
+
+class StepHandle:
+    """A step that was added. Its methods say more about it and return it."""
+
+    def __init__(self, step: Step) -> None:
+        self.id = step.id
+        self._step = step
+
+    def after(self, *steps: "StepHandle | str") -> Self:
+        """Wait for these steps of the same list instead of the previous one; for none: at once."""
+        ids = tuple(step if isinstance(step, str) else step.id for step in steps)
+        self._step = msgspec.structs.replace(self._step, depends_on=ids)
+        return self
+
+    def when(self, condition: Condition) -> Self:
+        """Skip the step unless the condition holds."""
+        self._step = msgspec.structs.replace(self._step, when=_condition(condition))
+        return self
+
+    def build(self) -> Step:
+        """The step with all that is inside it."""
+        return self._step
+
+
+class TaskHandle(StepHandle):
+    """A task that was added; `output` and `error` are terms for later steps."""
+
+    def __init__(self, step: TaskStep, lists: Lists) -> None:
+        super().__init__(step)
+        self._lists = lists
+        self._handlers: list[tuple[tuple[str, ...], list[StepHandle]]] = []
+        self.output = Term("steps")[step.id].output
+        self.error = Term("steps")[step.id].error
+
+    def retry(self, policy: Retry | int) -> Self:
+        """A policy, or only the most attempts."""
+        retry = Retry(attempts_max=policy) if isinstance(policy, int) else policy
+        self._step = msgspec.structs.replace(self._step, retry=retry)
+        return self
+
+    def timeouts(
+        self,
+        start_to_close: Duration | None = None,
+        schedule_to_start: Duration | None = None,
+        schedule_to_close: Duration | None = None,
+        heartbeat: Duration | None = None,
+    ) -> Self:
+        """Seconds, or durations such as `"5m"`."""
+        limits = Timeouts(
+            schedule_to_start_s=_seconds(schedule_to_start),
+            start_to_close_s=_seconds(start_to_close),
+            schedule_to_close_s=_seconds(schedule_to_close),
+            heartbeat_s=_seconds(heartbeat),
+        )
+        self._step = msgspec.structs.replace(self._step, timeouts=limits)
+        return self
+
+    def needs(
+        self,
+        cpu: float = 0.0,
+        memory: int | str = 0,
+        disk: int | str = 0,
+        gpu: int = 0,
+        custom: dict[str, float] | None = None,
+    ) -> Self:
+        """What the task needs of a node: cores, bytes (`"512MB"`), devices, named units."""
+        needs = Needs(
+            cpu=cpu,
+            memory_bytes=size_bytes(memory),
+            disk_bytes=size_bytes(disk),
+            gpu=gpu,
+            custom=custom or {},
+        )
+        self._step = msgspec.structs.replace(self._step, needs=needs)
+        return self
+
+    def labels(self, **labels: str) -> Self:
+        """Labels that the node must carry."""
+        self._step = msgspec.structs.replace(self._step, labels=labels)
+        return self
+
+    @contextmanager
+    def on_error(self, *codes: str) -> Iterator[None]:
+        """The steps inside run when the task fails for good with one of `codes` (none: any)."""
+        steps: list[StepHandle] = []
+        self._handlers.append((codes, steps))
+        with self._lists.block(steps):
+            yield
+
+    def build(self) -> Step:
+        handlers = tuple(Handler(codes=c, steps=_built(steps)) for c, steps in self._handlers)
+        return msgspec.structs.replace(self._step, on_error=handlers)
+
+
+class ChoiceHandle(StepHandle):
+    """An exclusive split: cases in order, and what happens when none holds."""
+
+    def __init__(self, step: ChoiceStep, lists: Lists) -> None:
+        super().__init__(step)
+        self._lists = lists
+        self._cases: list[tuple[str, list[StepHandle]]] = []
+        self._default: list[StepHandle] | None = None
+
+    @contextmanager
+    def case(self, condition: Condition) -> Iterator[None]:
+        """The steps inside run when this is the first condition that holds."""
+        steps: list[StepHandle] = []
+        self._cases.append((_condition(condition), steps))
+        with self._lists.block(steps):
+            yield
+
+    @contextmanager
+    def default(self) -> Iterator[None]:
+        """The steps inside run when no condition holds; always said, if only by `pass`."""
+        self._default = []
+        with self._lists.block(self._default):
+            yield
+
+    def build(self) -> Step:
+        if self._default is None:
+            message = f"choice `{self.id}` needs a default: add `with ….default(): pass`"
+            raise InvalidDefinition([Problem(code="no_default", where="", message=message)])
+        return msgspec.structs.replace(
+            self._step,
+            cases=tuple(Case(when=when, steps=_built(steps)) for when, steps in self._cases),
+            default=_built(self._default),
+        )
+
+
+class ParallelHandle(StepHandle):
+    """Branches that run at the same time."""
+
+    def __init__(self, step: ParallelStep, lists: Lists) -> None:
+        super().__init__(step)
+        self._lists = lists
+        self._branches: dict[str, list[StepHandle]] = {}
+
+    @contextmanager
+    def branch(self, name: str) -> Iterator[None]:
+        """The steps inside are one branch; opened again, more of it."""
+        with self._lists.block(self._branches.setdefault(name, [])):
+            yield
+
+    def build(self) -> Step:
+        branches = {name: _built(steps) for name, steps in self._branches.items()}
+        return msgspec.structs.replace(self._step, branches=branches)
+
+
+class Workflow:
+    """A workflow that is being written. `input`, `vars` and `run` are terms."""
+
+    def __init__(
+        self,
+        name: str,
+        options: RunOptions | None = None,
+        *,
+        description: str = "",
+        timeout: Duration | None = None,
+    ) -> None:
+        options = options or RunOptions()
+        if timeout is not None:
+            options = msgspec.structs.replace(options, timeout_s=seconds(timeout))
+        self.name = name
+        self.input = Term("input")
+        self.vars = Term("vars")
+        self.run = Term("run")
+        self._description = description
+        self._options = options
+        self._lists = Lists()
+        self._output: Value = None
+
+    def task(self, id_: str, task: str, /, **inputs: object) -> TaskHandle:
+        """Adds a task of type `task`; its parameters may hold terms."""
+        step = TaskStep(id=id_, task=task, inputs=_values(inputs))
+        return self._added(TaskHandle(step, self._lists))
+
+    def set(self, id_: str, /, **variables: object) -> StepHandle:
+        """Adds a step that sets variables, `flow.vars.<name>` afterwards."""
+        return self._added(StepHandle(SetStep(id=id_, variables=_values(variables))))
+
+    def choice(self, id_: str) -> ChoiceHandle:
+        """Adds a choice; open its cases with `with`."""
+        return self._added(ChoiceHandle(ChoiceStep(id=id_, cases=(), default=()), self._lists))
+
+    def parallel(self, id_: str) -> ParallelHandle:
+        """Adds a parallel; open its branches with `with`."""
+        return self._added(ParallelHandle(ParallelStep(id=id_, branches={}), self._lists))
+
+    def fail(self, id_: str, code: str, message: Term | str = "") -> StepHandle:
+        """Adds a step that ends the run as failed."""
+        return self._added(StepHandle(FailStep(id=id_, code=code, message=str(message))))
+
+    def output(self, value: object = None, /, **fields: object) -> None:
+        """What the run returns: one value, or an object of `fields`."""
+        self._output = plain(fields if fields else value)
+
+    def definition(self) -> Definition:
+        """The definition so far. Raises `InvalidDefinition` for a choice without default."""
+        return Definition(
+            name=self.name,
+            description=self._description,
+            options=self._options,
+            steps=self._lists.outermost(),
+            output=self._output,
+        )
+
+    def _added(self, handle: H) -> H:
+        self._lists.add(handle)
+        return handle
+
+
+def _built(handles: list[StepHandle]) -> tuple[Step, ...]:
+    return tuple(handle.build() for handle in handles)
+
+
+def _values(named: dict[str, object]) -> dict[str, Value]:
+    return {name: plain(value) for name, value in named.items()}
+
+
+def _condition(condition: Condition) -> str:
+    return source_of(condition) if isinstance(condition, Term) else condition
+
+
+def _seconds(duration: Duration | None) -> float | None:
+    return None if duration is None else seconds(duration)

@@ -1,0 +1,150 @@
+"""Writing a definition in its YAML form, so that whatever built it can be read and edited."""
+
+import yaml
+
+from events.definition import (
+    Case,
+    ChoiceStep,
+    Definition,
+    FailStep,
+    Handler,
+    ParallelStep,
+    SetStep,
+    Step,
+    TaskStep,
+)
+from events.policies import Needs, Retry, RunOptions, Timeouts
+from events.values import Value
+from orchestrator.authoring.located import reads_as_text
+
+Form = dict[str, Value]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever would not be read back as text, and writes nothing by reference."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if reads_as_text(text) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dump(definition: Definition) -> str:
+    """The definition as YAML; reading it gives an equal definition."""
+    form: Form = {"workflow": definition.name}
+    _put(form, "description", definition.description)
+    _put(form, "options", _options(definition.options))
+    form["steps"] = _steps(definition.steps)
+    if definition.output is not None:
+        form["output"] = definition.output
+    return yaml.dump(form, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _put(form: Form, key: str, value: Value) -> None:
+    """Adds what is not empty."""
+    if value is not None and value not in ("", [], {}):
+        form[key] = value
+
+
+def _steps(steps: tuple[Step, ...]) -> list[Value]:
+    return [_step(step) for step in steps]
+
+
+def _step(step: Step) -> Form:
+    form: Form = {"id": step.id}
+    match step:
+        case TaskStep():
+            form["task"] = step.task
+            _task(form, step)
+        case SetStep(variables=variables):
+            form["set"] = variables
+        case ChoiceStep(cases=cases, default=default):
+            form["choice"] = [*map(_case, cases), {"default": _steps(default)}]
+        case ParallelStep(branches=branches):
+            form["parallel"] = {name: _steps(steps) for name, steps in branches.items()}
+        case FailStep(code=code, message=message):
+            form["fail"] = {"code": code, "message": message}
+    if step.depends_on is not None:
+        form["depends_on"] = list(step.depends_on)
+    if step.when is not None:
+        form["when"] = step.when
+    return form
+
+
+def _case(case: Case) -> Form:
+    return {"when": case.when, "steps": _steps(case.steps)}
+
+
+def _task(form: Form, step: TaskStep) -> None:
+    _put(form, "with", step.inputs)
+    if step.retry is not None:
+        form["retry"] = _retry(step.retry)
+    if step.timeouts is not None:
+        form["timeouts"] = _timeouts(step.timeouts)
+    if step.needs is not None:
+        form["needs"] = _needs(step.needs)
+    _put(form, "labels", dict(step.labels))
+    _put(form, "on_error", [_handler(handler) for handler in step.on_error])
+
+
+def _handler(handler: Handler) -> Form:
+    form: Form = {}
+    _put(form, "codes", list(handler.codes))
+    form["steps"] = _steps(handler.steps)
+    return form
+
+
+def _options(options: RunOptions) -> Form:
+    usual = RunOptions()
+    form: Form = {}
+    _put(form, "timeout", options.timeout_s)
+    if options.error_policy != usual.error_policy:
+        form["error_policy"] = options.error_policy
+    if options.retry is not None:
+        form["retry"] = _retry(options.retry)
+    if options.timeouts is not None:
+        form["timeouts"] = _timeouts(options.timeouts)
+    _put(form, "tags", dict(options.tags))
+    if options.priority:
+        form["priority"] = options.priority
+    _put(form, "concurrency_max", options.concurrency_max)
+    return form
+
+
+def _retry(retry: Retry) -> Form:
+    form: Form = {
+        "attempts": retry.attempts_max,
+        "kind": retry.kind,
+        "initial": retry.initial_s,
+        "factor": retry.factor,
+        "cap": retry.cap_s,
+    }
+    _put(form, "retryable", list(retry.retryable_codes))
+    _put(form, "permanent", list(retry.permanent_codes))
+    return form
+
+
+def _timeouts(timeouts: Timeouts) -> Form:
+    form: Form = {}
+    _put(form, "schedule_to_start", timeouts.schedule_to_start_s)
+    _put(form, "start_to_close", timeouts.start_to_close_s)
+    _put(form, "schedule_to_close", timeouts.schedule_to_close_s)
+    _put(form, "heartbeat", timeouts.heartbeat_s)
+    return form
+
+
+def _needs(needs: Needs) -> Form:
+    form: Form = {
+        "cpu": needs.cpu,
+        "memory": needs.memory_bytes,
+        "disk": needs.disk_bytes,
+        "gpu": needs.gpu,
+    }
+    _put(form, "custom", dict(needs.custom))
+    return form

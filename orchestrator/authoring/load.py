@@ -1,0 +1,135 @@
+"""Loading a definition from a file: YAML, JSON, or a Python module.
+
+A Python file is executed, with its folder importable, and must hold exactly one `Workflow` or
+`Definition` at its top level; `file.py:name` picks one of several.
+"""
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from events.definition import Definition
+from events.errors import Rejected
+from orchestrator.authoring.builder import Workflow
+from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
+from orchestrator.authoring.yaml import Authored, read_yaml
+from orchestrator.kernel.limits import Limits
+
+YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+
+
+class NotLoadable(Rejected):
+    """There is no such file, it is of no known kind, or its code does not run."""
+
+    code = "not_loadable"
+
+
+def load(path: str | Path) -> Definition:
+    """The definition in a file. Raises `NotLoadable` and `InvalidDefinition`."""
+    return read(path).definition
+
+
+def read(path: str | Path, limits: Limits | None = None) -> Authored:
+    """The same with the places of its parts, for `check`."""
+    file, name = _split(str(path))
+    if file.suffix == ".py":
+        return Authored(_from_python(file, name), {}, str(path))
+    if file.suffix not in YAML_SUFFIXES:
+        raise NotLoadable(f"{path} is of no known kind: expected .yaml, .yml, .json or .py")
+    return read_yaml(_text(file, limits or Limits()), str(path), limits)
+
+
+def _split(path: str) -> tuple[Path, str]:
+    """`file.py:name` in its two parts."""
+    file, colon, name = path.rpartition(":")
+    if colon and file.endswith(".py") and name.isidentifier():
+        return Path(file), name
+    return Path(path), ""
+
+
+def _text(file: Path, limits: Limits) -> str:
+    most = limits.definition_bytes_max
+    data = _bytes(file, most + 1)
+    if len(data) > most:
+        raise NotLoadable(f"{file} is over {most} bytes: split the workflow")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        message = "not UTF-8: save the file in that encoding"
+        problem = Problem(code="yaml", where="", message=message, place=Place(line, column))
+        raise InvalidDefinition([problem], str(file)) from error
+
+
+def _bytes(file: Path, most: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(most)
+    except OSError as error:
+        raise NotLoadable(f"{file} cannot be read: {error.strerror or error}") from error
+
+
+def _from_python(file: Path, name: str) -> Definition:
+    if not file.is_file():
+        raise NotLoadable(f"{file} cannot be read: no such file")
+    module = _executed(file)
+    found = vars(module)
+    if name:
+        if not isinstance(found.get(name), (Workflow, Definition)):
+            raise NotLoadable(f"{file} has no Workflow or Definition called `{name}`")
+        return _definition(found[name])
+    candidates = {
+        id(value): (key, value)
+        for key, value in found.items()
+        if isinstance(value, (Workflow, Definition))
+    }
+    if len(candidates) != 1:
+        names = ", ".join(key for key, _ in candidates.values()) or "none"
+        mend = f"pick one with {file}:<name>" if candidates else "make one at the top level"
+        raise NotLoadable(f"{file} must hold exactly one Workflow, found {names}: {mend}")
+    return _definition(next(value for _, value in candidates.values()))
+
+
+def _definition(value: Workflow | Definition) -> Definition:
+    return value.definition() if isinstance(value, Workflow) else value
+
+
+def _executed(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"dalsegno_definition_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise NotLoadable(f"{file} is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    with _importable(file.parent.resolve()):
+        try:
+            spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
+            raise NotLoadable(_fault(file, error)) from error
+    return module
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Modules beside the file can be imported while it runs, as when Python runs it itself."""
+    entry = str(folder)
+    sys.path.insert(0, entry)
+    try:
+        yield
+    finally:
+        sys.path.remove(entry)
+
+
+def _fault(file: Path, error: BaseException) -> str:
+    """What the author's code raised and in which of its lines."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(file)
+    ]
+    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
+    place = f":{line or lines[-1]}" if line or lines else ""
+    return f"{file}{place}: {type(error).__name__}: {error}"
