@@ -9,6 +9,9 @@ A suite that needs tables makes its own fixture of the factory; the setup runs o
     @pytest.fixture
     def store_dsn(database_factory: DatabaseFactory) -> str:
         return database_factory(create_tables)
+
+PYTEST_DONT_REWRITE: there are no assertions here, and a suite may import this module for its types
+before pytest takes it as a plugin.
 """
 
 import shutil

@@ -6,6 +6,7 @@ import pytest
 from orchestrator.adapters.embedded import EmbeddedNats, EmbeddedPostgres
 from tests.servers import DatabaseFactory, Databases
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 

@@ -21,6 +21,7 @@ from orchestrator.adapters.embedded.guard import open_log
 from orchestrator.adapters.embedded.handle import Command, GuardHandle
 from orchestrator.errors import Misconfigured, Unavailable
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 CLONE = Path(__file__).parents[2]

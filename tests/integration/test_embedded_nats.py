@@ -17,6 +17,7 @@ from orchestrator.adapters.embedded.nats import NatsLimits
 from orchestrator.adapters.embedded.ports import HOST
 from orchestrator.errors import Misconfigured, Unavailable
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 Result = TypeVar("Result")

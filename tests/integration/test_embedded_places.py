@@ -17,6 +17,7 @@ from orchestrator.adapters.embedded.binaries import (
 from orchestrator.adapters.embedded.home import can_run, open_data_folder
 from orchestrator.errors import Misconfigured
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 # Somebody who owns nothing and is in no group of the user who runs the tests.

@@ -15,6 +15,7 @@ from orchestrator.adapters.embedded.guard import LOCK_NAME
 from orchestrator.adapters.embedded.ports import HOST
 from orchestrator.errors import InvariantViolation, Misconfigured, Unavailable
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 PORT_CHOICE = "orchestrator.adapters.embedded.server.free_port"
