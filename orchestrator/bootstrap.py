@@ -72,12 +72,12 @@ async def run_coordinator(config: Config) -> None:
         bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
         try:
             await bus.start()
-            await _run_edge(config, store, bus)
+            await run_edge(config, store, bus)
         finally:
             await bus.close()
 
 
-async def _run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
+async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
     name = _name(config)
     identity = Identity(
         name=name,

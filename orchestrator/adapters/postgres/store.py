@@ -88,6 +88,11 @@ class PostgresStore:
         rows = await self._rows("last_position", "reading the end of the log")
         return int(rows[0][0])
 
+    async def count_type(self, topic: str, after: int) -> int:
+        """How many events of a stored name have positions > `after`; reads that part of the log."""
+        rows = await self._rows("count_type", "counting", {"topic": topic, "after": after})
+        return int(rows[0][0])
+
     async def wake_subscribers(self) -> None:
         """Tells subscriptions of the eventsourcing library to look for new events."""
         async with self._pool.use("waking subscribers") as connection:

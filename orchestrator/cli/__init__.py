@@ -1,0 +1,1 @@
+"""The command line: a driving edge over the client port and the read-only log."""

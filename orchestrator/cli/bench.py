@@ -1,0 +1,155 @@
+"""`dalsegno bench`: durable task executions a second, counted from the log.
+
+Production defaults: fsync, ordering lock, epoch check, hash chain, journal with fdatasync; coordinator and
+agents in processes of their own. The same run measures how fast the bare insert is through the same
+statement, so that machines can be compared by the ratio.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from events.api import Nodes, ListNodes, RegisterWorkflow, StartRun
+from events.connection import Connection
+from events.definition import Definition, TaskStep
+from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.adapters.nats.client import Client, connect
+from orchestrator.adapters.postgres.insert_rate import measure_insert_rate
+from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.cli.local import Local
+
+TASKS_IN_RUN = 10
+INSERT_BATCH = 1000
+COMPLETED = "task.completed.v1"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """`runs` of ten tasks each, `in_flight` at a time; then `singles` of one task, one by one."""
+
+    runs: int = 2000
+    in_flight: int = 1000
+    agents: int = 2
+    singles: int = 200
+    insert_s: float = 3.0
+    slots: int = 64
+    credits: int = 1000
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """`ratio`: events a second while tasks run, over events a second of the bare insert."""
+
+    tasks_per_s: float
+    single_task_p50_ms: float
+    single_task_p99_ms: float
+    insert_events_per_s: float
+    ratio: float
+    events_per_s: float
+    tasks: int
+    seconds: float
+
+
+def sequence(name: str, tasks: int) -> Definition:
+    steps = [TaskStep(id="t0", task="bench.next", inputs={"number": 0})]
+    for i in range(1, tasks):
+        inputs = {"number": f"${{ steps.t{i - 1}.output }}"}
+        steps.append(TaskStep(id=f"t{i}", task="bench.next", inputs=dict(inputs)))
+    return Definition(name=name, steps=tuple(steps))
+
+
+@contextmanager
+def local_cluster(plan: Plan) -> Iterator[EmbeddedServers]:
+    """Servers, a coordinator and agents, in a temporary folder."""
+    with (
+        tempfile.TemporaryDirectory(prefix="dalsegno-bench-") as name,
+        EmbeddedServers() as servers,
+    ):
+        environment = {
+            **os.environ,
+            "DALSEGNO_POSTGRES_DSN": servers.postgres.dsn,
+            "DALSEGNO_NATS_URL": servers.nats.url,
+        }
+        with Local(Path(name), environment) as local:
+            local.start("coordinator", ["orchestrator.cli.main", "coordinator"])
+            for number in range(1, plan.agents + 1):
+                node = f"bench-{number}"
+                local.start(node, ["node_agent", *_agent_flags(plan, node, Path(name))])
+            yield servers
+
+
+def _agent_flags(plan: Plan, node: str, folder: Path) -> list[str]:
+    flags = ["--node", node, "--import", "node_agent.bench", "--data-dir", str(folder / node)]
+    return [*flags, "--slots", str(plan.slots), "--credits", str(plan.credits)]
+
+
+async def measure(plan: Plan) -> Figures:
+    """Runs the whole plan on embedded servers and returns its figures."""
+    with local_cluster(plan) as servers:
+        connection = Connection(urls=(servers.nats.url,))
+        migrate(servers.postgres.dsn, shards=8)
+        store = await PostgresStore.open(servers.postgres.dsn)
+        async with store, connect(connection, timeout_s=120) as client:
+            await _ready(client, plan)
+            singles = await _singles(client, plan)
+            before = await store.last_position()
+            began = time.perf_counter()
+            await _many(client, plan)
+            seconds = time.perf_counter() - began
+            tasks = await store.count_type(COMPLETED, before)
+            events = await store.last_position() - before
+        insert = await measure_insert_rate(servers.postgres.dsn, plan.insert_s, INSERT_BATCH)
+    return Figures(
+        tasks_per_s=round(tasks / seconds, 1),
+        single_task_p50_ms=round(statistics.median(singles) * 1000, 2),
+        single_task_p99_ms=round(statistics.quantiles(singles, n=100)[98] * 1000, 2),
+        insert_events_per_s=round(insert, 1),
+        ratio=round(events / seconds / insert, 3),
+        events_per_s=round(events / seconds, 1),
+        tasks=tasks,
+        seconds=round(seconds, 3),
+    )
+
+
+async def _ready(client: Client, plan: Plan) -> None:
+    """Registers the workflows and waits until all agents are there."""
+    await client.request(RegisterWorkflow(definition=sequence("bench-10", TASKS_IN_RUN)))
+    await client.request(RegisterWorkflow(definition=sequence("bench-1", 1)))
+    with anyio.fail_after(30):
+        while True:
+            answer = await client.request(ListNodes())
+            if isinstance(answer, Nodes) and len(answer.nodes) >= plan.agents:
+                return
+            await anyio.sleep(0.1)
+
+
+async def _singles(client: Client, plan: Plan) -> list[float]:
+    """Seconds from the start call to the completion visible to the client, one run at a time."""
+    taken = []
+    for number in range(plan.singles):
+        began = time.perf_counter()
+        run_id = f"single-{number}"
+        await client.request(StartRun(run_id=run_id, workflow="bench-1"))
+        await client.await_run(run_id)
+        taken.append(time.perf_counter() - began)
+    return taken[len(taken) // 10 :]
+
+
+async def _many(client: Client, plan: Plan) -> None:
+    numbers = iter(range(plan.runs))
+
+    async def keep_going() -> None:
+        for number in numbers:
+            run_id = f"run-{number}"
+            await client.request(StartRun(run_id=run_id, workflow="bench-10"))
+            await client.await_run(run_id)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(min(plan.in_flight, plan.runs)):
+            group.start_soon(keep_going)

@@ -1,0 +1,139 @@
+"""A cluster of real processes over real servers, to be broken on purpose."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgspec
+
+from events.api import RegisterWorkflow, StartRun
+from events.connection import Connection
+from events.definition import Definition
+from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.adapters.nats.client import Client, connect
+from orchestrator.config import Config, CoordinatorConfig, PostgresConfig
+from orchestrator.coordinator.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+QUICK = Settings(
+    lease_ttl_s=2.0,
+    lease_margin_s=0.4,
+    attempt_lease_ttl_s=1.5,
+    resend_after_s=1.0,
+    snapshot_tail_bytes_min=2048,
+    snapshot_tail_factor=0.5,
+)
+
+
+class Cluster:
+    """Owns its processes by name; `kill` is SIGKILL."""
+
+    def __init__(self, folder: Path, servers: EmbeddedServers) -> None:
+        self.folder = folder
+        self.servers = servers
+        self.dsn = servers.postgres.dsn
+        self.ledger = folder / "ledger.jsonl"
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(urls=(self.servers.nats.url,))
+
+    # -- processes --------------------------------------------------------------------------------
+
+    def start_coordinator(self, name: str = "c1", point: str = "", dsn: str = "") -> None:
+        config = Config(
+            postgres=PostgresConfig(dsn=dsn or self.dsn),
+            nats=self.connection,
+            coordinator=CoordinatorConfig(
+                name=name, shards=4, hashes_file=str(self.folder / f"{name}.hashes")
+            ),
+            engine=QUICK,
+        )
+        path = self.folder / f"{name}.json"
+        path.write_bytes(msgspec.json.encode(config))
+        self._start(name, ["tests.e2e.coordinator_main", str(path), *([point] if point else [])])
+
+    def start_agent(self, name: str) -> None:
+        arguments = ["--node", name, "--nats-url", self.servers.nats.url]
+        arguments += ["--import", "tests.e2e.work", "--data-dir", str(self.folder / name)]
+        arguments += ["--slots", "8", "--heartbeat-interval", "0.3"]
+        self._start(name, ["node_agent", *arguments])
+
+    def _start(self, name: str, module: list[str]) -> None:
+        log = (self.folder / f"{name}.log").open("ab")
+        with log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                cwd=ROOT,
+                env={**os.environ, "LEDGER": str(self.ledger)},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def kill(self, name: str) -> None:
+        self._end(name, signal.SIGKILL)
+
+    def terminate(self, name: str) -> int:
+        return self._end(name, signal.SIGTERM)
+
+    def pause(self, name: str) -> None:
+        self._processes[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: str) -> None:
+        self._processes[name].send_signal(signal.SIGCONT)
+
+    def wait(self, name: str, timeout_s: float = 20.0) -> int:
+        return self._processes[name].wait(timeout_s)
+
+    def _end(self, name: str, how: signal.Signals) -> int:
+        process = self._processes.pop(name)
+        process.send_signal(how)
+        return process.wait(20)
+
+    def close(self) -> None:
+        for process in self._processes.values():
+            process.kill()
+        for process in self._processes.values():
+            process.wait(20)
+
+    def logs(self) -> str:
+        """The ends of all logs, for a failing test's message."""
+        parts = []
+        for path in sorted(self.folder.glob("*.log")):
+            parts.append(f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}")
+        return "\n".join(parts)
+
+    # -- clients ----------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        async with connect(self.connection, timeout_s=60) as client:
+            yield client
+
+    async def register(self, client: Client, *definitions: Definition) -> None:
+        for definition in definitions:
+            await client.request(RegisterWorkflow(definition=definition))
+
+    async def start(self, client: Client, workflow: str, run_id: str, n: int) -> None:
+        await client.request(StartRun(run_id=run_id, workflow=workflow, input={"n": n}))
+
+
+@contextmanager
+def cluster(folder: Path, agents: int = 3) -> Iterator[Cluster]:
+    """Servers, one coordinator, some agents; everything ends with the block."""
+    with EmbeddedServers() as servers:
+        made = Cluster(folder, servers)
+        try:
+            made.start_coordinator()
+            for number in range(1, agents + 1):
+                made.start_agent(f"n{number}")
+            yield made
+        finally:
+            made.close()
