@@ -1,1 +1,23 @@
-"""The node agent of Dal Segno: it runs tasks on a host and reports what came of them."""
+"""The node agent of Dal Segno: it runs tasks on a host and reports what came of them.
+
+What a module with tasks needs:
+
+    from node_agent import TaskContext, TaskError, task
+
+    @task(name="census.parse")
+    async def parse(path: str, ctx: TaskContext) -> dict[str, int]: ...
+"""
+
+from node_agent.context import TaskContext
+from node_agent.errors import TaskCancelled, TaskError
+from node_agent.tasks import Outcome, interceptor, subprocess_task, task
+
+__all__ = [
+    "Outcome",
+    "TaskCancelled",
+    "TaskContext",
+    "TaskError",
+    "interceptor",
+    "subprocess_task",
+    "task",
+]

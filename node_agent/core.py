@@ -50,6 +50,7 @@ from node_agent.steps import (
     Now,
     Output,
     PublishFailed,
+    PublishRejected,
     PublishReports,
     ReportsPublished,
     SendHeartbeat,
@@ -128,10 +129,8 @@ class AgentCore:
                 self._take_commands(one, now)
             case JournalSynced():
                 self._roster.release(self._commit.synced(one.batch))
-            case ReportsPublished():
-                self._roster.published(self._outbox.sent(one.number), now)
-            case PublishFailed():
-                self._outbox.failed(one.number, now.monotonic_us)
+            case ReportsPublished() | PublishFailed() | PublishRejected():
+                self._hear_of_parcel(one, now)
             case ExecutionProgressed():
                 self._roster.progressed(one, now)
             case HeartbeatAnswered():
@@ -146,6 +145,20 @@ class AgentCore:
                 pass
             case _:
                 assert_never(one)
+
+    def _hear_of_parcel(
+        self, answer: ReportsPublished | PublishFailed | PublishRejected, now: Now
+    ) -> None:
+        match answer:
+            case ReportsPublished():
+                self._roster.published(self._outbox.sent(answer.number), now)
+            case PublishFailed():
+                self._outbox.failed(answer.number, now.monotonic_us)
+            case PublishRejected():
+                if (attempt := self._outbox.rejected(answer.number)) is not None:
+                    self._roster.shrink(attempt, now)
+            case _:
+                assert_never(answer)
 
     def _take_commands(self, arrived: CommandsArrived, now: Now) -> None:
         self._acknowledgements.append(Acknowledge(arrived.token))

@@ -42,10 +42,10 @@ LOG_LINES_MAX = 100
 """Log lines of one attempt that travel in its report; earlier ones are dropped and counted."""
 
 NOTES_MAX = 32
-"""Notes of one attempt; later ones are dropped and counted."""
+"""Notes of one attempt; later ones are dropped."""
 
 EMITTED_MAX = 32
-"""Events that one attempt may emit; the next one fails it."""
+"""Events that one attempt may emit; the next one fails the attempt."""
 
 LINE_CHARACTERS_MAX = 2_000
 """Characters of a log line, note or failure message; the rest is cut off."""
@@ -67,3 +67,6 @@ STOP_GRACE_S = 5.0
 timeout and the cancellation grace; what could not be sent stays in the journal for the next
 start.
 """
+
+EMITTED_BYTES_MAX = 128 * 1024
+"""Bytes of all events that one attempt emits; more fails the attempt."""

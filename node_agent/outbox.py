@@ -44,7 +44,7 @@ class Parcel:
 
 
 class _Shard:
-    __slots__ = ("finals", "in_flight", "passing", "retry_at_us", "retry_delay_us")
+    __slots__ = ("finals", "in_flight", "passing", "retry_at_us", "retry_delay_us", "single")
 
     def __init__(self) -> None:
         self.passing: dict[PassingKey, Sized] = {}
@@ -52,6 +52,8 @@ class _Shard:
         self.in_flight = False
         self.retry_at_us = 0
         self.retry_delay_us = 0
+        self.single = 0
+        """How many reports go alone, because a message with all of them was too large."""
 
     @property
     def is_empty(self) -> bool:
@@ -108,14 +110,24 @@ class Outbox:
         parcel = self._in_flight.pop(number, None)
         if parcel is None:
             return
-        box = self._open(parcel.shard)
-        box.in_flight = False
+        box = self._put_back(parcel)
         box.retry_delay_us = min(
             max(self._retry_first_us, 2 * box.retry_delay_us), self._retry_max_us
         )
         box.retry_at_us = now_us + box.retry_delay_us
-        box.passing = parcel.passing | box.passing
-        box.finals = dict.fromkeys(parcel.finals) | box.finals
+
+    def rejected(self, number: int) -> Attempt | None:
+        """The message was too large: its reports go one by one. Returns whose final report was
+        alone in it and so can never go; a passing one is given up.
+        """
+        parcel = self._in_flight.pop(number, None)
+        if parcel is None:
+            return None
+        if parcel.count > 1:
+            self._put_back(parcel).single += parcel.count
+            return None
+        self._shards[parcel.shard].in_flight = False
+        return next(iter(parcel.finals), None)
 
     def next_us(self) -> int | None:
         """When a shard that waits after a failure may go again."""
@@ -141,15 +153,26 @@ class Outbox:
         self._waiting[shard] = None
         return box
 
+    def _put_back(self, parcel: Parcel) -> _Shard:
+        box = self._open(parcel.shard)
+        box.in_flight = False
+        box.passing = parcel.passing | box.passing
+        box.finals = dict.fromkeys(parcel.finals) | box.finals
+        return box
+
     def _fill(self, shard: int, box: _Shard, lookup: Lookup) -> Parcel:
         self._number += 1
         parcel = Parcel(self._number, shard)
+        count_max = REPORTS_PER_MESSAGE_MAX
+        if box.single:
+            box.single -= 1
+            count_max = 1
         room = REPORT_MESSAGE_BYTES_MAX
-        while box.passing and room > 0 and parcel.count < REPORTS_PER_MESSAGE_MAX:
+        while box.passing and room > 0 and parcel.count < count_max:
             key = next(iter(box.passing))
             parcel.passing[key] = sized = box.passing.pop(key)
             room -= sized[1]
-        while box.finals and room > 0 and parcel.count < REPORTS_PER_MESSAGE_MAX:
+        while box.finals and room > 0 and parcel.count < count_max:
             attempt = next(iter(box.finals))
             found = lookup(attempt)
             if found is not None:

@@ -91,6 +91,21 @@ def timed_out(held: Held, now: Now, usage: Usage = Usage(), said: Said | None = 
     )
 
 
+def too_large(held: Held, now: Now) -> Failed:
+    """Returns what is reported in place of a result that no message can carry."""
+    return Failed(
+        attempt=held.attempt,
+        failure=Failure(
+            code="payload_too_large",
+            message=f"the report has about {held.size} bytes, more than a message takes: "
+            "return a reference instead, or raise the server's max_payload",
+        ),
+        retryable=False,
+        started_at=held.started_at,
+        ended_at=now.wall_us,
+    )
+
+
 def size_of(report: Final) -> int:
     """Estimated bytes of the report in a message."""
     if isinstance(report, Returned):

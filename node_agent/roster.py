@@ -247,6 +247,16 @@ class Roster:
             entry.resend_due_us = now.monotonic_us + entry.resend_delay_us
             self._schedule(entry)
 
+    def shrink(self, attempt: Attempt, now: Now) -> None:
+        """Its report is larger than any message: says that instead."""
+        entry = self._held.get(attempt)
+        if entry is None or entry.state is not State.ENDED:
+            return
+        report = outcomes.too_large(entry, now)
+        self._unsettled_bytes -= entry.size
+        self._hold_report(entry, report)
+        self._commit.end(entry, report)
+
     # -- time, beginnings -------------------------------------------------------------------------
 
     def pass_time(self, now: Now) -> None:

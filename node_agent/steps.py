@@ -12,7 +12,8 @@ what came of them. Performing may stop anywhere: that is a crash.
     ExecutionEnded       a started execution is over            exactly once per StartExecution
     JournalSynced        all batches up to this are durable     once per Journal with `sync`
     ReportsPublished     the stream has the message             once per PublishReports, or
-    PublishFailed        ... it may not have it                 this one
+    PublishFailed        ... it may not have it                 this one, or
+    PublishRejected      ... it never takes so large a one      this one
     HostSampled          a new host sample                      now and then
     DrainRequested       end in good order (SIGTERM)            the process
     Tick                 nothing but time passing               at `core.next_due()` at the latest
@@ -138,6 +139,10 @@ class PublishFailed(Step, frozen=True):
     number: int
 
 
+class PublishRejected(Step, frozen=True):
+    number: int
+
+
 class HostSampled(Step, frozen=True):
     sample: HostSample
 
@@ -161,6 +166,7 @@ Input = (
     | JournalSynced
     | ReportsPublished
     | PublishFailed
+    | PublishRejected
     | HostSampled
     | DrainRequested
     | Tick

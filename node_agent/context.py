@@ -1,0 +1,207 @@
+"""What a handler is given besides its inputs."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from events.codec import encode
+from events.errors import InvalidValue
+from events.messages import Execute
+from events.values import Value, admit
+from node_agent.credentials import SecretSource
+from node_agent.errors import TaskCancelled, TaskError
+from node_agent.limits import DETAILS_BYTES_MAX
+from node_agent.speech import Speech
+from node_agent.steps import ExecutionProgressed
+
+Signal = Callable[[ExecutionProgressed], None]
+"""Takes a sign of life to the core; callable from any thread."""
+
+logger = logging.getLogger("dalsegno.task")
+
+
+class TaskLog:
+    """A logger whose lines carry the attempt's ids and travel in its report, within bounds."""
+
+    def __init__(self, speech: Speech, ids: dict[str, str]) -> None:
+        self._speech = speech
+        self._ids = ids
+
+    def debug(self, message: str, *parts: object) -> None:
+        self.log(logging.DEBUG, message, *parts)
+
+    def info(self, message: str, *parts: object) -> None:
+        self.log(logging.INFO, message, *parts)
+
+    def warning(self, message: str, *parts: object) -> None:
+        self.log(logging.WARNING, message, *parts)
+
+    def error(self, message: str, *parts: object) -> None:
+        self.log(logging.ERROR, message, *parts)
+
+    def log(self, level: int, message: str, *parts: object) -> None:
+        """Formats like the standard library's `logging`; below its level nothing happens."""
+        if not logger.isEnabledFor(level):
+            return
+        text = self._speech.shown(message % parts if parts else message)
+        self._speech.line(f"{logging.getLevelName(level)} {text}")
+        logger.log(level, "%s", text, extra=self._ids)
+
+
+class Secrets:
+    """Looks secrets up by name, and keeps what it has handed out away from log lines and notes."""
+
+    def __init__(self, source: SecretSource, speech: Speech) -> None:
+        self._source = source
+        self._speech = speech
+
+    def get(self, name: str) -> str:
+        """Returns the secret. Raises `TaskError` (`unknown_secret`) when this node has none so
+        called.
+        """
+        value = self._source.resolve(name)
+        if value is None:
+            raise TaskError("unknown_secret", f"this node has no secret {name!r}", retryable=True)
+        self._speech.hide(value)
+        return value
+
+
+class TaskContext:
+    """One attempt, as its handler sees it. All of it may be used from the handler's thread.
+
+    `idempotency_key` is the same for every attempt of the task: hand it to whatever deduplicates.
+    `token` grows with every attempt: hand it to whatever can fence. `details` are the last
+    heartbeat details of the attempt before, `inputs` what the step was given.
+    """
+
+    def __init__(
+        self,
+        execute: Execute,
+        started_at: int,
+        signal: Signal,
+        source: SecretSource,
+    ) -> None:
+        self._execute = execute
+        self._signal = signal
+        self._cancelled = threading.Event()
+        self._on_cancel: Callable[[], None] | None = None
+        self.started_at = started_at
+        self.speech = Speech()
+        self.secrets = Secrets(source, self.speech)
+        self.cpu_s: float | None = None
+        self.memory_peak_bytes: int | None = None
+
+    @property
+    def run_id(self) -> str:
+        return self._execute.attempt.run_id
+
+    @property
+    def step(self) -> str:
+        return self._execute.attempt.step
+
+    @property
+    def attempt(self) -> int:
+        """The attempt's number, from 1."""
+        return self._execute.attempt.number
+
+    @property
+    def idempotency_key(self) -> str:
+        return self._execute.attempt.task_key
+
+    @property
+    def token(self) -> int:
+        return self._execute.token
+
+    @property
+    def task(self) -> str:
+        return self._execute.task
+
+    @property
+    def workflow(self) -> str:
+        return self._execute.workflow
+
+    @property
+    def inputs(self) -> dict[str, Value]:
+        return self._execute.inputs
+
+    @property
+    def details(self) -> Value:
+        return self._execute.details
+
+    @property
+    def traceparent(self) -> str:
+        return self._execute.traceparent
+
+    @property
+    def log(self) -> TaskLog:
+        attempt = self._execute.attempt
+        ids = {"run_id": attempt.run_id, "task": self.task, "attempt": str(attempt)}
+        return TaskLog(self.speech, ids)
+
+    def note(self, text: str) -> None:
+        """Keeps a remark with the result, for people."""
+        self.speech.note(text)
+
+    def emit(self, name: str, data: object = None) -> None:
+        """Records an event of this name with the attempt's end.
+
+        Raises `TaskError` when there are too many or `data` is not JSON data.
+        """
+        self.speech.emit(name, data)
+
+    def heartbeat(self, details: object = None) -> None:
+        """Says that the handler lives; `details` reach the next attempt, should this one fail.
+
+        Cheap: call it as often as it suits. Raises `TaskError` for details that are not JSON data
+        or too large.
+        """
+        if details is None:
+            self._signal(ExecutionProgressed(self._execute.attempt))
+            return
+        try:
+            admitted = admit(details, "heartbeat details")
+        except InvalidValue as error:
+            raise TaskError("invalid_details", str(error), retryable=False) from error
+        size = len(encode(admitted))
+        if size > DETAILS_BYTES_MAX:
+            message = f"heartbeat details have {size} bytes, {DETAILS_BYTES_MAX} are allowed"
+            raise TaskError("payload_too_large", message, retryable=False)
+        self._signal(ExecutionProgressed(self._execute.attempt, admitted, True, size))
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """Shows how far the task is, 0 to 1; counts as a heartbeat."""
+        if note:
+            self.note(note)
+        share = min(1.0, max(0.0, float(fraction)))
+        self._signal(ExecutionProgressed(self._execute.attempt, fraction=share))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the attempt was asked to end. An async handler is also interrupted; a plain one
+        has to look.
+        """
+        return self._cancelled.is_set()
+
+    def wait_cancelled(self, timeout_s: float) -> bool:
+        """Blocks a plain handler for up to `timeout_s`; returns whether it is cancelled: a sleep
+        that ends at once when asked to.
+        """
+        return self._cancelled.wait(timeout_s)
+
+    def raise_if_cancelled(self) -> None:
+        """Ends a plain handler that was asked to end."""
+        if self._cancelled.is_set():
+            raise TaskCancelled
+
+    # -- for the agent ----------------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+        if self._on_cancel is not None:
+            self._on_cancel()
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Calls back once cancelled, from the event loop's thread; at once if that has happened."""
+        self._on_cancel = callback
+        if self._cancelled.is_set():
+            callback()
