@@ -11,7 +11,7 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 
 from events.catalogue import Catalogue
 from orchestrator.adapters.postgres.mapper import EnvelopeMapper
-from orchestrator.adapters.postgres.settings import parse_dsn
+from orchestrator.adapters.postgres.settings import DEFAULT_PORT, parse_dsn
 
 SCHEMA = "dalsegno"
 EVENTS_TABLE = "events"
@@ -27,7 +27,7 @@ def open_datastore(dsn: str) -> PostgresDatastore:
     datastore = PostgresDatastore(
         dbname=str(parts.pop("dbname", "")),
         host=str(parts.pop("host", "")),
-        port=parts.pop("port", None) or 5432,
+        port=parts.pop("port", None) or DEFAULT_PORT,
         user=str(parts.pop("user", "")),
         password=str(parts.pop("password", "")),
         pool_size=1,

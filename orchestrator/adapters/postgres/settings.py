@@ -8,6 +8,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orchestrator.errors import Misconfigured
 
+DEFAULT_PORT = 5432
+PORT_MAX = 65_535
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`dsn`: URL or key=value text. Connect to Postgres itself or to a pooler in session mode: the
@@ -48,16 +51,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def parse_dsn(dsn: str) -> dict[str, str | int | None]:
     """Returns the parts of a DSN; raises `Misconfigured` when it is none, without its password."""
     try:
-        return dict(conninfo_to_dict(dsn))
+        parts = dict(conninfo_to_dict(dsn))
     except psycopg.ProgrammingError as error:
-        said = re.sub(r'"[^"]*"', '"…"', str(error).strip())
-        raise Misconfigured(
-            f"the Postgres DSN cannot be parsed: {said}. Expected something such as "
-            "postgresql://user:password@host:5432/database"
-        ) from None
+        raise _not_a_dsn(re.sub(r'"[^"]*"', '"…"', str(error).strip())) from None
+    for port in str(parts.get("port") or DEFAULT_PORT).split(","):
+        if not (port.isdecimal() and 0 < int(port) <= PORT_MAX):
+            raise _not_a_dsn(f"{port!r} is no port")
+    return parts
+
+
+def _not_a_dsn(said: str) -> Misconfigured:
+    return Misconfigured(
+        f"the Postgres DSN cannot be parsed: {said}. Expected something such as "
+        "postgresql://user:password@host:5432/database"
+    )
 
 
 def where(dsn: str) -> str:
     """Host, port and database of a DSN, for messages."""
     parts = parse_dsn(dsn)
-    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+    host, port = parts.get("host", "localhost"), parts.get("port", DEFAULT_PORT)
+    return f"{host}:{port}/{parts.get('dbname', '')}"

@@ -21,6 +21,9 @@ from orchestrator.errors import Misconfigured
 
 VERSION_MAX = 2**63 - 1
 AFTER_ALL = "\U0010ffff"
+PLACE_BEFORE = """(started_at, run_id) < (
+    SELECT b.started_at, b.run_id FROM dalsegno.run_index AS b WHERE b.run_id = %(before)s
+)"""
 
 
 class PostgresStore:
@@ -125,17 +128,7 @@ class PostgresStore:
     async def list_runs(
         self, status: str, workflow: str, before: str, limit: int
     ) -> list[IndexRow]:
-        conditions = ["started_at IS NOT NULL"]
-        if status:
-            conditions.append("status = %(status)s")
-        if workflow:
-            conditions.append("workflow = %(workflow)s")
-        if before:
-            conditions.append(
-                "(started_at, run_id) < (SELECT b.started_at, b.run_id FROM dalsegno.run_index AS b"
-                " WHERE b.run_id = %(before)s)"
-            )
-        text = self._queries["list_runs"].replace("{conditions}", " AND ".join(conditions))
+        text = list_runs_text(self._queries, bool(status), bool(workflow), bool(before))
         values = {"status": status, "workflow": workflow, "before": before, "limit": limit}
         return [_index_row(row) for row in await self._execute(text, "listing runs", values)]
 
@@ -221,6 +214,16 @@ class PostgresStore:
             cursor = connection.cursor(binary=True)
             await cursor.execute(text.encode(), values)
             return await cursor.fetchall()
+
+
+def list_runs_text(queries: Queries, by_status: bool, by_workflow: bool, is_later: bool) -> str:
+    """The statement with only the conditions that are asked for."""
+    conditions = [
+        *(["status = %(status)s"] if by_status else ()),
+        *(["workflow = %(workflow)s"] if by_workflow else ()),
+        *([PLACE_BEFORE] if is_later else ()),
+    ]
+    return queries["list_runs"].replace("{conditions}", " AND ".join(conditions) or "true")
 
 
 def _stored(row: TupleRow) -> Stored:

@@ -1,0 +1,171 @@
+"""The schema is made once, refused if it is another release's; a wrong address is explained."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from orchestrator.adapters.embedded import EmbeddedPostgres
+from orchestrator.adapters.embedded.ports import free_port
+from orchestrator.adapters.postgres.queries import Queries, migrations
+from orchestrator.adapters.postgres.schema import SHARDS, LogInfo, migrate, newest
+from orchestrator.adapters.postgres.settings import Settings
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.errors import DalsegnoError, Misconfigured, Unavailable
+
+pytestmark = pytest.mark.real
+
+NEWEST = newest()
+
+
+def run(dsn: str, command: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(command.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def open_and_close(dsn: str) -> LogInfo:
+    async def use() -> LogInfo:
+        settings = Settings(dsn=dsn, connect_timeout_s=2.0)
+        async with await PostgresStore.open(settings) as store:
+            return store.info
+
+    return anyio.run(use)
+
+
+class TestMigrate:
+    def test_makes_a_schema_that_a_store_accepts(self, database: str) -> None:
+        made = migrate(database, log="east", shards=4)
+        assert made == LogInfo(name="east", shards=4, schema=NEWEST)
+        assert open_and_close(database) == made
+
+    def test_done_again_changes_nothing(self, database: str) -> None:
+        first = migrate(database)
+        applied = run(database, "SELECT number, applied_at FROM dalsegno.migration")
+        assert migrate(database) == first == LogInfo(name="main", shards=SHARDS, schema=NEWEST)
+        assert run(database, "SELECT number, applied_at FROM dalsegno.migration") == applied
+
+    def test_done_by_many_at_once_is_done_once(self, database: str) -> None:
+        with ThreadPoolExecutor(4) as threads:
+            made = list(threads.map(migrate, [database] * 4))
+        assert made == [made[0]] * 4
+        assert run(database, "SELECT count(*) FROM dalsegno.migration") == [(len(migrations()),)]
+
+    def test_a_migration_that_fails_leaves_nothing(self, database: str) -> None:
+        run(database, "CREATE SCHEMA dalsegno; CREATE TABLE dalsegno.snapshots (other int)")
+        with pytest.raises(DalsegnoError, match="snapshots"):
+            migrate(database)
+        assert run(database, "SELECT to_regclass('dalsegno.events')::text") == [(None,)]
+
+    def test_the_number_of_shards_is_for_ever(self, database: str) -> None:
+        migrate(database, shards=4)
+        with pytest.raises(Misconfigured, match="has 4 shards, 8 were asked for"):
+            migrate(database, shards=8)
+        assert migrate(database).shards == 4
+
+    def test_refuses_a_newer_schema(self, database: str) -> None:
+        migrate(database)
+        run(database, f"INSERT INTO dalsegno.migration VALUES ({NEWEST + 1}, 'later')")
+        with pytest.raises(Misconfigured, match=f"schema {NEWEST + 1}.*knows {NEWEST}"):
+            migrate(database)
+
+    def test_refuses_another_encoding(self, postgres_server: EmbeddedPostgres) -> None:
+        run(
+            postgres_server.dsn,
+            "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'",
+        )
+        try:
+            with pytest.raises(Misconfigured, match="encoding LATIN1, expected UTF8"):
+                migrate(postgres_server.dsn_of("latin"))
+        finally:
+            run(postgres_server.dsn, "DROP DATABASE latin")
+
+    def test_needs_the_right_to_create(
+        self, database: str, postgres_server: EmbeddedPostgres
+    ) -> None:
+        run(database, "CREATE ROLE guest LOGIN PASSWORD 'guest'")
+        try:
+            with pytest.raises(Misconfigured, match="permission denied"):
+                migrate(make_conninfo(database, user="guest", password="guest"))
+        finally:
+            run(database, "DROP ROLE guest")
+
+
+class TestOpen:
+    def test_refuses_a_database_without_a_schema(self, database: str) -> None:
+        with pytest.raises(Misconfigured, match="no schema dalsegno: run `dalsegno migrate`"):
+            open_and_close(database)
+
+    def test_refuses_an_older_schema(self, database: str) -> None:
+        migrate(database)
+        run(database, "DELETE FROM dalsegno.migration")
+        with pytest.raises(Misconfigured, match=f"schema 0.*needs {NEWEST}.*dalsegno migrate"):
+            open_and_close(database)
+
+    def test_refuses_a_newer_schema(self, database: str) -> None:
+        migrate(database)
+        run(database, f"INSERT INTO dalsegno.migration VALUES ({NEWEST + 1}, 'later')")
+        with pytest.raises(Misconfigured, match=f"schema {NEWEST + 1}.*knows {NEWEST}"):
+            open_and_close(database)
+
+    def test_says_when_a_table_has_vanished(self, database: str) -> None:
+        migrate(database)
+
+        async def use() -> None:
+            async with await PostgresStore.open(database) as store:
+                run(database, "DROP TABLE dalsegno.run_index")
+                with pytest.raises(Misconfigured, match=r"run_index.*dalsegno migrate"):
+                    await store.index_row("1")
+
+        anyio.run(use)
+
+
+class TestAddress:
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({"password": "wrong"}, "password authentication failed"),
+            ({"user": "nobody", "password": "x"}, "password authentication failed"),
+            ({"dbname": "nowhere"}, "does not exist"),
+        ],
+    )
+    def test_a_wrong_login_or_database_is_misconfigured(
+        self, database: str, changes: dict[str, str], said: str
+    ) -> None:
+        wrong = make_conninfo(database, **changes)
+        for use in (open_and_close, migrate):
+            with pytest.raises(Misconfigured, match=said) as caught:
+                use(wrong)
+            assert "Correct the DSN" in str(caught.value)
+
+    @pytest.mark.parametrize("wrong", ["postgres://a:sesame@b:port/c", "sesame", "host"])
+    def test_what_is_no_address_is_misconfigured_and_not_repeated(self, wrong: str) -> None:
+        for use in (open_and_close, migrate):
+            with pytest.raises(Misconfigured, match="DSN") as caught:
+                use(wrong)
+            assert "sesame" not in str(caught.value)
+
+    def test_a_server_that_is_away_is_unavailable(self) -> None:
+        away = f"postgresql://a:sesame@127.0.0.1:{free_port()}/c"
+        for use in (open_and_close, migrate):
+            with pytest.raises(Unavailable, match=r"127\.0\.0\.1") as caught:
+                use(away)
+            assert "sesame" not in str(caught.value)
+
+
+def test_every_statement_says_why() -> None:
+    queries = Queries()
+    assert [n for n in queries.names() if not queries[n].startswith("-- Why: ")] == []
+    assert [name for _, name, text in migrations() if "-- Why: " not in text] == []
+
+
+def test_migrations_are_numbered_without_gap() -> None:
+    assert [number for number, _, _ in migrations()] == list(range(1, NEWEST + 1))
+
+
+def test_nothing_is_made_outside_our_schema(database: str) -> None:
+    migrate(database)
+    outside = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+    assert run(database, outside) == []
