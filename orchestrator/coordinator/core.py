@@ -100,17 +100,16 @@ class Coordinator:
         memory = self._memory
         if self._committing.busy or not memory.ownership.held:
             return
-        if not memory.intake and not memory.runs.ready:
+        if not (memory.intake or memory.beats or memory.runs.ready):
             return
         turn = Turn(memory)
+        beats, memory.beats = memory.beats, {}
+        for beat in beats.values():
+            reconcile(turn, beat)
         works = min(len(memory.intake), memory.settings.turn_works_max)
         while works and turn.tx.events < memory.settings.turn_events_max:
             works -= 1
-            work = memory.intake.popleft()
-            if isinstance(work, w.BeatWork):
-                reconcile(turn, work.beat)
-            else:
-                turn.take(work)
+            turn.take(memory.intake.popleft())
         self._placer.place_ready(turn)
         self._committing.begin(turn.tx)
 
@@ -324,8 +323,9 @@ class Coordinator:
         memory.intake.extendleft(reversed(memory.loaded(f"head:{given.head.stream}")))
 
     def _load_failed(self, given: s.LoadFailed) -> None:
-        """The store is away: the same is asked again; who waits, waits."""
-        self._memory.out.append(given.output)
+        """The store is away: the same is asked again, unless a poll asks again anyway."""
+        if not isinstance(given.output, s.FindDue):
+            self._memory.out.append(given.output)
 
     def _active(self, given: s.ActiveFound) -> None:
         memory = self._memory

@@ -11,6 +11,7 @@ from events.api import AnyAnswer, Refused
 from events.envelope import Head
 from events.errors import DalsegnoError
 from events.ids import mint, shard_of
+from events.messages import Heartbeat
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.acks import Acks
 from orchestrator.coordinator.cluster import Cluster
@@ -50,6 +51,8 @@ class Memory:
         self.definitions = Definitions()
         self.acks = Acks()
         self.intake: deque[AnyWork] = deque()
+        self.beats: dict[str, Heartbeat] = {}
+        """The newest heartbeat of each node that is still to be reconciled."""
         self.waiting: dict[str, list[AnyWork]] = {}
         self.waiters: dict[str, list[Waiter]] = {}
         self.heads: dict[str, Head] = {}

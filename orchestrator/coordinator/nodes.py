@@ -34,7 +34,7 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     if node.incarnation != beat.incarnation:
         _join(memory, node, beat)
     _follow(memory, node, beat)
-    memory.intake.append(w.BeatWork(beat=beat))
+    memory.beats[beat.node] = beat
     _grant(memory, beat, reply_to)
 
 

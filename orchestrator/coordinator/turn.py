@@ -11,7 +11,7 @@ from events.codec import encode
 from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
 from events.facts import Fact
-from events.ids import definition_stream, node_stream, run_stream, shard_stream
+from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
 from events.values import admit
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -53,8 +53,6 @@ class Turn:
                 self._node(work)
             case w.LeaseWork():
                 self._lease(work)
-            case w.BeatWork():
-                raise AssertionError("heartbeats are reconciled, not decided")
             case _:
                 assert_never(work)
 
@@ -90,11 +88,14 @@ class Turn:
 
         return note
 
-    def stamp(self, shard: int, actor: str = "system", causation: str = "") -> Stamp:
+    def stamp(
+        self, shard: int, actor: str = "system", causation: str = "", trace: str = ""
+    ) -> Stamp:
         return Stamp(
             recorded_at=self._env.now,
             actor=actor,
             causation=causation,
+            traceparent=trace,
             epoch=self.memory.ownership.epoch(shard),
         )
 
@@ -213,13 +214,13 @@ class Turn:
         self._door(request)
         if slot is None:
             slot = blank(request.run_id, memory.shard(request.run_id))
-            slot.traceparent = request.traceparent
+            slot.traceparent = request.traceparent or traceparent(request.run_id)
             memory.runs.add(slot, memory.now.monotonic)
         slot.net = slot.net or memory.definitions.net(request.workflow, version)
         created = slot.head.version == 0
         options = request.options or known.options(version)
         given = i.Start(request=request, workflow_version=version, options=options)
-        stamp = self.stamp(slot.shard, request.actor, "start_run")
+        stamp = self.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
         self._answered(work, self.decide(slot, given, stamp), created)
 
     def _door(self, request: StartRun) -> None:

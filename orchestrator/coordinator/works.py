@@ -7,7 +7,7 @@ import msgspec
 from events.api import AwaitRun, CancelRun, ForkRun, RegisterWorkflow, ShowRun, StartRun
 from events.cluster_facts import LeaseAcquired
 from events.facts import Fact
-from events.messages import Heartbeat, Report
+from events.messages import Report
 from orchestrator.coordinator.ports import ReportDelivery
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
 
@@ -42,12 +42,6 @@ class RunWork(Work, kw_only=True):
     given: AttemptLost | Due | Unplaced
 
 
-class BeatWork(Work, kw_only=True):
-    """Compare what a node says that it holds with what it should hold."""
-
-    beat: Heartbeat
-
-
 class NodeWork(Work, kw_only=True):
     """A fact about a node."""
 
@@ -59,7 +53,7 @@ class LeaseWork(Work, kw_only=True):
     fact: LeaseAcquired
 
 
-AnyWork = RequestWork | RegisterWork | ReportWork | RunWork | BeatWork | NodeWork | LeaseWork
+AnyWork = RequestWork | RegisterWork | ReportWork | RunWork | NodeWork | LeaseWork
 Queue = deque[AnyWork]
 
 
