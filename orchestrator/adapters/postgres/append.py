@@ -150,7 +150,8 @@ class Appender:
         foreign = {stream for stream, own, _ in taken if not own}
         if not foreign:
             raise InvariantViolation(
-                f"batch {batch.id} was refused, but none of its places is taken"
+                f"batch {batch.id} was refused by {error.diag.constraint_name}, but no other "
+                f"writer has its places; {len(taken)} of them hold its own events"
             ) from error
         return Conflicted(streams=tuple(sorted(foreign)))
 

@@ -13,6 +13,8 @@ from psycopg.abc import Buffer
 from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
 
+from orchestrator.adapters.postgres.translation import not_unicode
+
 BYTEA, INT8, TEXT = 17, 20, 25
 _HEADER = Struct("!iiIii")
 _LENGTH = Struct("!i")
@@ -42,7 +44,11 @@ class ByteaArray(Packed):
 
 
 def texts(values: Sequence[str]) -> TextArray:
-    return TextArray(_pack_bytes([value.encode() for value in values], TEXT))
+    """Raises `InvalidValue` for text that is not Unicode."""
+    try:
+        return TextArray(_pack_bytes([value.encode() for value in values], TEXT))
+    except UnicodeEncodeError as error:
+        raise not_unicode(error) from error
 
 
 def byteas(values: Sequence[bytes]) -> ByteaArray:

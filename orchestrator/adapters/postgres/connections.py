@@ -23,7 +23,11 @@ from psycopg.rows import TupleRow
 from orchestrator.adapters.postgres import arrays
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.adapters.postgres.settings import Settings, where
-from orchestrator.adapters.postgres.translation import refused_connection, translate
+from orchestrator.adapters.postgres.translation import (
+    not_unicode,
+    refused_connection,
+    translate,
+)
 from orchestrator.errors import InvariantViolation, Misconfigured, Unavailable
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
@@ -191,6 +195,9 @@ class Pool:
             if connection.closed:
                 await self._drop_idle()
             raise translate(error, doing) from error
+        except UnicodeEncodeError as error:
+            clean = True
+            raise not_unicode(error) from error
         finally:
             if clean and is_idle(connection):
                 self._idle.append(connection)

@@ -72,6 +72,11 @@ def translate(error: psycopg.Error, doing: str, unknown: bool = False) -> Dalseg
     return InvariantViolation(f"the database refused {doing}: {said}")
 
 
+def not_unicode(error: UnicodeEncodeError) -> InvalidValue:
+    """What to raise for text with a lone surrogate."""
+    return InvalidValue(f"{error.object!r} is not Unicode: {error.reason}")
+
+
 def refused_connection(error: psycopg.Error, where: str) -> DalsegnoError:
     """Returns `Misconfigured` for a wrong address or login, else `Unavailable`."""
     said = reason(error)

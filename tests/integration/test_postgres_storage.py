@@ -1,0 +1,151 @@
+"""What tables do with what they are given: damage is found, updates stay cheap, bytes are kept."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from events.envelope import Head, Stored
+from orchestrator.adapters.postgres.insert_rate import measure, measure_insert_rate
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.coordinator.ports import Appended, Lease, Snapshot
+from orchestrator.errors import Corrupt, InvalidValue, InvariantViolation
+from tests.logs import batch, begin, extend, row
+from tests.postgres import Observer, observer, prepare, until
+from tests.servers import DatabaseFactory
+
+pytestmark = [pytest.mark.anyio, pytest.mark.real]
+
+SNAPSHOT = Snapshot(
+    stream="run:1", version=7, digest="d7", fingerprint="f1", state=b'{"steps": "many"}' * 100
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def dsn(database_factory: DatabaseFactory) -> str:
+    return database_factory(prepare)
+
+
+@pytest.fixture
+async def eyes(dsn: str) -> AsyncIterator[Observer]:
+    async with observer(dsn) as eyes:
+        yield eyes
+
+
+@pytest.fixture
+async def store(dsn: str) -> AsyncIterator[PostgresStore]:
+    async with await PostgresStore.open(dsn) as store:
+        yield store
+
+
+@pytest.fixture
+async def lease(store: PostgresStore) -> Lease:
+    (lease,) = await store.acquire([0], "a", 30.0)
+    return lease
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "state = set_byte(state, 9, get_byte(state, 9) # 1)",
+        "state = substring(state FROM 1 FOR 20)",
+        "state = ''",
+        "checksum = ''",
+        "digest = 'other'",
+        "fingerprint = 'other'",
+        "stream = 'run:1', version = 8",
+    ],
+)
+async def test_a_damaged_snapshot_is_named_and_not_used(
+    store: PostgresStore, eyes: Observer, damage: str
+) -> None:
+    await store.save_snapshot(SNAPSHOT)
+    await eyes.do(f"UPDATE dalsegno.snapshots SET {damage}")
+    with pytest.raises(Corrupt, match=r"snapshot [78] of run:1"):
+        await store.load_snapshot("run:1")
+
+
+async def test_an_older_snapshot_is_found_below_a_damaged_one(
+    store: PostgresStore, eyes: Observer
+) -> None:
+    older = Snapshot(stream="run:1", version=3, digest="d3", fingerprint="f1", state=b"{}")
+    await store.save_snapshot(older)
+    await store.save_snapshot(SNAPSHOT)
+    await eyes.do("UPDATE dalsegno.snapshots SET checksum = '' WHERE version = 7")
+    assert await store.load_snapshot("run:1", at_most=6) == older
+
+
+async def test_snapshots_are_compressed(store: PostgresStore, eyes: Observer) -> None:
+    await store.save_snapshot(SNAPSHOT)
+    stored = await eyes.value("SELECT octet_length(state) FROM dalsegno.snapshots")
+    assert isinstance(stored, int)
+    assert stored < len(SNAPSHOT.state) / 10
+
+
+@pytest.mark.parametrize("state", [b"", b"\x00\xff", b'{"a": "\\u0000"}', "é𝄋".encode() * 20_000])
+async def test_any_bytes_come_back(store: PostgresStore, lease: Lease, state: bytes) -> None:
+    event = Stored("run:é", 1, "x.y.v1", state)
+    await store.append(batch([lease], [event]))
+    (found,) = await store.read("run:é")
+    assert found.state == state
+
+
+@pytest.mark.parametrize("stream", ["run:a\x00b", "run:\ud800"])
+async def test_a_name_that_cannot_be_stored_is_refused(
+    store: PostgresStore, lease: Lease, stream: str
+) -> None:
+    with pytest.raises(InvalidValue):
+        await store.append(batch([lease], [Stored(stream, 1, "x.y.v1", b"{}")]))
+    with pytest.raises(InvalidValue):
+        await store.read(stream)
+    assert isinstance(await store.append(batch([lease], begin("run:1"))), Appended)
+
+
+async def test_an_update_of_counts_alone_touches_no_index(
+    store: PostgresStore, lease: Lease, eyes: Observer
+) -> None:
+    """Such updates come with every append; touching every index each time would double its cost."""
+    events = begin("run:1", 41)
+    for number, event in enumerate(events):
+        changed = row(
+            "1", number + 1, outstanding=1 + number % 3, ready=number % 2, updated_at=number
+        )
+        await store.append(batch([lease], [event], index=[changed]))
+
+    async def counted() -> tuple[int, int] | tuple[()]:
+        ((updated, hot),) = await eyes.all(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'run_index'"
+        )
+        return (updated, hot) if updated == len(events) - 1 else ()
+
+    seen = await until(counted, "the statistics have arrived")
+    assert seen == (len(events) - 1, len(events) - 1)
+
+
+async def test_a_sequence_that_was_set_back_is_a_named_bug(
+    store: PostgresStore, lease: Lease, eyes: Observer
+) -> None:
+    await store.append(batch([lease], begin("run:1")))
+    await eyes.do("SELECT setval('dalsegno.events_notification_id_seq', 1, false)")
+    with pytest.raises(InvariantViolation, match="events_notification_id_idx"):
+        await store.append(batch([lease], begin("run:2")))
+
+
+async def test_the_insert_rate_is_measured_beside_the_log(dsn: str, eyes: Observer) -> None:
+    assert await measure_insert_rate(dsn, 0.2, 10) > 10
+    rate = await measure(dsn, 0.1, 3)
+    assert rate.append_p50_ms <= rate.append_p99_ms
+    assert await eyes.value("SELECT count(*) FROM dalsegno.events") == 0
+    scratch = "SELECT count(*) FROM pg_database WHERE datname LIKE 'dalsegno_scratch%%'"
+    assert await eyes.value(scratch) == 0
+
+
+async def test_a_chain_of_events_is_kept_as_sealed(store: PostgresStore, lease: Lease) -> None:
+    head = Head("run:1")
+    await store.append(batch([lease], extend(head, 2)))
+    await store.append(batch([lease], extend(head, 2)))
+    assert [e.state for e in await store.read("run:1")] == [e.state for e in begin("run:1", 4)]
