@@ -88,7 +88,9 @@ async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
     core = Coordinator(identity, config.engine, make_engine(config.limits))
     loader = Loader(store, Catalogue(), name, store.info.name)
     path = config.coordinator.hashes_file
-    edge = Edge(core, store, bus, loader, SystemClock(), HashFile(Path(path)) if path else None)
+    edge = Edge(
+        core, store, bus, loader, SystemClock(), hashes=HashFile(Path(path)) if path else None
+    )
     async with anyio.create_task_group() as group:
         await group.start(_stop_on_signal, edge)
         await edge.run()

@@ -46,6 +46,7 @@ class Edge:
         bus: Bus,
         loader: Loader,
         clock: Clock,
+        *,
         hashes: HashSink | None = None,
     ) -> None:
         self._core = core

@@ -40,7 +40,7 @@ class Ownership:
         return tuple(shard for shard in range(self.shards) if shard not in self._leases)
 
     def time_to_ask(self, now: int) -> bool:
-        """Whether leases are to be asked for or renewed now; then not again for a third of the ttl."""
+        """Whether leases are to be asked for now; if so, not again for a third of the ttl."""
         if now < self._ask_at:
             return False
         self._ask_at = now + self._every

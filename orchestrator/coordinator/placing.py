@@ -66,7 +66,7 @@ class Placer:
         return True
 
     def _obstructed(self, turn: Turn, slot: Slot, step_id: str, answer: Obstructed) -> None:
-        """No node at all is recorded at once; a full cluster only when it lasts, by `note_waiting`."""
+        """No node at all is recorded at once, a full cluster when it lasts: `note_waiting`."""
         if answer.obstacle != "no_node":
             return
         self._stuck[slot.run_id, step_id] = turn.memory.cluster.changes

@@ -23,7 +23,7 @@ from orchestrator.replay.rebuild import Rebuilt
 
 
 class Now(msgspec.Struct, frozen=True):
-    """Microseconds: `monotonic` for durations, `wall` since the epoch, UTC, for what is recorded."""
+    """Microseconds: `monotonic` for durations, `wall` (epoch, UTC) for what is recorded."""
 
     monotonic: int
     wall: int
