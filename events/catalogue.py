@@ -60,9 +60,11 @@ class Catalogue:
                 "was it written by a newer one?"
             )
         fields: Fields = decode(data, dict, what)
-        while name in self._upcasters:
-            name, fields = self._upcasters[name](fields)
         try:
+            for _ in self._upcasters:
+                if name in self._types:
+                    break
+                name, fields = self._upcasters[name](fields)
             return msgspec.convert(fields, self._types[name])
-        except (msgspec.MsgspecError, KeyError) as error:
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
             raise Corrupt(f"{what} cannot be read as {name}: {error}") from error
