@@ -48,12 +48,20 @@ class Choice(Part, frozen=True, kw_only=True):
     values: dict[str, Value] = {}
 
 
+class Stuck(Part, frozen=True, kw_only=True):
+    """A step that was reached and could not act: an input that has no value, a `fail` step."""
+
+    step: str
+    failure: Failure
+
+
 class Flow(Part, frozen=True, kw_only=True):
     """What moved: net changes of tokens per arc, tasks enabled, choices made, variables set.
 
     `entered` and `left` name the author's steps that began or ended without being a task of a node
     (a set enters and leaves at once; a parallel enters at its split and leaves at its join);
-    `skipped` those that will not run.
+    `skipped` those that will not run. `stuck` and `ended` (the root scope was left) are still to be
+    decided on: by the next facts, or by those of a run that is forked from here.
     """
 
     tokens: dict[str, int] = {}
@@ -63,6 +71,8 @@ class Flow(Part, frozen=True, kw_only=True):
     entered: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    stuck: tuple[Stuck, ...] = ()
+    ended: bool = False
 
 
 class Usage(Part, frozen=True, kw_only=True):
@@ -87,5 +97,5 @@ Obstacle = Literal["no_node", "no_slot", "concurrency_cap", "timer", "signal"]
 """Why something is pending."""
 
 LossReason = Literal["node_lost", "node_restarted", "node_reset", "refused", "recalled"]
-"""How an attempt ended without a result: its node vanished, came back as a new incarnation without it,
-lost its place in the cluster, would not take it, or gave it back when asked."""
+"""How an attempt ended without a result: its node vanished, came back as a new incarnation without
+it, lost its place in the cluster, would not take it, or gave it back when asked."""

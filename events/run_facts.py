@@ -1,6 +1,6 @@
 """Facts of a run: its beginning, its closing, its end. One stream a run."""
 
-from events.facts import Fact, Failure, Flow
+from events.facts import Fact, Failure, Flow, Part
 from events.policies import Origin, RunOptions
 from events.values import Value
 
@@ -19,10 +19,18 @@ class RunStarted(Fact, frozen=True, kw_only=True):
     flow: Flow = Flow()
 
 
+class Renewed(Part, frozen=True, kw_only=True):
+    """A task that was open in the source of a fork: ready anew, with the inputs it had there."""
+
+    step: str
+    start_due_at: int | None = None
+    close_due_at: int | None = None
+
+
 class RunForked(Fact, frozen=True, kw_only=True):
     """A run begins where another one was at a version: the state so far is that stream's fold.
 
-    Attempts that were outstanding there are none of ours: `enabled` tasks are ready anew.
+    Attempts that were outstanding there are none of ours: `renewed` tasks begin anew.
     """
 
     TYPE = "run.forked.v1"
@@ -35,6 +43,7 @@ class RunForked(Fact, frozen=True, kw_only=True):
     origin: Origin = Origin()
     due_at: int | None = None
     variables: dict[str, Value] = {}
+    renewed: tuple[Renewed, ...] = ()
     reason: str = ""
 
 

@@ -8,17 +8,22 @@ from events import messages as m
 from events.facts import Failure, LossReason, Usage
 from events.policies import Retry
 from events.task_facts import AttemptFailed, Said, TaskCancelled, TaskCompleted, TaskFailed
+from orchestrator.kernel.bounds import PayloadTooLarge, bounded
 from orchestrator.kernel.decision import Decision
-from orchestrator.kernel.ending import proceed, settle
+from orchestrator.kernel.ending import settle
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.retry import delay_s, refusal
+from orchestrator.kernel.state import StepState
 
 Kind = Literal["failed", "timed_out", "lost"]
 
 NO_RETRY = Retry()
 CLOSE_TIMEOUT = "schedule_to_close_timeout"
 START_TIMEOUT = "schedule_to_start_timeout"
+LOST = "lost"
+DOUBLINGS_MAX = 32
+"""Beyond, any backoff has met its cap."""
 EXECUTE_TIMEOUT = "start_to_close_timeout"
 
 
@@ -39,6 +44,11 @@ class Ended(msgspec.Struct, kw_only=True):
 def attempt_completed(d: Decision, report: m.Completed) -> None:
     """The one result. A run that is closing takes the result and nothing follows from it."""
     step_id = report.attempt.step
+    try:
+        bounded(report.output, d.env.limits, f"the output of {step_id}")
+    except PayloadTooLarge as error:
+        attempt_failed(d, _too_large(report, error))
+        return
     walk = Walk(d.net, d.state, d.env, outputs={step_id: report.output})
     if d.state.closing is None:
         walk.leave(step_id)
@@ -55,7 +65,20 @@ def attempt_completed(d: Decision, report: m.Completed) -> None:
             flow=walk.flow(),
         )
     )
-    proceed(d, walk)
+    settle(d)
+
+
+def _too_large(report: m.Completed, error: PayloadTooLarge) -> m.Failed:
+    """Our agents do not send such a report; one that was written in another language might."""
+    return m.Failed(
+        attempt=report.attempt,
+        failure=Failure(code=error.code, message=str(error)),
+        retryable=False,
+        started_at=report.started_at,
+        ended_at=report.ended_at,
+        usage=report.usage,
+        said=report.said,
+    )
 
 
 def attempt_failed(d: Decision, report: m.Failed) -> None:
@@ -71,17 +94,12 @@ def attempt_failed(d: Decision, report: m.Failed) -> None:
     end_attempt(d, report.attempt.step, ended)
 
 
-def attempt_lost(
-    d: Decision, step_id: str, reason: LossReason, message: str, started: bool
-) -> None:
-    """The attempt ended without a result. A recalled one ends as what it was recalled for."""
+def attempt_lost(d: Decision, step_id: str, reason: LossReason, message: str) -> None:
+    """The attempt ended without a result. A recalled one ends as what it was recalled for, and
+    counts even if it had not begun: nobody would see that a task never gets to begin."""
     recalled = d.state.steps[step_id].recalled
     if recalled:
-        ended = Ended(
-            failure=Failure(code=recalled, message=message),
-            kind="timed_out",
-            counted=started or recalled != START_TIMEOUT,
-        )
+        ended = Ended(failure=Failure(code=recalled, message=message), kind="timed_out")
     else:
         failure = Failure(code=reason, message=message)
         ended = Ended(failure=failure, kind="lost", loss=reason, counted=False)
@@ -97,6 +115,8 @@ def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
         return
     why = _no_further(d, step_id, ended)
     if why:
+        if ended.kind == "lost":
+            ended.failure = Failure(code=LOST, message=f"{why}; the last one: {ended.loss}")
         fail_task(d, step_id, ended, why)
     else:
         _again(d, step_id, ended)
@@ -109,10 +129,7 @@ def _no_further(d: Decision, step_id: str, ended: Ended) -> str:
     if ended.failure.code == CLOSE_TIMEOUT:
         return "schedule-to-close ended"
     if not ended.counted:
-        losses = step.losses + (ended.loss not in (None, "refused"))
-        if losses > d.env.limits.losses_max:
-            return f"{losses} attempts were lost, {d.env.limits.losses_max} are allowed"
-        return ""
+        return _too_many_losses(d, step, ended)
     retry = _retry(d, step_id)
     refused = refusal(retry, ended.failure, step.counted + 1, ended.retryable)
     if refused:
@@ -121,6 +138,13 @@ def _no_further(d: Decision, step_id: str, ended: Ended) -> str:
     if step.close_due_at is not None and at >= step.close_due_at:
         return "the next attempt would come after schedule-to-close"
     return ""
+
+
+def _too_many_losses(d: Decision, step: StepState, ended: Ended) -> str:
+    losses, most = step.losses + 1, d.env.limits.losses_max
+    if ended.loss == "refused" or losses <= most:
+        return ""
+    return f"{losses} attempts were lost, {most} are allowed"
 
 
 def _again(d: Decision, step_id: str, ended: Ended) -> None:
@@ -160,11 +184,12 @@ def _delay_s(d: Decision, step_id: str, ended: Ended) -> float:
     step = d.state.steps[step_id]
     limits = d.env.limits
     if ended.loss == "refused":
-        return min(max(limits.refused_delay_s, 2 * step.delay_s), limits.refused_delay_s_max)
+        doublings = min(step.refusals, DOUBLINGS_MAX)
+        return float(min(limits.refused_delay_s * 2**doublings, limits.refused_delay_s_max))
     if not ended.counted:
         return 0.0
     chance = d.env.chance(str(d.state.attempt_of(step_id)))
-    return delay_s(_retry(d, step_id), step.counted + 1, step.delay_s, chance)
+    return float(delay_s(_retry(d, step_id), step.counted + 1, step.delay_s, chance))
 
 
 def _retry(d: Decision, step_id: str) -> Retry:
@@ -193,4 +218,4 @@ def fail_task(d: Decision, step_id: str, ended: Ended, why: str) -> None:
             flow=walk.flow(),
         )
     )
-    proceed(d, walk)
+    settle(d)

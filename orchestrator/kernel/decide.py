@@ -9,11 +9,14 @@ fenced attempt, a timer that was met) gives no facts; a request that is not allo
 
 from typing import assert_never
 
+import msgspec
+
 from events import messages as m
+from events.codec import decode, encode
 from events.errors import Rejected
 from events.facts import Fact
-from events.policies import Origin
-from events.run_facts import RunForked, RunStarted
+from events.policies import Origin, RunOptions
+from events.run_facts import Renewed, RunForked, RunStarted
 from events.task_facts import (
     TaskDispatched,
     TaskPending,
@@ -22,8 +25,9 @@ from events.task_facts import (
 )
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.attempts import attempt_completed, attempt_failed, attempt_lost
+from orchestrator.kernel.bounds import bounded
 from orchestrator.kernel.decision import Decision, Observer
-from orchestrator.kernel.ending import close, proceed
+from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.netindex import NetIndex
@@ -56,7 +60,7 @@ def decide(
             _unplaced(decision, given)
         case i.AttemptLost():
             if state.holds(given.attempt):
-                attempt_lost(decision, given.attempt.step, given.reason, given.message, True)
+                attempt_lost(decision, given.attempt.step, given.reason, given.message)
         case i.Cancel():
             _cancel(decision, given)
         case i.Fork():
@@ -82,13 +86,18 @@ def _start(d: Decision, given: i.Start) -> None:
             workflow=request.workflow,
             workflow_version=given.workflow_version,
             input=request.input,
-            options=given.options,
+            options=_as_stored(given.options),
             origin=request.origin,
-            due_at=None if timeout_s is None else d.env.after(timeout_s),
+            due_at=d.env.due(timeout_s),
             flow=walk.flow(),
         )
     )
-    proceed(d, walk)
+    settle(d)
+
+
+def _as_stored(options: RunOptions) -> RunOptions:
+    """As a fold will read them: a float that was given as an integer comes back as a float."""
+    return decode(encode(options), RunOptions, "options")
 
 
 def _blank(state: RunState, given: i.Start) -> RunState:
@@ -110,8 +119,9 @@ def _same_run(state: RunState, given: i.Start) -> None:
             ("workflow", state.workflow, given.request.workflow),
             ("workflow version", state.workflow_version, given.workflow_version),
             ("input", state.input, given.request.input),
+            ("origin", state.origin, given.request.origin),
         )
-        if ours != theirs
+        if _content(ours) != _content(theirs)
     ]
     if differences:
         raise Rejected(
@@ -120,7 +130,18 @@ def _same_run(state: RunState, given: i.Start) -> None:
         )
 
 
+def _content(value: object) -> bytes:
+    """Equal for equal JSON, whatever the order of keys; `true` is not 1 here."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def _exists(state: RunState) -> None:
+    if not state.version:
+        raise Rejected("there is no such run: has it been started?")
+
+
 def _cancel(d: Decision, given: i.Cancel) -> None:
+    _exists(d.state)
     if d.state.terminal:
         raise Rejected(f"run {d.state.run_id} is {d.state.status} already: it cannot be cancelled")
     if d.state.closing is None:
@@ -128,12 +149,11 @@ def _cancel(d: Decision, given: i.Cancel) -> None:
 
 
 def _fork(d: Decision, given: i.Fork) -> None:
+    """What was open in the source is ready here, with its inputs, and with timeouts that begin
+    anew.
+    """
     state = d.state
-    if state.terminal:
-        raise Rejected(
-            f"run {state.run_id} is {state.status} at version {given.source_version}: "
-            "fork from an earlier version, where it was still open"
-        )
+    _forkable(d, given)
     timeout_s = state.options.timeout_s
     d.record(
         RunForked(
@@ -144,10 +164,39 @@ def _fork(d: Decision, given: i.Fork) -> None:
             workflow_version=state.workflow_version,
             options=state.options,
             origin=Origin(kind="fork", run_id=state.run_id, version=given.source_version),
-            due_at=None if timeout_s is None else d.env.after(timeout_s),
+            due_at=d.env.due(timeout_s),
             variables=given.variables,
+            renewed=tuple(_renewed(d, step_id) for step_id in _open_tasks(state)),
             reason=given.reason,
         )
+    )
+    settle(d)
+
+
+def _forkable(d: Decision, given: i.Fork) -> None:
+    state = d.state
+    _exists(state)
+    if state.terminal or state.closing is not None:
+        status = state.status if state.closing is None else f"ending as {state.closing.status}"
+        raise Rejected(
+            f"run {state.run_id} is {status} at version {given.source_version}: "
+            "fork from an earlier version, where it was still open"
+        )
+    variables = {**state.variables, **given.variables}
+    bounded(variables, d.env.limits, "the set of all variables")
+
+
+def _open_tasks(state: RunState) -> list[str]:
+    open_ = {"ready", "dispatched", "running", "retrying"}
+    return [step_id for step_id, step in state.steps.items() if step.status in open_]
+
+
+def _renewed(d: Decision, step_id: str) -> Renewed:
+    limits = timeouts(d.net.task(step_id), d.state)
+    return Renewed(
+        step=step_id,
+        start_due_at=d.env.due(limits.schedule_to_start_s),
+        close_due_at=d.env.due(limits.schedule_to_close_s),
     )
 
 
@@ -193,7 +242,7 @@ def _reported(d: Decision, report: m.Report) -> None:
             attempt_failed(d, report)
         case m.Returned():
             step = report.attempt.step
-            attempt_lost(d, step, report.reason, report.message, report.started)
+            attempt_lost(d, step, report.reason, report.message)
         case m.Started():
             _task_started(d, report)
         case m.Progressed():

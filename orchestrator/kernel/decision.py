@@ -8,6 +8,10 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
+FACTS_MAX = 500
+"""Facts after which a decision begins nothing more that can be put off: the next `Due` goes on. All
+facts of a decision are appended together, and an append is bounded."""
+
 Observer = Callable[[RunState], None]
 """Called with the state after each fact; test mode notes its hash."""
 
@@ -25,6 +29,10 @@ class Decision:
         self.net = net
         self.env = env
         self.facts: list[Fact] = []
+
+    @property
+    def full(self) -> bool:
+        return len(self.facts) >= FACTS_MAX
 
     def record(self, fact: Fact) -> None:
         self.facts.append(fact)

@@ -3,77 +3,75 @@
     open ──(failure, cancel, timeout)──► closing ──(nothing outstanding)──► terminal
       └──(root scope left)──────────────────────────────────────────────────► completed
 
-`proceed` is called after every fact that moved tokens and `settle` after every other one that ended
-an attempt; together they see to it that no open run is left with nothing to wait for (promise 11).
+`settle` is called after every fact that moved tokens or ended an attempt. It looks at the state
+alone, so it goes on just as well from the middle of a decision, which is where a fork may begin,
+and sees to it that no open run is left with nothing to wait for (promise 11).
 """
 
 from events import run_facts as r
 from events.facts import Failure
 from events.task_facts import TaskFailed
 from events.values import Value
+from orchestrator.kernel.bounds import bounded
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.expressions import ExpressionFailed
-from orchestrator.kernel.flow import EXPRESSION_FAILED, FailedStep, Walk
+from orchestrator.kernel.flow import Walk
 from orchestrator.kernel.scope import Scope
 
 NO_PROGRESS = "no_progress"
 
 
-def proceed(d: Decision, walk: Walk) -> None:
-    """Handles what the walk met: steps that could not act, the end of the root scope."""
-    for failed in walk.failed:
-        if d.state.closing is None and not d.state.terminal:
-            _fail_step(d, failed)
-    if walk.ended and d.state.closing is None and not d.state.terminal:
+def settle(d: Decision) -> None:
+    """Decides everything that follows without another input, up to the bound of a decision."""
+    while not d.state.terminal and _next(d):
+        pass
+
+
+def _next(d: Decision) -> bool:
+    """Records what follows at once; returns whether more may."""
+    state = d.state
+    if state.closing is not None:
+        if not state.outstanding:
+            _end(d)
+        return False
+    if state.failure is not None and _gives_up(d):
+        close(d, "failed", failure=state.failure, step=state.failed_step)
+    elif state.stuck:
+        if d.full:
+            return False
+        _fail_step(d, *next(iter(state.stuck.items())))
+    elif state.at_end:
         _complete(d)
-    settle(d)
+    elif not state.waits:
+        message = "nothing is outstanding, ready or awaited, and the end was not reached"
+        close(d, "failed", failure=Failure(code=NO_PROGRESS, message=message))
+    else:
+        return False
+    return True
 
 
-def _fail_step(d: Decision, failed: FailedStep) -> None:
+def _fail_step(d: Decision, step_id: str, failure: Failure) -> None:
     """A step failed before any attempt: along its error arc, if there is one."""
-    arc = d.net.steps[failed.step].error_arc(failed.failure)
-    walk = Walk(d.net, d.state, d.env, failures={failed.step: failed.failure})
+    arc = d.net.steps[step_id].error_arc(failure)
+    walk = Walk(d.net, d.state, d.env, failures={step_id: failure})
     if arc is not None:
         walk.follow(arc)
     d.record(
         TaskFailed(
-            step=failed.step,
+            step=step_id,
             attempt=0,
-            failure=failed.failure,
+            failure=failure,
             why="the step could not act",
             handled=arc is not None,
             flow=walk.flow(),
         )
     )
-    proceed(d, walk)
-
-
-def settle(d: Decision) -> None:
-    """Ends what must end: a closing run with nothing outstanding, a run that failed or is stuck."""
-    state = d.state
-    if state.terminal:
-        return
-    if state.closing is not None:
-        if not state.outstanding:
-            _end(d)
-        return
-    if state.failure is not None and state.failed_step and _gives_up(d):
-        close(d, "failed", failure=state.failure, step=state.failed_step)
-    elif not (state.outstanding or state.ready or _waits(d)):
-        message = "nothing is outstanding, ready or awaited, and the end was not reached"
-        close(d, "failed", failure=Failure(code=NO_PROGRESS, message=message))
 
 
 def _gives_up(d: Decision) -> bool:
     """Whether an unhandled failure ends the run now, or only when the others have finished."""
     state = d.state
-    if state.options.error_policy == "fail_fast":
-        return True
-    return not (state.outstanding or state.ready or _waits(d))
-
-
-def _waits(d: Decision) -> bool:
-    return any(key != "run" for key in d.state.timers)
+    return state.options.error_policy == "fail_fast" or not (state.waits or state.stuck)
 
 
 def close(
@@ -124,9 +122,9 @@ def _idle(d: Decision) -> tuple[str, ...]:
 def _complete(d: Decision) -> None:
     try:
         output = _output(d)
+        bounded(output, d.env.limits, "the run's output")
     except ExpressionFailed as error:
-        failure = Failure(code=EXPRESSION_FAILED, message=f"output: {error}")
-        close(d, "failed", failure=failure)
+        close(d, "failed", failure=Failure(code=error.code, message=f"output: {error}"))
         return
     d.record(r.RunCompleted(output=output))
 

@@ -26,6 +26,10 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     def after(self, seconds: float) -> int:
         return self.now + microseconds(seconds)
 
+    def due(self, seconds: float | None) -> int | None:
+        """The instant at which a timeout ends that begins now; None is no limit."""
+        return None if seconds is None else self.after(seconds)
+
     def chance(self, of: str) -> float:
         """A number in [0, 1) that depends on the seed and on what it is for."""
         data = hashlib.sha256(f"{self.jitter_seed}/{of}".encode()).digest()

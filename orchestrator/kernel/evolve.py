@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from events import run_facts as r
 from events import task_facts as t
 from events.errors import InvariantViolation
-from events.facts import Fact, Flow
+from events.facts import Enabled, Fact, Flow
 from orchestrator.kernel.state import Closing, RunState, StepState
 
 
 def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
     """Applies the stream's next fact, recorded at that instant (microseconds), to `state` in place.
 
-    Raises `InvariantViolation` for a fact after the terminal one or of a kind that runs do not
-    have.
+    Raises `InvariantViolation` for a fact after the terminal one, of a kind that runs do not have,
+    or about a step that the state does not know.
     """
     fold = FOLDS.get(type(fact))
     if fold is None:
@@ -27,7 +27,13 @@ def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
         raise InvariantViolation(f"{fact.TYPE} follows the end of run {state.run_id}")
     state.version += 1
     state.updated_at = recorded_at
-    fold(state, fact, recorded_at)
+    try:
+        fold(state, fact, recorded_at)
+    except KeyError as error:
+        raise InvariantViolation(
+            f"{fact.TYPE} as event {state.version} of run {state.run_id} does not fit the events "
+            f"before it: there is no {error}"
+        ) from error
 
 
 # -- runs -----------------------------------------------------------------------------------------
@@ -48,7 +54,7 @@ def _started(state: RunState, fact: r.RunStarted, at: int) -> None:
 
 
 def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
-    """`state` is the source's at the fork's version; what was outstanding there is ready here."""
+    """`state` is the source's at the fork's version."""
     state.run_id = fact.run_id
     state.version = 1
     state.status = "running"
@@ -57,16 +63,21 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.options = fact.options
     state.origin = fact.origin
     state.started_at = at
-    state.closing = None
     state.variables.update(fact.variables)
+    state.ready.clear()
     state.outstanding.clear()
     state.timers = {} if fact.due_at is None else {"run": fact.due_at}
-    for step_id, step in state.steps.items():
-        if step.status in {"ready", "dispatched", "running", "retrying"}:
-            step.attempt = step.counted = step.losses = 0
-            step.recalled = ""
-            step.close_due_at = None
-            _ready(state, step_id, at)
+    for renewed in fact.renewed:
+        old = state.steps[renewed.step]
+        enabled = Enabled(
+            step=renewed.step,
+            inputs=old.inputs,
+            start_due_at=renewed.start_due_at,
+            close_due_at=renewed.close_due_at,
+        )
+        _enable(state, enabled, at)
+        state.steps[renewed.step].generation = old.generation
+        state.steps[renewed.step].details = old.details
 
 
 def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
@@ -75,6 +86,7 @@ def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
     state.closing = Closing(fact.status, fact.reason, fact.failure, fact.step)
     _cancel(state, fact.cancelled, at)
     state.timers.clear()
+    _nothing_undecided(state)
 
 
 def _completed(state: RunState, fact: r.RunCompleted, at: int) -> None:
@@ -108,6 +120,12 @@ def _end(state: RunState, status: str, at: int) -> None:
     state.timers.clear()
     state.ready.clear()
     state.outstanding.clear()
+    _nothing_undecided(state)
+
+
+def _nothing_undecided(state: RunState) -> None:
+    state.stuck.clear()
+    state.at_end = False
 
 
 def _cancel(state: RunState, steps: Iterable[str], at: int) -> None:
@@ -171,8 +189,10 @@ def _task_completed(state: RunState, fact: t.TaskCompleted, at: int) -> None:
 def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
     step = state.steps[fact.step]
     step.failure = fact.failure
-    step.counted += fact.counted
-    step.delay_s = fact.delay_s
+    if fact.counted:
+        step.counted += 1
+        step.delay_s = fact.delay_s
+    step.refusals = step.refusals + 1 if fact.loss == "refused" else 0
     step.recalled = ""
     step.started_at = fact.started_at or step.started_at
     if fact.loss is not None:
@@ -197,6 +217,7 @@ def _retry_due(state: RunState, fact: t.TaskRetryDue, at: int) -> None:
 
 def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
     step = state.steps.setdefault(fact.step, StepState("ready"))
+    state.stuck.pop(fact.step, None)
     step.failure = fact.failure
     step.handled = fact.handled
     step.started_at = fact.started_at or step.started_at
@@ -253,12 +274,20 @@ def _flow(state: RunState, flow: Flow, at: int) -> None:
     for name in flow.skipped:
         state.steps[name] = StepState("skipped", ended_at=at)
         state.order.append(name)
+    for stuck in flow.stuck:
+        state.stuck[stuck.step] = stuck.failure
+    if flow.ended:
+        state.at_end = True
     for enabled in flow.enabled:
-        step = StepState("ready", inputs=enabled.inputs, close_due_at=enabled.close_due_at)
-        state.steps[enabled.step] = step
-        _ready(state, enabled.step, at, enabled.start_due_at)
-        if enabled.close_due_at is not None:
-            state.timers[f"close:{enabled.step}"] = enabled.close_due_at
+        _enable(state, enabled, at)
+
+
+def _enable(state: RunState, enabled: Enabled, at: int) -> None:
+    step = StepState("ready", inputs=enabled.inputs, close_due_at=enabled.close_due_at)
+    state.steps[enabled.step] = step
+    _ready(state, enabled.step, at, enabled.start_due_at)
+    if enabled.close_due_at is not None:
+        state.timers[f"close:{enabled.step}"] = enabled.close_due_at
 
 
 def _leave(state: RunState, name: str, at: int) -> None:

@@ -3,33 +3,25 @@
 A `Walk` plays over a state without changing it and remembers the net change, which then travels in
 a fact. It runs to quiescence: every step that can act at once (start, set, choice, split, join)
 acts; tasks are enabled; the end of the root scope is noticed. Order is that of arcs in the net, so
-it is the same everywhere. Whatever cannot be evaluated becomes a failure of the step concerned.
+it is the same everywhere. A step whose values cannot be evaluated, or are too large, is stuck, and
+what follows from that is for the next fact.
 """
 
 from collections import deque
 from collections.abc import Iterable
 from typing import assert_never
 
-import msgspec
-
 from events import net as n
-from events.facts import Choice, Enabled, Failure, Flow
+from events.codec import encode
+from events.facts import Choice, Enabled, Failure, Flow, Stuck
 from events.policies import Timeouts
 from events.values import Value
+from orchestrator.kernel.bounds import FlowBudget, bounded
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.expressions import ExpressionFailed, consult
 from orchestrator.kernel.netindex import NetIndex, StepIndex
 from orchestrator.kernel.scope import Scope
 from orchestrator.kernel.state import RunState
-
-EXPRESSION_FAILED = "expression_failed"
-
-
-class FailedStep(msgspec.Struct, frozen=True):
-    """A step that could not act; the failure is to be handled by the next decision."""
-
-    step: str
-    failure: Failure
 
 
 class Walk:
@@ -55,8 +47,10 @@ class Walk:
         self._entered: list[str] = []
         self._left: list[str] = []
         self._skipped: list[str] = []
-        self.failed: list[FailedStep] = []
-        self.ended = False
+        self._stuck: list[Stuck] = []
+        self._ended = False
+        self._budget = FlowBudget(env.limits)
+        self._variable_bytes = 0
 
     def begin(self) -> "Walk":
         """Enters the root scope."""
@@ -83,6 +77,8 @@ class Walk:
             entered=tuple(self._entered),
             left=tuple(self._left),
             skipped=tuple(self._skipped),
+            stuck=tuple(self._stuck),
+            ended=self._ended,
         )
 
     # -- tokens -----------------------------------------------------------------------------------
@@ -120,8 +116,10 @@ class Walk:
         try:
             self._perform(step)
         except ExpressionFailed as error:
-            failure = Failure(code=EXPRESSION_FAILED, message=str(error))
-            self.failed.append(FailedStep(step.step.id, failure))
+            self._stick(step, Failure(code=error.code, message=str(error)))
+
+    def _stick(self, step: StepIndex, failure: Failure) -> None:
+        self._stuck.append(Stuck(step=step.step.id, failure=failure))
 
     def _perform(self, step: StepIndex) -> None:
         action = step.step.action
@@ -142,18 +140,20 @@ class Walk:
             case n.Start():
                 self._put(step.normal)
             case n.End():
-                self.ended = True
+                self._ended = True
             case n.Fail():
                 message = self._render(step)
-                failure = Failure(code=action.code, message=str(message or ""))
-                self.failed.append(FailedStep(step.step.id, failure))
+                self._stick(step, Failure(code=action.code, message=str(message or "")))
             case _:
                 assert_never(action)
 
     def _render(self, step: StepIndex) -> Value:
         if step.template is None:
             return None
-        return step.template.render(self._scope.resolve, self._env.expressions)
+        value = step.template.render(self._scope.resolve, self._env.expressions)
+        if not step.template.constant:
+            self._budget.take(value, f"what {step.step.id} is given")
+        return value
 
     def _enable(self, step: StepIndex, task: n.Task) -> None:
         inputs = self._render(step)
@@ -170,9 +170,19 @@ class Walk:
     def _assign(self, step: StepIndex) -> None:
         values = self._render(step)
         if isinstance(values, dict):
+            self._bound_variables(values)
             self._variables.update(values)
         self._left.append(step.step.id)
         self._put(step.normal)
+
+    def _bound_variables(self, values: dict[str, Value]) -> None:
+        """Counts what is added, and all exactly only once that sum is over the limit."""
+        if not self._variable_bytes:
+            self._variable_bytes = len(encode(self._state.variables))
+        self._variable_bytes += len(encode(values))
+        if self._variable_bytes > self._env.limits.payload_bytes_max:
+            together = {**self._state.variables, **self._variables, **values}
+            self._variable_bytes = bounded(together, self._env.limits, "the set of all variables")
 
     def _enter(self, step: StepIndex) -> None:
         if step.step.name:
@@ -180,6 +190,7 @@ class Walk:
 
     def _choose(self, step: StepIndex, action: n.Choice) -> None:
         arc, when, values = self._decide(step)
+        self._budget.take(values, f"what the conditions of {step.step.id} read")
         self._enter(step)
         self._choices.append(Choice(step=step.step.id, arc=arc.id, when=when, values=values))
         self._skipped.extend(action.skips.get(arc.id, ()))

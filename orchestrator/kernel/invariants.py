@@ -45,7 +45,7 @@ def _tokens(state: RunState) -> Iterator[str]:
 
 
 def _progress(state: RunState) -> Iterator[str]:
-    """Nobody waits for ever unseen."""
-    waits = state.outstanding or state.ready or any(key != "run" for key in state.timers)
-    if state.version and state.status in OPEN and not waits:
+    """Nobody waits for ever unseen. Between the facts of one decision the next fact is due."""
+    due = state.waits or state.unsettled
+    if state.version and state.status in OPEN and not due:
         yield "open, with nothing outstanding, ready or timed"

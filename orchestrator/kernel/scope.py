@@ -59,8 +59,10 @@ class Scope(msgspec.Struct, frozen=True):
         return descend(state.output, path, 3)
 
     def _error(self, path: str, step: str) -> Value:
-        state = self.state.steps.get(step)
-        failure = self.failures.get(step) or (state.failure if state else None)
+        failure = self.failures.get(step)
         if failure is None:
-            return None
+            state = self.state.steps.get(step)
+            if state is None or state.failure is None or state.status != "failed":
+                return None
+            failure = state.failure
         return descend(msgspec.to_builtins(failure), path, 3)

@@ -33,7 +33,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """One instance of a step. Instants in microseconds; None is "not yet" or "no limit".
 
     `attempt` is the number of the last attempt, `counted` how many of them the retry policy counts,
-    `losses` how many were lost. `token` fences effects and grows with every attempt of the run.
+    `losses` how many were lost, `refusals` how many were refused in a row. `delay_s` is the last
+    wait of the retry policy. `token` fences effects and grows with every attempt of the run.
     """
 
     status: str
@@ -41,6 +42,7 @@ class StepState(msgspec.Struct, omit_defaults=True):
     attempt: int = 0
     counted: int = 0
     losses: int = 0
+    refusals: int = 0
     token: int = 0
     inputs: dict[str, Value] = {}
     output: Value = None
@@ -76,7 +78,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     """`tokens`: arc → tokens waiting there. `ready`: tasks awaiting placement, oldest first.
     `outstanding`: step → attempt number with a node. `timers`: key → due instant, where a key is
     `run` or `<what>:<step>` with what of start, close, execute, retry. `order`: steps as they
-    ended.
+    ended. `stuck`: steps that were reached and could not act; `at_end`: the root scope was left;
+    both until it is decided what follows.
     """
 
     run_id: str = ""
@@ -102,14 +105,42 @@ class RunState(msgspec.Struct, omit_defaults=True):
     ready: dict[str, None] = {}
     outstanding: dict[str, int] = {}
     timers: dict[str, int] = {}
+    stuck: dict[str, Failure] = {}
+    at_end: bool = False
 
     @property
     def terminal(self) -> bool:
         return self.status in TERMINAL
 
     @property
+    def _waits_for_timer(self) -> bool:
+        """Its own timeout does not count: it ends the run."""
+        return len(self.timers) > ("run" in self.timers)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether something follows without any input: so it is between the facts of a decision."""
+        if self.terminal or not self.version:
+            return False
+        if self.closing is not None:
+            return not self.outstanding
+        if self.stuck or self.at_end:
+            return True
+        if self.failure is None:
+            return False
+        return self.options.error_policy == "fail_fast" or not self.waits
+
+    @property
+    def waits(self) -> bool:
+        """Whether something will come that makes the run go on."""
+        return bool(self.outstanding or self.ready) or self._waits_for_timer
+
+    @property
     def next_due_at(self) -> int | None:
-        """The earliest timer, in microseconds; O(timers)."""
+        """When `Due` is to be given, in microseconds: the earliest timer, or at once when a
+        decision was cut off at its bound. O(timers)."""
+        if self.stuck or self.at_end:
+            return self.updated_at
         return min(self.timers.values()) if self.timers else None
 
     def attempt_of(self, step_id: str) -> Attempt:

@@ -16,18 +16,23 @@ from orchestrator.kernel.attempts import (
     fail_task,
 )
 from orchestrator.kernel.decision import Decision
-from orchestrator.kernel.ending import close
+from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.flow import timeouts
 
 RUN_TIMEOUT = "run_timeout"
 
 
 def fire_timers(d: Decision) -> None:
-    """Fires every timer that is due, earliest first, ties in order of the key."""
+    """Fires every timer that is due, earliest first, ties in order of the key, up to the bound of a
+    decision; then the rest stays due."""
     due = sorted((at, key) for key, at in d.state.timers.items() if at <= d.env.now)
     for at, key in due:
+        if d.full:
+            return
         if d.state.timers.get(key) == at and not d.state.terminal:
             _fire(d, key)
+    if d.state.unsettled:
+        settle(d)
 
 
 def _fire(d: Decision, key: str) -> None:

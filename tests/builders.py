@@ -1,0 +1,241 @@
+"""Short ways to say what a test is about: definitions, and a run with its whole history.
+
+`Play` is a run under test. It decides inputs as the coordinator does, one after the other, and
+after every single fact checks that the state is sound. At any moment `check_replay` proves that the
+facts alone, through their stored bytes, give the same states.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from events import definition as d
+from events import messages as m
+from events.api import StartRun
+from events.catalogue import Catalogue
+from events.codec import encode
+from events.envelope import Head, Stamp, Stored, seal, unseal
+from events.facts import Fact, Failure, LossReason, Placement
+from events.ids import Attempt, run_stream
+from events.policies import RunOptions
+from events.values import Value
+from orchestrator.adapters.cel import CelExpressions
+from orchestrator.authoring.compile import compile_net
+from orchestrator.kernel import inputs as i
+from orchestrator.kernel.decide import decide
+from orchestrator.kernel.env import MICROSECONDS, Env
+from orchestrator.kernel.evolve import evolve
+from orchestrator.kernel.invariants import violations
+from orchestrator.kernel.limits import Limits
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.state import RunState, StepState, serialise
+
+NOW = 1_700_000_000 * MICROSECONDS
+"""When runs under test start."""
+RUN_ID = "run-1"
+VERSION = "version-1"
+
+
+def task(step_id: str, task_type: str = "work", **fields: object) -> d.TaskStep:
+    """A task step; `fields` are those of `TaskStep`."""
+    return msgspec.structs.replace(d.TaskStep(id=step_id, task=task_type), **fields)
+
+
+def workflow(*steps: d.Step, output: Value = None, name: str = "workflow") -> d.Definition:
+    return d.Definition(name=name, steps=steps, output=output)
+
+
+def index(definition: d.Definition, expressions: CelExpressions | None = None) -> NetIndex:
+    return NetIndex(compile_net(definition, expressions or CelExpressions()))
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What surrounds a run under test."""
+
+    options: RunOptions = RunOptions()
+    limits: Limits = Limits()
+    jitter_seed: str = ""
+    run_id: str = RUN_ID
+
+
+class Play:
+    """A run and its history. `facts` are all facts, `instants` when each was recorded."""
+
+    def __init__(
+        self,
+        net: NetIndex,
+        setting: Setting = Setting(),
+        expressions: CelExpressions | None = None,
+    ) -> None:
+        self.net = net
+        self.setting = setting
+        self.expressions = expressions or CelExpressions()
+        self.state = RunState()
+        self.now = NOW
+        self.facts: list[Fact] = []
+        self.instants: list[int] = []
+        self.states: list[bytes] = []
+        """The state's bytes at every version."""
+        self.base: RunState | None = None
+        """For a fork: the source's state before it."""
+
+    # -- inputs -----------------------------------------------------------------------------------
+
+    def env(self) -> Env:
+        setting = self.setting
+        return Env(
+            now=self.now,
+            expressions=self.expressions,
+            limits=setting.limits,
+            jitter_seed=setting.jitter_seed,
+        )
+
+    def give(self, given: i.RunInput) -> list[Fact]:
+        """Decides one input and returns its facts; fails on the first unsound state."""
+        facts = decide(self.state, self.net, given, self.env(), self._observe)
+        self.facts.extend(facts)
+        self.instants.extend([self.now] * len(facts))
+        return facts
+
+    def _observe(self, state: RunState) -> None:
+        assert not violations(state), (violations(state), state)
+        self.states.append(serialise(state))
+
+    def wait(self, seconds: float) -> "Play":
+        """Time passes; nothing is told to the run."""
+        self.now += round(seconds * MICROSECONDS)
+        return self
+
+    def start(self, value: Value = None) -> list[Fact]:
+        request = StartRun(run_id=self.setting.run_id, workflow="workflow", input=value)
+        return self.give(
+            i.Start(request=request, workflow_version=VERSION, options=self.setting.options)
+        )
+
+    def place(self, step: str, node: str = "n1", incarnation: str = "i1") -> list[Fact]:
+        placement = Placement()
+        return self.give(
+            i.Place(step=step, node=node, incarnation=incarnation, placement=placement)
+        )
+
+    def report(self, report: m.Report) -> list[Fact]:
+        return self.give(i.Reported(report=report))
+
+    def complete(self, step: str, output: Value = None) -> list[Fact]:
+        return self.report(m.Completed(attempt=self.attempt(step), output=output))
+
+    def fail(self, step: str, code: str = "boom", retryable: bool = True) -> list[Fact]:
+        failure = Failure(code=code)
+        return self.report(
+            m.Failed(attempt=self.attempt(step), failure=failure, retryable=retryable)
+        )
+
+    def give_back(
+        self, step: str, reason: LossReason = "recalled", started: bool = False
+    ) -> list[Fact]:
+        return self.report(m.Returned(attempt=self.attempt(step), reason=reason, started=started))
+
+    def lose(self, step: str, reason: LossReason = "node_lost") -> list[Fact]:
+        return self.give(i.AttemptLost(attempt=self.attempt(step), reason=reason))
+
+    def due(self, after_s: float = 0.0) -> list[Fact]:
+        """Lets time pass and fires what is due then."""
+        self.wait(after_s)
+        return self.give(i.Due())
+
+    def cancel(self, reason: str = "") -> list[Fact]:
+        return self.give(i.Cancel(reason=reason))
+
+    # -- many at a time ---------------------------------------------------------------------------
+
+    def place_all(self) -> None:
+        for step in list(self.state.ready):
+            self.place(step)
+
+    def run(self, *steps: str, output: Value = None) -> list[Fact]:
+        """Places and completes these steps one after the other; returns the last one's facts."""
+        facts: list[Fact] = []
+        for step in steps:
+            self.place(step)
+            facts = self.complete(step, output)
+        return facts
+
+    def finish(self) -> "Play":
+        """An undisturbed, patient environment: whatever the run waits for comes about."""
+        for _ in range(10_000):
+            state = self.state
+            if state.terminal:
+                return self
+            self.place_all()
+            for step in list(state.outstanding):
+                if step in state.outstanding:
+                    self.answer(step)
+            if not (state.ready or state.outstanding or state.terminal):
+                assert state.next_due_at is not None, "open, with nothing to wait for"
+                self.now = max(self.now, state.next_due_at)
+                self.give(i.Due())
+        raise AssertionError(f"no end in sight: {self.state}")
+
+    def answer(self, step: str) -> list[Fact]:
+        """What a good node does about the command that it has: completes, or gives back."""
+        if self.state.closing is not None or self.state.steps[step].recalled:
+            return self.give_back(step)
+        return self.complete(step)
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def attempt(self, step: str) -> Attempt:
+        return self.state.attempt_of(step)
+
+    def step(self, step: str) -> StepState:
+        return self.state.steps[step]
+
+    def in_s(self, instant: int | None) -> float | None:
+        """How many seconds from now an instant is."""
+        return None if instant is None else (instant - self.now) / MICROSECONDS
+
+    def timers(self) -> dict[str, float]:
+        return {k: (at - self.now) / MICROSECONDS for k, at in self.state.timers.items()}
+
+    # -- history ----------------------------------------------------------------------------------
+
+    def stored(self) -> list[Stored]:
+        head = Head(run_stream(self.setting.run_id))
+        return [
+            seal(head, fact, f"e{number}", Stamp(recorded_at=at))
+            for number, (fact, at) in enumerate(zip(self.facts, self.instants, strict=True))
+        ]
+
+    def check_replay(self) -> None:
+        """The stored facts, decoded and folded, give the state of every version byte by byte."""
+        assert replayed(self.stored(), self.base) == self.states
+
+
+def replayed(stored: Iterable[Stored], base: RunState | None = None) -> list[bytes]:
+    """The bytes of the state after each event, folded onto nothing or onto a fork's source."""
+    state = copy(base) if base is not None else RunState()
+    states: list[bytes] = []
+    catalogue = Catalogue()
+    for one in stored:
+        event = unseal(one, catalogue)
+        evolve(state, event.fact, event.header.recorded_at)
+        states.append(serialise(state))
+    return states
+
+
+def copy(state: RunState) -> RunState:
+    """The same state that shares nothing with the other."""
+    return msgspec.json.decode(encode(state), type=RunState)
+
+
+def names(facts: Sequence[Fact]) -> list[str]:
+    """What the facts are, without `.v1`."""
+    return [fact.TYPE.rpartition(".")[0] for fact in facts]
+
+
+def started(definition: d.Definition, setting: Setting = Setting(), value: Value = None) -> Play:
+    """A run of `definition` that has just been started."""
+    expressions = CelExpressions()
+    play = Play(index(definition, expressions), setting, expressions)
+    play.start(value)
+    return play
