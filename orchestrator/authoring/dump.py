@@ -28,8 +28,18 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if reads_as_text(text) else '"'
+    style = None if text.isprintable() and reads_as_text(text) else '"'
+    if _is_paragraph(text):
+        style = "|"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _is_paragraph(text: str) -> bool:
+    """Whether `text` is well readable line by line."""
+    lines = text.split("\n")
+    return len(lines) > 1 and all(
+        line.isprintable() and line == line.rstrip() and bool(line) for line in lines[:-1]
+    )
 
 
 _Dumper.add_representer(str, _represent_text)

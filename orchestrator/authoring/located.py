@@ -30,6 +30,8 @@ _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _DIGITS_MAX = 40
+_ODD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Not allowed in YAML or line breaks there; in JSON mere characters of a text."""
 _PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB]\w\w)\\u([dD][c-fC-F]\w\w)", re.ASCII)
 
 
@@ -60,7 +62,7 @@ def parse(text: str, name: str = "", loader: _Loader = FASTEST) -> Located:
     """The one document in `text`. Raises `InvalidDefinition` with the first problem's place."""
     text = text.removeprefix("\ufeff")
     if _is_json(text):
-        text = _PAIR.sub(_character, text.replace("\t", " "))
+        text = _PAIR.sub(_character, _ODD.sub(_escaped, text.replace("\t", " ")))
     try:
         return _Tree(_events(text, loader)).document()
     except _Refusal as refusal:
@@ -87,11 +89,15 @@ class _Refusal(Exception):
 
 
 def _is_json(text: str) -> bool:
-    """JSON may be indented by tabs and escape surrogates, YAML may not; both keep their columns."""
+    """JSON may be indented by tabs, escape surrogates and hold control characters; YAML may not."""
     try:
         return text.lstrip().startswith("{") and bool(msgspec.json.decode(text, type=msgspec.Raw))
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return False
+
+
+def _escaped(odd: re.Match[str]) -> str:
+    return f"\\u{ord(odd[0]):04x}"
 
 
 def _character(pair: re.Match[str]) -> str:
