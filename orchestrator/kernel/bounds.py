@@ -14,6 +14,10 @@ FLOW_PAYLOADS_MAX = 8
 stored in one event. The step that goes beyond fails."""
 
 
+SCALAR_BYTES = 8
+"""What a number counts, about."""
+
+
 class PayloadTooLarge(ExpressionFailed):
     code = "payload_too_large"
 
@@ -21,6 +25,8 @@ class PayloadTooLarge(ExpressionFailed):
 def bounded(value: Value, limits: Limits, what: str) -> int:
     """Returns the bytes of `value` as JSON; raises `PayloadTooLarge` naming `what` when there are
     too many of them or it is nested too deep."""
+    if value is None or isinstance(value, (int, float)):
+        return SCALAR_BYTES
     if isinstance(value, (dict, list)) and _is_deeper(value, DEPTH_MAX):
         raise PayloadTooLarge(f"{what} is nested deeper than {DEPTH_MAX} levels: flatten it")
     size = len(encode(value))

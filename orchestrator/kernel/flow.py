@@ -102,13 +102,24 @@ class Walk:
                 continue
             if target.step.join == "any":
                 self._take(arc.id)
-            elif all(map(self._has, target.incoming)):
+            elif self._is_met(target, arc.id):
                 for arc_id in target.incoming:
                     self._take(arc_id)
             else:
                 continue
             self._act(target)
         return self
+
+    def _is_met(self, step: StepIndex, arc_id: str) -> bool:
+        """Whether a token waits on every incoming arc. Looks at the neighbours of the one that got
+        its token first: where branches end one after the other, one of the two is still empty, and
+        a join of n branches does not cost n each time.
+        """
+        incoming, place = step.incoming, step.places[arc_id]
+        if not self._has(incoming[place - 1]):
+            return False
+        count = len(incoming)
+        return all(self._has(incoming[(place + by) % count]) for by in range(1, count))
 
     # -- steps ------------------------------------------------------------------------------------
 

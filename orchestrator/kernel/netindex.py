@@ -12,6 +12,8 @@ class StepIndex(msgspec.Struct, frozen=True):
 
     step: NetStep
     incoming: tuple[str, ...]
+    places: dict[str, int]
+    """Where each arc is in `incoming`."""
     normal: tuple[Arc, ...]
     conditional: tuple[Arc, ...]
     default: Arc | None
@@ -56,6 +58,7 @@ def _index(step: NetStep, incoming: list[Arc], outgoing: list[Arc]) -> StepIndex
     return StepIndex(
         step=step,
         incoming=tuple(arc.id for arc in incoming),
+        places={arc.id: place for place, arc in enumerate(incoming)},
         normal=of("normal"),
         conditional=of("conditional"),
         default=next(iter(of("default")), None),
