@@ -1,8 +1,9 @@
-"""The task of `dalsegno bench`: as little work as a task can do."""
+"""The task that `dalsegno bench` runs: nothing but the path around it."""
 
-from node_agent import task
+from node_agent.tasks import task
 
 
 @task(name="bench.next")
 async def following(number: int) -> int:
+    """Returns the number after `number`."""
     return number + 1

@@ -31,7 +31,7 @@ from events.messages import (
 from node_agent.group_commit import GroupCommit
 from node_agent.journal import Incarnated
 from node_agent.leases import Leases
-from node_agent.limits import EAGER_HEARTBEAT_S, STOP_GRACE_S
+from node_agent.limits import EAGER_HEARTBEAT_S, SETTLE_WAIT_S, STOP_GRACE_S
 from node_agent.outbox import Outbox
 from node_agent.roster import Roster
 from node_agent.settings import Settings, microseconds
@@ -85,6 +85,7 @@ class AgentCore:
         self._refusal = ""
         self._drain_due_us: int | None = None
         self._stop_due_us: int | None = None
+        self._settle_due_us: int | None = None
         self._is_stopped = False
         self._acknowledgements: list[Output] = []
         self._outputs: list[Output] = []
@@ -116,6 +117,7 @@ class AgentCore:
             self._outbox.next_us(),
             self._drain_due_us,
             self._stop_due_us,
+            self._settle_due_us,
         )
         return min(due for due in dues if due is not None)
 
@@ -240,12 +242,21 @@ class AgentCore:
             self._roster.stop_all("drained", now)
 
     def _may_stop(self, now: Now) -> bool:
+        """Once nothing runs and every report is handed over, and either all is settled or its owner
+        had time for that: a node that leaves earlier has its last attempts taken for lost.
+        """
         if self._stop_due_us is None:
             return False
-        return now.monotonic_us >= self._stop_due_us or self._is_empty
+        if now.monotonic_us >= self._stop_due_us:
+            return True
+        if not self._is_handed_over:
+            return False
+        if self._settle_due_us is None:
+            self._settle_due_us = now.monotonic_us + microseconds(SETTLE_WAIT_S)
+        return self._roster.is_empty or now.monotonic_us >= self._settle_due_us
 
     @property
-    def _is_empty(self) -> bool:
+    def _is_handed_over(self) -> bool:
         return not self._roster.open_count and self._commit.is_idle and self._outbox.is_empty
 
     # -- outputs ----------------------------------------------------------------------------------
@@ -268,7 +279,7 @@ class AgentCore:
             outputs.append(self._beat(now, is_leaving))
         if is_leaving:
             self._is_stopped = True
-            outputs.append(Stopped(self._is_empty and not self._roster.has_running))
+            outputs.append(Stopped(self._is_handed_over and not self._roster.has_running))
         self._acknowledgements = []
         self._outputs = []
         return outputs

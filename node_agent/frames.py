@@ -15,7 +15,7 @@ import zlib
 import msgspec
 
 from node_agent.errors import JournalDamaged
-from node_agent.journal import Record
+from node_agent.journal import Compacted, Record
 from node_agent.limits import FRAME_BYTES_MAX
 
 MAGIC = b"DSJ1"
@@ -32,6 +32,19 @@ class Segment(msgspec.Struct, frozen=True):
 
     frames: list[tuple[Record, ...]]
     length: int
+
+    @property
+    def begins_whole(self) -> bool:
+        """Whether everything that was live when the segment was begun is there."""
+        first = self.frames[0][0] if self.frames and self.frames[0] else None
+        if not isinstance(first, Compacted):
+            return False
+        return sum(map(len, self.frames)) > first.count
+
+
+def batched(records: tuple[Record, ...], size: int) -> list[tuple[Record, ...]]:
+    """Returns the records in order, `size` a piece."""
+    return [records[at : at + size] for at in range(0, len(records), size)]
 
 
 def frame(records: tuple[Record, ...], synced: int) -> bytes:
@@ -54,10 +67,11 @@ def read_segment(data: bytes, name: str) -> Segment:
     durable = _durable_after(data, at)
     if at < durable:
         raise JournalDamaged(
-            f"{name} is damaged at byte {at}, though {durable} bytes of it were durable: the disk or
-            " "somebody changed it; move the node's journal folder away and start again, then "
-            "attempts that this node had finished may be executed once more" ) return
-            Segment(frames, at)
+            f"{name} is damaged at byte {at}, though {durable} bytes of it were durable: the disk "
+            "or somebody changed it; move the node's journal folder away and start again, then "
+            "attempts that this node had finished may be executed once more"
+        )
+    return Segment(frames, at)
 
 
 def _body_at(data: bytes, at: int) -> memoryview | None:

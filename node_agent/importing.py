@@ -27,6 +27,13 @@ def _import(name: str) -> ModuleType:
         return _import_file(Path(name)) if is_path else importlib.import_module(name)
     except Misconfigured:
         raise
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise Misconfigured(f"cannot import {name}: {_told(error)}") from error
+        raise Misconfigured(
+            f"cannot import {name}: there is no module {error.name} on the import path, which is "
+            "the current folder, PYTHONPATH and what is installed"
+        ) from error
     except Exception as error:
         raise Misconfigured(f"cannot import {name}: {_told(error)}") from error
 

@@ -65,11 +65,12 @@ class Incarnated(Entry, frozen=True, array_like=True, tag=5):
 
 
 class Compacted(Entry, frozen=True, array_like=True, tag=6):
-    """What follows in the same frame is everything that was live: earlier segments are
-    superfluous.
+    """The `count` records that follow are all that was live: earlier segments are superfluous once
+    these are whole.
     """
 
     incarnation: str = ""
+    count: int = 0
 
 
 Record = Accepted | Begun | Ended | Forgot | Incarnated | Compacted
@@ -118,7 +119,7 @@ class Ledger:
 
     def compacted(self) -> tuple[Record, ...]:
         """Returns records whose fold, from nothing, is this ledger."""
-        records: list[Record] = [Compacted(self.incarnation)]
+        records: list[Record] = [Compacted(self.incarnation, len(self.live))]
         for live in self.live.values():
             if live.report is None:
                 records.append(Accepted(live.attempt, live.shard, live.started_at))

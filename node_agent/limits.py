@@ -35,6 +35,9 @@ REPORT_OVERHEAD_BYTES = 512
 SEGMENT_BYTES = 16 * 1024 * 1024
 """Size at which the journal begins a new segment with what is still live."""
 
+COMPACTED_PER_FRAME = 32
+"""Live records in one frame at the beginning of a segment; so a frame stays far below its limit."""
+
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of one frame of the journal; a longer length means damage."""
 
@@ -70,3 +73,6 @@ start.
 
 EMITTED_BYTES_MAX = 128 * 1024
 """Bytes of all events that one attempt emits; more fails the attempt."""
+
+SETTLE_WAIT_S = 3.0
+"""Seconds that a leaving agent waits for the settlement of reports that it has handed over."""

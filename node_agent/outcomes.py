@@ -73,13 +73,11 @@ def refused(attempt: Attempt, message: str) -> Returned:
 def timed_out(held: Held, now: Now, usage: Usage = Usage(), said: Said | None = None) -> Failed:
     """Returns the report of an attempt that ran, or was silent, for too long."""
     code = held.verdict or "start_to_close_timeout"
-    execute = held.execute
     if code == "heartbeat_timeout":
-        limit_s = execute.heartbeat_s if execute else None
+        limit_s = held.execute.heartbeat_s if held.execute else None
         message = f"the handler sent no heartbeat for {limit_s} s, its heartbeat timeout"
     else:
-        limit_s = execute.start_to_close_s if execute else None
-        message = f"the handler ran for longer than {limit_s} s, its start-to-close timeout"
+        message = "the handler ran for longer than its start-to-close timeout"
     return Failed(
         attempt=held.attempt,
         failure=Failure(code=code, message=message),

@@ -8,7 +8,7 @@ from events.errors import Misconfigured
 from node_agent.signatures import Schema, Signature
 from node_agent.tasks import AnyTask, Interceptor, InterceptorMark, SubprocessTask, TaskType
 
-ANY_INPUTS: Schema = {"type": "object"}
+ANY_INPUTS: Schema = {"type": "object", "additionalProperties": True}
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -23,7 +23,7 @@ class TaskDescription(msgspec.Struct, frozen=True):
 
     name: str
     kind: str
-    inputs: Schema
+    parameters: Schema
     description: str = ""
     origin: str = ""
     timeout_s: float | None = None
@@ -45,13 +45,14 @@ class TaskRegistry:
     def names(self) -> frozenset[str]:
         return frozenset(self._tasks)
 
-    def timeouts_s(self) -> dict[str, float]:
-        """Longest execution by task, for those that declare one."""
-        return {
-            name: one.declared.terms.timeout_s
-            for name, one in self._tasks.items()
-            if one.declared.terms.timeout_s is not None
-        }
+    def timeouts_s(self) -> dict[str, float | None]:
+        """Every task's longest execution, None where it declares none."""
+        return {name: one.declared.terms.timeout_s for name, one in self._tasks.items()}
+
+    def inside(self, outermost: Interceptor) -> "TaskRegistry":
+        """Returns the same tasks with one more interceptor, around all others."""
+        tasks = [one.declared for one in self._tasks.values()]
+        return TaskRegistry(tasks, (outermost, *self.interceptors))
 
     def find(self, name: str) -> Registered | None:
         return self._tasks.get(name)
@@ -103,7 +104,7 @@ def _description(one: Registered) -> TaskDescription:
     return TaskDescription(
         name=declared.name,
         kind=declared.kind.value,
-        inputs=one.signature.schema() if one.signature else ANY_INPUTS,
+        parameters=one.signature.schema() if one.signature else ANY_INPUTS,
         description=declared.terms.description,
         origin=declared.origin,
         timeout_s=declared.terms.timeout_s,

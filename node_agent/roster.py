@@ -73,6 +73,11 @@ class Roster:
         return self._open
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held and nothing awaits settlement."""
+        return not self._held
+
+    @property
     def has_running(self) -> bool:
         """Whether any execution is under way, strays included."""
         return bool(self._running)
@@ -346,8 +351,8 @@ class Roster:
             self._commit.record(Begun(entry.attempt, now.wall_us))
         entry.started_at = now.wall_us
         entry.started_report_due_us = now_us + microseconds(self._settings.started_report_after_s)
-        if execute.start_to_close_s is not None:
-            entry.close_due_us = now_us + microseconds(execute.start_to_close_s)
+        if (limit_s := self._limit_s(execute)) is not None:
+            entry.close_due_us = now_us + microseconds(limit_s)
         if execute.heartbeat_s is not None:
             entry.beat_due_us = now_us + microseconds(execute.heartbeat_s)
         self._running[entry.attempt] = None
@@ -355,6 +360,11 @@ class Roster:
         until_us = self._leases.until(entry.shard)
         self._outputs.append(StartExecution(execute, now.wall_us, until_us))
         self._schedule(entry)
+
+    def _limit_s(self, execute: Execute) -> float | None:
+        """How long it may run: what the definition or the task itself allows, whichever is less."""
+        limits = (execute.start_to_close_s, self._settings.timeouts_s.get(execute.task))
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def _park(self, entry: Held) -> None:
         """Sets it aside until its shard's lease is granted again."""

@@ -5,8 +5,8 @@
 
     append ──► write(2) to the current segment        survives kill -9
     sync   ──► one fdatasync in a worker thread       survives loss of power
-    segment full ──► the next one begins with all that is live (Compacted …), and once it is durable the
-                     older ones are deleted
+    segment full ──► the next one begins with all that is live (Compacted …), and once it is
+                     durable the older ones are deleted
 
 So the size is bounded by what is live (the core stops taking more at a limit) and two segments. A
 segment that is not durable may be missing or torn after a crash: then the one before it is complete
@@ -23,9 +23,9 @@ import anyio.to_thread
 
 from events.errors import Unavailable
 from node_agent.errors import JournalDamaged, NodeTaken
-from node_agent.frames import frame, read_segment
-from node_agent.journal import Compacted, Ledger, Live, Record
-from node_agent.limits import SEGMENT_BYTES
+from node_agent.frames import batched, frame, read_segment
+from node_agent.journal import Ledger, Live, Record
+from node_agent.limits import COMPACTED_PER_FRAME, SEGMENT_BYTES
 
 
 class FileJournal:
@@ -58,6 +58,8 @@ class FileJournal:
             self._superseded = segments
             self._begin_segment()
             self._flush(self._fd, self._superseded)
+            _sync_folder(self._folder)
+            _sync_folder(self._folder.parent)
         except OSError as error:
             self.close()
             raise Unavailable(f"the journal in {self._folder} cannot be used: {error}") from error
@@ -119,24 +121,28 @@ class FileJournal:
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
             raise NodeTaken(
-                f"{self._folder} is in use by the agent with process id {holder}: one agent a node;
-                " "stop that one, or give this one another --node or --data-dir" ) from None
-                self._lock.truncate(0) self._lock.write(f"{os.getpid()}\n") self._lock.flush()
+                f"{self._folder} is in use by the agent with process id {holder}: one agent a "
+                "node; stop that one, or give this one another --node or --data-dir"
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()}\n")
+        self._lock.flush()
 
     def _recover(self, segments: list[Path]) -> None:
         """Reads the newest segment that begins as it should; a newer one was never durable."""
         for path in reversed(segments):
             self._number = max(self._number, _number_of(path))
             segment = read_segment(path.read_bytes(), str(path))
-            if segment.frames and isinstance(segment.frames[0][0], Compacted):
+            if segment.begins_whole:
                 for records in segment.frames:
                     self._ledger.extend(records)
                 return
         if segments:
             raise JournalDamaged(
-                f"no segment in {self._folder} has an intact beginning: the disk or somebody changed
-                " "them; move the folder away and start again, then attempts that this node had "
-                "finished may be executed once more" )
+                f"no segment in {self._folder} has an intact beginning: the disk or somebody "
+                "changed them; move the folder away and start again, then attempts that this node "
+                "had finished may be executed once more"
+            )
 
     def _begin_segment(self) -> None:
         """The next segment, beginning with what is live; the present one is superseded by it."""
@@ -148,7 +154,8 @@ class FileJournal:
         self._fd = os.open(self._path(self._number), flags, 0o600)
         self._size = 0
         self._synced = 0
-        self._write(frame(self._ledger.compacted(), 0))
+        for records in batched(self._ledger.compacted(), COMPACTED_PER_FRAME):
+            self._write(frame(records, 0))
         self._base = self._size
 
     def _write(self, data: bytes) -> None:
@@ -161,26 +168,29 @@ class FileJournal:
         """In a worker thread: durable first, and only then are older segments deleted."""
         os.fdatasync(fd)
         if superseded:
-            self._sync_folder()
+            _sync_folder(self._folder)
             for path in superseded:
                 path.unlink(missing_ok=True)
-
-    def _sync_folder(self) -> None:
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"journal-{number:08}.log"
 
     def _broken(self, error: OSError) -> Unavailable:
         return Unavailable(
-            f"the journal in {self._folder} cannot be written: {error.strerror or error}; the agent
-            " "stops, because it could not keep what it promises" )
+            f"the journal in {self._folder} cannot be written: {error.strerror or error}; the "
+            "agent stops, because it could not keep what it promises"
+        )
 
 
 def _number_of(path: Path) -> int:
     digits = path.stem.removeprefix("journal-")
     return int(digits) if digits.isdigit() else 0
+
+
+def _sync_folder(path: Path) -> None:
+    """Makes the names in a folder durable."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

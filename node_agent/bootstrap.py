@@ -1,0 +1,131 @@
+"""Composition root of the agent process: configuration and tasks in, a running agent out."""
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+import msgspec
+
+from events.ids import ENTROPY_BYTES, mint
+from events.policies import Needs
+from events.streams import Topology
+from events.subjects import Subjects
+from node_agent.adapters.clock import SystemClock
+from node_agent.adapters.file_journal import FileJournal
+from node_agent.adapters.host import Host, measured_capacity
+from node_agent.adapters.nats.bus import NatsBus
+from node_agent.adapters.otel import tracing
+from node_agent.adapters.processes import HostProcesses
+from node_agent.adapters.secret_values import HostSecrets
+from node_agent.agent import Agent, Parts
+from node_agent.clock import Clock
+from node_agent.config import AgentConfig, settings_of
+from node_agent.core import AgentCore
+from node_agent.executors.execution import Surroundings
+from node_agent.executors.handlers import Handlers
+from node_agent.inbox import Inbox
+from node_agent.journal import JournalPort, Live
+from node_agent.ports import Bus
+from node_agent.registry import TaskRegistry
+from node_agent.steps import DrainRequested
+
+PROCESS_STOP_GRACE_S = 5.0
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent is to run and with what; `capacity` is what its host has."""
+
+    config: AgentConfig
+    registry: TaskRegistry
+    environment: Mapping[str, str]
+    capacity: Needs
+
+
+async def run_agent(
+    config: AgentConfig,
+    registry: TaskRegistry,
+    environment: Mapping[str, str],
+    on_leaving: Callable[[], None] | None = None,
+) -> bool:
+    """Runs until SIGTERM or SIGINT, then drains; returns whether nothing was cut short.
+
+    Raises `Misconfigured` for what waiting cannot mend, `JournalDamaged`, and `Unavailable` when
+    the journal cannot be written. Without NATS it waits.
+    """
+    with ExitStack() as closing:
+        folder = Path(config.data_dir)
+        journal = FileJournal(folder / f"node-{config.node}")
+        live = journal.open()
+        closing.callback(journal.close)
+        if (traces := tracing(environment, config.node)) is not None:
+            registry = registry.inside(traces.interceptor)
+            closing.callback(traces.close)
+        capacity = config.capacity
+        if capacity is None:
+            capacity = await anyio.to_thread.run_sync(measured_capacity, folder)
+        plan = Plan(config=config, registry=registry, environment=environment, capacity=capacity)
+        bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), config.node)
+        try:
+            parts = make_parts(plan, bus, journal, closing)
+            return await _run(Agent(parts, on_leaving), parts, live)
+        finally:
+            await bus.close()
+
+
+def make_parts(plan: Plan, bus: Bus, journal: JournalPort, closing: ExitStack) -> Parts:
+    """Returns an agent's parts over this bus and journal, with this host around them."""
+    config = plan.config
+    settings = settings_of(config, plan.registry.timeouts_s(), plan.capacity)
+    clock = SystemClock()
+    inbox = Inbox()
+    processes = HostProcesses(_minted(clock), plan.environment, PROCESS_STOP_GRACE_S)
+    closing.callback(processes.close)
+    handlers = Handlers(
+        anyio.CapacityLimiter(settings.slots), clock, processes, config.output_bytes_max
+    )
+    surroundings = Surroundings(
+        registry=plan.registry,
+        handlers=handlers,
+        clock=clock,
+        secrets=HostSecrets(
+            plan.environment, Path(config.secrets_dir) if config.secrets_dir else None
+        ),
+        signal=inbox.signal,
+        ended=inbox.put,
+        output_bytes_max=config.output_bytes_max,
+    )
+    return Parts(
+        core=AgentCore(settings, lambda at: mint(at, os.urandom(ENTROPY_BYTES))),
+        inbox=inbox,
+        bus=bus,
+        journal=journal,
+        surroundings=surroundings,
+        host=Host(),
+    )
+
+
+async def _run(agent: Agent, parts: Parts, live: tuple[Live, ...]) -> bool:
+    async with anyio.create_task_group() as group:
+        await group.start(_drain_on_signal, parts.inbox)
+        is_clean = await agent.run(live)
+        group.cancel_scope.cancel()
+    return is_clean
+
+
+async def _drain_on_signal(
+    inbox: Inbox, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """The first signal drains, a second one gives up on what still runs."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            inbox.put(DrainRequested(f"the agent was told to stop ({number.name})"))
+
+
+def _minted(clock: Clock) -> str:
+    return mint(clock.now().wall_us, os.urandom(ENTROPY_BYTES))
