@@ -9,7 +9,7 @@ import anyio
 from events.connection import Connection
 from events.ids import Attempt
 from events.messages import Cancel, Command, Commands, Report, Reports, Started
-from events.streams import BusLimits, Topology
+from events.streams import BusLimits, StreamLimits, Topology
 from events.subjects import Subjects
 from node_agent import ports as agent
 from node_agent.adapters.nats.bus import NatsBus as NatsAgentBus
@@ -22,6 +22,24 @@ ACK_WAIT_S = 0.5
 """What is not acknowledged comes again after this long, so that tests see it."""
 
 T = TypeVar("T")
+
+
+def bus_limits(
+    ack_wait_s: float = ACK_WAIT_S,
+    publish_timeout_s: float = 3.0,
+    stuck_s: float = 8.0,
+    message_bytes_max: int = 2**19,
+) -> BusLimits:
+    """Limits for tests: a server reserves what streams may take, and tests share one server."""
+    small = StreamLimits(age_max_s=600.0, bytes_max=32 * 2**20)
+    return BusLimits(
+        commands=small,
+        reports=small,
+        ack_wait_s=ack_wait_s,
+        publish_timeout_s=publish_timeout_s,
+        stuck_s=stuck_s,
+        message_bytes_max=message_bytes_max,
+    )
 
 
 class Plane(Protocol):
@@ -37,7 +55,7 @@ class NatsPlane:
 
     def __init__(self, url: str, prefix: str, stack: AsyncExitStack) -> None:
         self.connection = Connection(urls=(url,))
-        self.topology = Topology(subjects=Subjects(prefix), limits=BusLimits(ack_wait_s=ACK_WAIT_S))
+        self.topology = Topology(subjects=Subjects(prefix), limits=bus_limits())
         self._stack = stack
 
     def coordinator(self, name: str) -> NatsCoordinatorBus:

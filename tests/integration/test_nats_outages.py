@@ -16,12 +16,12 @@ from anyio.abc import TaskGroup
 
 from events.connection import Connection
 from events.errors import Unavailable
-from events.streams import BusLimits, Topology
+from events.streams import Topology
 from events.subjects import Subjects
 from node_agent.adapters.nats.bus import NatsBus as AgentBus
 from orchestrator.adapters.embedded import EmbeddedNats
 from orchestrator.adapters.nats.bus import NatsBus as CoordinatorBus
-from tests.contract.planes import DEADLINE_S, Reader, commands, leases, reports
+from tests.contract.planes import DEADLINE_S, Reader, bus_limits, commands, leases, reports
 
 pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.real, pytest.mark.anyio]
@@ -44,7 +44,7 @@ class Plane:
     """One coordinator and one agent that go on sending until what they sent has come."""
 
     def __init__(self, url: str, group: TaskGroup) -> None:
-        limits = BusLimits(publish_timeout_s=1.0, stuck_s=1.5)
+        limits = bus_limits(publish_timeout_s=1.0, stuck_s=1.5)
         topology = Topology(subjects=Subjects("outage"), limits=limits)
         self.connection = Connection(urls=(url,))
         self.subjects = topology.subjects

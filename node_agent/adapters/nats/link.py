@@ -262,6 +262,7 @@ class _Client(Client):
 
 
 async def _connect(connection: Connection, servers: list[str], name: str) -> Session:
+    tls = _tls(connection)
     client, sessions, problems = _Client(), list[Session](), list[Exception]()
     client.tls_only = connection.tls
 
@@ -282,7 +283,7 @@ async def _connect(connection: Connection, servers: list[str], name: str) -> Ses
                 name=name,
                 error_cb=on_error,
                 closed_cb=on_closed,
-                tls=_tls(connection),
+                tls=tls,
                 user=connection.user or None,
                 password=connection.password or None,
                 token=connection.token or None,
@@ -298,12 +299,18 @@ async def _connect(connection: Connection, servers: list[str], name: str) -> Ses
             sessions.append(session)
             await session.start()
     except BaseException as error:
-        with anyio.move_on_after(FLUSH_TIMEOUT_S, shield=True):
-            await client.close()
+        await _abandon(client)
         if isinstance(error, (nats.errors.Error, OSError, ImportError)):
             raise _translated(error, problems, connection) from error
         raise
     return session
+
+
+async def _abandon(client: Client) -> None:
+    """Closes what a failed attempt has opened; the client asserts that it has begun to connect."""
+    with anyio.move_on_after(FLUSH_TIMEOUT_S, shield=True):
+        with suppress(AssertionError, nats.errors.Error, OSError):
+            await client.close()
 
 
 def _translated(
@@ -315,6 +322,8 @@ def _translated(
         return Misconfigured("a credentials file of NATS needs the package 'nkeys': install it")
     if isinstance(cause, _Plain):
         return Misconfigured(f"NATS at {connection.shown} does not offer TLS: turn it on there")
+    if "invalid" in str(cause):
+        return Misconfigured(f"{connection.shown!r} is no address of NATS: write nats://host:port")
     if "authorization" in str(cause).lower():
         return Misconfigured(
             f"NATS at {connection.shown} refuses us: check user, password, token, credentials"
@@ -327,16 +336,17 @@ def _translated(
 
 def _tls(connection: Connection) -> ssl.SSLContext | None:
     """Raises `Misconfigured` naming the file that is missing or is none of its kind."""
+    authority, certificate = connection.tls_ca_file, connection.tls_certificate_file
+    key, credentials = connection.tls_key_file, connection.credentials_file
+    for file in filter(None, (authority, certificate, key, credentials)):
+        if not Path(file).is_file():
+            raise Misconfigured(f"the file {file!r} for the connection to NATS does not exist")
     if not connection.tls:
         return None
-    authority, certificate = connection.tls_ca_file, connection.tls_certificate_file
-    for file in filter(None, (authority, certificate, connection.tls_key_file)):
-        if not Path(file).is_file():
-            raise Misconfigured(f"the TLS file {file!r} of NATS does not exist")
     try:
         context = ssl.create_default_context(cafile=authority or None)
         if certificate:
-            context.load_cert_chain(certificate, connection.tls_key_file or None)
+            context.load_cert_chain(certificate, key or None)
     except ssl.SSLError as error:
         raise Misconfigured(f"the TLS files of NATS cannot be used: {error}") from error
     return context
