@@ -33,6 +33,8 @@ class PathMissing(ExpressionFailed):
 class InvalidExpression(ExpressionFailed):
     """The text is no expression. `line` and `column` count from 1, within the expression."""
 
+    code = "invalid_expression"
+
     def __init__(self, reason: str, source: str, line: int = 1, column: int = 1) -> None:
         super().__init__(f"{reason} at line {line}, column {column} of {source!r}")
         self.reason = reason

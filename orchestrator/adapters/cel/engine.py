@@ -181,7 +181,9 @@ def _plain(source: str, result: object) -> Value:
     try:
         return _sorted(admit(result, "the result"))
     except InvalidValue as error:
-        raise ExpressionFailed(f"{error}, in {source!r}; convert it, e.g. with string()") from error
+        is_foreign = not isinstance(result, (int, float, str, list, dict))
+        mend = "; convert it, e.g. with string()" if is_foreign else ""
+        raise ExpressionFailed(f"{error}, in {source!r}{mend}") from error
 
 
 def _sorted(value: Value) -> Value:
