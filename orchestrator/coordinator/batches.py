@@ -13,11 +13,15 @@ from orchestrator.errors import InvariantViolation
 
 
 class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one append may carry. The caller splits; the store refuses what is larger."""
+    """How much one append may carry. The caller splits; the store refuses what is larger.
 
-    events_max: int = 2_000
-    bytes_max: int = 16 * 1024 * 1024
-    streams_max: int = 2_000
+    These are backstops, far above what a turn should gather: what one decision adds to one stream
+    cannot be split, so a turn that stops at its own limits may end somewhat above them.
+    """
+
+    events_max: int = 20_000
+    bytes_max: int = 64 * 1024 * 1024
+    streams_max: int = 20_000
 
 
 def check_batch(batch: Batch, limits: BatchLimits) -> None:

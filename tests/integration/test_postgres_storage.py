@@ -1,14 +1,19 @@
 """What tables do with what they are given: damage is found, updates stay cheap, bytes are kept."""
 
+import random
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
 from events.envelope import Head, Stored
 from orchestrator.adapters.postgres.insert_rate import measure, measure_insert_rate
+from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.coordinator.batches import BatchLimits
 from orchestrator.coordinator.ports import Appended, Lease, Snapshot
 from orchestrator.errors import Corrupt, InvalidValue, InvariantViolation
+from orchestrator.kernel.limits import Limits
 from tests.logs import batch, begin, extend, row
 from tests.postgres import Observer, observer, prepare, until
 from tests.servers import DatabaseFactory
@@ -149,3 +154,23 @@ async def test_a_chain_of_events_is_kept_as_sealed(store: PostgresStore, lease: 
     await store.append(batch([lease], extend(head, 2)))
     await store.append(batch([lease], extend(head, 2)))
     assert [e.state for e in await store.read("run:1")] == [e.state for e in begin("run:1", 4)]
+
+
+async def test_the_largest_batch_passes_well_within_the_timeout(
+    store: PostgresStore, lease: Lease
+) -> None:
+    most = BatchLimits().events_max
+    events = [Stored(f"run:{number}", 1, "x.y.v1", b"x" * 300) for number in range(most)]
+    with anyio.fail_after(Settings(dsn="").append_timeout_s / 2):
+        assert await store.append(batch([lease], events)) == Appended(position=most)
+
+
+async def test_an_event_with_the_largest_definition_passes(
+    store: PostgresStore, lease: Lease
+) -> None:
+    limits = Limits()
+    state = random.randbytes(limits.definition_bytes_max + limits.net_bytes_max)
+    assert len(state) < BatchLimits().bytes_max
+    await store.append(batch([lease], [Stored("definition:d", 1, "x.y.v1", state)]))
+    (found,) = await store.read("definition:d")
+    assert found.state == state

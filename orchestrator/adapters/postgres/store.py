@@ -38,9 +38,7 @@ class PostgresStore:
         self.info = LogInfo(name="", shards=0, schema=0)
 
     @classmethod
-    async def open(
-        cls, settings: Settings | str, limits: BatchLimits | None = None
-    ) -> "PostgresStore":
+    async def open(cls, settings: Settings | str, limits: BatchLimits | None = None) -> Self:
         """Returns a store whose schema has been checked.
 
         Raises `Misconfigured` (wrong DSN, no schema, older or newer schema) and `Unavailable`.
