@@ -62,7 +62,7 @@ class Cluster:
     def start_agent(self, name: str) -> None:
         arguments = ["--node", name, "--nats-url", self.servers.nats.url]
         arguments += ["--import", "tests.e2e.work", "--data-dir", str(self.folder / name)]
-        arguments += ["--slots", "8", "--heartbeat-interval", "0.3"]
+        arguments += ["--slots", "8"]
         self._start(name, ["node_agent", *arguments])
 
     def _start(self, name: str, module: list[str]) -> None:
@@ -71,7 +71,11 @@ class Cluster:
             self._processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *module],
                 cwd=ROOT,
-                env={**os.environ, "LEDGER": str(self.ledger)},
+                env={
+                    **os.environ,
+                    "LEDGER": str(self.ledger),
+                    "DALSEGNO_HEARTBEAT_INTERVAL_S": "0.3",
+                },
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
