@@ -120,6 +120,7 @@ async def test_an_update_of_counts_alone_touches_no_index(
             "1", number + 1, outstanding=1 + number % 3, ready=number % 2, updated_at=number
         )
         await store.append(batch([lease], [event], index=[changed]))
+    await store.close()  # a backend that ends hands in its statistics at once
 
     async def counted() -> tuple[int, int] | tuple[()]:
         ((updated, hot),) = await eyes.all(
