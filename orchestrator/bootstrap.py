@@ -5,7 +5,7 @@ import signal
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -16,6 +16,7 @@ from events.errors import Misconfigured
 from events.net import Net
 from events.streams import Topology
 from events.subjects import Subjects
+from events.telemetry import traces_exporter
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.schema import migrate
@@ -29,6 +30,9 @@ from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.signals import Now
 from orchestrator.kernel.limits import Limits
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.otel.runs import RunSpans
 
 
 class SystemClock:
@@ -79,22 +83,44 @@ async def run_coordinator(config: Config) -> None:
 
 async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
     name = _name(config)
+    spans = _run_spans(name)
     identity = Identity(
         name=name,
         seed=os.urandom(16).hex(),
         shards=store.info.shards,
         record_hashes=bool(config.coordinator.hashes_file),
+        traced=spans is not None,
     )
     core = Coordinator(identity, config.engine, make_engine(config.limits))
     loader = Loader(store, Catalogue(), name, store.info.name)
     path = config.coordinator.hashes_file
     edge = Edge(
-        core, store, bus, loader, SystemClock(), hashes=HashFile(Path(path)) if path else None
+        core,
+        store,
+        bus,
+        loader,
+        SystemClock(),
+        hashes=HashFile(Path(path)) if path else None,
+        telemetry=spans,
     )
-    async with anyio.create_task_group() as group:
-        await group.start(_stop_on_signal, edge)
-        await edge.run()
-        group.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as group:
+            await group.start(_stop_on_signal, edge)
+            await edge.run()
+            group.cancel_scope.cancel()
+    finally:
+        if spans is not None:
+            spans.close()
+
+
+def _run_spans(name: str) -> "RunSpans | None":
+    """Telemetry of runs, only when an `OTEL_*` variable asks for it."""
+    exporter = traces_exporter(os.environ)
+    if exporter is None:
+        return None
+    from orchestrator.adapters.otel.runs import RunSpans, make_exporter  # noqa: PLC0415
+
+    return RunSpans(make_exporter(exporter), name)
 
 
 def _name(config: Config) -> str:

@@ -190,11 +190,15 @@ class Committing:
 
     def _ended(self, slot: Slot) -> None:
         memory = self._memory
-        for waiter in memory.waiters.pop(slot.run_id, ()):
-            if slot.net is not None:
-                answer = RunAnswer(run=run_view(slot.state, slot.net.net))
-                memory.answer(waiter.reply_to, answer)
+        waiters = memory.waiters.pop(slot.run_id, ())
         memory.runs.retire(slot)
+        if slot.net is None or not (waiters or memory.identity.traced):
+            return
+        view = run_view(slot.state, slot.net.net)
+        for waiter in waiters:
+            memory.answer(waiter.reply_to, RunAnswer(run=view))
+        if memory.identity.traced and slot.traceparent:
+            memory.out.append(s.RunEnded(run=view, traceparent=slot.traceparent))
 
     def _evict_idle(self, slot: Slot) -> None:
         """A run that only waits for a far timer leaves memory; `run_index` brings it back."""

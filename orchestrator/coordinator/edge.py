@@ -13,6 +13,7 @@ from typing import Protocol
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from events.api import RunView
 from events.errors import DalsegnoError, Unavailable
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.core import Coordinator
@@ -36,6 +37,12 @@ class HashSink(Protocol):
     def record(self, hashes: tuple[tuple[str, int, str], ...]) -> None: ...
 
 
+class Telemetry(Protocol):
+    """Where ended runs are told; must not wait."""
+
+    def ended(self, run: RunView, traceparent: str) -> None: ...
+
+
 class Edge:
     """Runs one coordinator over a store and a bus until it has stopped."""
 
@@ -48,6 +55,7 @@ class Edge:
         clock: Clock,
         *,
         hashes: HashSink | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._core = core
         self._store = store
@@ -55,6 +63,7 @@ class Edge:
         self._loader = loader
         self._clock = clock
         self._hashes = hashes
+        self._telemetry = telemetry
         self._send, self._inbox = anyio.create_memory_object_stream[s.CoordinatorInput](INBOX_MAX)
         self._serving: anyio.CancelScope | None = None
         self._stopped = anyio.Event()
@@ -97,6 +106,9 @@ class Edge:
             case s.RecordHashes():
                 if self._hashes is not None:
                     self._hashes.record(output.hashes)
+            case s.RunEnded():
+                if self._telemetry is not None:
+                    self._telemetry.ended(output.run, output.traceparent)
             case _:
                 group.start_soon(self._perform, output)
 
@@ -131,7 +143,7 @@ class Edge:
                 | s.FindDue()
             ):
                 await self._load(output)
-            case s.Serve() | s.RecordHashes() | s.Stopped():
+            case s.Serve() | s.RecordHashes() | s.RunEnded() | s.Stopped():
                 pass
 
     async def _try(self, effect: Awaitable[None]) -> None:

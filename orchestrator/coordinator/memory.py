@@ -38,6 +38,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     seed: str
     shards: int
     record_hashes: bool = False
+    traced: bool = False
+    """Whether ended runs are told to telemetry."""
 
 
 class Memory:

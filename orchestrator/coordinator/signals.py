@@ -7,7 +7,7 @@ commit that it depends on.
 
 import msgspec
 
-from events.api import AnyAnswer, AnyRequest
+from events.api import AnyAnswer, AnyRequest, RunView
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Head
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
@@ -262,6 +262,13 @@ class RecordHashes(Signal, frozen=True, kw_only=True):
     hashes: tuple[tuple[str, int, str], ...]
 
 
+class RunEnded(Signal, frozen=True, kw_only=True):
+    """For telemetry, where that is on: a run that has durably ended, with its trace context."""
+
+    run: RunView
+    traceparent: str
+
+
 class Stopped(Signal, frozen=True, kw_only=True):
     pass
 
@@ -289,5 +296,6 @@ CoordinatorOutput = (
     | ReleaseLeases
     | Serve
     | RecordHashes
+    | RunEnded
     | Stopped
 )

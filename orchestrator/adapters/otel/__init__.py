@@ -1,0 +1,1 @@
+"""Telemetry of the coordinator: a trace a run, through OpenTelemetry."""
