@@ -36,9 +36,18 @@ RUN_ID = "run-1"
 VERSION = "version-1"
 
 
-def task(step_id: str, task_type: str = "work", **fields: object) -> d.TaskStep:
+def task(step_id: str, task_type: str = "work", /, **fields: object) -> d.TaskStep:
     """A task step; `fields` are those of `TaskStep`."""
     return msgspec.structs.replace(d.TaskStep(id=step_id, task=task_type), **fields)
+
+
+def parallel(**branches: d.Step | Sequence[d.Step]) -> d.ParallelStep:
+    """A parallel step `p`; a branch is a step or several."""
+    lists = {
+        name: tuple(branch) if isinstance(branch, Sequence) else (branch,)
+        for name, branch in branches.items()
+    }
+    return d.ParallelStep(id="p", branches=lists)
 
 
 def workflow(*steps: d.Step, output: Value = None, name: str = "workflow") -> d.Definition:

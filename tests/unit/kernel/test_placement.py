@@ -1,0 +1,118 @@
+"""Placement as a table: which node gets a task, or why none."""
+
+import pytest
+
+from events.facts import LossReason
+from events.net import Task
+from events.policies import Needs
+from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, place
+
+WORK = Task(task="work")
+
+
+def node(name: str, outstanding: int = 0, credits_: int = 4, **fields: object) -> NodeSlots:
+    made = NodeSlots(name, f"{name}-1", frozenset({"work"}), credits_, outstanding)
+    for field, value in fields.items():
+        setattr(made, field, value)
+    return made
+
+
+def chosen(task: Task, *nodes: NodeSlots, excluded: dict[str, LossReason] | None = None) -> Chosen:
+    answer = place(task, nodes, excluded or {})
+    assert isinstance(answer, Chosen), answer
+    return answer
+
+
+def obstructed(task: Task, *nodes: NodeSlots) -> Obstructed:
+    answer = place(task, nodes, {})
+    assert isinstance(answer, Obstructed), answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("nodes", "winner"),
+    [
+        ([node("a"), node("b")], "a"),
+        ([node("b"), node("a")], "a"),
+        ([node("a", 1), node("b")], "b"),
+        ([node("a", 1, 2), node("b", 3, 8)], "b"),
+        ([node("a", 4), node("b", 3)], "b"),
+        ([node("a", accepting=False), node("b", 3)], "b"),
+        ([node("a", tasks=frozenset({"other"})), node("b", 3)], "b"),
+        ([node("a", 0, 0), node("b", 3)], "b"),
+    ],
+)
+def test_the_least_loaded_suitable_node_wins_ties_by_name(
+    nodes: list[NodeSlots], winner: str
+) -> None:
+    answer = chosen(WORK, *nodes)
+    assert (answer.node, answer.incarnation) == (winner, f"{winner}-1")
+
+
+def test_labels_must_be_carried() -> None:
+    task = Task(task="work", labels={"disk": "ssd"})
+    nodes = [node("a", labels={"disk": "hdd"}), node("b"), node("c", 3, labels={"disk": "ssd"})]
+    answer = chosen(task, *nodes)
+    assert answer.node == "c"
+    assert answer.placement.excluded == {"a": "label disk is not ssd", "b": "label disk is not ssd"}
+
+
+@pytest.mark.parametrize(
+    ("needs", "capacity", "fits"),
+    [
+        (Needs(cpu=2.0), Needs(cpu=2.0), True),
+        (Needs(cpu=2.5), Needs(cpu=2.0), False),
+        (Needs(memory_bytes=10), Needs(memory_bytes=9), False),
+        (Needs(disk_bytes=10), Needs(disk_bytes=9), False),
+        (Needs(gpu=1), Needs(gpu=0), False),
+        (Needs(gpu=1), Needs(gpu=2), True),
+        (Needs(custom={"license": 1.0}), Needs(), False),
+        (Needs(custom={"license": 1.0}), Needs(custom={"license": 1.0}), True),
+        (Needs(), Needs(), True),
+    ],
+)
+def test_the_node_must_have_what_the_task_needs(needs: Needs, capacity: Needs, fits: bool) -> None:
+    answer = place(Task(task="work", needs=needs), [node("a", capacity=capacity)], {})
+    assert isinstance(answer, Chosen) == fits
+    if isinstance(answer, Obstructed):
+        assert answer.obstacle == "no_node"
+        assert " < " in answer.detail
+
+
+def test_a_node_that_lost_the_task_is_taken_only_when_there_is_no_other() -> None:
+    lost: dict[str, LossReason] = {"a": "node_lost"}
+    answer = chosen(WORK, node("a"), node("b", 3), excluded=lost)
+    assert answer.node == "b"
+    assert answer.placement.excluded == {"a": "node_lost"}
+    alone = chosen(WORK, node("a"), node("b", 4), excluded=lost)
+    assert alone.node == "a"
+    assert alone.placement.excluded == {}
+
+
+def test_the_choice_is_recorded_with_candidates_and_score() -> None:
+    answer = chosen(WORK, node("a", 1), node("b", 2), node("c", tasks=frozenset()))
+    assert (answer.placement.candidates, answer.placement.score) == (2, 0.75)
+    assert answer.placement.excluded == {"c": "does not know work"}
+
+
+def test_without_any_node_the_obstacle_says_so() -> None:
+    found = obstructed(WORK)
+    assert found.obstacle == "no_node"
+    assert "no node is registered" in found.detail
+    assert "work" in found.detail
+
+
+def test_without_a_suitable_node_the_obstacle_names_each_and_why() -> None:
+    found = obstructed(WORK, node("b", accepting=False), node("a", tasks=frozenset()))
+    assert found.obstacle == "no_node"
+    assert found.detail == "no suitable node for work: a: does not know work; b: not accepting"
+
+
+def test_the_reasons_of_a_large_cluster_are_cut_short() -> None:
+    found = obstructed(WORK, *(node(f"n{k:04}", tasks=frozenset()) for k in range(1000)))
+    assert len(found.detail) < 1000
+
+
+def test_full_nodes_are_another_obstacle_than_none() -> None:
+    found = obstructed(WORK, node("a", 4), node("b", 5), node("c", tasks=frozenset()))
+    assert (found.obstacle, found.detail) == ("no_slot", "2 suitable nodes are full")
