@@ -24,7 +24,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.authoring.compile import compile_net, workflow_version
 from orchestrator.config import Config
 from orchestrator.coordinator.core import Coordinator
-from orchestrator.coordinator.edge import Edge
+from orchestrator.coordinator.edge import Edge, Observers
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
@@ -100,8 +100,7 @@ async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
         bus,
         loader,
         SystemClock(),
-        hashes=HashFile(Path(path)) if path else None,
-        telemetry=spans,
+        observers=Observers(HashFile(Path(path)) if path else None, spans),
     )
     try:
         async with anyio.create_task_group() as group:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
 from events.api import RunView
@@ -43,6 +44,13 @@ class Telemetry(Protocol):
     def ended(self, run: RunView, traceparent: str) -> None: ...
 
 
+class Observers(msgspec.Struct, frozen=True):
+    """Who is told what happened, without a say in it; None: nobody."""
+
+    hashes: HashSink | None = None
+    telemetry: Telemetry | None = None
+
+
 class Edge:
     """Runs one coordinator over a store and a bus until it has stopped."""
 
@@ -54,16 +62,14 @@ class Edge:
         loader: Loader,
         clock: Clock,
         *,
-        hashes: HashSink | None = None,
-        telemetry: Telemetry | None = None,
+        observers: Observers = Observers(),
     ) -> None:
         self._core = core
         self._store = store
         self._bus = bus
         self._loader = loader
         self._clock = clock
-        self._hashes = hashes
-        self._telemetry = telemetry
+        self._observers = observers
         self._send, self._inbox = anyio.create_memory_object_stream[s.CoordinatorInput](INBOX_MAX)
         self._serving: anyio.CancelScope | None = None
         self._stopped = anyio.Event()
@@ -104,11 +110,11 @@ class Edge:
             case s.Serve():
                 self._serve(group, output)
             case s.RecordHashes():
-                if self._hashes is not None:
-                    self._hashes.record(output.hashes)
+                if self._observers.hashes is not None:
+                    self._observers.hashes.record(output.hashes)
             case s.RunEnded():
-                if self._telemetry is not None:
-                    self._telemetry.ended(output.run, output.traceparent)
+                if self._observers.telemetry is not None:
+                    self._observers.telemetry.ended(output.run, output.traceparent)
             case _:
                 group.start_soon(self._perform, output)
 

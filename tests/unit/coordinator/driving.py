@@ -1,0 +1,162 @@
+"""A coordinator's step machine driven by hand: the test is the store, the bus and the clock."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from events.api import AnyRequest, AwaitRun, RegisterWorkflow, StartRun
+from events.definition import Definition, TaskStep
+from events.envelope import Head
+from events.ids import Attempt, shard_of
+from events.messages import Completed, Execute, Heartbeat, Reports
+from orchestrator.adapters.cel import CelExpressions
+from orchestrator.authoring.compile import compile_net, workflow_version
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.core import Coordinator
+from orchestrator.coordinator.engine import Engine
+from orchestrator.coordinator.memory import Identity
+from orchestrator.coordinator.ports import (
+    Appended,
+    AppendOutcome,
+    Batch,
+    Lease,
+    ReportDelivery,
+)
+from orchestrator.coordinator.settings import Settings
+from orchestrator.kernel.limits import Limits
+
+SHARDS = 2
+START = 1_700_000_000_000_000
+Out = TypeVar("Out", bound=s.CoordinatorOutput)
+
+
+def engine() -> Engine:
+    expressions = CelExpressions()
+    return Engine(
+        expressions=expressions,
+        limits=Limits(),
+        compile=lambda d: (workflow_version(d), compile_net(d, expressions)),
+    )
+
+
+def two_tasks(name: str = "two") -> Definition:
+    return Definition(name=name, steps=(TaskStep(id="a", task="t"), TaskStep(id="b", task="t")))
+
+
+class Drive:
+    """Keeps the outputs of the last steps until they are taken."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        identity = Identity(name="c1", seed="s", shards=SHARDS)
+        self.settings = settings or Settings()
+        self.core = Coordinator(identity, self.settings, engine())
+        self.outputs: list[s.CoordinatorOutput] = []
+        self.at = 0
+        self.sequence = 0
+
+    # -- time and inputs --------------------------------------------------------------------------
+
+    def step(self, *inputs: s.CoordinatorInput) -> "Drive":
+        now = s.Now(self.at, START + self.at)
+        self.outputs += self.core.step(inputs, now)
+        return self
+
+    def wait(self, seconds: float, beat: float = 0.25) -> "Drive":
+        """Lets time pass in small steps, renewing the leases; nobody else is heard of."""
+        for _ in range(round(seconds / beat)):
+            self.at += round(beat * 1_000_000)
+            self.step()
+            for output in self.take(s.RenewLeases):
+                self.step(
+                    s.LeasesRenewed(asked=output.leases, leases=output.leases, asked_at=self.at)
+                )
+        return self
+
+    def take(self, kind: type[Out]) -> list[Out]:
+        """Takes outputs of one kind away, in order."""
+        found: list[Out] = [output for output in self.outputs if isinstance(output, kind)]
+        self.outputs = [output for output in self.outputs if not isinstance(output, kind)]
+        return found
+
+    # -- a working coordinator --------------------------------------------------------------------
+
+    def own(self) -> "Drive":
+        """Acquires all shards; the store is empty."""
+        self.step()
+        leases = tuple(Lease(shard=n, epoch=1, holder="c1") for n in range(SHARDS))
+        self.step(s.LeasesAcquired(leases=leases, asked_at=self.at))
+        self.answer_loads()
+        return self.commit()
+
+    def answer_loads(self) -> "Drive":
+        """An empty store: nothing was ever there."""
+        for _ in range(4):
+            for active in self.take(s.FindActive):
+                self.step(s.ActiveFound(shards=active.shards, rows=(), more=False))
+            for ask in self.take(s.LoadHead):
+                self.step(s.HeadLoaded(head=Head(ask.stream)))
+            for node in self.take(s.LoadNode):
+                self.step(s.NodeLoaded(node=node.node, head=Head(f"node:{node.node}")))
+            for one in self.take(s.LoadDefinition):
+                head = Head(f"definition:{one.workflow}")
+                self.step(s.DefinitionLoaded(workflow=one.workflow, versions=(), head=head))
+        return self
+
+    def batches(self) -> list[Batch]:
+        return [output.batch for output in self.take(s.Append)]
+
+    def commit(self, outcome: AppendOutcome | None = None) -> "Drive":
+        """Everything that is appended becomes durable, until nothing is appended any more."""
+        while batches := self.batches():
+            for batch in batches:
+                done = outcome or Appended(position=1)
+                self.step(s.AppendDone(batch_id=batch.id, outcome=done))
+            self.answer_loads()
+        return self
+
+    def node(
+        self, name: str = "n1", incarnation: str = "i1", **held: tuple[Attempt, ...]
+    ) -> "Drive":
+        self.sequence += 1
+        beat = Heartbeat(
+            node=name,
+            incarnation=incarnation,
+            sequence=self.sequence,
+            credits=10,
+            tasks=("t",),
+            held=held.get("held", ()),
+            unsettled=held.get("unsettled", ()),
+        )
+        return self.step(s.HeartbeatArrived(beat=beat, reply_to="beat")).answer_loads()
+
+    def ask(self, request: AnyRequest, reply_to: str = "client") -> "Drive":
+        return self.step(s.RequestArrived(request=request, reply_to=reply_to)).answer_loads()
+
+    def register(self) -> "Drive":
+        return self.ask(RegisterWorkflow(definition=two_tasks())).commit()
+
+    def start(self, run_id: str = "r1") -> "Drive":
+        return self.ask(StartRun(run_id=run_id, workflow="two"))
+
+    def expect(self, run_id: str = "r1") -> "Drive":
+        return self.ask(AwaitRun(run_id=run_id), "waiting")
+
+    def ready(self) -> "Drive":
+        """Shards owned, a node there, a workflow registered, nothing left to take."""
+        self.own().node().commit().register()
+        self.outputs = []
+        return self
+
+    # -- what was sent ----------------------------------------------------------------------------
+
+    def executes(self) -> list[Execute]:
+        return [c for c in self.commands() if isinstance(c, Execute)]
+
+    def commands(self) -> Iterator[object]:
+        for output in self.take(s.Publish):
+            yield from output.commands.commands
+
+    def report(self, *attempts: Attempt, sequence: int = 1) -> s.ReportsArrived:
+        reports = tuple(Completed(attempt=attempt, output=1) for attempt in attempts)
+        message = Reports(node="n1", incarnation="i1", reports=reports)
+        shard = shard_of(attempts[0].run_id, SHARDS)
+        return s.ReportsArrived(deliveries=(ReportDelivery(shard, sequence, message),))
