@@ -114,7 +114,11 @@ class _Check:
         """Definitions built in Python may hold anything; nothing below has to expect it."""
         try:
             msgspec.convert(msgspec.to_builtins(self._definition), Definition)
-        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        except RecursionError:
+            message = f"nested deeper than {self._limits.nesting_max} levels: flatten it"
+            self._problems.add("too_large", "steps", message)
+            return False
+        except (msgspec.MsgspecError, TypeError, ValueError) as error:
             self._problems.add("malformed", "", f"not a definition: {error}")
             return False
         return True

@@ -15,13 +15,13 @@ because the arc into them is one.
 """
 
 from collections.abc import Iterable
+from hashlib import sha256
 from itertools import chain
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from events import net as n
-from events.codec import digest
 from events.definition import (
     ChoiceStep,
     Definition,
@@ -53,8 +53,8 @@ def canonical(definition: Definition) -> Definition:
 
 
 def workflow_version(definition: Definition) -> str:
-    """The content hash that names this definition, 20 characters."""
-    return digest(_encode(canonical(definition)))[:VERSION_CHARS]
+    """The content hash that names this definition: 20 hexadecimal digits."""
+    return sha256(_encode(canonical(definition))).hexdigest()[:VERSION_CHARS]
 
 
 def compile_net(definition: Definition, expressions: Expressions) -> n.Net:

@@ -55,7 +55,7 @@ class FormReader:
 
     def entries(self, field: Field) -> dict[str, Field]:
         """The entries of an object with any keys."""
-        self.places[field.where] = field.place
+        self.places.setdefault(field.where, field.place)
         if not isinstance(field.node, Mapping):
             self._expected(field, "an object (key: value)")
             return {}
@@ -67,7 +67,7 @@ class FormReader:
         return found
 
     def items(self, field: Field) -> list[Field]:
-        self.places[field.where] = field.place
+        self.places.setdefault(field.where, field.place)
         if not isinstance(field.node, Sequence):
             self._expected(field, "a list")
             return []
