@@ -26,6 +26,7 @@ class Pair:
         self.client = client
         self.server = server
         self.held: list[bytes] = []
+        self.leads_nowhere = False
 
     async def close_client(self) -> None:
         await anyio.aclose_forcefully(self.client)
@@ -52,6 +53,7 @@ class Proxy:
         self._drop = True
 
     def hold_requests(self) -> None:
+        """What is sent on connections made meanwhile (to cancel, say) is lost."""
         self._hold = True
 
     def dsn(self, dsn: str) -> str:
@@ -87,6 +89,7 @@ class Proxy:
             await anyio.aclose_forcefully(client)
             return
         pair = Pair(client, server)
+        pair.leads_nowhere = self._hold
         self._pairs.append(pair)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._requests, pair)
@@ -96,7 +99,9 @@ class Proxy:
         with contextlib.suppress(*GONE):
             while True:
                 data = await pair.client.receive(CHUNK)
-                if self._hold:
+                if pair.leads_nowhere:
+                    continue
+                if self._hold or pair.held:  # order is kept: what comes later waits too
                     pair.held.append(data)
                 else:
                     await pair.server.send(data)

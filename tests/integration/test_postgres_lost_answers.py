@@ -50,6 +50,14 @@ async def store(dsn: str, proxy: Proxy) -> AsyncIterator[PostgresStore]:
 
 
 @pytest.fixture
+async def patient(dsn: str, proxy: Proxy) -> AsyncIterator[PostgresStore]:
+    """A store whose statements outlast every deadline of a test."""
+    settings = Settings(dsn=proxy.dsn(dsn), append_timeout_s=60.0, read_timeout_s=60.0)
+    async with await PostgresStore.open(settings) as store:
+        yield store
+
+
+@pytest.fixture
 async def lease(store: PostgresStore) -> Lease:
     """A lease; the connection for appends exists when the test begins."""
     (lease,) = await store.acquire([0], "a", TTL_S)
@@ -103,16 +111,16 @@ async def test_a_request_that_never_arrived_has_not_landed_even_if_it_arrives_la
 
 
 async def test_an_append_that_still_waits_for_the_lock_cannot_land_after_the_answer(
-    store: PostgresStore, proxy: Proxy, lease: Lease, eyes: Observer
+    patient: PostgresStore, proxy: Proxy, lease: Lease, eyes: Observer
 ) -> None:
     lost = batch([lease], begin("run:1"))
     answers = list[bool]()
 
     async def ask() -> None:
-        answers.append(await store.landed(lost))
+        answers.append(await patient.landed(lost))
 
     async with anyio.create_task_group() as tasks, eyes.ordering_lock():
-        tasks.start_soon(lose, store, lost)
+        tasks.start_soon(lose, patient, lost)
         (old,) = await eyes.until_waiting()
         await proxy.cut_clients()
         tasks.start_soon(ask)
@@ -120,7 +128,7 @@ async def test_an_append_that_still_waits_for_the_lock_cannot_land_after_the_ans
         await eyes.until_waiting()
         assert answers == []
     assert answers == [False]
-    assert await store.read("run:1") == []
+    assert await patient.read("run:1") == []
 
 
 async def test_the_server_falls_silent(store: PostgresStore, proxy: Proxy, lease: Lease) -> None:
