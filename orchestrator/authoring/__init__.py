@@ -5,13 +5,13 @@
 
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from orchestrator.authoring.builder import Workflow
-from orchestrator.authoring.check import Report, check
+from orchestrator.authoring.check import Report, accept, check
 from orchestrator.authoring.compile import compile_net, workflow_version
 from orchestrator.authoring.dump import dump
 from orchestrator.authoring.load import NotLoadable, load, read
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
 from orchestrator.authoring.quantities import seconds
-from orchestrator.authoring.schemas import TaskSchema
+from orchestrator.authoring.schemas import TaskSchema, read_schemas
 from orchestrator.authoring.terms import Term, call, has, is_in, size
 from orchestrator.authoring.yaml import Authored, read_yaml
 
@@ -29,6 +29,7 @@ __all__ = [
     "Term",
     "Timeouts",
     "Workflow",
+    "accept",
     "call",
     "check",
     "compile_net",
@@ -37,6 +38,7 @@ __all__ = [
     "is_in",
     "load",
     "read",
+    "read_schemas",
     "read_yaml",
     "seconds",
     "size",

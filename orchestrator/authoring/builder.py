@@ -15,7 +15,7 @@ A step is added to the list that is open: the workflow's own, or that of the `wi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import msgspec
 
@@ -38,6 +38,13 @@ from orchestrator.authoring.terms import Term, plain, source_of
 
 Duration = float | str
 Condition = Term | str
+
+
+class NamedTask(Protocol):
+    """What `@task` of a node agent returns, as far as it is needed here."""
+
+    @property
+    def name(self) -> str: ...
 
 
 H = TypeVar("H", bound="StepHandle")
@@ -235,9 +242,10 @@ class Workflow:
         self._lists = Lists()
         self._output: Value = None
 
-    def task(self, id_: str, task: str, /, **inputs: object) -> TaskHandle:
-        """Adds a task of type `task`; its parameters may hold terms."""
-        step = TaskStep(id=id_, task=task, inputs=_values(inputs))
+    def task(self, id_: str, task: str | NamedTask, /, **inputs: object) -> TaskHandle:
+        """Adds a task of this type, a name or the task itself; its parameters may hold terms."""
+        name = task if isinstance(task, str) else task.name
+        step = TaskStep(id=id_, task=name, inputs=_values(inputs))
         return self._added(TaskHandle(step, self._lists))
 
     def set(self, id_: str, /, **variables: object) -> StepHandle:

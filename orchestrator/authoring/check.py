@@ -77,6 +77,18 @@ def check(
     return Report(net=net, workflow_version=workflow_version(definition))
 
 
+def accept(
+    definition: Definition, expressions: Expressions, limits: Limits | None = None
+) -> tuple[str, Net]:
+    """The version and the net of a definition, for those who only want it when it is right.
+
+    Raises `InvalidDefinition` with all problems.
+    """
+    report = check(definition, expressions, limits=limits)
+    net = report.accepted(definition.name)
+    return report.workflow_version, net
+
+
 class _Check:
     def __init__(
         self,

@@ -13,7 +13,7 @@ Complaint = tuple[str, str]
 
 STEP_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 WORKFLOW_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-TASK_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:/-]*")
+TASK_TYPE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CODE = re.compile(r"\S+")
 RESERVED = frozenset({"true", "false", "null", "in"})
@@ -24,7 +24,7 @@ PRIORITY_MAX = 1_000
 _SHAPES = {
     STEP_ID: "letters, digits, `_` and `-`, not beginning with a digit",
     WORKFLOW_NAME: "letters, digits, `_`, `.` and `-`, not beginning with a digit",
-    TASK_TYPE: "letters, digits, `_`, `.`, `:`, `/` and `-`, not beginning with a digit",
+    TASK_TYPE: "printable text without space around it",
     VARIABLE: "letters, digits and `_`, not beginning with a digit",
     CODE: "text without spaces",
 }

@@ -62,6 +62,7 @@ def test_what_is_right_is_accepted_with_its_net(steps: str) -> None:
         ("- {id: a.b, task: t}", "invalid_name", "steps[0].id", "'a.b' is not valid"),
         (f"- {{id: {'a' * 201}, task: t}}", "invalid_name", "steps[0].id", "201 characters"),
         ("- {id: a, task: ''}", "invalid_name", "steps[0].task", "the task type is empty"),
+        ("- {id: a, task: ' x'}", "invalid_name", "steps[0].task", "without space around it"),
         ("- {id: a, set: {x-y: 1}}", "invalid_name", "steps[0].set.x-y", "the variable 'x-y'"),
         ("- {id: a, set: {in: 1}}", "invalid_name", "steps[0].set.in", "expression language"),
         ("- {id: a, fail: {code: a b}}", "invalid_name", "steps[0].fail.code", "without spaces"),
