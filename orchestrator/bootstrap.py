@@ -21,7 +21,7 @@ from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.authoring.compile import compile_net, workflow_version
+from orchestrator.authoring.check import check
 from orchestrator.config import Config
 from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.edge import Edge, Observers
@@ -55,7 +55,8 @@ def make_engine(limits: Limits) -> Engine:
     expressions = CelExpressions()
 
     def compiled(definition: Definition) -> tuple[str, Net]:
-        return workflow_version(definition), compile_net(definition, expressions)
+        report = check(definition, expressions, limits=limits)
+        return report.workflow_version, report.accepted(definition.name)
 
     return Engine(
         expressions=expressions, limits=limits, compile=compiled, release=version("dalsegno")
