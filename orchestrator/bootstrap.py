@@ -11,9 +11,7 @@ import anyio
 import msgspec
 
 from events.catalogue import Catalogue
-from events.definition import Definition
 from events.errors import Misconfigured
-from events.net import Net
 from events.streams import Topology
 from events.subjects import Subjects
 from events.telemetry import traces_exporter
@@ -21,7 +19,7 @@ from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.authoring.check import check
+from orchestrator.authoring.check import accept
 from orchestrator.config import Config
 from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.edge import Edge, Observers
@@ -53,13 +51,11 @@ class HashFile:
 def make_engine(limits: Limits) -> Engine:
     """The engines of this process; the definitions' compiler among them."""
     expressions = CelExpressions()
-
-    def compiled(definition: Definition) -> tuple[str, Net]:
-        report = check(definition, expressions, limits=limits)
-        return report.workflow_version, report.accepted(definition.name)
-
     return Engine(
-        expressions=expressions, limits=limits, compile=compiled, release=version("dalsegno")
+        expressions=expressions,
+        limits=limits,
+        compile=lambda definition: accept(definition, expressions, limits),
+        release=version("dalsegno"),
     )
 
 
