@@ -44,6 +44,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Levels of `map`, `filter`, `all` … inside each other in one expression: the work grows with
     this power of the list's length. Refused at check."""
 
+    expression_work_max: int = 1_000_000
+    """Rounds that the loops of one evaluation may take, estimated from the sizes of the values that
+    it reads; a quarter of a second. The evaluation fails: let a task compute this."""
+
     payload_bytes_max: int = 1 * MIB
     """Bytes of one value as JSON: a run's input, a task's inputs or output, all variables of a run,
     heartbeat details. A client's request is refused; a task's output that is over it fails the

@@ -4,9 +4,9 @@ Guarantees
     Equal source and bindings give the equal value in every process: results are plain JSON with
     sorted keys, loops over an object run over its sorted keys (the engine's own order is random in
     each process), and no function reads clock, randomness or environment.
-    Only the paths that are read are handed over. Length, nesting and loops are bounded before the
-    engine sees the text, so that neither its parser nor an evaluation can run away; a worker
-    process for dearer expressions is not needed below these bounds (ADR 0008).
+    Only the paths that are read are handed over. Length and nesting are bounded before the engine
+    sees the text, loops before it sees the values, so that neither its parser nor an evaluation can
+    run away; below these bounds no worker process is needed (ADR 0008).
 
 The cache holds `CACHE_MAX` compiled expressions, the least recently used leave. An instance belongs
 to one thread.
@@ -43,6 +43,8 @@ class _Compiled(msgspec.Struct, frozen=True):
     program: cel.Program
     paths: tuple[str, ...]
     calls_python: bool
+    has_loops: bool
+    multiplies: bool
 
 
 class CelExpressions:
@@ -59,6 +61,8 @@ class CelExpressions:
 
     def evaluate(self, source: str, bindings: Mapping[str, Value]) -> Value:
         compiled = self._compiled(source)
+        if compiled.has_loops:
+            self._check_work(source, compiled, bindings)
         variables = _nest(compiled.paths, bindings)
         context: cel.Context | dict[str, object] = variables
         if compiled.calls_python:
@@ -94,7 +98,18 @@ class CelExpressions:
         if found.targets:
             program = _parse(_with_ordered_targets(source, found))
         calls_python = bool(found.targets) or any(c.name in self._functions for c in found.calls)
-        return _Compiled(program, found.paths, calls_python)
+        has_loops = bool(found.targets)
+        return _Compiled(program, found.paths, calls_python, has_loops, found.multiplies)
+
+    def _check_work(self, source: str, compiled: _Compiled, bindings: Mapping[str, Value]) -> None:
+        """Refuses before it runs what would hold up everybody else."""
+        items, longest = _extent(bindings)
+        work = longest**2 if compiled.multiplies else items
+        most = self._limits.expression_work_max
+        if work > most:
+            raise ExpressionFailed(
+                f"loops of up to {work} rounds, over {most}: let a task compute this, in {source!r}"
+            )
 
     def _check_size(self, source: str) -> None:
         most = self._limits.expression_chars_max
@@ -157,6 +172,24 @@ def _nest(paths: tuple[str, ...], bindings: Mapping[str, Value]) -> dict[str, ob
             if path in bindings:
                 level[last] = bindings[path]
     return root
+
+
+def _extent(bindings: Mapping[str, Value]) -> tuple[int, int]:
+    """How many items there are in all lists and objects, and in the longest of them. A text counts
+    as a list of its characters, since it can be split."""
+    items = longest = 0
+    waiting: list[Value] = list(bindings.values())
+    while waiting:
+        value = waiting.pop()
+        if not isinstance(value, (list, dict, str)):
+            continue
+        items += len(value)
+        longest = max(longest, len(value))
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+    return items, longest
 
 
 def _failure(source: str, error: Exception, absent: list[str]) -> ExpressionFailed:

@@ -35,13 +35,15 @@ class Call(msgspec.Struct, frozen=True):
 
 class Scan(msgspec.Struct, frozen=True):
     """`targets` are the places (start, end) of what loops run over; `loops` counts loops inside
-    loops.
+    loops. `multiplies` says that one of these runs over something else than its outer loop's item,
+    so that their rounds multiply.
     """
 
     paths: tuple[str, ...]
     calls: tuple[Call, ...]
     targets: tuple[tuple[int, int], ...]
     loops: int
+    multiplies: bool
 
 
 def nesting(source: str) -> int:
@@ -65,6 +67,7 @@ def scan(source: str) -> Scan:
         calls=tuple(scanner.calls),
         targets=tuple(scanner.targets),
         loops=scanner.deepest,
+        multiplies=scanner.multiplies,
     )
 
 
@@ -82,12 +85,14 @@ def _outermost(paths: Sequence[tuple[int, str]]) -> tuple[str, ...]:
 class _Scanner:
     def __init__(self, row: tuple[Token, ...]) -> None:
         self._tokens = row
+        self._texts = {token.start: token.text for token in row}
         self._at = 0
         self._loops = 0
         self.paths: list[tuple[int, str]] = []
         self.calls: list[Call] = []
         self.targets: list[tuple[int, int]] = []
         self.deepest = 0
+        self.multiplies = False
 
     def row(self, local: frozenset[str], closing: str) -> None:
         """Operands up to `closing`, which is consumed."""
@@ -143,6 +148,7 @@ class _Scanner:
             return None
         if name.text in LOOPS and (variable := self._loop_variable()):
             self.targets.append(target)
+            self.multiplies |= self._loops > 0 and self._texts[target[0]] not in local
             self._loop(local | {variable})
         else:
             self._call(name.text, name, name.start, local)

@@ -218,6 +218,34 @@ def test_limits_are_those_it_was_given() -> None:
         CelExpressions(Limits(expression_chars_max=5)).paths("1 + 2 + 3")
 
 
+@pytest.mark.parametrize(
+    ("source", "is_too_much"),
+    [
+        ("input.xs.map(x, x + 1)", False),
+        ("input.xs.map(x, input.xs.exists(y, y == x))", True),
+        ("input.xs.map(x, [x, x].exists(y, y == x))", True),
+        ("input.rows.map(row, row.filter(x, x > 1))", False),
+        ("input.rows.map(row, row.map(x, [x])[0].map(x, x))", False),
+        ("input.text.split(',').map(x, x)", True),
+        ("input.text.size()", False),
+    ],
+)
+def test_loops_are_bounded_by_what_they_would_run_over(source: str, is_too_much: bool) -> None:
+    cel = CelExpressions(Limits(expression_work_max=1_000))
+    values: dict[str, Value] = {
+        "input.xs": list(range(100)),
+        "input.rows": [list(range(10)) for _ in range(50)],
+        "input.text": "," * 2_000,
+    }
+    bindings = {path: values[path] for path in cel.paths(source)}
+
+    if is_too_much:
+        with pytest.raises(ExpressionFailed, match="let a task compute this"):
+            cel.evaluate(source, bindings)
+    else:
+        cel.evaluate(source, bindings)
+
+
 def test_nesting_counts_brackets_outside_texts() -> None:
     assert nesting("f([{'a': '((('}])") == 3
 
