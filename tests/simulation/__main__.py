@@ -1,0 +1,24 @@
+"""`python -m tests.simulation --seeds 200`: searches seeds for one that breaks a promise."""
+
+import argparse
+import sys
+
+from tests.simulation.search import search, show
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="how many seeds to try")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="run this one only")
+    parser.add_argument("--trace", action="store_true", help="print every action of --seed")
+    parser.add_argument("--calm", action="store_true", help="no faults at all")
+    parser.add_argument("--workers", type=int, default=2, help="processes that search")
+    options = parser.parse_args()
+    if options.seed is not None:
+        return show(options.seed, options.trace, options.calm)
+    return search(options.start, options.seeds, options.workers, options.calm)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

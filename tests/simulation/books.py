@@ -1,0 +1,165 @@
+"""Books about one run, kept from its committed events alone.
+
+Some of it is the kernel's own fold, to be compared with what coordinators hold; the rest is kept
+without the kernel, so that a fault of the fold cannot hide itself.
+"""
+
+from collections.abc import Callable, Iterator
+
+from events import run_facts as r
+from events import task_facts as t
+from events.envelope import Event, Stored
+from events.errors import InvariantViolation
+from events.ids import Attempt
+from events.policies import Retry
+from events.values import Value
+from orchestrator.coordinator.ports import IndexRow
+from orchestrator.kernel.evolve import evolve
+from orchestrator.kernel.invariants import violations
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.snapshot import restore, state_hash
+from orchestrator.kernel.state import RunState, serialise
+
+ENDS = (r.RunCompleted, r.RunFailed, r.RunCancelled, r.RunTimedOut)
+
+
+class RunBook:
+    """`take` is called with every committed event, in order."""
+
+    def __init__(
+        self,
+        run_id: str,
+        net: Callable[[str, str], NetIndex],
+        book: "Callable[[str], RunBook | None]",
+    ) -> None:
+        self.run_id = run_id
+        self.state = RunState()
+        self.hashes: dict[int, str] = {}
+        self.states: dict[int, bytes] = {}
+        self.dispatched: dict[Attempt, tuple[str, str]] = {}
+        self.outstanding: dict[Attempt, None] = {}
+        self.completed: dict[str, int] = {}
+        self.counted: dict[str, int] = {}
+        self.completing: tuple[Attempt, Value] | None = None
+        self.ended_at: int | None = None
+        self._digest = ""
+        self._epoch = 0
+        self._due: dict[str, int] = {}
+        self._last: dict[str, int] = {}
+        self._net = net
+        self._book = book
+
+    def row(self, shard: int) -> IndexRow:
+        state = self.state
+        return IndexRow(
+            run_id=self.run_id,
+            shard=shard,
+            workflow=state.workflow,
+            workflow_version=state.workflow_version,
+            status=state.status,
+            version=state.version,
+            next_due_at=min(state.timers.values(), default=None),
+            outstanding=len(state.outstanding),
+            ready=len(state.ready),
+            started_at=state.started_at,
+            updated_at=state.updated_at,
+        )
+
+    def take(self, stored: Stored, event: Event, now: int) -> Iterator[str]:
+        """Notes the event; yields what is wrong with it."""
+        header, fact = event.header, event.fact
+        if self.ended_at is not None:
+            yield f"{header.type} after the end"
+        if header.version != self.state.version + 1 or header.previous != self._digest:
+            yield f"version {header.version} does not follow {self.state.version}"
+        if header.epoch < self._epoch:
+            yield f"epoch {header.epoch} after epoch {self._epoch}"
+        self._epoch, self._digest = header.epoch, event.digest
+        if isinstance(fact, r.RunForked):
+            self._fork(fact)
+        yield from self._keep(event, now)
+        try:
+            evolve(self.state, fact, header.recorded_at)
+        except (InvariantViolation, KeyError) as error:
+            yield f"{header.type} cannot be folded: {error!r}"
+            return
+        self.hashes[self.state.version] = state_hash(self.state)
+        self.states[self.state.version] = serialise(self.state)
+        yield from violations(self.state)
+
+    def _fork(self, fact: r.RunForked) -> None:
+        source = self._book(fact.source_run_id)
+        if source is not None:
+            self.state = restore(source.states[fact.source_version])
+
+    # -- books that owe nothing to the kernel -----------------------------------------------------
+
+    def _keep(self, event: Event, now: int) -> Iterator[str]:
+        fact = event.fact
+        self.completing = None
+        match fact:
+            case t.TaskDispatched():
+                yield from self._dispatch(fact, event.header.recorded_at)
+            case t.TaskCompleted():
+                yield from self._complete(fact, now)
+            case t.AttemptFailed():
+                yield from self._fail(fact)
+            case t.TaskFailed() if fact.attempt:
+                yield from self._over(fact.step, fact.attempt)
+            case t.TaskCancelled() if fact.attempt:
+                yield from self._over(fact.step, fact.attempt)
+            case _ if isinstance(fact, ENDS):
+                self.ended_at = now
+                if self.outstanding:
+                    yield f"ended with {next(iter(self.outstanding))} outstanding"
+
+    def _attempt(self, step: str, number: int) -> Attempt:
+        return Attempt(self.run_id, step, 0, number)
+
+    def _dispatch(self, fact: t.TaskDispatched, recorded_at: int) -> Iterator[str]:
+        attempt = self._attempt(fact.step, fact.attempt)
+        if fact.attempt != self._last.get(fact.step, 0) + 1:
+            yield f"attempt {fact.attempt} of {fact.step} after {self._last.get(fact.step, 0)}"
+        if any(one.step == fact.step for one in self.outstanding):
+            yield f"{attempt} dispatched while another attempt is outstanding"
+        if attempt.task_key in self.completed:
+            yield f"{attempt} dispatched after its completion"
+        if recorded_at < self._due.get(fact.step, 0):
+            yield f"{attempt} dispatched {self._due[fact.step] - recorded_at} us before it is due"
+        self._last[fact.step] = fact.attempt
+        self.dispatched[attempt] = (fact.node, fact.incarnation)
+        self.outstanding[attempt] = None
+
+    def _complete(self, fact: t.TaskCompleted, now: int) -> Iterator[str]:
+        attempt = self._attempt(fact.step, fact.attempt)
+        if attempt.task_key in self.completed:
+            yield f"{attempt.task_key} is completed a second time"
+        yield from self._over(fact.step, fact.attempt)
+        self.completed[attempt.task_key] = now
+        self.completing = (attempt, fact.output)
+
+    def _fail(self, fact: t.AttemptFailed) -> Iterator[str]:
+        if self._attempt(fact.step, fact.attempt) in self.outstanding:
+            yield from self._over(fact.step, fact.attempt)
+        elif fact.kind != "timed_out":
+            yield f"attempt {fact.attempt} of {fact.step} failed and was not outstanding"
+        self._due[fact.step] = fact.next_attempt_at
+        if fact.counted:
+            self.counted[fact.step] = self.counted.get(fact.step, 0) + 1
+            most = self._attempts_max(fact.step)
+            if self.counted[fact.step] >= most:
+                yield f"{fact.step} goes on after {self.counted[fact.step]} of {most} attempts"
+
+    def _over(self, step: str, number: int) -> Iterator[str]:
+        attempt = self._attempt(step, number)
+        if attempt in self.outstanding:
+            del self.outstanding[attempt]
+        elif number == self._last.get(step, 0) and step not in self._due:
+            yield f"{attempt} ended and was not outstanding"
+        elif number != self._last.get(step, 0):
+            yield f"{attempt} ended, the last one was {self._last.get(step, 0)}"
+
+    def _attempts_max(self, step: str) -> int:
+        state = self.state
+        task = self._net(state.workflow, state.workflow_version).task(step)
+        return (task.retry or state.options.retry or Retry()).attempts_max

@@ -1,0 +1,229 @@
+"""The bus's twin: core messages, and streams with consumers that deliver until acknowledged.
+
+What it does to messages is the weather's: it loses, repeats, delays and so reorders them, cuts
+single processes off, is away altogether, and forgets all streams and consumers while everybody lives.
+A reader finds out that its consumer has vanished after a while and declares it again.
+"""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from tests.simulation.process import Process
+from tests.simulation.scheduler import SECOND, Action, Scheduler
+from tests.simulation.weather import Weather
+
+ACK_WAIT_US = 5 * SECOND
+PUBLISH_TIMEOUT_US = SECOND
+REPLAY_US = 60 * SECOND
+
+Deliver = Callable[["Stream", int, str, object], None]
+"""Called with the stream, the message's sequence, its subject and itself."""
+
+
+class Message(msgspec.Struct):
+    subject: str
+    body: object
+    at: int
+
+
+class Reader(msgspec.Struct, eq=False):
+    """Somebody who reads a consumer, until closed."""
+
+    process: Process
+    consumer: str
+    subjects: frozenset[str]
+    deliver: Deliver
+    declared: Callable[[], None]
+    replay: bool = True
+    open: bool = True
+
+
+class Consumer(msgspec.Struct, eq=False):
+    reader: Reader
+    position: int = 0
+    pending: dict[int, None] = {}
+
+
+class Stream:
+    """Sequences count from 1 and begin anew when the stream was wiped."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.generation = 0
+        self.messages: list[Message] = []
+        self.consumers: dict[str, Consumer] = {}
+
+    def wipe(self) -> None:
+        self.generation += 1
+        self.messages = []
+        self.consumers = {}
+
+
+class BusTwin:
+    def __init__(self, scheduler: Scheduler, weather: Weather) -> None:
+        self.commands = Stream("commands")
+        self.reports = Stream("reports")
+        self.down = False
+        self.cut: set[str] = set()
+        self._scheduler = scheduler
+        self._weather = weather
+        self._readers: list[Reader] = []
+
+    # -- core messages ----------------------------------------------------------------------------
+
+    def reaches(self, name: str) -> bool:
+        return not self.down and name not in self.cut
+
+    def send(self, source: str, target: str, label: str, deliver: Action) -> None:
+        """A core message: it may be lost, come twice, or late."""
+        scheduler, weather = self._scheduler, self._weather
+        if not self.reaches(source) or scheduler.chance(weather.lose):
+            return
+        copies = 2 if scheduler.chance(weather.repeat) else 1
+        for _ in range(copies):
+            scheduler.after(self._travel(), label, lambda: self._arrive(target, deliver))
+
+    def _arrive(self, target: str, deliver: Action) -> None:
+        if self.reaches(target):
+            deliver()
+
+    def _travel(self) -> int:
+        scheduler, weather = self._scheduler, self._weather
+        if scheduler.chance(weather.late):
+            return scheduler.between(0.001, weather.late_s)
+        return 100 + int(scheduler.rng.random() * 1500)
+
+    # -- streams ----------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        process: Process,
+        stream: Stream,
+        subject: str,
+        body: object,
+        done: Callable[[bool], None],
+    ) -> None:
+        """Stores a message; `done` is told whether that is known to have happened."""
+        scheduler, weather = self._scheduler, self._weather
+        if not self.reaches(process.name) or scheduler.chance(weather.lose):
+            process.soon(PUBLISH_TIMEOUT_US, f"{process.name} publish failed", lambda: done(False))
+            return
+        copies = 2 if scheduler.chance(weather.repeat) else 1
+        for copy in range(copies):
+            answer = done if copy == 0 else None
+
+            def store(answer: Callable[[bool], None] | None = answer) -> None:
+                self._store(process, stream, Message(subject, body, scheduler.now), answer)
+
+            scheduler.after(self._travel(), f"{stream.name} {subject}", store)
+
+    def _store(
+        self,
+        process: Process,
+        stream: Stream,
+        message: Message,
+        done: Callable[[bool], None] | None,
+    ) -> None:
+        scheduler = self._scheduler
+        if self.down:
+            if done is not None:
+                process.soon(PUBLISH_TIMEOUT_US, "publish failed", lambda: done(False))
+            return
+        stream.messages.append(message)
+        for consumer in list(stream.consumers.values()):
+            self._pump(stream, consumer)
+        if done is None:
+            return
+        if not self.reaches(process.name) or scheduler.chance(self._weather.lose):
+            process.soon(PUBLISH_TIMEOUT_US, "publish unknown", lambda: done(False))
+        else:
+            process.soon(self._travel(), "published", lambda: done(True))
+
+    def read(self, reader: Reader, stream: Stream) -> None:
+        """Declares the reader's consumer and reads it from now on."""
+        self._readers = [one for one in self._readers if one.open and one.process.alive]
+        self._readers.append(reader)
+        self._declare(reader, stream)
+
+    def _declare(self, reader: Reader, stream: Stream) -> None:
+        if not (reader.open and reader.process.alive):
+            return
+        if not self.reaches(reader.process.name):
+            self._declare_later(reader, stream)
+            return
+        reader.declared()
+        found = stream.consumers.get(reader.consumer)
+        if found is None:
+            found = stream.consumers[reader.consumer] = Consumer(reader)
+            since = self._scheduler.now - REPLAY_US
+            if reader.replay:
+                old = (n for n, one in enumerate(stream.messages) if one.at >= since)
+                found.position = next(old, len(stream.messages))
+        found.reader = reader
+        for sequence in list(found.pending):
+            self._deliver(stream, found, sequence)
+        self._pump(stream, found)
+
+    def _declare_later(self, reader: Reader, stream: Stream) -> None:
+        delay_us = self._scheduler.between(0.2, 3.0)
+        label = f"{reader.process.name} declares"
+        reader.process.soon(delay_us, label, lambda: self._declare(reader, stream))
+
+    def _pump(self, stream: Stream, consumer: Consumer) -> None:
+        while consumer.position < len(stream.messages):
+            consumer.position += 1
+            if stream.messages[consumer.position - 1].subject in consumer.reader.subjects:
+                consumer.pending[consumer.position] = None
+                self._deliver(stream, consumer, consumer.position)
+
+    def _deliver(self, stream: Stream, consumer: Consumer, sequence: int) -> None:
+        reader = consumer.reader
+        if not (reader.open and reader.process.alive):
+            return
+        message = stream.messages[sequence - 1]
+        name, generation = reader.process.name, stream.generation
+
+        def arrive() -> None:
+            if reader.open and generation == stream.generation:
+                reader.deliver(stream, sequence, message.subject, message.body)
+
+        self.send(name, name, f"{name} gets {message.subject} {sequence}", arrive)
+        again = f"{stream.name} {sequence} again"
+        self._scheduler.after(
+            ACK_WAIT_US, "", lambda: self._again(stream, consumer, sequence, again)
+        )
+
+    def _again(self, stream: Stream, consumer: Consumer, sequence: int, label: str) -> None:
+        current = stream.consumers.get(consumer.reader.consumer) is consumer
+        if current and sequence in consumer.pending:
+            self._scheduler.note(label)
+            self._deliver(stream, consumer, sequence)
+
+    def acknowledge(self, reader: Reader, stream: Stream, sequences: Iterable[int] | int) -> None:
+        """One number acknowledges everything up to it, several only themselves."""
+        generation = stream.generation
+
+        def arrive() -> None:
+            consumer = stream.consumers.get(reader.consumer)
+            if consumer is None or stream.generation != generation:
+                return
+            if isinstance(sequences, int):
+                done = [one for one in consumer.pending if one <= sequences]
+            else:
+                done = [one for one in sequences if one in consumer.pending]
+            for one in done:
+                del consumer.pending[one]
+
+        self.send(reader.process.name, "bus", f"ack {stream.name}", arrive)
+
+    # -- trouble ----------------------------------------------------------------------------------
+
+    def wipe(self) -> None:
+        """All streams and consumers are gone; everybody lives on."""
+        self._scheduler.note("the bus is wiped")
+        for stream in (self.commands, self.reports):
+            before = [one for one in self._readers if one.consumer in stream.consumers]
+            stream.wipe()
+            for reader in before:
+                self._declare_later(reader, stream)

@@ -1,0 +1,266 @@
+"""The checkers: the promises, looked at from outside, at every commit and every effect.
+
+The auditor reads what the store commits, as it commits, and folds it into shadows of its own; it
+also keeps small books that owe nothing to the kernel: which attempts are outstanding, how many
+failures count, when the next attempt is due. Against these it holds what leaves a coordinator, what
+an agent executes, sends and journals, and what coordinators say about their own states.
+
+What is wrong is noted as a violation, in words; the world goes on or stops as the runner likes.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from events.api import AnyAnswer, Registered, RunAnswer
+from events.catalogue import Catalogue
+from events.cluster_facts import DefinitionRegistered
+from events.codec import digest
+from events.envelope import Event, Stored, unseal
+from events.ids import Attempt, definition_stream, run_stream, shard_of
+from events.messages import (
+    Commands,
+    Completed,
+    Drop,
+    Execute,
+    Failed,
+    Report,
+    Returned,
+    Settle,
+)
+from node_agent.journal import Final
+from node_agent.steps import Done
+from orchestrator.adapters.memory.store import MemoryLog
+from orchestrator.coordinator.ports import (
+    Appended,
+    AppendOutcome,
+    Batch,
+    IndexRow,
+    Lease,
+    ReportDelivery,
+    Snapshot,
+)
+from orchestrator.kernel.netindex import NetIndex
+from tests.simulation.books import RunBook
+from tests.simulation.executor import Ledger
+from tests.simulation.scheduler import Scheduler
+
+FINAL = (Completed, Failed, Returned)
+
+
+class Definitions:
+    """Nets by workflow and version, as registered in the log."""
+
+    def __init__(self) -> None:
+        self._facts: dict[tuple[str, str], DefinitionRegistered] = {}
+        self._nets: dict[tuple[str, str], NetIndex] = {}
+
+    def add(self, fact: DefinitionRegistered) -> None:
+        self._facts[fact.workflow, fact.workflow_version] = fact
+
+    def has(self, workflow: str, version: str) -> bool:
+        return (workflow, version) in self._facts
+
+    def net(self, workflow: str, version: str) -> NetIndex:
+        key = (workflow, version)
+        if key not in self._nets:
+            self._nets[key] = NetIndex(self._facts[key].net)
+        return self._nets[key]
+
+
+class Auditor:
+    def __init__(self, scheduler: Scheduler, log: MemoryLog, ledger: Ledger, shards: int) -> None:
+        self.violations: list[str] = []
+        self.books: dict[str, RunBook] = {}
+        self.definitions = Definitions()
+        self.shards = shards
+        self.commits = 0
+        self._scheduler = scheduler
+        self._log = log
+        self._ledger = ledger
+        self._catalogue = Catalogue()
+        self._epochs: dict[int, int] = {}
+        self._snapshots: dict[tuple[str, int], bool] = {}
+        self._frames: dict[str, dict[Attempt, tuple[int, Final]]] = {}
+
+    def violated(self, text: str) -> None:
+        self.violations.append(text)
+        self._scheduler.note(f"VIOLATION {text}")
+
+    def book(self, run_id: str) -> RunBook | None:
+        return self.books.get(run_id)
+
+    # -- the store --------------------------------------------------------------------------------
+
+    def append(self, batch: Batch) -> AppendOutcome:
+        """Appends, and looks at what was committed."""
+        before = self._log.last_position()
+        outcome = self._log.append(batch)
+        events = self._log.read_log(before, 100_000)
+        if isinstance(outcome, Appended):
+            self.commits += 1
+        elif events:
+            self.violated(f"batch {batch.id} was refused and {len(events)} events are in the log")
+        self._scheduler.note(f"commit {batch.id} {type(outcome).__name__}")
+        for stored in events:
+            self._committed(stored)
+        if events:
+            for row in batch.index:
+                self._check_row(row)
+        return outcome
+
+    def _committed(self, stored: Stored) -> None:
+        self._scheduler.note(f"{stored.stream} {stored.version} {digest(stored.state)}")
+        event = unseal(stored, self._catalogue)
+        self._check_epoch(event)
+        if isinstance(event.fact, DefinitionRegistered):
+            self.definitions.add(event.fact)
+        kind, _, name = stored.stream.partition(":")
+        if kind == "run":
+            book = self.books.get(name)
+            if book is None:
+                book = self.books[name] = RunBook(name, self.definitions.net, self.book)
+            for text in book.take(stored, event, self._scheduler.now):
+                self.violated(f"run {name} at {stored.version}: {text}")
+            self._check_result(event, name)
+
+    def _check_epoch(self, event: Event) -> None:
+        stream = event.header.stream
+        kind, _, name = stream.partition(":")
+        shard = int(name) if kind == "shard" else shard_of(name, self.shards)
+        current = self._epochs.get(shard, 0)
+        if event.header.epoch != current:
+            self.violated(
+                f"{stream} {event.header.version} was committed under epoch {event.header.epoch} "
+                f"while shard {shard} was owned under {current}"
+            )
+
+    def _check_row(self, row: IndexRow) -> None:
+        book = self.books.get(row.run_id)
+        if book is None or book.row(row.shard) != row:
+            self.violated(f"index row of {row.run_id} is {row}, the fold says otherwise")
+        elif self._log.index_row(row.run_id) != row:
+            self.violated(f"index row of {row.run_id} was not stored with its events")
+
+    def _check_result(self, event: Event, run_id: str) -> None:
+        """A recorded result is one that a handler really returned."""
+        book = self.books[run_id]
+        if book.completing is None:
+            return
+        attempt, output = book.completing
+        begun = self._ledger.executions.get(attempt)
+        result = begun.result if begun else None
+        if not isinstance(result, Done) or result.output != output:
+            self.violated(f"{attempt} is recorded with {output}, it really ended as {result}")
+
+    def acquired(self, leases: list[Lease]) -> list[Lease]:
+        for lease in leases:
+            self._scheduler.note(f"{lease.holder} owns {lease.shard} under {lease.epoch}")
+            if lease.epoch <= self._epochs.get(lease.shard, 0):
+                self.violated(f"shard {lease.shard} was given out again under epoch {lease.epoch}")
+            self._epochs[lease.shard] = lease.epoch
+        return leases
+
+    # -- what coordinators let out ----------------------------------------------------------------
+
+    def hashed(self, hashes: Sequence[tuple[str, int, str]]) -> None:
+        """A coordinator's own state is the fold, at every version."""
+        for run_id, version, found in hashes:
+            book = self.books.get(run_id)
+            if book is None or book.hashes.get(version) != found:
+                self.violated(f"the live state of {run_id} at {version} is not the fold's")
+
+    def saving(self, snapshot: Snapshot) -> None:
+        book = self.books.get(snapshot.stream.partition(":")[2])
+        if book is None or book.hashes.get(snapshot.version) != digest(snapshot.state):
+            self.violated(f"snapshot {snapshot.version} of {snapshot.stream} is not the fold's")
+
+    def published(self, node: str, incarnation: str, commands: Commands) -> None:
+        for command in commands.commands:
+            match command:
+                case Execute(attempt=attempt):
+                    book = self.books.get(attempt.run_id)
+                    if book is None or book.dispatched.get(attempt) != (node, incarnation):
+                        self.violated(f"{attempt} was sent to {node} without a committed dispatch")
+                case Settle(attempts=attempts) | Drop(attempts=attempts):
+                    for attempt in attempts:
+                        self._require_over(attempt, f"{type(command).__name__} was sent for")
+                case _:
+                    pass
+
+    def _require_over(self, attempt: Attempt, what: str) -> None:
+        book = self.books.get(attempt.run_id)
+        if book is not None and attempt in book.outstanding:
+            self.violated(f"{what} {attempt}, which is outstanding")
+
+    def acknowledged(self, deliveries: Sequence[ReportDelivery]) -> None:
+        for delivery in deliveries:
+            for report in delivery.reports.reports:
+                if isinstance(report, FINAL):
+                    self._require_over(report.attempt, "acknowledged a report of")
+
+    def answered(self, answer: AnyAnswer) -> None:
+        """What a client is told is in the log."""
+        if isinstance(answer, Registered):
+            if not self.definitions.has(answer.workflow, answer.workflow_version):
+                self.violated(f"{definition_stream(answer.workflow)} was answered, not committed")
+        elif isinstance(answer, RunAnswer):
+            view, book = answer.run, self.books.get(answer.run.run_id)
+            version = book.state.version if book else 0
+            if view.version > version:
+                self.violated(
+                    f"{run_stream(view.run_id)} was answered at {view.version}, the log is at "
+                    f"{version}"
+                )
+
+    # -- agents -----------------------------------------------------------------------------------
+
+    def failures_recorded(self, attempt: Attempt) -> int:
+        book = self.books.get(attempt.run_id)
+        return book.counted.get(attempt.step, 0) if book else 0
+
+    def started(self, node: str, attempt: Attempt) -> None:
+        """Once completed, never started again; nothing starts that was not dispatched."""
+        book = self.books.get(attempt.run_id)
+        if attempt in self._ledger.executions:
+            self.violated(f"{attempt} was started again, by {node}")
+        if book is None or attempt not in book.dispatched:
+            self.violated(f"{attempt} was started by {node} and never dispatched")
+        elif attempt.task_key in book.completed:
+            self.violated(f"{attempt} was started by {node} after its key was completed")
+        elif book.state.terminal:
+            self.violated(f"{attempt} was started by {node} after the end of its run")
+
+    def journalled(self, node: str, frames: int, reports: Sequence[Final]) -> None:
+        written = self._frames.setdefault(node, {})
+        for report in reports:
+            written[report.attempt] = (frames, report)
+
+    def power_lost(self, node: str, frames: int) -> None:
+        """Only so many frames of the node's journal are left."""
+        written = self._frames.setdefault(node, {})
+        self._frames[node] = {a: kept for a, kept in written.items() if kept[0] <= frames}
+
+    def reported(self, node: str, durable: int, reports: Sequence[Report]) -> None:
+        """A result that is sent is in the journal, on disk."""
+        written = self._frames.get(node, {})
+        for report in reports:
+            if isinstance(report, (Completed, Failed)):
+                found = written.get(report.attempt)
+                if found is None or found[1] != report or found[0] > durable:
+                    self.violated(f"{node} reported {report.attempt} before its journal had it")
+
+
+Book = Callable[[str], RunBook | None]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a world came to."""
+
+    seed: int
+    violations: tuple[str, ...]
+    trace_hash: str
+    actions: int
+    runs: int
+    events: int
+    virtual_s: float

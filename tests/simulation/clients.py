@@ -1,0 +1,110 @@
+"""Clients: they register workflows, start, cancel and fork runs, and ask again until answered."""
+
+from collections.abc import Callable
+
+from events.api import (
+    AnyAnswer,
+    AnyRequest,
+    CancelRun,
+    ForkRun,
+    Refused,
+    RegisterWorkflow,
+    RunAnswer,
+    ShowRun,
+    StartRun,
+)
+from events.errors import Rejected
+from tests.simulation.scheduler import SECOND, Scheduler
+from tests.simulation.workload import Wanted, Workload
+
+PATIENCE_US = 2 * SECOND
+
+Send = Callable[[str, AnyRequest, str], None]
+"""Sends a request about a name, to be answered to the last."""
+
+Then = Callable[[AnyAnswer], None]
+
+
+class Clients:
+    def __init__(self, scheduler: Scheduler, workload: Workload, send: Send) -> None:
+        self.started: set[str] = set()
+        self.forked: list[str] = []
+        self._scheduler = scheduler
+        self._workload = workload
+        self._send = send
+        self._open: dict[str, tuple[str, AnyRequest, Then]] = {}
+        self._asked = 0
+
+    @property
+    def waiting(self) -> list[AnyRequest]:
+        """Requests without an answer."""
+        return [request for _, request, _ in self._open.values()]
+
+    def begin(self) -> None:
+        for definition in self._workload.definitions:
+            self._ask(definition.name, RegisterWorkflow(definition=definition), lambda _: None)
+        for wanted in self._workload.runs:
+            self._after(wanted.at, lambda wanted=wanted: self._start(wanted))  # type: ignore[misc]
+
+    def answered(self, reply_to: str, answer: AnyAnswer) -> None:
+        """An answer has come; one that says "try again" leaves the request open."""
+        if isinstance(answer, Refused) and answer.code != Rejected.code:
+            return
+        found = self._open.pop(reply_to, None)
+        if found is not None:
+            self._scheduler.note(f"answer {reply_to} {type(answer).__name__}")
+            found[2](answer)
+
+    def _after(self, delay_us: int, action: Callable[[], None]) -> None:
+        self._scheduler.after(delay_us, "client", action)
+
+    def _ask(self, name: str, request: AnyRequest, then: Then) -> None:
+        self._asked += 1
+        reply_to = f"c{self._asked}"
+        self._open[reply_to] = (name, request, then)
+        self._try(reply_to)
+
+    def _try(self, reply_to: str) -> None:
+        found = self._open.get(reply_to)
+        if found is not None:
+            self._send(found[0], found[1], reply_to)
+            self._after(PATIENCE_US, lambda: self._try(reply_to))
+
+    # -- what they want ---------------------------------------------------------------------------
+
+    def _start(self, wanted: Wanted) -> None:
+        request = StartRun(run_id=wanted.run_id, workflow=wanted.workflow, input=wanted.input)
+        self._ask(wanted.run_id, request, lambda answer: self._begun(wanted, answer))
+
+    def _begun(self, wanted: Wanted, answer: AnyAnswer) -> None:
+        if isinstance(answer, Refused):
+            # Before its workflow is registered a run is refused, and wanted all the same.
+            self._after(SECOND, lambda: self._start(wanted))
+            return
+        self.started.add(wanted.run_id)
+        now = self._scheduler.now
+        if wanted.cancel_at is not None:
+            cancel = CancelRun(run_id=wanted.run_id, reason="not wanted any more")
+            self._after(
+                wanted.cancel_at - now, lambda: self._ask(wanted.run_id, cancel, lambda _: None)
+            )
+        if wanted.fork_at is not None:
+            show = ShowRun(run_id=wanted.run_id)
+            self._after(
+                wanted.fork_at - now,
+                lambda: self._ask(wanted.run_id, show, lambda seen: self._fork(wanted, seen)),
+            )
+
+    def _fork(self, wanted: Wanted, seen: AnyAnswer) -> None:
+        if not isinstance(seen, RunAnswer):
+            return
+        version = self._scheduler.rng.randint(1, seen.run.version)
+        fork = ForkRun(
+            run_id=f"f{wanted.run_id}", source_run_id=wanted.run_id, source_version=version
+        )
+        self._ask(fork.run_id, fork, lambda answer: self._forked(fork.run_id, answer))
+
+    def _forked(self, run_id: str, answer: AnyAnswer) -> None:
+        if isinstance(answer, RunAnswer):
+            self.started.add(run_id)
+            self.forked.append(run_id)

@@ -1,0 +1,281 @@
+"""A coordinator in the simulated world: its core, and a twin of the edge around it.
+
+The twin carries out each output as the edge does: every one on its own, none waits for another. It
+can be told to die between any two of them.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from events.api import AnyAnswer, AnyRequest
+from events.catalogue import Catalogue
+from events.errors import Unavailable
+from events.messages import Execute, Heartbeat, HeartbeatAnswer, Reports
+from orchestrator.adapters.memory.store import MemoryStore
+from orchestrator.adapters.nats.acks import Acks
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.core import Coordinator
+from orchestrator.coordinator.engine import Engine
+from orchestrator.coordinator.loading import Loader
+from orchestrator.coordinator.memory import Identity
+from orchestrator.coordinator.ports import Lease, ReportDelivery
+from orchestrator.coordinator.settings import Settings
+from tests.simulation.bus import BusTwin, Reader, Stream
+from tests.simulation.checks import Auditor
+from tests.simulation.process import Process
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.store import StoreTwin
+
+T = TypeVar("T")
+RETRY_US = 200_000
+
+AnswerHeartbeat = Callable[[str, str, HeartbeatAnswer], None]
+AnswerClient = Callable[[str, str, AnyAnswer], None]
+
+
+class Surroundings:
+    """What a coordinator finds in the world."""
+
+    def __init__(self, scheduler: Scheduler, bus: BusTwin, store: StoreTwin, auditor: Auditor):
+        self.scheduler = scheduler
+        self.bus = bus
+        self.store = store
+        self.auditor = auditor
+        self.answer_heartbeat: AnswerHeartbeat = lambda *_: None
+        self.answer_client: AnswerClient = lambda *_: None
+
+
+def finish(coroutine: Coroutine[object, None, T]) -> T:
+    """The result of a coroutine over twins, which never suspend."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise AssertionError("a twin has suspended")
+
+
+class CoordinatorTwin(Process):
+    def __init__(
+        self, world: Surroundings, name: str, skew_s: float, settings: Settings, engine: Engine
+    ) -> None:
+        super().__init__(world.scheduler, name, skew_s)
+        self.shards: frozenset[int] = frozenset()
+        self.on_answer: Callable[[], None] = lambda: None
+        self._world = world
+        self._settings = settings
+        self._engine = engine
+        self._loader = Loader(MemoryStore(world.store.log), Catalogue(), name)
+        self._inbox: list[s.CoordinatorInput] = []
+        self._reader: Reader | None = None
+        self._acks = Acks()
+        self._generation = 0
+        self._core: Coordinator | None = None
+
+    def boot(self) -> None:
+        self.begin_life()
+        auditor = self._world.auditor
+        identity = Identity(
+            name=self.name,
+            seed=f"{self.name}/{self.life}",
+            shards=auditor.shards,
+            record_hashes=True,
+        )
+        self._core = Coordinator(identity, self._settings, self._engine)
+        self._inbox = []
+        self._acks = Acks()
+        self.shards = frozenset()
+        self.wake(0)
+
+    def died(self) -> None:
+        self.shards = frozenset()
+        if self._reader is not None:
+            self._reader.open = False
+        self._reader = self._core = None
+
+    # -- inputs -----------------------------------------------------------------------------------
+
+    def hear(self, given: s.CoordinatorInput) -> None:
+        if self.alive:
+            self._inbox.append(given)
+            self.wake(100)
+
+    def request(self, request: AnyRequest, reply_to: str) -> None:
+        self.hear(s.RequestArrived(request=request, reply_to=reply_to))
+
+    def heartbeat(self, beat: Heartbeat, reply_to: str) -> None:
+        self.hear(s.HeartbeatArrived(beat=beat, reply_to=reply_to))
+
+    def turn(self) -> None:
+        core = self._core
+        if core is None:
+            return
+        inputs, self._inbox = self._inbox, []
+        now = s.Now(self.monotonic, self.wall)
+        for output in core.step(inputs, now):
+            if self._dies_before(output):
+                return
+            self._carry_out(output)
+        if self.alive:
+            self.wake(max(1000, core.next_look_at - now.monotonic))
+
+    def _dies_before(self, output: s.CoordinatorOutput) -> bool:
+        if self.reached("outputs"):
+            return True
+        match output:
+            case s.Publish(commands=commands):
+                executes = any(isinstance(one, Execute) for one in commands.commands)
+                return executes and self.reached("publish")
+            case s.AcknowledgeReports():
+                return self.reached("acknowledge")
+            case s.Answer():
+                return self.reached("answer")
+            case _:
+                return False
+
+    # -- outputs ----------------------------------------------------------------------------------
+
+    def _carry_out(self, output: s.CoordinatorOutput) -> None:
+        match output:
+            case s.Append():
+                self._at(output.not_before, lambda: self._append(output))
+            case s.AskLanded():
+                self._at(output.not_before, lambda: self._ask_landed(output))
+            case s.Publish():
+                self._publish(output)
+            case s.Answer(reply_to=reply_to, answer=answer):
+                self._world.auditor.answered(answer)
+                self._world.answer_client(self.name, reply_to, answer)
+            case s.AnswerHeartbeat(reply_to=reply_to, answer=granted):
+                self._world.answer_heartbeat(self.name, reply_to, granted)
+            case s.AcknowledgeReports(deliveries=deliveries):
+                self._acknowledge(deliveries)
+            case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
+                self._leases(output)
+            case s.SaveSnapshot(snapshot=snapshot):
+                self._world.auditor.saving(snapshot)
+                log = self._world.store.log
+                self._ask("snapshot", lambda: log.save_snapshot(snapshot), lambda _: None)
+            case s.Serve(leases=leases):
+                self._serve(leases)
+            case s.RecordHashes(hashes=hashes):
+                self._world.auditor.hashed(hashes)
+            case s.Announce() | s.Stopped():
+                pass
+            case _:
+                self._load(output)
+
+    def _at(self, not_before: int, action: Callable[[], None]) -> None:
+        if not_before:
+            self.soon(not_before - self.monotonic, f"{self.name} waited", action)
+        else:
+            action()
+
+    def _ask(
+        self, label: str, work: Callable[[], T], answer: Callable[[T | Unavailable], None]
+    ) -> None:
+        self._world.store.ask(self, label, work, answer)
+
+    def _append(self, output: s.Append) -> None:
+        batch, auditor = output.batch, self._world.auditor
+
+        def answer(outcome: object) -> None:
+            if self.reached("append"):
+                return
+            if isinstance(outcome, Unavailable):
+                self.hear(s.AppendFailed(batch_id=batch.id, unknown=outcome.unknown))
+            else:
+                self.hear(s.AppendDone(batch_id=batch.id, outcome=outcome))  # type: ignore[arg-type]
+
+        self._ask(f"appends {batch.id}", lambda: auditor.append(batch), answer)
+
+    def _ask_landed(self, output: s.AskLanded) -> None:
+        batch, log = output.batch, self._world.store.log
+
+        def answer(outcome: bool | Unavailable) -> None:
+            landed = None if isinstance(outcome, Unavailable) else outcome
+            self.hear(s.LandedKnown(batch_id=batch.id, landed=landed))
+
+        self._ask("asks landed", lambda: log.landed(batch), answer)
+
+    def _publish(self, output: s.Publish) -> None:
+        bus = self._world.bus
+        self._world.auditor.published(output.node, output.incarnation, output.commands)
+        subject = f"{output.node}.{output.incarnation}"
+        bus.publish(self, bus.commands, subject, output.commands, lambda _: None)
+
+    def _leases(self, output: s.AcquireLeases | s.RenewLeases | s.ReleaseLeases) -> None:
+        log, auditor, asked_at = self._world.store.log, self._world.auditor, self.monotonic
+
+        def work() -> list[Lease]:
+            match output:
+                case s.AcquireLeases(shards=shards, ttl_s=ttl_s):
+                    return auditor.acquired(log.acquire(shards, self.name, ttl_s))
+                case s.RenewLeases(leases=leases, ttl_s=ttl_s):
+                    return log.renew(leases, self.name, ttl_s)
+                case s.ReleaseLeases(leases=leases):
+                    log.release(leases, self.name)
+                    return []
+
+        def answer(outcome: list[Lease] | Unavailable) -> None:
+            if isinstance(outcome, Unavailable):
+                self.hear(s.LeasesUnknown())
+            elif isinstance(output, s.AcquireLeases):
+                self.hear(s.LeasesAcquired(leases=tuple(outcome), asked_at=asked_at))
+            elif isinstance(output, s.RenewLeases):
+                kept = tuple(outcome)
+                self.hear(s.LeasesRenewed(asked=output.leases, leases=kept, asked_at=asked_at))
+
+        self._ask("leases", work, answer)
+
+    def _load(self, output: s.Load) -> None:
+        def answer(outcome: s.CoordinatorInput | Unavailable) -> None:
+            if isinstance(outcome, Unavailable):
+                failed = s.LoadFailed(output=output)
+                self.soon(RETRY_US, "load again", lambda: self.hear(failed))
+            else:
+                self.hear(outcome)
+
+        self._ask("loads", lambda: finish(self._loader.load(output)), answer)
+
+    # -- reports ----------------------------------------------------------------------------------
+
+    def _serve(self, leases: tuple[Lease, ...]) -> None:
+        if self._reader is not None:
+            self._reader.open = False
+            self._reader = None
+        self.shards = frozenset(lease.shard for lease in leases)
+        self._acks.begin_anew()
+        if not leases:
+            return
+        bus = self._world.bus
+        name = " ".join(f"{lease.shard}@{lease.epoch}" for lease in leases)
+        self._reader = Reader(
+            process=self,
+            consumer=f"{self.name} {name}",
+            subjects=frozenset(str(shard) for shard in self.shards),
+            deliver=self._reports,
+            declared=self._declared,
+        )
+        bus.read(self._reader, bus.reports)
+
+    def _declared(self) -> None:
+        generation = self._world.bus.reports.generation
+        if generation != self._generation:
+            self._generation = generation
+            self._acks.begin_anew()
+
+    def _reports(self, stream: Stream, sequence: int, subject: str, body: object) -> None:
+        if stream.generation != self._generation or not isinstance(body, Reports):
+            return
+        shard = int(subject)
+        known = self._acks.delivered(sequence, shard, str(sequence))
+        self.hear(s.ReportsArrived(deliveries=(ReportDelivery(shard, known, body),)))
+
+    def _acknowledge(self, deliveries: tuple[ReportDelivery, ...]) -> None:
+        self._world.auditor.acknowledged(deliveries)
+        upto = {delivery.shard: delivery.sequence for delivery in deliveries}
+        sequence = self._acks.done(upto)
+        if sequence is not None and self._reader is not None:
+            bus = self._world.bus
+            bus.acknowledge(self._reader, bus.reports, int(sequence))

@@ -1,0 +1,76 @@
+"""What must hold at the end of a world: everything ended, as it could have, and can be rebuilt."""
+
+from collections.abc import Iterator
+
+from events.catalogue import Catalogue
+from events.definition import Definition
+from events.ids import shard_of
+from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
+from orchestrator.coordinator.engine import Engine
+from orchestrator.kernel.state import TERMINAL, RunState, serialise
+from orchestrator.replay.rebuild import Rebuilder
+from tests.simulation.books import RunBook
+from tests.simulation.checks import Auditor
+from tests.simulation.clients import Clients
+from tests.simulation.coordinator import finish
+from tests.simulation.undisturbed import undisturbed
+from tests.simulation.workload import Wanted, Workload
+
+
+def ended(
+    auditor: Auditor, log: MemoryLog, workload: Workload, clients: Clients, engine: Engine
+) -> Iterator[str]:
+    """Everything that is wrong with how the world ended."""
+    for request in clients.waiting:
+        yield f"{request} was never answered"
+    for run_id in sorted(clients.started):
+        if run_id not in auditor.books:
+            yield f"run {run_id} was answered and is not in the log"
+    wanted = {one.run_id: one for one in workload.runs}
+    for run_id in sorted(wanted.keys() - auditor.books.keys()):
+        yield f"run {run_id} was never started"
+    definitions = {one.name: one for one in workload.definitions}
+    for run_id, book in auditor.books.items():
+        yield from _run(run_id, book, wanted.get(run_id), definitions)
+        if run_id in wanted and wanted[run_id].steady and book.state.terminal:
+            expected = undisturbed(engine, definitions[book.state.workflow], wanted[run_id])
+            yield from _differences(book.state, expected)
+        yield from _rebuilt(run_id, book, auditor.shards, log)
+
+
+def _run(
+    run_id: str, book: RunBook, wanted: Wanted | None, definitions: dict[str, Definition]
+) -> Iterator[str]:
+    state = book.state
+    if state.status not in TERMINAL:
+        steps = {name: step.status for name, step in state.steps.items()}
+        yield f"run {run_id} has not ended: {state.status} {steps} {state.timers}"
+    if state.status == "cancelled" and (wanted is None or wanted.cancel_at is None):
+        yield f"run {run_id} is cancelled and nobody asked for that"
+    if state.status == "timed_out" and definitions[state.workflow].options.timeout_s is None:
+        yield f"run {run_id} has timed out without a timeout"
+
+
+def _differences(state: RunState, expected: RunState) -> Iterator[str]:
+    """Without races a run ends as it does undisturbed."""
+    if (state.status, state.output) != (expected.status, expected.output):
+        yield (
+            f"run {state.run_id} ended {state.status} with {state.output} ({state.failure}), "
+            f"undisturbed it is {expected.status} with {expected.output} ({expected.failure})"
+        )
+    if state.status == "completed":
+        for name, step in expected.steps.items():
+            found = state.steps.get(name)
+            if found is None or (found.status, found.output) != (step.status, step.output):
+                yield f"step {name} of {state.run_id} ended as {found}, undisturbed as {step}"
+
+
+def _rebuilt(run_id: str, book: RunBook, shards: int, log: MemoryLog) -> Iterator[str]:
+    store, live = MemoryStore(log), serialise(book.state)
+    for snapshots in (True, False):
+        rebuilder = Rebuilder(store, Catalogue(), snapshots=snapshots)
+        rebuilt = finish(rebuilder.run(run_id))
+        if rebuilt is None or serialise(rebuilt.state) != live:
+            yield f"run {run_id} cannot be rebuilt {'with' if snapshots else 'without'} snapshots"
+    if log.index_row(run_id) != book.row(shard_of(run_id, shards)):
+        yield f"the index row of {run_id} is not what its events say"

@@ -1,0 +1,161 @@
+"""The executors' twin: handlers that take virtual time, and the ledger that they write.
+
+What a handler does is written in its inputs; what it returns depends on its inputs alone, so a run
+has one output however often its tasks are executed. A handler that fails some times first asks the
+log how many failures of its task are recorded, so a lost report changes nothing about how the run
+must end.
+
+    work        returns after `ms`
+    flaky       fails with `code` until `fails` failures are recorded
+    chance      fails half of the time
+    stuck       does not return until it is cancelled, until `fails` failures are recorded
+    stubborn    the same, and ignores the cancellation for a long while
+    beats       says every 200 ms that it lives; the first time, falls silent until cancelled
+"""
+
+from collections.abc import Callable
+from zlib import crc32
+
+import msgspec
+
+from events.codec import encode
+from events.facts import Failure, Usage
+from events.ids import Attempt
+from events.messages import Execute
+from events.values import Value
+from node_agent.steps import (
+    Broke,
+    Ceased,
+    Done,
+    ExecutionEnded,
+    ExecutionProgressed,
+    NotBegun,
+    Result,
+    StartExecution,
+)
+from tests.simulation.process import Process
+
+TASKS = ("work", "flaky", "chance", "stuck", "stubborn", "beats")
+STUBBORN_S = 15.0
+SILENT_BEAT_MS = 200
+
+Hear = Callable[[ExecutionEnded | ExecutionProgressed], None]
+
+
+class Begun(msgspec.Struct):
+    """One execution in the ledger, in true time."""
+
+    attempt: Attempt
+    node: str
+    at: int
+    result: Result | None = None
+
+
+class Ledger:
+    """Independent of all logs and journals: what was really executed, by whom and when."""
+
+    def __init__(self) -> None:
+        self.executions: dict[Attempt, Begun] = {}
+        self.starts = 0
+
+
+def output_of(task: str, inputs: dict[str, Value]) -> Value:
+    """What a task returns: decided by its inputs alone."""
+    return {"v": crc32(encode([task, inputs])) % 1000}
+
+
+class ExecutorTwin:
+    """The executions of one life of an agent."""
+
+    def __init__(
+        self,
+        process: Process,
+        ledger: Ledger,
+        began: Callable[[str, Attempt], None],
+        failures: Callable[[Attempt], int],
+    ) -> None:
+        self._process = process
+        self._ledger = ledger
+        self._began = began
+        self._failures = failures
+        self._running: dict[Attempt, Execute] = {}
+        self._cancelled: set[Attempt] = set()
+        self.hear: Hear = lambda _: None
+
+    def start(self, output: StartExecution) -> None:
+        delay_us = self._process.scheduler.rng.randrange(0, 400)
+        self._process.soon(delay_us, "", lambda: self._begin(output))
+
+    def cancel(self, attempt: Attempt) -> None:
+        execute = self._running.get(attempt)
+        self._cancelled.add(attempt)
+        if execute is None:
+            return
+        rng = self._process.scheduler.rng
+        if execute.task == "stubborn":
+            self._end_after(execute, STUBBORN_S, Ceased())
+        elif execute.task in {"stuck", "beats"} or rng.random() < 0.7:
+            self._end_after(execute, 0.01, Ceased())
+
+    # -- one execution ----------------------------------------------------------------------------
+
+    def _begin(self, output: StartExecution) -> None:
+        execute = output.execute
+        attempt = execute.attempt
+        if self._process.monotonic >= output.lease_until_us:
+            self.hear(ExecutionEnded(attempt, NotBegun()))
+            return
+        self._process.scheduler.note(f"{self._process.name} starts {attempt}")
+        self._ledger.starts += 1
+        self._began(self._process.name, attempt)
+        began_at = self._process.scheduler.now
+        self._ledger.executions[attempt] = Begun(attempt, self._process.name, began_at)
+        self._running[attempt] = execute
+        if attempt in self._cancelled:
+            self.cancel(attempt)
+        self._go(execute)
+
+    def _go(self, execute: Execute) -> None:
+        inputs, task = execute.inputs, execute.task
+        took_s = float(inputs.get("ms") or 0) / 1000
+        recorded = self._failures(execute.attempt)
+        fails = int(inputs.get("fails") or 0)
+        done = Done(output_of(task, inputs), usage=Usage(wall_s=took_s))
+        failed = Broke(Failure(code=str(inputs.get("code", "E1")), message=f"failure {recorded}"))
+        match task:
+            case "flaky":
+                self._end_after(execute, took_s, failed if recorded < fails else done)
+            case "chance":
+                fails_now = self._process.scheduler.chance(0.5)
+                self._end_after(execute, took_s, failed if fails_now else done)
+            case "stuck" | "stubborn":
+                if recorded >= fails:
+                    self._end_after(execute, took_s, done)
+            case "beats":
+                self._beat(execute, 0, recorded >= fails)
+                if recorded >= fails:
+                    self._end_after(execute, took_s, done)
+            case _:
+                self._end_after(execute, took_s, done)
+
+    def _beat(self, execute: Execute, number: int, healthy: bool) -> None:
+        if execute.attempt not in self._running or (number > 2 and not healthy):
+            return
+        details: Value = {"beat": number}
+        self.hear(ExecutionProgressed(execute.attempt, details, True, 20, None))
+        self._process.soon(
+            SILENT_BEAT_MS * 1000, "", lambda: self._beat(execute, number + 1, healthy)
+        )
+
+    def _end_after(self, execute: Execute, seconds: float, result: Result) -> None:
+        wobble_us = self._process.scheduler.rng.randrange(0, 5000)
+        self._process.soon(
+            int(seconds * 1_000_000) + wobble_us, "", lambda: self._end(execute.attempt, result)
+        )
+
+    def _end(self, attempt: Attempt, result: Result) -> None:
+        if self._running.pop(attempt, None) is None:
+            return
+        self._process.scheduler.note(f"{self._process.name} ends {attempt}")
+        self._ledger.executions[attempt].result = result
+        self.hear(ExecutionEnded(attempt, result))

@@ -1,0 +1,120 @@
+"""A process: it lives, is stopped for a while, dies at any point, and comes back with nothing.
+
+    alive ──stop──► paused ──continue──► alive          alive or paused ──crash──► dead ──boot──► alive
+
+Whatever it planned belongs to its life: after a crash none of it happens. While it is paused what it
+planned waits, as does everything that arrives.
+"""
+
+from collections.abc import Callable
+
+from tests.simulation.scheduler import EPOCH_US, Action, Scheduler
+
+PPM = 1_000_000
+
+
+class Process:
+    """`armed`: the point at which it dies when it comes there, with how often it may pass before."""
+
+    def __init__(self, scheduler: Scheduler, name: str, skew_s: float) -> None:
+        rng = scheduler.rng
+        self.scheduler = scheduler
+        self.name = name
+        self.life = 0
+        self.alive = False
+        self.paused = False
+        self.armed: tuple[str, int] | None = None
+        self.on_death: Callable[[], None] = lambda: None
+        self._offset_us = rng.randrange(1, 10**12)
+        self._skew_us = int((2 * rng.random() - 1) * skew_s * 1_000_000)
+        self._drift_ppm = rng.randrange(-300, 300)
+        self._wake_at: int | None = None
+        self._waiting: list[Action] = []
+
+    # -- clocks -----------------------------------------------------------------------------------
+
+    @property
+    def monotonic(self) -> int:
+        now = self.scheduler.now
+        return self._offset_us + now + now * self._drift_ppm // PPM
+
+    @property
+    def wall(self) -> int:
+        return EPOCH_US + self.scheduler.now + self._skew_us
+
+    # -- life -------------------------------------------------------------------------------------
+
+    def begin_life(self) -> None:
+        self.life += 1
+        self.alive, self.paused = True, False
+        self.armed = None
+        self._wake_at = None
+        self._waiting.clear()
+        self.scheduler.note(f"{self.name} boots, life {self.life}")
+
+    def crash(self, why: str) -> None:
+        if not self.alive:
+            return
+        self.scheduler.note(f"{self.name} dies: {why}")
+        self.alive = self.paused = False
+        self.armed = None
+        self.died()
+        self.on_death()
+
+    def died(self) -> None:
+        """What goes with the process."""
+
+    def pause(self) -> None:
+        if self.alive:
+            self.paused = True
+
+    def go_on(self) -> None:
+        if not (self.alive and self.paused):
+            return
+        self.paused = False
+        waiting, self._waiting = self._waiting, []
+        self.wake(0)
+        for action in waiting:
+            self.soon(0, "", action)
+
+    def reached(self, point: str) -> bool:
+        """Comes to a point; true when it has died there."""
+        if self.armed is None or self.armed[0] != point:
+            return False
+        if self.armed[1]:
+            self.armed = (point, self.armed[1] - 1)
+            return False
+        self.crash(f"at {point}")
+        return True
+
+    # -- planning ---------------------------------------------------------------------------------
+
+    def soon(self, delay_us: int, label: str, action: Action) -> None:
+        """Plans an action of this life."""
+        life = self.life
+        self.scheduler.after(delay_us, label, lambda: self._act(life, action))
+
+    def _act(self, life: int, action: Action) -> None:
+        if life != self.life or not self.alive:
+            return
+        if self.paused:
+            self._waiting.append(action)
+        else:
+            action()
+
+    def wake(self, delay_us: int) -> None:
+        """Sees to it that `turn` is called within so many microseconds of its own clock."""
+        at = self.scheduler.now + max(0, delay_us)
+        if self._wake_at is None or at < self._wake_at:
+            self._wake_at = at
+            self.soon(delay_us, "", lambda: self._woken(at))
+
+    def _woken(self, at: int) -> None:
+        if self._wake_at == at:
+            self._wake_at = None
+            if not self.reached("step"):
+                self.turn()
+
+    def turn(self) -> None:
+        """Takes what has arrived and steps."""
+        raise NotImplementedError

@@ -1,0 +1,68 @@
+"""Searching seeds, over several processes, and showing what was found."""
+
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator
+
+from tests.simulation.checks import Found
+from tests.simulation.world import World
+
+SHOWN_MAX = 5
+
+
+def run_seed(seed: int) -> Found:
+    return World(seed).run()
+
+
+def run_calm(seed: int) -> Found:
+    return World(seed, calm=True).run()
+
+
+def find(seeds: Iterable[int], workers: int, calm: bool = False) -> Iterator[Found]:
+    """What each seed came to, in the order in which they are done."""
+    work = run_calm if calm else run_seed
+    if workers <= 1:
+        yield from map(work, seeds)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        yield from pool.imap_unordered(work, seeds, chunksize=4)
+
+
+def search(start: int, seeds: int, workers: int, calm: bool = False) -> int:
+    """Prints the violations; returns how many seeds have one, at most 1."""
+    began, broken, events, virtual_s = time.perf_counter(), 0, 0, 0.0
+    for found in find(range(start, start + seeds), workers, calm):
+        events += found.events
+        virtual_s += found.virtual_s
+        if found.violations:
+            broken += 1
+            _print_violations(found)
+    took_s = time.perf_counter() - began
+    print(  # noqa: T201
+        f"{seeds} seeds from {start}, {broken} with a violation; {events} events, "
+        f"{virtual_s:.0f} s of virtual time in {took_s:.1f} s ({seeds / took_s:.1f} seeds/s)"
+    )
+    return min(broken, 1)
+
+
+def show(seed: int, trace: bool, calm: bool = False) -> int:
+    """Runs one seed, with every action if asked for."""
+    world = World(seed, keep_trace=trace, calm=calm)
+    found = world.run()
+    for line in world.scheduler.lines or ():
+        print(line)  # noqa: T201
+    if found.violations:
+        _print_violations(found)
+    print(  # noqa: T201
+        f"seed {seed}: {found.runs} runs, {found.events} events, {found.actions} actions, "
+        f"{found.virtual_s:.1f} s, trace {found.trace_hash}"
+    )
+    return min(len(found.violations), 1)
+
+
+def _print_violations(found: Found) -> None:
+    for text in found.violations[:SHOWN_MAX]:
+        print(f"seed {found.seed}: {text}")  # noqa: T201
+    print(  # noqa: T201
+        f"  again: python -m tests.simulation --seed {found.seed} --trace"
+    )

@@ -1,0 +1,52 @@
+"""How a steady run must come out: the kernel alone, every task executed at once and without fault."""
+
+from events.api import StartRun
+from events.definition import Definition
+from events.facts import Failure, Placement
+from events.ids import Attempt
+from events.messages import Completed, Failed, Report
+from orchestrator.coordinator.engine import Engine
+from orchestrator.kernel import inputs as i
+from orchestrator.kernel.decide import decide
+from orchestrator.kernel.env import Env
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.state import RunState
+from tests.simulation.executor import output_of
+from tests.simulation.workload import Wanted
+
+STEPS_MAX = 1000
+
+
+def undisturbed(engine: Engine, definition: Definition, wanted: Wanted) -> RunState:
+    """The end of the run when nothing goes wrong by itself; tasks fail as their inputs say."""
+    version, compiled = engine.compile(definition)
+    net, state, now = NetIndex(compiled), RunState(), 1
+    request = StartRun(run_id=wanted.run_id, workflow=wanted.workflow, input=wanted.input)
+    given: list[i.RunInput] = [
+        i.Start(request=request, workflow_version=version, options=definition.options)
+    ]
+    for _ in range(STEPS_MAX):
+        env = Env(now=now, expressions=engine.expressions, limits=engine.limits)
+        for one in given:
+            decide(state, net, one, env)
+        if state.terminal:
+            return state
+        given = [_report(state, net, step) for step in state.outstanding]
+        given += [
+            i.Place(step=step, node="n", incarnation="i", placement=Placement())
+            for step in state.ready
+        ]
+        if not given:
+            now = max(now, state.next_due_at or now)
+            given = [i.Due()]
+    raise AssertionError(f"{wanted.run_id} does not end even undisturbed")
+
+
+def _report(state: RunState, net: NetIndex, step_id: str) -> i.Reported:
+    step, task = state.steps[step_id], net.task(step_id).task
+    attempt: Attempt = state.attempt_of(step_id)
+    report: Report = Completed(attempt=attempt, output=output_of(task, step.inputs))
+    fails = step.inputs.get("fails") or 0
+    if task == "flaky" and isinstance(fails, int) and step.counted < fails:
+        report = Failed(attempt=attempt, failure=Failure(code=str(step.inputs.get("code"))))
+    return i.Reported(report=report)

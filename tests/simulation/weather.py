@@ -1,0 +1,94 @@
+"""Weather: how much goes wrong by itself, and what kinds of faults strike. Each seed has its own.
+
+A seed enables a random part of what can go wrong, so that some worlds know one kind of trouble only
+and others know all of it: faults that hide each other are met apart as well as together.
+"""
+
+from random import Random
+
+import msgspec
+
+POINTS_OF_COORDINATOR = ("step", "outputs", "append", "publish", "acknowledge", "answer")
+"""Where a coordinator can be told to die: before a step; after some of its outputs; after the commit
+and before its answer; before commands leave; before reports are acknowledged; before an answer."""
+
+POINTS_OF_AGENT = (
+    "step",
+    "outputs",
+    "journal",
+    "sync",
+    "publish",
+    "published",
+    "acknowledge",
+    "start",
+)
+"""Where an agent can be told to die: before a step; after some of its outputs; after the journal was
+written and before it was synced; after the sync; before reports leave; after they arrived; before
+commands are acknowledged; right after an execution began."""
+
+KINDS = (
+    "crash coordinator",
+    "crash coordinator at",
+    "pause coordinator",
+    "cut coordinator",
+    "crash agent",
+    "crash agent at",
+    "power loss",
+    "pause agent",
+    "cut agent",
+    "drain agent",
+    "store outage",
+    "bus outage",
+    "bus wipe",
+)
+
+
+class Weather(msgspec.Struct):
+    """Shares are probabilities for each message or call."""
+
+    lose: float = 0.0
+    repeat: float = 0.0
+    late: float = 0.0
+    """Messages that take up to `late_s` instead of a few milliseconds, and so overtake others."""
+    late_s: float = 3.0
+    store_dies_before: float = 0.0
+    store_dies_after: float = 0.0
+    store_slow: float = 0.0
+    store_slow_s: float = 0.5
+    standby: bool = False
+    faults: int = 0
+    kinds: tuple[str, ...] = ()
+    skew_s: float = 0.0
+    """How far wall clocks of processes are off at most."""
+
+    def clear_up(self) -> None:
+        """From now on the world is fair."""
+        self.lose = self.repeat = self.late = 0.0
+        self.store_dies_before = self.store_dies_after = self.store_slow = 0.0
+
+
+def fair() -> Weather:
+    return Weather()
+
+
+def draw(rng: Random) -> Weather:
+    """The weather of a seed."""
+
+    def maybe(share: float, most: float) -> float:
+        return rng.random() * most if rng.random() < share else 0.0
+
+    kinds = tuple(kind for kind in KINDS if rng.random() < 0.5) or KINDS
+    return Weather(
+        lose=maybe(0.5, 0.2),
+        repeat=maybe(0.5, 0.3),
+        late=maybe(0.5, 0.15),
+        late_s=rng.choice((0.5, 3.0, 8.0)),
+        store_dies_before=maybe(0.4, 0.08),
+        store_dies_after=maybe(0.5, 0.15),
+        store_slow=maybe(0.4, 0.1),
+        store_slow_s=rng.choice((0.2, 1.0, 9.0)),
+        standby=rng.random() < 0.6,
+        faults=rng.choice((1, 3, 6, 10)),
+        kinds=kinds,
+        skew_s=maybe(0.4, 3.0),
+    )

@@ -1,0 +1,204 @@
+"""Workloads: random definitions, and the runs that clients want of them.
+
+A definition is *steady* when nothing in it can race: no chance, no timeout. Its runs must come out
+as an undisturbed run does, unless somebody cancels them.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+import msgspec
+
+from events.definition import (
+    Case,
+    ChoiceStep,
+    Definition,
+    FailStep,
+    Handler,
+    ParallelStep,
+    SetStep,
+    Step,
+    TaskStep,
+)
+from events.policies import Retry, RunOptions, Timeouts
+from events.values import Value
+
+RETRY_KINDS = ("fixed", "linear", "exponential", "decorrelated")
+CODES = ("E1", "E2", "E3")
+
+
+class Wanted(msgspec.Struct):
+    """A run that a client wants, and what it does to it afterwards."""
+
+    run_id: str
+    workflow: str
+    input: Value
+    at: int
+    steady: bool
+    cancel_at: int | None = None
+    fork_at: int | None = None
+
+
+class Draft:
+    """Draws one definition. `uneasy`: chance and timeouts may be in it."""
+
+    def __init__(self, rng: Random, name: str, uneasy: bool) -> None:
+        self._rng = rng
+        self._name = name
+        self._uneasy = uneasy
+        self._count = 0
+        self._set_vars: list[str] = []
+
+    def definition(self) -> Definition:
+        rng = self._rng
+        options = RunOptions(
+            error_policy=rng.choice(("fail_fast", "finish_others")),
+            retry=self._retry() if rng.random() < 0.3 else None,
+            timeouts=Timeouts(start_to_close_s=4.0) if self._lucky(0.1) else None,
+            timeout_s=rng.choice((1.0, 4.0, 12.0)) if self._lucky(0.2) else None,
+            concurrency_max=rng.choice((1, 2)) if rng.random() < 0.15 else None,
+        )
+        steps = self._steps(rng.randint(2, 5), depth=0)
+        return Definition(name=self._name, steps=steps, options=options)
+
+    def _lucky(self, share: float) -> bool:
+        return self._uneasy and self._rng.random() < share
+
+    def _id(self) -> str:
+        self._count += 1
+        return f"s{self._count}"
+
+    def _steps(self, count: int, depth: int) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        is_graph = self._rng.random() < 0.4
+        for _ in range(count):
+            ids = [step.id for step in steps]
+            depends: tuple[str, ...] | None = None
+            if is_graph and ids:
+                depends = tuple(self._rng.sample(ids, self._rng.randint(0, min(2, len(ids)))))
+            tasks = [step.id for step in steps if isinstance(step, TaskStep)]
+            steps.append(self._step(depends, tasks, depth))
+        return tuple(steps)
+
+    def _step(self, depends: tuple[str, ...] | None, tasks: list[str], depth: int) -> Step:
+        drawn = self._rng.random()
+        step_id = self._id()
+        if depth < 2 and drawn < 0.12:
+            branches = {name: self._steps(self._rng.randint(1, 2), depth + 1) for name in "ab"}
+            return ParallelStep(id=step_id, depends_on=depends, branches=branches)
+        if depth < 2 and drawn < 0.24:
+            cases = (Case(when=self._condition(), steps=self._steps(1, depth + 1)),)
+            default = self._steps(self._rng.randint(0, 1), depth + 1)
+            return ChoiceStep(id=step_id, depends_on=depends, cases=cases, default=default)
+        if drawn < 0.3:
+            variable = f"v{step_id}"
+            return SetStep(id=step_id, depends_on=depends, variables={variable: "${ input.n }"})
+        if depth and drawn < 0.32:
+            return FailStep(id=step_id, depends_on=depends, code="E3", message="as written")
+        return self._task(step_id, depends, tasks, depth)
+
+    def _condition(self) -> str:
+        return f"input.n > {self._rng.randint(0, 10)}"
+
+    def _task(
+        self, step_id: str, depends: tuple[str, ...] | None, tasks: list[str], depth: int
+    ) -> TaskStep:
+        rng = self._rng
+        task = "work" if rng.random() < 0.55 else "flaky"
+        if self._lucky(0.35):
+            task = rng.choice(("chance", "stuck", "stubborn", "beats"))
+        retry = self._retry() if task != "work" and rng.random() < 0.9 else None
+        inputs: dict[str, Value] = {"ms": rng.choice((1, 20, 200, 1500)), "of": step_id}
+        if task != "work":
+            inputs["fails"] = rng.choice((1, 1, 2, 3, 9))
+            inputs["code"] = rng.choice(CODES)
+        if tasks and rng.random() < 0.4 and depends is None:
+            inputs["from"] = f"${{ steps.{tasks[-1]}.output }}"
+        handlers: tuple[Handler, ...] = ()
+        if task != "work" and depth < 2 and rng.random() < 0.3:
+            codes = (rng.choice(CODES),) if rng.random() < 0.5 else ()
+            handlers = (Handler(codes=codes, steps=self._steps(1, 2)),)
+        return TaskStep(
+            id=step_id,
+            depends_on=depends,
+            task=task,
+            inputs=inputs,
+            retry=retry,
+            timeouts=self._timeouts(task),
+            on_error=handlers,
+        )
+
+    def _retry(self) -> Retry:
+        rng = self._rng
+        return Retry(
+            kind=rng.choice(RETRY_KINDS),
+            attempts_max=rng.choice((2, 3, 4)),
+            initial_s=rng.choice((0.05, 0.5, 2.0, 6.0)),
+            cap_s=8.0,
+            permanent_codes=("E2",) if rng.random() < 0.2 else (),
+            retryable_codes=("E1", "start_to_close_timeout") if rng.random() < 0.1 else (),
+        )
+
+    def _timeouts(self, task: str) -> Timeouts | None:
+        rng = self._rng
+        if task in {"stuck", "stubborn"}:
+            total_s = 6.0 if rng.random() < 0.4 else None
+            return Timeouts(start_to_close_s=rng.choice((0.5, 2.0)), schedule_to_close_s=total_s)
+        if task == "beats":
+            return Timeouts(heartbeat_s=1.0)
+        if not self._lucky(0.25):
+            return None
+        return Timeouts(
+            schedule_to_start_s=rng.choice((None, 0.3, 2.0)),
+            start_to_close_s=rng.choice((None, 1.0)),
+            schedule_to_close_s=rng.choice((None, 3.0, 10.0)),
+        )
+
+
+class Workload:
+    """What the clients of a world want."""
+
+    def __init__(self, seed: int, runs: int, horizon_us: int) -> None:
+        rng = Random(f"workload {seed}")
+        self.definitions: list[Definition] = []
+        steady: dict[str, bool] = {}
+        for number in range(3):
+            uneasy = rng.random() < 0.5
+            definition = Draft(rng, f"w{number}", uneasy).definition()
+            self.definitions.append(definition)
+            steady[definition.name] = not uneasy
+        self.runs: list[Wanted] = [
+            Wanted(
+                run_id=f"r{number}",
+                workflow=(name := rng.choice(self.definitions).name),
+                input={"n": rng.randint(0, 10)},
+                at=int(rng.random() * horizon_us * 0.7),
+                steady=steady[name],
+            )
+            for number in range(runs)
+        ]
+        for wanted in self.runs:
+            if rng.random() < 0.12:
+                wanted.cancel_at = wanted.at + int(rng.random() * 4_000_000)
+                wanted.steady = False
+            elif rng.random() < 0.1:
+                wanted.fork_at = wanted.at + int(rng.random() * 3_000_000)
+
+
+def tasks_of(steps: tuple[Step, ...]) -> Iterator[TaskStep]:
+    """All task steps, those inside others included."""
+    for step in steps:
+        match step:
+            case TaskStep():
+                yield step
+                for handler in step.on_error:
+                    yield from tasks_of(handler.steps)
+            case ChoiceStep():
+                for case in step.cases:
+                    yield from tasks_of(case.steps)
+                yield from tasks_of(step.default)
+            case ParallelStep():
+                for branch in step.branches.values():
+                    yield from tasks_of(branch)
+            case _:
+                pass

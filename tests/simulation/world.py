@@ -1,0 +1,173 @@
+"""A world: coordinators, agents, clients, store and bus under one scheduler, from one seed.
+
+Until the horizon anything may go wrong that the seed's weather allows. Then the world is fair, and
+every run must end within a bound: that is the liveness half of the promises.
+"""
+
+import traceback
+from functools import cache
+from random import Random
+
+from events.api import AnyAnswer, AnyRequest
+from events.definition import Definition
+from events.errors import DalsegnoError
+from events.ids import shard_of
+from events.messages import Heartbeat, HeartbeatAnswer
+from events.net import Net
+from orchestrator.adapters.cel.engine import CelExpressions
+from orchestrator.adapters.memory.store import MemoryLog
+from orchestrator.authoring.compile import compile_net, workflow_version
+from orchestrator.coordinator.engine import Engine
+from orchestrator.coordinator.settings import Settings
+from orchestrator.kernel.limits import Limits
+from tests.simulation.agent import AgentTwin, Host
+from tests.simulation.bus import BusTwin
+from tests.simulation.checks import Auditor, Found
+from tests.simulation.clients import Clients
+from tests.simulation.coordinator import CoordinatorTwin, Surroundings
+from tests.simulation.ending import ended
+from tests.simulation.executor import Ledger
+from tests.simulation.faults import Faults
+from tests.simulation.scheduler import SECOND, Scheduler
+from tests.simulation.store import StoreTwin
+from tests.simulation.weather import Weather, draw, fair
+from tests.simulation.workload import Workload
+
+PATIENCE_US = 240 * SECOND
+"""In a fair world every run ends within this time."""
+
+RUNS = 10
+
+
+@cache
+def engine() -> Engine:
+    expressions = CelExpressions()
+
+    def compiled(definition: Definition) -> tuple[str, Net]:
+        return workflow_version(definition), compile_net(definition, expressions)
+
+    return Engine(expressions=expressions, limits=Limits(), compile=compiled)
+
+
+def settings_of(rng: Random) -> Settings:
+    """Small limits, so that each is met."""
+    return Settings(
+        lease_ttl_s=4.0,
+        lease_margin_s=0.5,
+        attempt_lease_ttl_s=rng.choice((3.0, 5.0)),
+        resend_after_s=rng.choice((0.5, 2.0)),
+        pending_after_s=rng.choice((0.3, 1.0)),
+        due_poll_s=0.5,
+        due_horizon_s=rng.choice((0.6, 3.0)),
+        turn_works_max=rng.choice((2, 1000)),
+        turn_events_max=rng.choice((8, 1500)),
+        dispatch_max=rng.choice((3, 1000)),
+        loads_max=rng.choice((1, 64)),
+        recent_runs_max=rng.choice((2, 2000)),
+        snapshot_tail_bytes_min=rng.choice((1500, 256 * 1024)),
+        snapshot_tail_factor=0.5,
+        tick_s=0.2,
+    )
+
+
+class World:
+    def __init__(self, seed: int, keep_trace: bool = False, calm: bool = False) -> None:
+        rng = Random(f"settings {seed}")
+        self.seed = seed
+        self.weather: Weather = fair() if calm else draw(rng)
+        self.scheduler = Scheduler(seed, keep_trace)
+        self.horizon_us = rng.choice((8, 15, 25)) * SECOND
+        self.workload = Workload(seed, RUNS, self.horizon_us)
+        self.ledger = Ledger()
+        self.log = MemoryLog(lambda: self.scheduler.wall)
+        self.store = StoreTwin(self.scheduler, self.weather, self.log)
+        self.bus = BusTwin(self.scheduler, self.weather)
+        self.auditor = Auditor(self.scheduler, self.log, self.ledger, rng.choice((1, 2, 4)))
+        self.clients = Clients(self.scheduler, self.workload, self._ask)
+        self._make_processes(rng)
+
+    def _make_processes(self, rng: Random) -> None:
+        skew_s = self.weather.skew_s
+        around = Surroundings(self.scheduler, self.bus, self.store, self.auditor)
+        around.answer_heartbeat = self._answer_heartbeat
+        around.answer_client = self._answer_client
+        host = Host(self.scheduler, self.bus, self.auditor, self.ledger)
+        host.heartbeat = self._heartbeat
+        settings = settings_of(rng)
+        names = ("alpha", "beta") if self.weather.standby else ("alpha",)
+        self.coordinators = [
+            CoordinatorTwin(around, name, skew_s, settings, engine()) for name in names
+        ]
+        count = rng.choice((2, 3, 4))
+        self.agents = [AgentTwin(host, f"n{number}", skew_s) for number in range(1, count + 1)]
+        self.faults = Faults(
+            self.scheduler,
+            self.weather,
+            (self.coordinators, self.agents),
+            (self.store, self.bus),
+        )
+
+    # -- core messages ----------------------------------------------------------------------------
+
+    def _ask(self, name: str, request: AnyRequest, reply_to: str) -> None:
+        shard = shard_of(name, self.auditor.shards)
+        for one in self.coordinators:
+            if shard in one.shards:
+                label = f"{one.name} is asked {reply_to}"
+                self.bus.send(
+                    "client",
+                    one.name,
+                    label,
+                    lambda one=one: one.request(request, reply_to),  # type: ignore[misc]
+                )
+
+    def _answer_client(self, source: str, reply_to: str, answer: AnyAnswer) -> None:
+        label = f"{source} answers {reply_to}"
+        self.bus.send(source, "client", label, lambda: self.clients.answered(reply_to, answer))
+
+    def _heartbeat(self, node: str, beat: Heartbeat) -> None:
+        for one in self.coordinators:
+            label = f"{node} beats {beat.sequence}"
+            self.bus.send(node, one.name, label, lambda one=one: one.heartbeat(beat, node))  # type: ignore[misc]
+
+    def _answer_heartbeat(self, source: str, node: str, answer: HeartbeatAnswer) -> None:
+        agent = next(one for one in self.agents if one.name == node)
+        label = f"{source} answers {node}"
+        self.bus.send(source, node, label, lambda: agent.answered(answer))
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def over(self) -> bool:
+        """Whether everything that was wanted has come to its end, in a fair world."""
+        if self.auditor.violations:
+            return True
+        if self.scheduler.now < self.horizon_us or self.clients.waiting:
+            return False
+        books = self.auditor.books
+        if any(wanted.run_id not in books for wanted in self.workload.runs):
+            return False
+        return all(book.ended_at is not None for book in books.values())
+
+    def run(self) -> Found:
+        self.faults.plan(self.horizon_us)
+        for process in (*self.coordinators, *self.agents):
+            self.scheduler.after(
+                self.scheduler.between(0, 0.5), f"boot {process.name}", process.boot
+            )
+        self.clients.begin()
+        try:
+            self.scheduler.run(self.horizon_us + PATIENCE_US, self.over)
+            if not self.auditor.violations:
+                for text in ended(self.auditor, self.log, self.workload, self.clients, engine()):
+                    self.auditor.violated(text)
+        except (DalsegnoError, AssertionError, LookupError, TypeError, ValueError, AttributeError):
+            self.auditor.violated(f"something raised: {traceback.format_exc(limit=-4)}")
+        return Found(
+            seed=self.seed,
+            violations=tuple(self.auditor.violations),
+            trace_hash=self.scheduler.trace_hash,
+            actions=self.scheduler.actions,
+            runs=len(self.auditor.books),
+            events=self.log.last_position(),
+            virtual_s=self.scheduler.now / SECOND,
+        )
