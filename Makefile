@@ -52,13 +52,12 @@ demo: $(READY) ## run a workflow, kill an agent and the coordinator, watch it fi
 
 .PHONY: test
 test: $(READY) ## run every test on the embedded servers
-	$(PYTEST) $(PARALLEL) $(PURE) $(REAL) $(ARGS)
-ifneq ($(call suites,simulation),)
-	SEEDS=$(SEEDS) $(PYTEST) $(PARALLEL) tests/simulation $(ARGS)
-endif
-ifneq ($(call suites,e2e),)
-	ROUNDS=$(ROUNDS) $(PYTEST) -n 0 tests/e2e $(ARGS)
-endif
+	@failed=0; \
+	suite() { echo "$$*"; "$$@" || failed=1; }; \
+	suite $(PYTEST) $(PARALLEL) $(PURE) $(REAL) $(ARGS); \
+	[ ! -d tests/simulation ] || suite env SEEDS=$(SEEDS) $(PYTEST) $(PARALLEL) tests/simulation $(ARGS); \
+	[ ! -d tests/e2e ] || suite env ROUNDS=$(ROUNDS) $(PYTEST) -n 0 tests/e2e $(ARGS); \
+	exit $$failed
 
 .PHONY: check
 check: lint types imports $(READY) ## all that is fast: format, lint, types, imports, pure tests
