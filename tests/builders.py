@@ -104,6 +104,8 @@ class Play:
         facts = decide(self.state, self.net, given, self.env(), self._observe)
         self.facts.extend(facts)
         self.instants.extend([self.now] * len(facts))
+        state = self.state
+        assert not state.unsettled or state.next_due_at == state.updated_at, "left undecided"
         return facts
 
     def _observe(self, state: RunState) -> None:
@@ -155,6 +157,14 @@ class Play:
     def cancel(self, reason: str = "") -> list[Fact]:
         return self.give(i.Cancel(reason=reason))
 
+    def fork(
+        self, run_id: str, source_version: int, variables: dict[str, Value] | None = None
+    ) -> list[Fact]:
+        """Makes the state, which is the source's, the fork's."""
+        return self.give(
+            i.Fork(run_id=run_id, source_version=source_version, variables=variables or {})
+        )
+
     # -- many at a time ---------------------------------------------------------------------------
 
     def place_all(self) -> None:
@@ -182,7 +192,7 @@ class Play:
             if not (state.ready or state.outstanding or state.terminal):
                 assert state.next_due_at is not None, "open, with nothing to wait for"
                 self.now = max(self.now, state.next_due_at)
-                self.give(i.Due())
+                assert self.give(i.Due()), "due, and nothing follows: a busy loop"
         raise AssertionError(f"no end in sight: {self.state}")
 
     def answer(self, step: str) -> list[Fact]:

@@ -257,10 +257,14 @@ def _reported(d: Decision, report: m.Report) -> None:
 
 
 def _task_started(d: Decision, report: m.Started) -> None:
+    """Sets the timer behind the agent's own, unless the attempt is asked back already."""
     step_id = report.attempt.step
-    if d.state.steps[step_id].status == "running":
+    step = d.state.steps[step_id]
+    if step.status == "running":
         return
     limit_s = timeouts(d.net.task(step_id), d.state).start_to_close_s
+    if step.recalled or d.state.closing is not None:
+        limit_s = None
     margin_s = d.env.limits.start_to_close_margin_s
     d.record(
         TaskStarted(

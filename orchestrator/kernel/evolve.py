@@ -161,7 +161,7 @@ def _task_started(state: RunState, fact: t.TaskStarted, _at: int) -> None:
     step.status = "running"
     step.started_at = fact.started_at
     state.timers.pop(f"start:{fact.step}", None)
-    if fact.due_at is not None and not step.recalled:
+    if fact.due_at is not None:
         state.timers[f"execute:{fact.step}"] = fact.due_at
 
 

@@ -17,6 +17,8 @@ def _status(state: RunState) -> Iterator[str]:
         yield f"status {state.status!r} is not one of the closed set"
     if state.terminal and (state.outstanding or state.ready or state.timers or state.closing):
         yield f"{state.status} run still has something outstanding, ready, timed or closing"
+    if state.closing is not None and (state.ready or state.timers or state.stuck):
+        yield "a closing run still has something ready, timed or stuck"
     if state.terminal != (state.ended_at is not None):
         yield "ended_at and a terminal status come together"
 

@@ -39,8 +39,6 @@ def _fire(d: Decision, key: str) -> None:
     what, _, step_id = key.partition(":")
     if what == "run":
         _run_timeout(d)
-    elif d.state.closing is not None:
-        return
     elif what == "retry":
         _retry(d, step_id)
     elif what == "close":
@@ -52,9 +50,8 @@ def _fire(d: Decision, key: str) -> None:
 
 
 def _run_timeout(d: Decision) -> None:
-    if d.state.closing is None:
-        message = f"the run did not end within {d.state.options.timeout_s:g} s"
-        close(d, "timed_out", failure=Failure(code=RUN_TIMEOUT, message=message))
+    message = f"the run did not end within {d.state.options.timeout_s:g} s"
+    close(d, "timed_out", failure=Failure(code=RUN_TIMEOUT, message=message))
 
 
 def _retry(d: Decision, step_id: str) -> None:

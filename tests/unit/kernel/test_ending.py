@@ -330,6 +330,17 @@ def test_an_output_that_cannot_be_evaluated_fails_the_run() -> None:
     assert "output:" in play.state.failure.message
 
 
+def test_a_closing_run_sets_no_timer_for_an_attempt_that_only_now_says_it_has_started() -> None:
+    """The timer would be due for ever: in a closing run nothing follows from it."""
+    limited = task("a", timeouts=Timeouts(start_to_close_s=1.0))
+    play = started(workflow(limited))
+    play.place("a")
+    play.cancel()
+    play.report(m.Started(attempt=play.attempt("a"), started_at=play.now))
+    assert play.state.next_due_at is None
+    assert play.due(1000.0) == []
+
+
 def test_timers_of_a_closing_run_are_gone() -> None:
     play = started(
         workflow(beside(task("a", timeouts=Timeouts(schedule_to_close_s=5.0)), task("b"))),

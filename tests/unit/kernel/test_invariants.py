@@ -20,6 +20,10 @@ def set_status(state: RunState, status: str) -> None:
     state.status = status
 
 
+def set_closing(state: RunState) -> None:
+    state.closing = Closing("cancelled")
+
+
 BREAKS: dict[str, tuple[Callable[[RunState], object], str]] = {
     "an unknown status": (lambda s: set_status(s, "sleeping"), "closed set"),
     "a terminal status without an end": (lambda s: set_status(s, "failed"), "come together"),
@@ -33,6 +37,7 @@ BREAKS: dict[str, tuple[Callable[[RunState], object], str]] = {
         lambda s: s.steps.update(b=StepState("retrying")),
         "b waits for a retry without a timer",
     ),
+    "closing with a timer": (set_closing, "a closing run still has"),
     "a debt of tokens": (lambda s: s.tokens.update({"x>y": -1}), "x>y has -1 tokens"),
 }
 

@@ -1,0 +1,330 @@
+"""Random definitions and random worlds around a run, from any source of choices.
+
+A `Chooser` is either Hypothesis, which shrinks what it finds, or a seeded generator, which gives
+the same history in another process. A `World` is a cluster that does to a run whatever a real one
+could: places tasks, reports in any order and more than once, loses, refuses, is late, and lets time
+jump.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+from hypothesis import strategies as st
+
+from events import definition as d
+from events import messages as m
+from events.facts import Failure, LossReason
+from events.policies import Retry, RunOptions, Timeouts
+from events.values import Value
+from orchestrator.kernel import inputs as i
+from orchestrator.kernel.env import MICROSECONDS
+from orchestrator.kernel.limits import Limits
+from tests.builders import Play, Setting
+
+T = TypeVar("T")
+CODES = ("x", "y", "z")
+
+
+class Chooser(Protocol):
+    def number(self, low: int, high: int) -> int:
+        """An integer between both, the lower one being the simplest."""
+        ...
+
+
+class Drawn:
+    """Choices of Hypothesis."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+
+    def number(self, low: int, high: int) -> int:
+        return self._draw(st.integers(low, high))
+
+
+class Rolled:
+    """Choices of a seed."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def number(self, low: int, high: int) -> int:
+        return self._random.randint(low, high)
+
+
+def pick(choose: Chooser, items: Sequence[T]) -> T:
+    return items[choose.number(0, len(items) - 1)]
+
+
+def chance(choose: Chooser, percent: int) -> bool:
+    return choose.number(1, 100) > 100 - percent
+
+
+# -- definitions ----------------------------------------------------------------------------------
+
+
+class Author:
+    """Writes definitions. A `calm` one has no failure that is not retried or handled, so that no
+    two failures race."""
+
+    def __init__(self, choose: Chooser, *, calm: bool = False, steps_max: int = 12) -> None:
+        self._choose = choose
+        self._calm = calm
+        self._left = steps_max
+        self._count = 0
+
+    def write(self) -> d.Definition:
+        steps = self._steps((), 0)
+        options = RunOptions()
+        if not self._calm:
+            options = RunOptions(
+                timeout_s=pick(self._choose, (None, None, None, 30.0, 600.0)),
+                error_policy="finish_others" if chance(self._choose, 40) else "fail_fast",
+                retry=self._retry() if chance(self._choose, 20) else None,
+                timeouts=self._timeouts() if chance(self._choose, 20) else None,
+            )
+        return d.Definition(name="workflow", steps=steps, options=options)
+
+    def _steps(self, before: tuple[str, ...], depth: int) -> tuple[d.Step, ...]:
+        """A list of steps; `before` are tasks that are over when it begins."""
+        made: list[d.Step] = []
+        for _ in range(self._choose.number(0 if depth else 2, 3 if depth else 5)):
+            if self._left <= 0:
+                break
+            self._left -= 1
+            made.append(self._step(made, before, depth))
+        return tuple(made)
+
+    def _step(self, siblings: list[d.Step], before: tuple[str, ...], depth: int) -> d.Step:
+        self._count += 1
+        name = f"s{self._count}"
+        after = self._after(siblings)
+        readable = before
+        if after is None:
+            readable += tuple(s.id for s in siblings[-1:] if isinstance(s, d.TaskStep))
+        else:
+            readable += tuple(s.id for s in siblings if s.id in after and isinstance(s, d.TaskStep))
+        when = self._condition(readable) if chance(self._choose, 15) else None
+        step = self._kind(name, readable, depth)
+        return msgspec.structs.replace(step, depends_on=after, when=when)
+
+    def _after(self, siblings: list[d.Step]) -> tuple[str, ...] | None:
+        if not chance(self._choose, 35):
+            return None
+        return tuple(step.id for step in siblings if chance(self._choose, 40))
+
+    def _kind(self, name: str, readable: tuple[str, ...], depth: int) -> d.Step:
+        kind = self._choose.number(0, 11)
+        if kind <= 6 or depth >= 3:
+            return self._task(name, readable, depth)
+        if kind == 7:
+            return d.SetStep(id=name, variables={f"v_{name}": self._value(readable)})
+        if kind == 8 and not self._calm and chance(self._choose, 30):
+            return d.FailStep(id=name, code=pick(self._choose, CODES), message="${run.id}")
+        if kind <= 9:
+            cases = tuple(
+                d.Case(when=self._condition(readable), steps=self._steps(readable, depth + 1))
+                for _ in range(self._choose.number(1, 2))
+            )
+            return d.ChoiceStep(id=name, cases=cases, default=self._steps(readable, depth + 1))
+        branches = {
+            f"b{k}": self._steps(readable, depth + 1) for k in range(self._choose.number(1, 3))
+        }
+        return d.ParallelStep(id=name, branches=branches)
+
+    def _task(self, name: str, readable: tuple[str, ...], depth: int) -> d.TaskStep:
+        handlers = self._handlers(readable, depth) if chance(self._choose, 30) else ()
+        takes_all = any(not handler.codes for handler in handlers)
+        inputs: dict[str, Value] = {"x": self._value(readable)}
+        if chance(self._choose, 20 if takes_all else 3) and (takes_all or not self._calm):
+            inputs["bad"] = "${input.nope.nope}"
+        return d.TaskStep(
+            id=name,
+            task="work",
+            inputs=inputs,
+            on_error=handlers,
+            retry=self._retry() if chance(self._choose, 50) else None,
+            timeouts=None if self._calm or not chance(self._choose, 20) else self._timeouts(),
+        )
+
+    def _handlers(self, readable: tuple[str, ...], depth: int) -> tuple[d.Handler, ...]:
+        first = (
+            d.Handler(codes=(pick(self._choose, CODES),), steps=self._steps(readable, depth + 1)),
+        )
+        last = (d.Handler(steps=self._steps(readable, depth + 1)),)
+        if self._calm:
+            return last
+        return pick(self._choose, (last, first, first + last))
+
+    def _retry(self) -> Retry:
+        kinds: tuple[str, ...] = ("fixed", "linear", "exponential", "decorrelated")
+        return msgspec.structs.replace(
+            Retry(),
+            kind=pick(self._choose, kinds),
+            attempts_max=self._choose.number(1, 4),
+            initial_s=pick(self._choose, (0.0, 0.5, 3.0)),
+            cap_s=10.0,
+            permanent_codes=("z",) if chance(self._choose, 30) and not self._calm else (),
+        )
+
+    def _timeouts(self) -> Timeouts:
+        limits = (None, None, None, 2.0, 9.0, pick(self._choose, (60.0, 0.0)))
+        return Timeouts(
+            schedule_to_start_s=pick(self._choose, limits),
+            start_to_close_s=pick(self._choose, limits),
+            schedule_to_close_s=pick(self._choose, (*limits, 60.0)),
+        )
+
+    def _condition(self, readable: tuple[str, ...]) -> str:
+        conditions = ["true", "false", "input.flag", "input.n > 3"]
+        if readable:
+            conditions.append(f"steps.{readable[-1]}.output == null")
+            if not self._calm:
+                conditions.append(f"steps.{readable[-1]}.output.n > 3")
+        if not self._calm and chance(self._choose, 4):
+            conditions = ["input.n", "input.nope"]
+        return pick(self._choose, conditions)
+
+    def _value(self, readable: tuple[str, ...]) -> Value:
+        values: list[Value] = [1, "${input.n}", {"deep": ["text ${run.id}", None]}]
+        values += [f"${{steps.{name}.output}}" for name in readable[-2:]]
+        return pick(self._choose, values)
+
+
+def definitions(*, calm: bool = False) -> st.SearchStrategy[d.Definition]:
+    @st.composite
+    def written(draw: st.DrawFn) -> d.Definition:
+        return Author(Drawn(draw), calm=calm).write()
+
+    return written()
+
+
+INPUT: dict[str, Value] = {"n": 5, "flag": True}
+
+
+# -- worlds ---------------------------------------------------------------------------------------
+
+LIMITS = Limits(losses_max=4, start_to_close_margin_s=1.0, refused_delay_s=0.5)
+
+
+def setting_of(definition: d.Definition, run_id: str = "run-1") -> Setting:
+    return Setting(options=definition.options, limits=LIMITS, jitter_seed="seed", run_id=run_id)
+
+
+class World:
+    """Does one thing after the other to a run, whatever comes to its mind."""
+
+    def __init__(self, play: Play, choose: Chooser) -> None:
+        self.play = play
+        self._choose = choose
+        self._sent: list[m.Report] = []
+        deeds: list[tuple[int, Callable[[], object]]] = [
+            (30, self._place),
+            (25, self._end),
+            (12, self._again),
+            (6, self._say),
+            (6, self._lose),
+            (4, self._give_back),
+            (8, self._jump),
+            (4, self._linger),
+            (3, self._obstruct),
+            (3, self._forge),
+            (1, self._cancel),
+        ]
+        self._deeds = [deed for weight, deed in deeds for _ in range(weight)]
+
+    def act(self, times: int) -> None:
+        for _ in range(times):
+            pick(self._choose, self._deeds)()
+
+    def settle_down(self) -> None:
+        """The world turns fair: the run must reach its end."""
+        self.play.finish()
+        for report in self._sent:
+            assert self.play.report(report) == [], "a report after the end"
+
+    # -- deeds ------------------------------------------------------------------------------------
+
+    def _place(self) -> None:
+        if self.play.state.ready:
+            step = pick(self._choose, list(self.play.state.ready))
+            self.play.place(step, f"n{self._choose.number(1, 3)}")
+
+    def _outstanding(self) -> str | None:
+        held = list(self.play.state.outstanding)
+        return pick(self._choose, held) if held else None
+
+    def _send(self, report: m.Report) -> None:
+        self._sent.append(report)
+        self.play.report(report)
+
+    def _end(self) -> None:
+        """A handler is done, well or badly."""
+        step = self._outstanding()
+        if step is None:
+            return
+        attempt = self.play.attempt(step)
+        if chance(self._choose, 20):
+            failure = Failure(code=pick(self._choose, CODES))
+            retryable = not chance(self._choose, 10)
+            self._send(m.Failed(attempt=attempt, failure=failure, retryable=retryable))
+        else:
+            self._send(m.Completed(attempt=attempt, output={"n": self._choose.number(0, 9)}))
+
+    def _again(self) -> None:
+        if self._sent:
+            self.play.report(pick(self._choose, self._sent))
+
+    def _say(self) -> None:
+        step = self._outstanding()
+        if step is not None:
+            attempt = self.play.attempt(step)
+            started = m.Started(attempt=attempt, started_at=self.play.now)
+            details: Value = {"at": self._choose.number(0, 9)}
+            progressed = m.Progressed(attempt=attempt, details=details)
+            self._send(started if chance(self._choose, 50) else progressed)
+
+    def _lose(self) -> None:
+        step = self._outstanding()
+        if step is not None:
+            reasons: tuple[LossReason, ...] = ("node_lost", "node_restarted", "node_reset")
+            self.play.lose(step, pick(self._choose, reasons))
+
+    def _give_back(self) -> None:
+        step = self._outstanding()
+        if step is not None:
+            reason: LossReason = "refused" if chance(self._choose, 50) else "recalled"
+            attempt, started = self.play.attempt(step), chance(self._choose, 50)
+            self._send(m.Returned(attempt=attempt, reason=reason, started=started))
+
+    def _jump(self) -> None:
+        """To the next timer, or a little beyond."""
+        due_at = self.play.state.next_due_at
+        if due_at is not None:
+            late = self._choose.number(0, 2) * MICROSECONDS
+            self.play.now = max(self.play.now, due_at) + late
+            assert self.play.due() or self.play.state.terminal, "due, and nothing follows"
+
+    def _linger(self) -> None:
+        self.play.due(self._choose.number(0, 3) / 2)
+
+    def _obstruct(self) -> None:
+        if self.play.state.ready:
+            step = pick(self._choose, list(self.play.state.ready))
+            self.play.give(i.Unplaced(step=step, obstacle="no_slot", detail="full"))
+
+    def _forge(self) -> None:
+        """A report of an attempt that was never given out."""
+        steps = list(self.play.state.steps)
+        if steps:
+            attempt = self.play.attempt(pick(self._choose, steps))
+            number = attempt.number + 1
+            wrong = msgspec.structs.replace(attempt, number=number)
+            before = self.play.state.version
+            self.play.report(m.Completed(attempt=wrong, output="forged"))
+            assert self.play.state.version == before
+
+    def _cancel(self) -> None:
+        if not self.play.state.terminal:
+            self.play.cancel("because")
