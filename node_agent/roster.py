@@ -144,7 +144,7 @@ class Roster:
 
     def settle(self, attempts: tuple[Attempt, ...]) -> None:
         """Forgets those that have ended; a settlement of anything else is out of date."""
-        known = (self._held.get(attempt) for attempt in attempts)
+        known = (self._held.get(attempt) for attempt in dict.fromkeys(attempts))
         self._forget([entry for entry in known if entry and entry.state is State.ENDED])
 
     def drop(self, attempts: tuple[Attempt, ...]) -> None:
@@ -154,7 +154,7 @@ class Roster:
                 self._outputs.append(CancelExecution(attempt, "dropped"))
             if attempt not in self._held:
                 self._over.add(attempt)
-        known = (self._held.get(attempt) for attempt in attempts)
+        known = (self._held.get(attempt) for attempt in dict.fromkeys(attempts))
         self._forget([entry for entry in known if entry])
 
     # -- executions -------------------------------------------------------------------------------
