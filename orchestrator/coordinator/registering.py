@@ -34,7 +34,10 @@ def register(turn: "Turn", work: w.RegisterWork) -> None:
         workflow=definition.name, workflow_version=version, created=version not in known.versions
     )
     if version == known.newest:
-        memory.answer(work.reply_to, answer)
+        # It may have been decided in this very turn: the answer waits for the commit all the same.
+        touched = turn.tx.touch(known.head.stream, memory.shard(definition.name))
+        touched.works.append(work)
+        touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))
         return
     fact = DefinitionRegistered(
         workflow=definition.name, workflow_version=version, definition=definition, net=net

@@ -204,6 +204,9 @@ class Turn:
             key = f"definition:{request.workflow}"
             memory.load(key, s.LoadDefinition(workflow=request.workflow), work)
             return
+        if self._is_undecided(known.head.stream):
+            memory.intake.append(work)
+            return
         version = request.workflow_version or known.newest
         if version not in known.versions:
             raise Rejected(_unknown_workflow(request, known.versions))
@@ -222,6 +225,11 @@ class Turn:
         given = i.Start(request=request, workflow_version=version, options=options)
         stamp = self.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
         self._answered(work, self.decide(slot, given, stamp), created)
+
+    def _is_undecided(self, stream: str) -> bool:
+        """Whether this turn writes to it: then the commit may still go without those events."""
+        touched = self.tx.streams.get(stream)
+        return touched is not None and bool(touched.events)
 
     def _door(self, request: StartRun) -> None:
         """The one place where a run's input is admitted."""
