@@ -1,14 +1,30 @@
-"""Configuration of the orchestrator's processes, as a value."""
+"""Configuration of the orchestrator's processes, as a value, and how it is put together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
 
 import msgspec
 
+from events.configuration import Effective, Layer, combine, from_environment, from_flags, from_toml
 from events.connection import Connection
+from events.errors import Misconfigured
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.limits import Limits
 
+FILE = "dalsegno.toml"
+OTHER_SECTIONS = ("agent",)
+"""Sections of the same file that other processes read and check."""
+
+ALIASES = {"DALSEGNO_NATS_URL": "nats.urls"}
+CONFIG_BYTES_MAX = 1024 * 1024
+
 
 class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`dsn`: URL of the log's database. `migrate`: bring an older schema up to date at start."""
+    """`dsn`: URL of the log's database, TLS and credentials in it.
+
+    `migrate`: bring an older schema up to date at start.
+    """
 
     dsn: str = ""
     migrate: bool = True
@@ -23,6 +39,13 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     hashes_file: str = ""
 
 
+class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`format`: `text`, `json` (one object a line), or `auto`: text on a terminal, else json."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres: PostgresConfig = PostgresConfig()
     nats: Connection = Connection()
@@ -31,3 +54,36 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     coordinator: CoordinatorConfig = CoordinatorConfig()
     engine: Settings = Settings()
     limits: Limits = Limits()
+    log: LogConfig = LogConfig()
+
+
+def load_config(
+    flags: Mapping[str, str],
+    environment: Mapping[str, str],
+    file: Path | None,
+    below: Sequence[Layer] = (),
+) -> Effective[Config]:
+    """What holds: defaults, the layers `below`, the file, the environment, flags; the last goes.
+
+    `file` None is `dalsegno.toml` in the working directory, if there is one. Raises `Misconfigured`
+    naming the source, the setting, and what was expected.
+    """
+    layers = list(below)
+    if file is not None or Path(FILE).is_file():
+        path = file or Path(FILE)
+        layers.append(from_toml(read_text(path), f"file {path}", Config, OTHER_SECTIONS))
+    layers.append(from_environment(environment, Config, ALIASES))
+    layers.append(from_flags(flags, Config))
+    return combine(Config, layers)
+
+
+def read_text(path: Path) -> str:
+    """The text of a configuration file. Raises `Misconfigured`."""
+    try:
+        if path.stat().st_size > CONFIG_BYTES_MAX:
+            raise Misconfigured(f"configuration file {path} is over {CONFIG_BYTES_MAX} bytes")
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise Misconfigured(f"there is no configuration file {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"configuration file {path} cannot be read: {error}") from error

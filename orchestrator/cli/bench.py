@@ -1,8 +1,8 @@
 """`dalsegno bench`: durable task executions a second, counted from the log.
 
-Production defaults: fsync, ordering lock, epoch check, hash chain, journal with fdatasync; coordinator and
-agents in processes of their own. The same run measures how fast the bare insert is through the same
-statement, so that machines can be compared by the ratio.
+Production defaults: fsync, ordering lock, epoch check, hash chain, journal with fdatasync;
+coordinator and agents in processes of their own. The same run measures how fast the bare insert is
+through the same statement, so that machines can be compared by the ratio.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from events.api import Nodes, ListNodes, RegisterWorkflow, StartRun
+from events.api import ListNodes, Nodes, RegisterWorkflow, StartRun
 from events.connection import Connection
 from events.definition import Definition, TaskStep
 from orchestrator.adapters.embedded import EmbeddedServers

@@ -1,7 +1,8 @@
 """A local cluster: coordinator and agents as child processes of this one, over given servers.
 
-No child outlives this process, even when it is killed -9: each gets the kernel's parent-death signal, and
-reads a pipe that ends with us where there is none.
+No child outlives this process, even when it is killed -9: each gets the kernel's parent-death
+signal, which is sent when the *thread* that started it ends. So children are started from the main
+thread only.
 """
 
 import os
@@ -18,6 +19,7 @@ import msgspec
 from events.errors import Unavailable
 
 STOP_S = 10.0
+LOG_END_CHARS = 2000
 
 
 class Child(msgspec.Struct):
@@ -31,9 +33,13 @@ class Child(msgspec.Struct):
 class Local:
     """Starts, kills and stops child processes by name; logs go to one file each in `folder`."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], *, stop_s: float = STOP_S
+    ) -> None:
+        """`stop_s`: time for each to end in good order; 0 kills them, when nothing is kept."""
         self._folder = folder
         self._environment = dict(environment)
+        self._stop_s = stop_s
         self._children: dict[str, Child] = {}
 
     def start(self, name: str, module: Sequence[str]) -> int:
@@ -51,7 +57,7 @@ class Local:
 
     def _spawn(self, command: tuple[str, ...], log: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-c", STARTER, str(os.getpid()), *command],
+            [sys.executable, "-I", "-S", "-c", STARTER, str(os.getpid()), *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -62,8 +68,16 @@ class Local:
     def log_path(self, name: str) -> Path:
         return self._folder / f"{name}.log"
 
+    def log_end(self, name: str) -> str:
+        """The last of what a child said."""
+        text = self.log_path(name).read_text(errors="replace").strip()
+        return text[-LOG_END_CHARS:]
+
     def pid(self, name: str) -> int:
         return self._children[name].process.pid
+
+    def names(self) -> list[str]:
+        return list(self._children)
 
     def kill(self, name: str) -> None:
         """SIGKILL, and waits until it is gone."""
@@ -79,20 +93,13 @@ class Local:
     def check(self) -> None:
         """Raises `Unavailable` with the end of its log when a child has ended."""
         for name, code in self.ended():
-            text = self.log_path(name).read_text(errors="replace").strip()
-            raise Unavailable(f"{name} ended with exit code {code}: {text[-2000:]}")
+            raise Unavailable(f"{name} ended with exit code {code}: {self.log_end(name)}")
 
     def stop(self) -> None:
-        """SIGTERM to agents first, then to the others; SIGKILL to what does not end in time."""
-        running = [c for c in self._children.values() if c.process.poll() is None]
-        for child in running:
-            child.process.send_signal(signal.SIGTERM)
-        for child in running:
-            try:
-                child.process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait(STOP_S)
+        """SIGTERM, the first started last; SIGKILL to what does not end in time."""
+        children = list(self._children.values())
+        stop_all(children[1:], self._stop_s)
+        stop_all(children[:1], self._stop_s)
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +113,18 @@ class Local:
         self.stop()
 
 
+def stop_all(children: Sequence[Child], grace_s: float) -> None:
+    processes = [child.process for child in children if child.process.poll() is None]
+    for process in processes:
+        process.send_signal(signal.SIGTERM if grace_s else signal.SIGKILL)
+    for process in processes:
+        try:
+            process.wait(grace_s or STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_S)
+
+
 STARTER = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -113,4 +132,4 @@ if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
 os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Asks for the death signal in the child itself: code between fork and exec would not be safe here."""
+"""Asks for the death signal in the child itself: code between fork and exec would not be safe."""

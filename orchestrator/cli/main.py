@@ -1,67 +1,103 @@
-"""`dalsegno`: the command line."""
+"""`dalsegno`: the command line.
 
-import os
+Commands are imported when they are called, so that each starts as fast as what it needs itself.
+"""
+
 import sys
-from typing import Annotated
+from importlib.metadata import version
+from typing import Any
 
-import anyio
 import cyclopts
-import msgspec
-from cyclopts import Parameter
 
-from events.connection import Connection
-from events.errors import DalsegnoError
+from orchestrator.cli.exits import MISCONFIGURED, tell
 
-app = cyclopts.App(name="dalsegno", help="Durable workflows over Postgres and NATS.")
-
-EXIT_CODES = {"misconfigured": 2, "rejected": 3, "invalid_value": 3, "unavailable": 4, "corrupt": 5}
+HERE = "orchestrator.cli"
 
 
-def _environment() -> "tuple[str, Connection]":
-    dsn = os.environ.get("DALSEGNO_POSTGRES_DSN", "")
-    return dsn, Connection(urls=(os.environ.get("DALSEGNO_NATS_URL", "nats://127.0.0.1:4222"),))
-
-
-@app.command
-def coordinator(*, name: str = "coordinator-1") -> None:
-    """Run a coordinator until SIGTERM."""
-    from orchestrator.bootstrap import run_coordinator
-    from orchestrator.config import Config, CoordinatorConfig, PostgresConfig
-
-    dsn, connection = _environment()
-    config = Config(
-        postgres=PostgresConfig(dsn=dsn), nats=connection, coordinator=CoordinatorConfig(name=name)
+def make_app() -> cyclopts.App:
+    """The whole command line, nothing of it imported yet."""
+    app = cyclopts.App(
+        name="dalsegno",
+        help="Durable workflows over Postgres and NATS.",
+        help_format="plaintext",
+        version=lambda: f"dalsegno {version('dalsegno')}",
     )
-    anyio.run(run_coordinator, config, backend_options={"use_uvloop": True})
+    work = cyclopts.Group("Workflows and runs", sort_key=2)
+    serve = cyclopts.Group("Processes", sort_key=1)
+    look = cyclopts.Group("History and state", sort_key=3)
+    care = cyclopts.Group("Care", sort_key=4)
+    _add(app, "dev", "dev:dev", serve, "Servers, a coordinator and agents in this folder.")
+    _add(app, "try", "trying:try_", serve, "Run one workflow file to its end, and stop all.")
+    _add(app, "coordinator", "services:coordinator", serve, "Run a coordinator until SIGTERM.")
+    _add(app, "agent", "services:agent", serve, "Run a node agent until SIGTERM.", help_flags=())
+    _add(app, "demo", "demo.command:demo", serve, "See a run survive a dead agent and coordinator.")
+
+    workflow = _group(app, "workflow", work, "Check and register workflow files.")
+    _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
+    _add(workflow, "register", "workflows:register", None, "Check a file and register it.")
+    run = _group(app, "run", work, "Start, list, show and cancel runs.")
+    _add(run, "start", "runs:start", None, "Start a registered workflow, or that of a file.")
+    _add(run, "list", "runs:list_", None, "List runs, the newest first.")
+    _add(run, "show", "runs:show", None, "Show a run with its steps and tasks.")
+    _add(run, "cancel", "runs:cancel", None, "Cancel a run.")
+    nodes = _group(app, "nodes", work, "The nodes of the cluster.")
+    _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
+
+    events = _group(app, "events", look, "The event log.")
+    _add(events, "show", "log:show", None, "All events of a run.")
+    _add(events, "tail", "log:tail", None, "The end of the log, and what follows.")
+    _add(app, "replay", "replays:replay", look, "Rebuild a run's state from its events.")
+    _add(app, "verify", "replays:verify", look, "Audit runs against the log.")
+
+    _add(app, "migrate", "care:migrate", care, "Make the schema, or bring it up to date.")
+    config = _group(app, "config", care, "The configuration.")
+    _add(config, "show", "care:show_config", None, "Every setting with its value and source.")
+    _add(app, "bench", "benching:bench", care, "Measure durable throughput and latency.")
+    return app
 
 
-@app.command
-def agent(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
-    """Run a node agent; the arguments are those of `python -m node_agent`."""
-    os.execv(sys.executable, [sys.executable, "-m", "node_agent", *arguments])
+def _add(
+    app: cyclopts.App,
+    name: str,
+    where: str,
+    group: cyclopts.Group | None,
+    words: str,
+    help_flags: tuple[str, ...] = ("--help", "-h"),
+) -> None:
+    more: dict[str, Any] = {"help_flags": help_flags}
+    if group is not None:
+        more["group"] = group
+    app.command(f"{HERE}.{where}", name=name, help=words, **more)
 
 
-@app.command
-def bench(*, runs: int = 2000, in_flight: int = 1000, agents: int = 2, json: bool = False) -> None:
-    """Measure durable task executions a second on this machine."""
-    from orchestrator.cli.bench import Plan, measure
+def _group(app: cyclopts.App, name: str, group: cyclopts.Group, words: str) -> cyclopts.App:
+    inner = cyclopts.App(name=name, help=words, group=group, help_format="plaintext")
+    app.command(inner)
+    return inner
 
-    plan = Plan(runs=runs, in_flight=in_flight, agents=agents)
-    figures = anyio.run(measure, plan, backend_options={"use_uvloop": True})
-    if json:
-        print(msgspec.json.encode(figures).decode())
-    else:
-        for name, value in msgspec.structs.asdict(figures).items():
-            print(f"{name:24} {value:>12}")
+
+def run(arguments: list[str]) -> int:
+    """Carries out one command line; returns the exit code. Errors are told, never raised."""
+    as_json = "--json" in arguments
+    try:
+        result = make_app()(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
+    except cyclopts.CycloptsError as error:
+        told = " ".join(str(error).split())
+        print(f"dalsegno: {told}\nTry `dalsegno --help`.", file=sys.stderr)
+        return MISCONFIGURED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- the last place to tell it
+        return tell(error, as_json=as_json)
+    return result if isinstance(result, int) else 0
 
 
 def main() -> None:
-    """Entry point; every error is one message and a documented exit code."""
-    try:
-        app()
-    except DalsegnoError as error:
-        print(f"dalsegno: {error}", file=sys.stderr)
-        sys.exit(EXIT_CODES.get(error.code, 1))
+    """Entry point."""
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

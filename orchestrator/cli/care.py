@@ -1,0 +1,50 @@
+"""`dalsegno migrate` and `dalsegno config show`."""
+
+import msgspec
+
+from events.redaction import redact
+from orchestrator.adapters.postgres.schema import migrate as bring_up_to_date
+from orchestrator.cli.common import COMMON, Common, configured, effective, log_address
+from orchestrator.cli.output import console, plain, print_json, rows, table
+
+
+def migrate(*, shards: int | None = None, common: Common = COMMON) -> None:
+    """Make the schema, or bring an older one up to date.
+
+    Parameters
+    ----------
+    shards
+        Shards of a new log, decided for ever; the configured number when not given.
+    """
+    config = configured(common)
+    wanted = config.coordinator.shards if shards is None else shards
+    info = bring_up_to_date(log_address(config), shards=wanted)
+    if common.json:
+        print_json(info)
+    else:
+        print(f"log {info.name}: schema {info.schema}, {info.shards} shards")
+
+
+def show_config(*, changed: bool = False, common: Common = COMMON) -> None:
+    """Every setting of the coordinator with its value and where it comes from; secrets covered.
+
+    Parameters
+    ----------
+    changed
+        Only those that are not defaults.
+    """
+    settings = effective(common).settings
+    shown = [
+        (one.name, redact(one.value, one.name.rpartition(".")[2]), one.source)
+        for one in settings
+        if not changed or one.source != "default"
+    ]
+    if common.json:
+        print_json([{"name": n, "value": v, "source": s} for n, v, s in shown])
+        return
+    made = table("setting", "value", "source")
+    console().print(rows(made, ((n, plain(_text(v)), plain(s)) for n, v, s in shown)))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,67 @@
+"""What commands have in common: where Postgres and NATS are, and asking them."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import anyio
+from cyclopts import Parameter
+
+from events.configuration import Effective
+from events.errors import Misconfigured
+from orchestrator.adapters.nats.client import Client, connect
+from orchestrator.cli.connection_file import connection_layers
+from orchestrator.config import Config, load_config
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT_S = 15.0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options of every command that talks to a cluster."""
+
+    config: Annotated[Path | None, Parameter(help="Configuration file (dalsegno.toml).")] = None
+    dsn: Annotated[str, Parameter(help="Postgres URL.")] = ""
+    nats_url: Annotated[str, Parameter(help="NATS URLs, with commas between.")] = ""
+    json: Annotated[bool, Parameter(help="Answer in JSON.", negative="")] = False
+
+
+COMMON = Common()
+
+
+def effective(common: Common, **more: str) -> Effective[Config]:
+    """The configuration for this command. Raises `Misconfigured`."""
+    flags = {"postgres.dsn": common.dsn, "nats.urls": common.nats_url, **more}
+    return load_config(flags, os.environ, common.config, connection_layers(Path.cwd()))
+
+
+def configured(common: Common) -> Config:
+    return effective(common).value
+
+
+def log_address(config: Config) -> str:
+    """The DSN of the log. Raises `Misconfigured` when none is configured."""
+    if not config.postgres.dsn:
+        raise Misconfigured(
+            "postgres.dsn is not set, expected the URL of the log's database: give --dsn, set "
+            "DALSEGNO_POSTGRES__DSN, write it in dalsegno.toml, or run in the folder of a running "
+            "`dalsegno dev`"
+        )
+    return config.postgres.dsn
+
+
+@asynccontextmanager
+async def client_of(config: Config, timeout_s: float = ANSWER_TIMEOUT_S) -> AsyncIterator[Client]:
+    async with connect(config.nats, config.prefix, timeout_s) as client:
+        yield client
+
+
+def go(function: Callable[[], Awaitable[T]]) -> T:
+    """Runs an async function to its end, as all our processes run theirs."""
+    return anyio.run(function, backend_options={"use_uvloop": True})

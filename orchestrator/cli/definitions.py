@@ -1,0 +1,70 @@
+"""Reading and checking workflow files, with the tasks that the imported modules declare."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from events.definition import Definition
+from events.errors import Misconfigured
+from orchestrator.adapters.cel import CelExpressions
+from orchestrator.authoring import Authored, TaskSchema, check, read
+
+DESCRIBE_TIMEOUT_S = 60.0
+PYTHON = ".py"
+
+
+def describe_tasks(imports: Sequence[str]) -> dict[str, TaskSchema]:
+    """The tasks that an agent with these modules has. They are loaded in a process of its own.
+
+    Raises `Misconfigured` with what the agent says when a module cannot be loaded.
+    """
+    command = [sys.executable, "-m", "node_agent", "--describe", "--json"]
+    for module in imports:
+        command += ["--import", module]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DESCRIBE_TIMEOUT_S,
+            check=False,
+            env={**os.environ, "DALSEGNO_LOG_LEVEL": "ERROR"},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Misconfigured(
+            f"importing {', '.join(imports)} takes over {DESCRIBE_TIMEOUT_S:g} s: move work out of "
+            "the top level of the module"
+        ) from error
+    if done.returncode:
+        raise Misconfigured(done.stderr.strip().removeprefix("node agent: "))
+    try:
+        found = msgspec.json.decode(done.stdout, type=list[TaskSchema])
+    except msgspec.MsgspecError as error:
+        raise Misconfigured(
+            f"importing {', '.join(imports)} prints to stdout, where the description of the tasks "
+            "is expected: print nothing at the top level"
+        ) from error
+    return {schema.name: schema for schema in found}
+
+
+def implied_imports(file: str, imports: Sequence[str]) -> tuple[str, ...]:
+    """The modules to load for a workflow file: a Python file may hold the tasks itself."""
+    path = file.rpartition(":")[0] if f"{PYTHON}:" in file else file
+    if imports or not path.endswith(PYTHON):
+        return tuple(imports)
+    return (path,)
+
+
+def checked(file: str, schemas: dict[str, TaskSchema] | None) -> Definition:
+    """The definition in a file; raises what `read` raises, and `InvalidDefinition`."""
+    return checked_authored(read(file), schemas)
+
+
+def checked_authored(authored: Authored, schemas: dict[str, TaskSchema] | None) -> Definition:
+    report = check(authored.definition, CelExpressions(), schemas, authored.places)
+    report.accepted(authored.name)
+    return authored.definition

@@ -1,0 +1,140 @@
+"""`dalsegno dev`: everything on this machine, with data that stays.
+
+    servers ── ready ──► connection file ──► coordinator, agents ──► until Ctrl-C
+                                                  │     ▲
+                                            ended └─────┘ told, and started again after a wait
+
+Everything ends with this process, also when it is killed -9; the data folder stays.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import msgspec
+from cyclopts import Parameter
+
+from events.errors import Misconfigured
+from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.cli.cluster import (
+    child_environment,
+    endings_as_interrupts,
+    start_agent,
+    start_coordinator,
+)
+from orchestrator.cli.common import Common, configured, go
+from orchestrator.cli.connection_file import DATA_DIR, Addresses, ConnectionFile
+from orchestrator.cli.definitions import describe_tasks
+from orchestrator.cli.local import Local
+from orchestrator.config import Config
+
+LOOK_S = 0.2
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 10.0
+STEADY_S = 10.0
+"""A child that lived for so long is restarted without a wait again."""
+AGENTS_MAX = 64
+
+
+def dev(
+    *,
+    agents: int = 1,
+    imports: Annotated[list[str] | None, Parameter(name="--import", negative="")] = None,
+    data_dir: Path = Path(DATA_DIR),
+    postgres_port: int | None = None,
+    nats_port: int | None = None,
+) -> None:
+    """Run Postgres, NATS, a coordinator and agents until Ctrl-C. Data stays in the data folder.
+
+    Other commands in the same folder find the servers by themselves.
+
+    Parameters
+    ----------
+    agents
+        How many agent processes; only with --import.
+    imports
+        Module with tasks, dotted or a path; may be repeated.
+    data_dir
+        Keeps all data.
+    postgres_port
+        A free one when not given.
+    nats_port
+        A free one when not given.
+    """
+    if not 0 <= agents <= AGENTS_MAX:
+        raise Misconfigured(f"--agents is {agents}: expected 0 to {AGENTS_MAX}")
+    modules = tuple(imports or ())
+    tasks = describe_tasks(modules) if modules else {}
+    config = configured(Common())
+    folder = data_dir.absolute()
+    with (
+        endings_as_interrupts(),
+        EmbeddedServers(folder, postgres_port=postgres_port, nats_port=nats_port) as servers,
+        ConnectionFile(folder) as connection_file,
+    ):
+        # Before anybody can ask: a command that finds the file finds the schema as well.
+        migrate(servers.postgres.dsn, shards=config.coordinator.shards)
+        connection_file.write(_addresses(servers))
+        logs = folder / "logs"
+        logs.mkdir(exist_ok=True)
+        environment = child_environment(servers, os.environ, config.prefix)
+        with Local(logs, environment) as local:
+            start_coordinator(local)
+            for number in range(1, agents + 1 if modules else 1):
+                start_agent(local, f"agent-{number}", modules, folder)
+            _say_where(folder, servers, config, sorted(tasks))
+            go(lambda: supervise(local))
+
+
+def _addresses(servers: EmbeddedServers) -> Addresses:
+    return Addresses(dsn=servers.postgres.dsn, nats_url=servers.nats.url, pid=os.getpid())
+
+
+def _say_where(folder: Path, servers: EmbeddedServers, config: Config, tasks: list[str]) -> None:
+    say("Dal Segno is up; Ctrl-C stops everything, data stays.")
+    say(f"  data      {folder}")
+    say(f"  logs      {folder / 'logs'}")
+    say(f"  postgres  127.0.0.1:{servers.postgres.port}  (address with password: connection.json)")
+    say(f"  nats      127.0.0.1:{servers.nats.port}  prefix {config.prefix}")
+    say(f"  tasks     {', '.join(tasks) or 'none, and so no agent: give --import'}")
+    say(f"Commands in {folder.parent} find it: dalsegno run start FILE --wait")
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+class Watch(msgspec.Struct):
+    """How a child did lately."""
+
+    started_at: float
+    wait_s: float = 0.0
+    restart_at: float | None = None
+
+
+async def supervise(local: Local) -> None:
+    """Starts children again that ended, each after a wait that doubles; until interrupted."""
+    watches = {name: Watch(time.monotonic()) for name in local.names()}
+    while True:
+        for name, code in local.ended():
+            look(local, name, code, watches[name])
+        await anyio.sleep(LOOK_S)
+
+
+def look(local: Local, name: str, code: int, watch: Watch) -> None:
+    """Plans or carries out the restart of a child that has ended."""
+    now = time.monotonic()
+    if watch.restart_at is None:
+        steady = now - watch.started_at > STEADY_S
+        watch.wait_s = 0.0 if steady else min(max(BACKOFF_FIRST_S, 2 * watch.wait_s), BACKOFF_MAX_S)
+        watch.restart_at = now + watch.wait_s
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        say(f"{name} {how}; starting it again in {watch.wait_s:g} s ({local.log_path(name)})")
+        if code > 0 and (said := local.log_end(name).splitlines()):
+            say(f"  {said[-1]}")
+    elif now >= watch.restart_at:
+        pid = local.start_again(name)
+        watch.started_at, watch.restart_at = now, None
+        say(f"{name} is started again as process {pid}")

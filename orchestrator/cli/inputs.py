@@ -1,0 +1,37 @@
+"""Run inputs from the command line: JSON, or `@file` with JSON in it."""
+
+import json
+from pathlib import Path
+
+from events.errors import Rejected
+from events.values import Value, admit
+
+INPUT_BYTES_MAX = 64 * 1024 * 1024
+"""Of a file that is read at all; what a run may get is the coordinator's limit."""
+
+
+def read_input(text: str) -> Value:
+    """The value of `--input`; nothing is null. Raises `Rejected` naming place and mend."""
+    if not text:
+        return None
+    source, data = "--input", text
+    if text.startswith("@"):
+        source = f"--input {text}"
+        data = _file(Path(text[1:]), source)
+    try:
+        # The lenient reader: NaN and long integers get through to the door that has words for them.
+        return admit(json.loads(data), "input")
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Rejected(
+            f"{source} is not JSON: {error}. Expected a value such as '{{\"n\": 1}}', or @file"
+        ) from None
+
+
+def _file(path: Path, source: str) -> str:
+    try:
+        if path.stat().st_size > INPUT_BYTES_MAX:
+            raise Rejected(f"{source} has over {INPUT_BYTES_MAX} bytes: pass a reference instead")
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise Rejected(f"{source} cannot be read: {reason}") from None

@@ -1,0 +1,166 @@
+"""`dalsegno events show` and `tail`: the log itself."""
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import msgspec
+
+from events.catalogue import Catalogue
+from events.envelope import Event, Stored, unseal
+from events.errors import Corrupt, Misconfigured, Rejected
+from events.ids import run_stream
+from events.redaction import redact_text
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.cli.common import COMMON, Common, configured, go, log_address
+from orchestrator.cli.output import clock, console, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+PAGE = 500
+LIMIT_MAX = 1_000_000
+FOLLOW_S = 0.2
+COLOURS = {
+    "run": "bold",
+    "task": "cyan",
+    "attempt": "yellow",
+    "node": "magenta",
+    "lease": "bright_black",
+    "definition": "blue",
+}
+BAD = ("failed", "lost", "suspected", "timed_out", "cancelled")
+SHOWN_FIRST = ("step", "attempt", "node", "task", "status", "failure", "why", "reason")
+DATA_CHARS = 100
+
+
+def show(run_id: str, *, common: Common = COMMON) -> None:
+    """All events of a run: a table, or with --json one envelope a line, as it is stored."""
+    printer = Printer(as_json=common.json, with_stream=False)
+
+    async def read(store: PostgresStore) -> None:
+        stream, version = run_stream(run_id), 0
+        while page := await store.read(stream, version, PAGE):
+            printer.print(page)
+            version = page[-1].version
+        if not version:
+            raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
+
+    with_store(common, read)
+
+
+def tail(
+    *,
+    follow: bool = False,
+    after: int | None = None,
+    limit: int = 20,
+    stream: str = "",
+    common: Common = COMMON,
+) -> None:
+    """The last events of the log; with --follow also those that come.
+
+    Parameters
+    ----------
+    follow
+        Go on until Ctrl-C.
+    after
+        Begin after this position instead of `limit` events before the end.
+    limit
+        How many of the last events.
+    stream
+        Only streams that begin with this, such as run: or node:agent-1.
+    """
+    if not 0 <= limit <= LIMIT_MAX:
+        raise Misconfigured(f"--limit is {limit}: expected 0 to {LIMIT_MAX}")
+    printer = Printer(as_json=common.json, with_stream=True, prefix=stream)
+
+    async def read(store: PostgresStore) -> None:
+        last = await store.last_position()
+        position = max(0, last - limit) if after is None else after
+        while True:
+            page = await store.read_log(position, PAGE)
+            printer.print(page)
+            position = page[-1].position or position if page else position
+            if len(page) == PAGE:
+                continue
+            if not follow:
+                return
+            await anyio.sleep(FOLLOW_S)
+
+    with_store(common, read)
+
+
+def with_store(common: Common, read: Callable[[PostgresStore], Awaitable[T]]) -> T:
+    dsn = log_address(configured(common))
+
+    async def opened() -> T:
+        async with await PostgresStore.open(dsn) as store:
+            return await read(store)
+
+    return go(opened)
+
+
+class Printer:
+    """Prints stored events; one that cannot be decoded is shown as that and stops nobody."""
+
+    def __init__(self, *, as_json: bool, with_stream: bool, prefix: str = "") -> None:
+        self._as_json = as_json
+        self._with_stream = with_stream
+        self._prefix = prefix
+        self._catalogue = Catalogue()
+        self._console: Console | None = None if as_json else console()
+
+    def print(self, page: Iterable[Stored]) -> None:
+        for stored in page:
+            if not stored.stream.startswith(self._prefix):
+                continue
+            if self._console is None:
+                sys.stdout.write(self._json(stored) + "\n")
+            else:
+                self._console.print(self._line(stored), overflow="ignore", no_wrap=True)
+        sys.stdout.flush()
+
+    def _json(self, stored: Stored) -> str:
+        """The stored envelope itself, and its position when it is known."""
+        try:
+            envelope = msgspec.json.decode(stored.state, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError:
+            envelope = {"corrupt": msgspec.Raw(msgspec.json.encode(stored.state.hex()))}
+        if stored.position is not None:
+            position = msgspec.Raw(str(stored.position).encode())
+            envelope = {"position": position, **envelope}
+        return redact_text(msgspec.json.encode(envelope).decode())
+
+    def _line(self, stored: Stored) -> str:
+        place = f"{stored.position:>7} " if stored.position is not None else ""
+        stream = f"[dim]{plain(stored.stream)}[/] " if self._with_stream else ""
+        try:
+            event = unseal(stored, self._catalogue)
+        except Corrupt as error:
+            return f"{place}{stored.version:>5} {stream}[red]{plain(str(error))}[/]"
+        colour = "red" if any(word in stored.type for word in BAD) else _colour(stored.type)
+        at = clock(event.header.recorded_at)
+        kind = f"[{colour}]{stored.type:<24}[/]"
+        return f"[dim]{place}[/]{stored.version:>5} [dim]{at}[/] {kind} {stream}{_data(event)}"
+
+
+def _colour(kind: str) -> str:
+    return COLOURS.get(kind.partition(".")[0], "white")
+
+
+def _data(event: Event) -> str:
+    """The most telling fields first, cut to a line."""
+    fields = msgspec.to_builtins(event.fact)
+    fields.pop("type", None)
+    ordered = {key: fields[key] for key in SHOWN_FIRST if key in fields}
+    ordered |= {key: value for key, value in fields.items() if key not in ordered}
+    parts = (
+        f"{key}={value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
+        for key, value in ordered.items()
+    )
+    text = " ".join(parts)
+    cut = text if len(text) <= DATA_CHARS else f"{text[:DATA_CHARS]}…"
+    return plain(cut)

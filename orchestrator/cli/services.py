@@ -1,0 +1,33 @@
+"""`dalsegno coordinator` and `dalsegno agent`: the two long-lived processes."""
+
+import os
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from orchestrator.cli.common import COMMON, Common, effective, go, log_address
+from orchestrator.cli.logs import set_up
+
+
+def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) -> None:
+    """Run a coordinator until SIGTERM; then it flushes, releases its shards and ends.
+
+    Parameters
+    ----------
+    name
+        Tells coordinators of one cluster apart.
+    prefix
+        Subject prefix; separates clusters on one NATS.
+    """
+    from orchestrator.bootstrap import run_coordinator
+
+    config = effective(common, **{"coordinator.name": name, "prefix": prefix}).value
+    set_up(config.log)
+    log_address(config)
+    go(lambda: run_coordinator(config))
+
+
+def agent(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
+    """Run a node agent until SIGTERM; the arguments are those of `python -m node_agent`."""
+    os.execv(sys.executable, [sys.executable, "-m", "node_agent", *arguments])  # noqa: S606 -- becomes it

@@ -1,0 +1,111 @@
+"""`dalsegno try FILE`: the whole of it for one run, on servers that go with it."""
+
+import os
+from typing import Annotated
+
+import anyio
+from cyclopts import Parameter
+
+from events.api import ListNodes, Nodes, RegisterWorkflow, RunView, StartRun
+from events.connection import Connection
+from events.definition import Definition
+from events.errors import Unavailable
+from events.values import Value
+from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.adapters.nats.client import Client, connect
+from orchestrator.authoring import read
+from orchestrator.cli.cluster import (
+    child_environment,
+    endings_as_interrupts,
+    start_agent,
+    start_coordinator,
+    work_folder,
+)
+from orchestrator.cli.common import go
+from orchestrator.cli.definitions import checked_authored, describe_tasks, implied_imports
+from orchestrator.cli.exits import DONE, FAILED
+from orchestrator.cli.ids import new_run_id
+from orchestrator.cli.inputs import read_input
+from orchestrator.cli.local import Local
+from orchestrator.cli.output import print_json
+from orchestrator.cli.run_display import print_run, run_json
+
+AGENT = "agent-1"
+READY_TIMEOUT_S = 30.0
+LOOK_S = 0.25
+
+
+def try_(
+    file: str,
+    *,
+    input: str = "",  # noqa: A002 -- the flag is called so
+    imports: Annotated[list[str] | None, Parameter(name="--import", negative="")] = None,
+    json: bool = False,
+) -> int:
+    """Run a workflow file to its end on embedded servers, print the run, stop everything.
+
+    Exit code 0 if the run completed, 1 if it ended otherwise.
+
+    Parameters
+    ----------
+    file
+        A .yaml, .json or .py file; a .py file may hold the tasks as well.
+    input
+        The run's input as JSON, or @file.
+    imports
+        Module with tasks, dotted or a path; may be repeated.
+    json
+        Answer in JSON.
+    """
+    authored = read(file)
+    value = read_input(input)
+    modules = implied_imports(file, imports or ())
+    with endings_as_interrupts(), EmbeddedServers() as servers:
+        definition = checked_authored(authored, describe_tasks(modules) if modules else {})
+        folder = work_folder(servers)
+        environment = child_environment(servers, os.environ)
+        with Local(folder, environment, stop_s=0) as local:
+            start_coordinator(local)
+            if modules:
+                start_agent(local, AGENT, modules, folder)
+            connection = Connection(urls=(servers.nats.url,))
+            run = go(lambda: _play(local, connection, definition, value))
+    if json:
+        print_json(run_json(run))
+    else:
+        print_run(run)
+    return DONE if run.status == "completed" else FAILED
+
+
+async def _play(
+    local: Local, connection: Connection, definition: Definition, value: Value
+) -> RunView:
+    """Registers, starts, and waits for the end, for as long as all children live."""
+    async with (
+        connect(connection, timeout_s=READY_TIMEOUT_S) as client,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(_watch, local)
+        await client.request(RegisterWorkflow(definition=definition))
+        await agents_there(client, len(local.names()) - 1)
+        run_id = new_run_id()
+        await client.request(StartRun(run_id=run_id, workflow=definition.name, input=value))
+        run = await client.await_run(run_id)
+        group.cancel_scope.cancel()
+    return run
+
+
+async def _watch(local: Local) -> None:
+    while True:
+        local.check()
+        await anyio.sleep(LOOK_S)
+
+
+async def agents_there(client: Client, count: int) -> None:
+    with anyio.move_on_after(READY_TIMEOUT_S):
+        while True:
+            answer = await client.request(ListNodes())
+            if isinstance(answer, Nodes) and len(answer.nodes) >= count:
+                return
+            await anyio.sleep(0.02)
+    raise Unavailable(f"the agents did not join within {READY_TIMEOUT_S:g} s")
