@@ -169,6 +169,10 @@ class _Check:
     def _read(self, piece: Written) -> tuple[str, ...]:
         value = admit(piece.value, piece.where)
         if not piece.is_condition:
+            size = len(encode(value))
+            if size > (most := self._limits.payload_bytes_max):
+                mend = "store it elsewhere and pass a reference"
+                self._problems.add("too_large", piece.where, f"{size} bytes, over {most}: {mend}")
             return compile_template(value).paths(self._expressions)
         source = str(value)
         if source.lstrip().startswith("${"):
@@ -180,8 +184,14 @@ class _Check:
     def _references(self, reads: Iterable[tuple[Spot | None, Paths]]) -> None:
         by_id = {spot.step.id: spot for spot in self._spots}
         root = outline(self._definition, self._expressions)
-        references = References(by_id, dict(self._orders("steps", root, by_id)))
+        try:
+            references = References(by_id, dict(self._orders("steps", root, by_id)))
+        except InvalidDefinition as error:
+            self._problems.found.extend(error.problems)
+            return
         for reader, pieces in reads:
+            if self._problems.is_overflowing:
+                break
             for where, paths in pieces.items():
                 for message in references.complaints(paths, reader):
                     self._problems.add("invalid_reference", where, message)

@@ -24,6 +24,7 @@ from events.definition import (
     TaskStep,
 )
 from events.values import Value
+from orchestrator.authoring.problems import InvalidDefinition, Problem
 from orchestrator.kernel.expressions import Expressions
 from orchestrator.kernel.templates import compile_template
 
@@ -144,6 +145,9 @@ def _node(step: Step, expressions: Expressions) -> Node:
     )
 
 
+WAITS_MAX = 1_000_000
+
+
 class Wait(msgspec.Struct, frozen=True):
     """That a step waits for the sibling at `index`, and why."""
 
@@ -154,58 +158,79 @@ class Wait(msgspec.Struct, frozen=True):
 def waits(block: Block) -> tuple[tuple[Wait, ...], ...]:
     """For every step of the block what it waits for, authored waits first.
 
-    A wait for data that follows from waits for earlier siblings is left out. Names in `depends_on`
-    that are no siblings are passed over here; the check refuses them. O(steps² / word) in the worst
-    case, linear for a sequence.
+    A wait for data that follows from other waits for earlier siblings is left out. Names in
+    `depends_on` that are no siblings are passed over here; the check refuses them. Raises
+    `InvalidDefinition` for more than `WAITS_MAX`.
     """
-    places = {node.step.id: index for index, node in enumerate(block.nodes)}
-    holders = {id_: index for index, node in enumerate(block.nodes) for id_ in node.ids}
-    setters: dict[str, list[int]] = {}
-    before: list[int] = []
-    """For each step a bit set of the earlier siblings that it is known to come after."""
+    reading = _Reading(block)
     found: list[tuple[Wait, ...]] = []
+    count = 0
     for index, node in enumerate(block.nodes):
-        waiting = {wait.index: wait for wait in _authored(node, index, places)}
-        known = _closure(waiting, index, before)
-        for wait in _data(node, index, holders, setters):
-            if not known >> wait.index & 1:
-                waiting.setdefault(wait.index, wait)
-                known |= _closure((wait.index,), index, before)
-        before.append(known)
-        found.append(tuple(waiting.values()))
-        for name in node.sets:
-            setters.setdefault(name, []).append(index)
+        authored = dict.fromkeys(reading.authored(index, node))
+        found.append((*authored, *reading.data(index, node, tuple(authored))))
+        count += len(found[-1])
+        if count > WAITS_MAX:
+            message = f"steps wait for each other in over {WAITS_MAX} ways: split the workflow"
+            raise InvalidDefinition([Problem(code="too_large", where="steps", message=message)])
     return tuple(found)
 
 
-def _authored(node: Node, index: int, places: dict[str, int]) -> Iterator[Wait]:
-    if node.step.depends_on is not None:
-        for name in node.step.depends_on:
-            if name in places:
-                yield Wait(places[name], "depends_on")
-    elif index:
-        yield Wait(index - 1, "it follows it")
+class _Reading:
+    """Who waits for whom, step by step. Sets of siblings are bit sets by index."""
+
+    def __init__(self, block: Block) -> None:
+        self._places = {node.step.id: index for index, node in enumerate(block.nodes)}
+        self._holders = {id_: index for index, node in enumerate(block.nodes) for id_ in node.ids}
+        self._setters: dict[str, int] = {}
+        self._before: list[int] = []
+        """For each step so far the earlier siblings that it is known to come after."""
+
+    def authored(self, index: int, node: Node) -> Iterator[Wait]:
+        if node.step.depends_on is not None:
+            for name in node.step.depends_on:
+                if name in self._places:
+                    yield Wait(self._places[name], "depends_on")
+        elif index:
+            yield Wait(index - 1, "it follows it")
+
+    def data(self, index: int, node: Node, authored: tuple[Wait, ...]) -> list[Wait]:
+        """Waits for data beside the authored ones; remembers what the step comes after."""
+        known = 0
+        for wait in authored:
+            known |= self._up_to(wait.index, index)
+        steps = self._steps(index, node)
+        done = {wait.index for wait in authored}
+        found = [Wait(at, steps[at]) for at in sorted(steps) if at > index and at not in done]
+        setters = {name: self._setters.get(name, 0) for name in sorted(node.reads.variables)}
+        needed = sum(1 << at for at in steps if at < index)
+        for mask in setters.values():
+            needed |= mask
+        while needed := needed & ~known:
+            at = needed.bit_length() - 1
+            found.append(Wait(at, steps.get(at) or _setter_of(at, setters)))
+            known |= self._up_to(at, index)
+        self._remember(index, node, known)
+        return found
+
+    def _steps(self, index: int, node: Node) -> dict[int, str]:
+        """The siblings that hold what the step reads, and why each is needed."""
+        found: dict[int, str] = {}
+        for step_id in sorted(node.reads.steps):
+            holder = self._holders.get(step_id, index)
+            if holder != index:
+                found.setdefault(holder, f"it reads steps.{step_id}")
+        return found
+
+    def _up_to(self, place: int, index: int) -> int:
+        """An earlier sibling and all that it comes after."""
+        return 1 << place | self._before[place] if place < index else 0
+
+    def _remember(self, index: int, node: Node, known: int) -> None:
+        self._before.append(known)
+        for name in node.sets:
+            self._setters[name] = self._setters.get(name, 0) | 1 << index
 
 
-def _data(
-    node: Node, index: int, holders: dict[str, int], setters: dict[str, list[int]]
-) -> Iterator[Wait]:
-    """Waits for data, nearest siblings first, so that one for a later sibling implies the rest."""
-    found: dict[int, str] = {}
-    for step_id in sorted(node.reads.steps):
-        holder = holders.get(step_id, index)
-        if holder != index:
-            found.setdefault(holder, f"it reads steps.{step_id}")
-    for name in sorted(node.reads.variables):
-        for setter in setters.get(name, ()):
-            found.setdefault(setter, f"it reads vars.{name}")
-    for place in sorted(found, reverse=True):
-        yield Wait(place, found[place])
-
-
-def _closure(places: "dict[int, Wait] | tuple[int, ...]", index: int, before: list[int]) -> int:
-    known = 0
-    for place in places:
-        if place < index:
-            known |= 1 << place | before[place]
-    return known
+def _setter_of(place: int, setters: dict[str, int]) -> str:
+    name = next(name for name, mask in setters.items() if mask >> place & 1)
+    return f"it reads vars.{name}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from itertools import islice
 
 import msgspec
 
@@ -49,6 +50,12 @@ class InvalidDefinition(Rejected):
         super().__init__("\n".join([f"{head}:", *lines]) if lines else head)
 
 
+COUNTED_MAX = 100
+"""Problems that are counted beyond those kept, before a check gives up."""
+CANDIDATES_MAX = 500
+"""Names that a suggestion is looked for in; comparing them is slow."""
+
+
 class Problems:
     """Collects problems; keeps the first `most` and counts the rest."""
 
@@ -64,6 +71,11 @@ class Problems:
             return
         place = place or self._nearest(where)
         self.found.append(Problem(code=code, where=where, message=message, place=place))
+
+    @property
+    def is_overflowing(self) -> bool:
+        """So many that looking for more only costs time."""
+        return self.more > COUNTED_MAX
 
     def add_expression(self, where: str, value: Value, error: InvalidExpression) -> None:
         """An invalid expression inside `value`, at its own place when that can be told."""
@@ -86,5 +98,6 @@ class Problems:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean …?` when `known` has something close, else the empty text."""
-    close = get_close_matches(name, list(known), n=1)
+    alike = (one for one in known if abs(len(one) - len(name)) <= 2)
+    close = get_close_matches(name, islice(alike, CANDIDATES_MAX), n=1)
     return f"; did you mean `{close[0]}`?" if close else ""

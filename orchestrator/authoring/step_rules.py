@@ -23,6 +23,8 @@ class StepRules:
         self._heading(definition)
         self._unique()
         for spot in self._spots:
+            if self._problems.is_overflowing:
+                break
             self._step(spot)
 
     @property

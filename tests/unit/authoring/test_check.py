@@ -373,6 +373,48 @@ def test_a_definition_that_is_none_is_refused() -> None:
     assert problem.code == "malformed"
 
 
+def test_a_constant_over_the_payload_limit_is_refused() -> None:
+    step = TaskStep(id="a", task="t", inputs={"x": "y" * 100})
+    limits = Limits(payload_bytes_max=50)
+    (problem,) = check(
+        Definition(name="w", steps=(step,)), CelExpressions(), limits=limits
+    ).problems
+
+    assert (problem.code, problem.where) == ("too_large", "steps[0].with.x")
+    assert "102 bytes, over 50" in problem.message
+
+
+def test_a_check_gives_up_on_a_hopeless_definition() -> None:
+    steps = tuple(TaskStep(id=f"step{n}", task="t", depends_on=(f"stop{n}",)) for n in range(5_000))
+    report = check(Definition(name="w", steps=steps), CelExpressions())
+
+    assert len(report.problems) == 100
+    assert 100 < report.more < 200
+
+
+def test_many_steps_that_set_and_read_one_variable_take_one_arc_each() -> None:
+    steps = tuple(
+        SetStep(id=f"s{n}", variables={"v": f"${{ vars.v + {n} }}" if n else 0})
+        for n in range(3_000)
+    )
+    net = check(Definition(name="w", steps=steps), CelExpressions()).accepted()
+
+    assert len(net.arcs) == 3_001
+
+
+def test_a_definition_with_too_many_ways_to_wait_is_refused() -> None:
+    setters = tuple(SetStep(id=f"s{n}", variables={"v": n}, depends_on=()) for n in range(1_100))
+    readers = tuple(
+        TaskStep(id=f"r{n}", task="t", inputs={"x": "${ vars.v }"}, depends_on=())
+        for n in range(1_000)
+    )
+    definition = Definition(name="w", steps=(*setters, *readers))
+    (problem,) = check(definition, CelExpressions()).problems
+
+    assert problem.code == "too_large"
+    assert "over 1000000 ways" in problem.message
+
+
 def test_endless_nesting_is_refused() -> None:
     step: Step = SetStep(id="inner", variables={"v": 1})
     for number in range(500):
