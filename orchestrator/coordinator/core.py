@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from events.api import (
     AnyRequest,
+    ForkRun,
     Hello,
     Here,
     ListNodes,
@@ -19,7 +20,6 @@ from events.api import (
 )
 from events.cluster_facts import LeaseAcquired
 from events.errors import Corrupt, Rejected, Unavailable
-from events.ids import run_stream
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.committing import Committing
@@ -195,6 +195,7 @@ class Coordinator:
         for shard in lost:
             memory.acks.forget(shard)
         memory.warming -= lost
+        memory.bases.clear()
         memory.out.append(s.Serve(leases=memory.ownership.held))
 
     def _stop(self, _: s.StopRequested) -> None:
@@ -257,20 +258,19 @@ class Coordinator:
         if given.parked:
             memory.parked[run_id] = given.parked
         elif given.rebuilt is None:
-            works = [work for work in works if self._unknown_run(work)]
+            works = [work for work in works if self._unknown_run(work, given)]
+        elif given.fork:
+            memory.bases[run_id] = given.rebuilt
         elif memory.holds(run_id) and memory.runs.get(run_id) is None:
-            self._add(run_id, given.rebuilt, forked=bool(given.fork))
+            self._add(run_id, given.rebuilt)
         memory.intake.extendleft(reversed(works))
         self._warmed()
 
-    def _add(self, run_id: str, rebuilt: Rebuilt, *, forked: bool) -> None:
+    def _add(self, run_id: str, rebuilt: Rebuilt) -> None:
         memory = self._memory
         slot = Slot(run_id, memory.shard(run_id), rebuilt.state, rebuilt.head)
         slot.tail_bytes = rebuilt.tail_bytes
         slot.traceparent = rebuilt.traceparent
-        if forked:
-            slot.head = type(rebuilt.head)(run_stream(run_id))
-            slot.tail_bytes = 0
         state = slot.state
         slot.net = memory.definitions.net(state.workflow, state.workflow_version)
         if slot.net is None:
@@ -279,16 +279,16 @@ class Coordinator:
         memory.runs.add(slot, memory.now.monotonic)
         memory.set_timer(slot)
 
-    def _unknown_run(self, work: w.AnyWork) -> bool:
+    def _unknown_run(self, work: w.AnyWork, given: s.RunLoaded) -> bool:
         """Answers a work whose run does not exist; true when it can go on all the same."""
         memory = self._memory
         if isinstance(work, w.ReportWork):
             memory.acks.done(work.delivery)
         elif isinstance(work, w.RequestWork):
-            if isinstance(work.request, StartRun):
+            if isinstance(work.request, StartRun | ForkRun) and not given.fork:
                 work.tries = 0
                 return True
-            message = f"run {work.request.run_id} does not exist"
+            message = f"run {given.run_id} does not exist"
             memory.refuse(work.reply_to, Rejected(message))
         return False
 

@@ -22,6 +22,7 @@ from orchestrator.coordinator.runs import Runs, Slot
 from orchestrator.coordinator.settings import Settings
 from orchestrator.coordinator.works import AnyWork
 from orchestrator.kernel.env import Env
+from orchestrator.replay.rebuild import Rebuilt
 
 
 class Waiter(msgspec.Struct):
@@ -59,6 +60,8 @@ class Memory:
         self.waiters: dict[str, list[Waiter]] = {}
         self.heads: dict[str, Head] = {}
         """Ends of streams that were asked for and not yet written to."""
+        self.bases: dict[str, Rebuilt] = {}
+        """States of other runs from which forks are about to begin, by the new run's id."""
         self.parked: dict[str, str] = {}
         self.warming: set[int] = set()
         """Shards whose active runs are still being loaded."""

@@ -15,6 +15,7 @@ from events.ids import definition_stream, node_stream, run_stream, shard_stream,
 from events.values import admit
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.forking import fork_slot
 from orchestrator.coordinator.memory import Memory, Waiter
 from orchestrator.coordinator.registering import register
 from orchestrator.coordinator.runs import Slot, blank
@@ -248,16 +249,16 @@ class Turn:
     def _fork(self, work: w.RequestWork, request: ForkRun) -> None:
         memory = self.memory
         slot = memory.runs.get(request.run_id)
-        if slot is None:
-            load = s.LoadRun(
-                run_id=request.source_run_id, at=request.source_version, fork=request.run_id
-            )
-            memory.load(f"fork:{request.run_id}", load, work)
+        if slot is None and work.tries:
+            memory.load_run(request.run_id, work)
             return
-        slot = self._slot(request.run_id, work)
+        slot = self._slot(request.run_id, work) if slot else fork_slot(memory, work, request)
         if slot is None:
             return
         created = slot.head.version == 0
+        if not created:
+            self._answered(work, self.tx.touch(slot.head.stream, slot.shard, slot))
+            return
         given = i.Fork(
             run_id=request.run_id,
             source_version=request.source_version,
@@ -265,8 +266,9 @@ class Turn:
             reason=request.reason,
         )
         stamp = self.stamp(slot.shard, request.actor, "fork_run")
-        touched = self.tx.touch(slot.head.stream, slot.shard, slot)
-        self._answered(work, self.decide(slot, given, stamp) if created else touched, created)
+        touched = self.decide(slot, given, stamp)
+        memory.runs.add(slot, memory.now.monotonic)
+        self._answered(work, touched, created)
 
     def _await(self, work: w.RequestWork, request: AwaitRun) -> None:
         slot = self._slot(request.run_id, work)

@@ -1,0 +1,53 @@
+"""Forking: where a new run begins from another run's state at a version."""
+
+from events.api import ForkRun
+from events.envelope import Head
+from events.errors import Corrupt, Rejected
+from events.ids import run_stream
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.runs import Slot
+from orchestrator.replay.rebuild import Rebuilt
+
+
+def fork_slot(memory: Memory, work: w.RequestWork, request: ForkRun) -> Slot | None:
+    """The new run as it is before its first event; None when `work` waits for what is missing.
+
+    It is not among the runs in memory yet: what the source had outstanding is none of it. Raises
+    `Rejected` when the source cannot be forked at that version.
+    """
+    base = memory.bases.get(request.run_id)
+    if base is None:
+        load = s.LoadRun(
+            run_id=request.source_run_id, at=request.source_version, fork=request.run_id
+        )
+        memory.load(f"fork:{request.run_id}", load, work)
+        return None
+    state = base.state
+    net = memory.definitions.net(state.workflow, state.workflow_version)
+    if net is None and memory.definitions.get(state.workflow) is None:
+        load_definition = s.LoadDefinition(workflow=state.workflow)
+        memory.load(f"definition:{state.workflow}", load_definition, work)
+        return None
+    del memory.bases[request.run_id]
+    if net is None:
+        raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")
+    _check(base, request)
+    run_id = request.run_id
+    slot = Slot(run_id, memory.shard(run_id), state, Head(run_stream(run_id)), net)
+    slot.traceparent = base.traceparent
+    return slot
+
+
+def _check(base: Rebuilt, request: ForkRun) -> None:
+    source, version = request.source_run_id, request.source_version
+    if base.head.version != version:
+        raise Rejected(
+            f"run {source} has no version {version}: its last one is {base.head.version}"
+        )
+    if base.state.terminal:
+        raise Rejected(
+            f"run {source} is {base.state.status} at version {version}: "
+            "fork from an earlier version, where it was still open"
+        )
