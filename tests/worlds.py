@@ -68,7 +68,7 @@ class Author:
     """Writes definitions. A `calm` one has no failure that is not retried or handled, so that no
     two failures race."""
 
-    def __init__(self, choose: Chooser, *, calm: bool = False, steps_max: int = 12) -> None:
+    def __init__(self, choose: Chooser, *, calm: bool = False, steps_max: int = 16) -> None:
         self._choose = choose
         self._calm = calm
         self._left = steps_max
@@ -79,7 +79,7 @@ class Author:
         options = RunOptions()
         if not self._calm:
             options = RunOptions(
-                timeout_s=pick(self._choose, (None, None, None, 30.0, 600.0)),
+                timeout_s=pick(self._choose, (None, None, None, None, 30.0, 600.0)),
                 error_policy="finish_others" if chance(self._choose, 40) else "fail_fast",
                 retry=self._retry() if chance(self._choose, 20) else None,
                 timeouts=self._timeouts() if chance(self._choose, 20) else None,
@@ -89,7 +89,7 @@ class Author:
     def _steps(self, before: tuple[str, ...], depth: int) -> tuple[d.Step, ...]:
         """A list of steps; `before` are tasks that are over when it begins."""
         made: list[d.Step] = []
-        for _ in range(self._choose.number(0 if depth else 2, 3 if depth else 5)):
+        for _ in range(self._choose.number(0 if depth else 3, 3 if depth else 6)):
             if self._left <= 0:
                 break
             self._left -= 1
@@ -115,7 +115,7 @@ class Author:
         return tuple(step.id for step in siblings if chance(self._choose, 40))
 
     def _kind(self, name: str, readable: tuple[str, ...], depth: int) -> d.Step:
-        kind = self._choose.number(0, 11)
+        kind = self._choose.number(0, 12)
         if kind <= 6 or depth >= 3:
             return self._task(name, readable, depth)
         if kind == 7:
@@ -265,7 +265,7 @@ class World:
         if step is None:
             return
         attempt = self.play.attempt(step)
-        if chance(self._choose, 20):
+        if chance(self._choose, 15):
             failure = Failure(code=pick(self._choose, CODES))
             retryable = not chance(self._choose, 10)
             self._send(m.Failed(attempt=attempt, failure=failure, retryable=retryable))
