@@ -26,6 +26,7 @@ from orchestrator.errors import InvariantViolation
 from tests.logs import AT, batch, begin, continued, row, run_batch
 from tests.servers import DatabaseFactory
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.anyio
 
 TTL_S = 30.0
@@ -60,12 +61,13 @@ def prepare(dsn: str) -> None:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that a coordinator runs on."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.real)])
-async def subject(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Subject]:
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     if request.param == "memory":
         yield _memory()
         return

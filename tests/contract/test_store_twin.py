@@ -25,6 +25,7 @@ from tests.logs import AT, batch, continued, row
 from tests.postgres import prepare
 from tests.servers import DatabaseFactory
 
+pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 CALLS = 400

@@ -15,6 +15,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from tests.postgres import Observer, observer, prepare, until
 from tests.servers import DatabaseFactory
 
+pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.timeout(90)]
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -27,6 +27,7 @@ from tests.logs import batch, begin, continued, row
 from tests.postgres import Observer, observer, prepare
 from tests.servers import DatabaseFactory
 
+pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 TTL_S = 30.0

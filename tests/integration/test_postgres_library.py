@@ -27,6 +27,7 @@ from orchestrator.errors import Corrupt, InvalidValue
 from tests.logs import batch, begin
 from tests.servers import DatabaseFactory
 
+pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 

@@ -15,14 +15,16 @@ from tests.postgres import Observer, observer, prepare
 from tests.proxies import Proxy, proxy_to
 from tests.servers import DatabaseFactory
 
+pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 TTL_S = 30.0
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop that a coordinator runs on."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.postgres import arrays
 from orchestrator.adapters.postgres.arrays import Packed, TextArray, integers
 from orchestrator.adapters.postgres.columns import (
@@ -21,8 +22,9 @@ from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import list_runs_text
 from orchestrator.coordinator.ports import Lease
 from tests.logs import begin, row
-from tests.servers import DatabaseFactory
+from tests.servers import Databases
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 RUNS = 50_000
@@ -84,10 +86,15 @@ def prepare(dsn: str) -> None:
         connection.execute(FILL.encode())
 
 
-@pytest.fixture
-def connection(database_factory: DatabaseFactory) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(database_factory(prepare), autocommit=True) as connection:
+@pytest.fixture(scope="module")
+def connection(
+    postgres_server: EmbeddedPostgres, databases: Databases
+) -> Iterator[psycopg.Connection[Any]]:
+    """One filled database for all: nothing here writes."""
+    name = databases.create(prepare)
+    with psycopg.connect(postgres_server.dsn_of(name), autocommit=True) as connection:
         yield connection
+    databases.drop(name)
 
 
 def plan(connection: psycopg.Connection[Any], query: str, values: Values) -> list[Node]:

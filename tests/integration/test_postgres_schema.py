@@ -15,6 +15,7 @@ from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.errors import DalsegnoError, Misconfigured, Unavailable
 
+pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 NEWEST = newest()

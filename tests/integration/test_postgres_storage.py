@@ -18,6 +18,7 @@ from tests.logs import batch, begin, extend, row
 from tests.postgres import Observer, observer, prepare, until
 from tests.servers import DatabaseFactory
 
+pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 SNAPSHOT = Snapshot(
