@@ -124,15 +124,19 @@ class Printer:
         sys.stdout.flush()
 
     def _json(self, stored: Stored) -> str:
-        """The stored envelope itself, and its position when it is known."""
+        """The whole envelope, also what is not stored because it is the default, and the position
+        when it is known; `corrupt` says why, and the bytes follow, when it cannot be decoded.
+        """
+        place = {} if stored.position is None else {"position": stored.position}
         try:
-            envelope = msgspec.json.decode(stored.state, type=dict[str, msgspec.Raw])
-        except msgspec.DecodeError:
-            envelope = {"corrupt": msgspec.Raw(msgspec.json.encode(stored.state.hex()))}
-        if stored.position is not None:
-            position = msgspec.Raw(str(stored.position).encode())
-            envelope = {"position": position, **envelope}
-        return redact_text(msgspec.json.encode(envelope).decode())
+            event = unseal(stored, self._catalogue)
+            header = msgspec.structs.asdict(event.header)
+            header.pop("data", None)
+            shown = {**place, **header, "digest": event.digest, "data": event.fact}
+        except Corrupt as error:
+            where = {"stream": stored.stream, "version": stored.version, "type": stored.type}
+            shown = {**place, **where, "corrupt": str(error), "bytes": stored.state}
+        return redact_text(msgspec.json.encode(shown).decode())
 
     def _line(self, stored: Stored) -> str:
         place = f"{stored.position:>7} " if stored.position is not None else ""

@@ -29,7 +29,7 @@ def make_app() -> cyclopts.App:
     _add(app, "dev", "dev:dev", serve, "Servers, a coordinator and agents in this folder.")
     _add(app, "try", "trying:try_", serve, "Run one workflow file to its end, and stop all.")
     _add(app, "coordinator", "services:coordinator", serve, "Run a coordinator until SIGTERM.")
-    _add(app, "agent", "services:agent", serve, "Run a node agent until SIGTERM.", help_flags=())
+    _add(app, "agent", "services:agent", serve, "Run a node agent until SIGTERM.")
     _add(app, "demo", "demo.command:demo", serve, "See a run survive a dead agent and coordinator.")
 
     workflow = _group(app, "workflow", work, "Check and register workflow files.")
@@ -57,16 +57,11 @@ def make_app() -> cyclopts.App:
 
 
 def _add(
-    app: cyclopts.App,
-    name: str,
-    where: str,
-    group: cyclopts.Group | None,
-    words: str,
-    help_flags: tuple[str, ...] = ("--help", "-h"),
+    app: cyclopts.App, name: str, where: str, group: cyclopts.Group | None, words: str
 ) -> None:
-    more: dict[str, Any] = {"help_flags": help_flags}
-    if group is not None:
-        more["group"] = group
+    more: dict[str, Any] = {} if group is None else {"group": group}
+    if name == "agent":
+        more["help_flags"] = ()  # it has a help of its own
     app.command(f"{HERE}.{where}", name=name, help=words, **more)
 
 

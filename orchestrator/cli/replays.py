@@ -1,0 +1,177 @@
+"""`dalsegno replay` and `dalsegno verify`: state from events, and the audit of it."""
+
+import sys
+
+import msgspec
+
+from events.catalogue import Catalogue
+from events.cluster_facts import DefinitionRegistered
+from events.envelope import unseal
+from events.errors import Corrupt, Misconfigured, Rejected
+from events.ids import definition_stream
+from events.net import Net
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.cli.common import COMMON, Common
+from orchestrator.cli.exits import CORRUPT, DONE
+from orchestrator.cli.log import with_store
+from orchestrator.cli.output import console, plain, print_json, rows, status, table
+from orchestrator.cli.run_display import print_run, run_json
+from orchestrator.insight.run_view import run_view
+from orchestrator.kernel.evolve import evolve
+from orchestrator.kernel.snapshot import state_hash
+from orchestrator.kernel.state import RunState
+from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.verify import Verified, Verifier
+
+RUNS_PAGE = 500
+
+
+def replay(
+    run_id: str, *, at: int | None = None, hashes: bool = False, common: Common = COMMON
+) -> None:
+    """Rebuild a run's state from its events alone, compare with its snapshot, and show it.
+
+    Parameters
+    ----------
+    at
+        Version to rebuild; the last one when not given.
+    hashes
+        With --json: also the state's hash at every version.
+    """
+    rebuilt = with_store(common, lambda store: _rebuild(store, run_id, at, hashes))
+    view = run_view(rebuilt.state, rebuilt.net)
+    if common.json:
+        shown = {"state_hash": rebuilt.hash, "snapshot_version": rebuilt.snapshot_version}
+        more: dict[str, object] = {"hashes": rebuilt.hashes} if hashes else {}
+        print_json({**run_json(view), **shown, **more})
+        return
+    print_run(view)
+    version = rebuilt.snapshot_version
+    same = f", and the same from snapshot {version} on" if version else ""
+    console().print(f"[dim]state[/] {rebuilt.hash} [dim]from {view.version} events{same}[/]")
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """`hashes`: those of all versions in order, when they were asked for."""
+
+    state: RunState
+    net: Net
+    hash: str
+    snapshot_version: int
+    hashes: list[str]
+
+
+async def _rebuild(
+    store: PostgresStore, run_id: str, at: int | None, with_hashes: bool
+) -> Replayed:
+    if at is not None and at < 1:
+        raise Misconfigured(f"--at is {at}: expected a version from 1")
+    catalogue = Catalogue()
+    full = await Rebuilder(store, catalogue, snapshots=False).run(run_id, at)
+    if full is None:
+        raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
+    if at is not None and full.head.version < at:
+        raise Rejected(f"run {run_id} has no version {at}: its last one is {full.head.version}")
+    short = await Rebuilder(store, catalogue).run(run_id, at)
+    found = state_hash(full.state)
+    if short is None or (short.head == full.head and state_hash(short.state) != found):
+        version = 0 if short is None else short.snapshot_version
+        raise Corrupt(
+            f"run {run_id}: snapshot {version} and the events after it give another state than all "
+            f"events; `dalsegno verify {run_id}` says more. The events are right"
+        )
+    return Replayed(
+        state=full.state,
+        net=await _net(store, catalogue, full.state),
+        hash=found,
+        snapshot_version=short.snapshot_version,
+        hashes=await _hashes(store, catalogue, run_id, at) if with_hashes else [],
+    )
+
+
+async def _net(store: PostgresStore, catalogue: Catalogue, state: RunState) -> Net:
+    for stored in await store.read(definition_stream(state.workflow), 0, RUNS_PAGE):
+        fact = unseal(stored, catalogue).fact
+        is_definition = isinstance(fact, DefinitionRegistered)
+        if is_definition and fact.workflow_version == state.workflow_version:
+            return fact.net
+    raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")
+
+
+async def _hashes(
+    store: PostgresStore, catalogue: Catalogue, run_id: str, at: int | None
+) -> list[str]:
+    state, found = RunState(), list[str]()
+    for event in (await Rebuilder(store, catalogue).events(run_id))[:at]:
+        evolve(state, event.fact, event.header.recorded_at)
+        found.append(state_hash(state))
+    return found
+
+
+def verify(run_id: str = "", *, all: bool = False, common: Common = COMMON) -> int:  # noqa: A002
+    """Audit a run, or all: hash chain, fold, invariants, snapshots, index. Exit code 5 if not.
+
+    Parameters
+    ----------
+    all
+        Every run of the log.
+    """
+    if bool(run_id) == all:
+        raise Misconfigured("expected one run id, or --all")
+    printer = _Printer(as_json=common.json)
+
+    async def audit(store: PostgresStore) -> None:
+        verifier = Verifier(store, Catalogue(), store.info.shards)
+        names, after = [f"run:{run_id}"], ""
+        if all:
+            names = await store.stream_names("run:", after, RUNS_PAGE)
+        while names:
+            for name in names:
+                printer.take(await verifier.run(name.partition(":")[2]), name)
+            after = names[-1]
+            names = await store.stream_names("run:", after, RUNS_PAGE) if all else []
+
+    with_store(common, audit)
+    return printer.end()
+
+
+class _Printer:
+    """Tells what audits found, and counts."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._runs: list[Verified] = []
+
+    def take(self, found: Verified | None, name: str) -> None:
+        if found is None:
+            run_id = name.partition(":")[2]
+            raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
+        self._runs.append(found)
+
+    def end(self) -> int:
+        bad = [run for run in self._runs if run.findings]
+        if self._as_json:
+            print_json({"runs": len(self._runs), "bad": len(bad), "audits": self._runs})
+        else:
+            self._tell(bad)
+        for run in bad:
+            first = run.findings[0]
+            where = f"event {first.version}: " if first.version else ""
+            told = f"run {run.run_id}: {first.check}: {where}{first.message}"
+            print(f"dalsegno: verification failed: {told}", file=sys.stderr)
+        return CORRUPT if bad else DONE
+
+    def _tell(self, bad: list[Verified]) -> None:
+        out = console()
+        events = sum(run.events for run in self._runs)
+        snapshots = sum(run.snapshots for run in self._runs)
+        if bad:
+            made = table("run", "status", "check", "event>", "what is wrong")
+            lines = [
+                (plain(r.run_id), status(r.status), f.check, str(f.version), plain(f.message))
+                for r in bad
+                for f in r.findings
+            ]
+            out.print(rows(made, lines))
+        verdict = f"[red]{len(bad)} bad[/]" if bad else "[green]all sound[/]"
+        out.print(f"{len(self._runs)} runs, {events} events, {snapshots} snapshots: {verdict}")
