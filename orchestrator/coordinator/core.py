@@ -167,10 +167,12 @@ class Coordinator:
 
     def _acquired(self, given: s.LeasesAcquired) -> None:
         memory = self._memory
-        fresh = memory.ownership.grant(given.leases, given.asked_at)
+        fresh = memory.ownership.fresh(given.leases)
         if not fresh or self._stopping:
             return
         shards = tuple(lease.shard for lease in fresh)
+        self._drop(shards)  # held under an earlier epoch, others may have written since
+        memory.ownership.grant(fresh, given.asked_at)
         memory.warming.update(shards)
         memory.out.append(s.Serve(leases=memory.ownership.held))
         memory.out.append(s.FindActive(shards=shards))
@@ -179,9 +181,11 @@ class Coordinator:
             memory.intake.append(w.LeaseWork(fact=fact))
 
     def _renewed(self, given: s.LeasesRenewed) -> None:
-        self._memory.ownership.grant(given.leases, given.asked_at)
+        self._memory.ownership.extend(given.leases, given.asked_at)
         kept = {lease.shard for lease in given.leases}
-        self._drop([lease.shard for lease in given.asked if lease.shard not in kept])
+        held = set(self._memory.ownership.held)
+        lost = [o.shard for o in given.asked if o.shard not in kept and o in held]
+        self._drop(lost)
 
     def _drop(self, shards: Sequence[int]) -> None:
         """Shards that are not ours any more: everything about their runs is forgotten."""

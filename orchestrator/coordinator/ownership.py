@@ -46,15 +46,21 @@ class Ownership:
         self._ask_at = now + self._every
         return True
 
-    def grant(self, leases: Iterable[Lease], asked_at: int) -> list[Lease]:
-        """Notes leases as held from `asked_at`; returns those that are new."""
-        fresh = []
+    def fresh(self, leases: Iterable[Lease]) -> list[Lease]:
+        """Those that are newer than what is held; an answer that came late may bring older ones."""
+        held = self._leases
+        return [o for o in leases if o.shard not in held or held[o.shard].epoch < o.epoch]
+
+    def grant(self, leases: Iterable[Lease], asked_at: int) -> None:
+        """Notes leases as held from `asked_at`."""
         for lease in leases:
-            if self._leases.get(lease.shard) != lease:
-                fresh.append(lease)
             self._leases[lease.shard] = lease
             self._until[lease.shard] = asked_at + self._ttl
-        return fresh
+
+    def extend(self, leases: Iterable[Lease], asked_at: int) -> None:
+        """Notes that leases were renewed; one that was dropped meanwhile stays dropped, because what
+        it covered has been forgotten."""
+        self.grant([o for o in leases if self._leases.get(o.shard) == o], asked_at)
 
     def drop(self, shards: Iterable[int]) -> list[int]:
         """Forgets shards; returns those that were held."""
