@@ -58,8 +58,8 @@ class Ownership:
             self._until[lease.shard] = asked_at + self._ttl
 
     def extend(self, leases: Iterable[Lease], asked_at: int) -> None:
-        """Notes that leases were renewed; one that was dropped meanwhile stays dropped, because what
-        it covered has been forgotten."""
+        """Notes that leases were renewed. One that was dropped meanwhile stays dropped: what it
+        covered has been forgotten."""
         self.grant([o for o in leases if self._leases.get(o.shard) == o], asked_at)
 
     def drop(self, shards: Iterable[int]) -> list[int]:
