@@ -28,7 +28,9 @@ def registry() -> TaskRegistry:
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path != TASKS], ids=lambda p: p.name)
-def test_an_example_is_accepted(path: Path, registry: TaskRegistry) -> None:
+def test_an_example_is_accepted(path: Path) -> None:
+    """With the tasks of the examples and those that it declares itself."""
+    registry = load_registry([str(TASKS), str(path)] if path.suffix == ".py" else [str(TASKS)])
     schemas = read_schemas(encode(registry.describe()))
     authored = read(path)
     report = check(authored.definition, CelExpressions(), schemas, authored.places)
