@@ -1,6 +1,7 @@
-"""The most frequent words of some texts, written in Python.
+r"""The most frequent words of some texts: a workflow in Python that uses tasks of another file.
 
-Start it with an input such as {"texts": ["to be or not to be", "be quick"], "top": 3}.
+dalsegno try examples/words.py --import examples/examples_tasks.py \
+    --input '{"texts": ["to be or not to be", "be quick"], "top": 3}'
 """
 
 from examples_tasks import count_words, merge_counts

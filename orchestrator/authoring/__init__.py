@@ -11,7 +11,7 @@ from orchestrator.authoring.dump import dump
 from orchestrator.authoring.load import NotLoadable, load, read
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
 from orchestrator.authoring.quantities import seconds
-from orchestrator.authoring.schemas import TaskSchema, read_schemas
+from orchestrator.authoring.schemas import TaskSchema
 from orchestrator.authoring.terms import Term, call, has, is_in, size
 from orchestrator.authoring.yaml import Authored, read_yaml
 
@@ -38,7 +38,6 @@ __all__ = [
     "is_in",
     "load",
     "read",
-    "read_schemas",
     "read_yaml",
     "seconds",
     "size",

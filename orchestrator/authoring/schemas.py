@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from events.codec import decode
 from events.values import Value
 from orchestrator.authoring.problems import suggestion
 from orchestrator.kernel.expressions import describe
@@ -29,12 +28,6 @@ class TaskSchema(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     parameters: dict[str, Value] = {}
     description: str = ""
-
-
-def read_schemas(described: bytes) -> dict[str, TaskSchema]:
-    """Schemas by task from what an agent's `--describe --json` prints. Raises `Corrupt`."""
-    found = decode(described, list[TaskSchema], "the description of tasks")
-    return {schema.name: schema for schema in found}
 
 
 class Mismatch(msgspec.Struct, frozen=True):

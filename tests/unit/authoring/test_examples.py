@@ -5,15 +5,15 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
-from events.codec import encode
 from events.values import Value, admit
 from node_agent.importing import load_registry
 from node_agent.registry import TaskRegistry
 from node_agent.tasks import TaskType
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.authoring import check, read, read_schemas
+from orchestrator.authoring import TaskSchema, check, read
 from tests.builders import Play, Setting, started
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -31,7 +31,8 @@ def registry() -> TaskRegistry:
 def test_an_example_is_accepted(path: Path) -> None:
     """With the tasks of the examples and those that it declares itself."""
     registry = load_registry([str(TASKS), str(path)] if path.suffix == ".py" else [str(TASKS)])
-    schemas = read_schemas(encode(registry.describe()))
+    described = msgspec.convert(msgspec.to_builtins(registry.describe()), list[TaskSchema])
+    schemas = {schema.name: schema for schema in described}
     authored = read(path)
     report = check(authored.definition, CelExpressions(), schemas, authored.places)
 
