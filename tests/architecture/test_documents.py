@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
-from orchestrator.cli.main import app
+from orchestrator.cli.main import make_app
 from tests.architecture.tree import ROOT, project
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -38,11 +39,12 @@ def test_the_make_targets_it_names_exist(document: Path) -> None:
 
 
 def test_the_commands_that_the_handbook_names_exist() -> None:
+    app = make_app()
     unknown = [
         f"{_ids(document)}: dalsegno {group} {name}".strip()
         for document in HANDBOOK
         for group, name in _commands(document.read_text(encoding="utf-8"))
-        if not _is_command(group, name)
+        if not _is_command(app, group, name)
     ]
     assert not unknown, f"no such command: {unknown}"
 
@@ -53,7 +55,7 @@ def _commands(text: str) -> list[tuple[str, str]]:
     return re.findall(r"\bdalsegno +([a-z][a-z-]*)(?: +([a-z][a-z-]*))?", code)
 
 
-def _is_command(group: str, name: str) -> bool:
+def _is_command(app: App, group: str, name: str) -> bool:
     """Whether the command line knows it; the second word may be an argument of a plain command."""
     if group not in app:
         return False
