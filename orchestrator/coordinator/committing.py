@@ -8,7 +8,14 @@ from events.messages import Command, Commands, Settle
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.memory import Memory
-from orchestrator.coordinator.ports import Appended, Batch, Conflicted, FencedOff, Snapshot
+from orchestrator.coordinator.ports import (
+    Appended,
+    Batch,
+    Conflicted,
+    FencedOff,
+    Lease,
+    Snapshot,
+)
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.transaction import NodeKey, Touched, Transaction
 from orchestrator.insight.run_view import run_view
@@ -25,6 +32,7 @@ class Committing:
         self._memory = memory
         self._flight: Transaction | None = None
         self._batch: Batch | None = None
+        self._leases: tuple[Lease, ...] = ()
         self._idle: Callable[[], None] | None = None
 
     @property
@@ -41,6 +49,7 @@ class Committing:
     def begin(self, tx: Transaction) -> None:
         """Appends what the turn decided; what needs no commit leaves at once."""
         self._flight = tx
+        self._leases = self._memory.ownership.held
         self._send()
 
     def _send(self, not_before: int = 0) -> None:
@@ -50,7 +59,8 @@ class Committing:
         if not tx.writes:
             self._durable(tx)
             return
-        held = {lease.shard for lease in self._memory.ownership.held}
+        # What was decided under an earlier lease than today's is not ours to append any more.
+        held = {o.shard for o in self._memory.ownership.held if o in self._leases}
         if not tx.shards <= held:
             self._without(tx, lambda touched: touched.shard not in held)
             self._send(not_before)
