@@ -35,10 +35,15 @@ class ApiError(msgspec.Struct, frozen=True):
     description: str = ""
 
 
+class StreamConfig(msgspec.Struct, frozen=True):
+    subjects: tuple[str, ...] = ()
+
+
 class ApiAnswer(msgspec.Struct, frozen=True):
     """What we read of any answer: of a stream, a consumer, or a publish (`stream` and `seq`)."""
 
     error: ApiError | None = None
+    config: StreamConfig | None = None
     created: datetime | None = None
     ts: datetime | None = None
     """The server's clock."""
@@ -132,7 +137,7 @@ class PullLimits(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def silence_s(self) -> float:
         """After this long without a word the request is taken for lost."""
-        return 2 * self.heartbeat_s + 1.0
+        return 2.5 * self.heartbeat_s
 
 
 def pull(consumer: Consumer, messages: int, limits: PullLimits) -> Call:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from events.codec import digest
-from events.subjects import Subjects
+from events.subjects import Subjects, token
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +77,11 @@ class Topology(Declared, frozen=True, kw_only=True):
 
     subjects: Subjects = Subjects()
     limits: BusLimits = BusLimits()
+
+    def __post_init__(self) -> None:
+        """Raises `Misconfigured` for a prefix that cannot be in a subject."""
+        for part in self.subjects.prefix.split("."):
+            token(part, "a part of the prefix of NATS subjects")
 
     @property
     def commands(self) -> Stream:

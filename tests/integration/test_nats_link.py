@@ -13,6 +13,7 @@ from events.errors import Misconfigured, Unavailable
 from events.streams import BusLimits, StreamLimits, Topology
 from events.subjects import Subjects
 from orchestrator.adapters.embedded import EmbeddedNats
+from orchestrator.adapters.embedded.binaries import find_nats
 from orchestrator.adapters.embedded.ports import HOST, free_port
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.nats.client import connect
@@ -107,6 +108,41 @@ async def test_a_stream_in_the_way(nats_server: EmbeddedNats, nats_prefix: str) 
     finally:
         await client.jetstream().delete_stream("OTHER")
         await client.close()
+
+
+async def test_a_prefix_that_another_cluster_has_in_other_letters(
+    nats_server: EmbeddedNats, nats_prefix: str
+) -> None:
+    first = bus(Connection(urls=(nats_server.url,)), nats_prefix)
+    await first.start()
+    second = bus(Connection(urls=(nats_server.url,)), nats_prefix.capitalize())
+    with pytest.raises(Misconfigured, match="another prefix"):
+        await second.start()
+    await first.close()
+    await second.close()
+
+
+def test_a_prefix_that_is_none() -> None:
+    with pytest.raises(Misconfigured, match="a part of the prefix"):
+        bus(Connection(), "my cluster")
+
+
+async def test_a_server_without_jetstream() -> None:
+    port = free_port()
+    program = find_nats(None).program("nats-server")
+    server = await anyio.open_process([str(program), "-a", HOST, "-p", str(port)])
+    try:
+        ours = bus(Connection(urls=(f"nats://{HOST}:{port}",)))
+        with anyio.fail_after(DEADLINE_S):
+            while True:
+                with pytest.raises(Unavailable) as caught:
+                    await ours.start()
+                if "JetStream" in str(caught.value):
+                    break
+        await ours.close()
+    finally:
+        server.terminate()
+        await server.wait()
 
 
 async def test_limits_that_changed_are_applied(nats_server: EmbeddedNats, nats_prefix: str) -> None:

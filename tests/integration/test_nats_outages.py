@@ -7,6 +7,7 @@ themselves, for whoever sends afterwards.
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -107,6 +108,14 @@ async def do(action: Callable[[], None]) -> None:
     await anyio.to_thread.run_sync(action)
 
 
+def suspend(pid: int) -> None:
+    """SIGSTOP, and wait until every thread of the process stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    states = list(Path(f"/proc/{pid}/task").glob("*/stat"))
+    while any(state.read_text().rpartition(")")[2].split()[0] != "T" for state in states):
+        os.sched_yield()
+
+
 async def test_a_restart(server: EmbeddedNats, plane: Plane) -> None:
     await do(server.restart)
     await plane.send_until_it_comes()
@@ -197,10 +206,30 @@ async def test_a_server_that_is_gone_is_said_to_be_unavailable_and_found_again(
     await plane.send_until_it_comes()
 
 
+async def test_what_is_under_way_when_the_server_dies_is_said_to_be_unknown_at_once(
+    server: EmbeddedNats,
+) -> None:
+    patient = Topology(subjects=Subjects("outage"), limits=bus_limits(publish_timeout_s=60.0))
+    bus = CoordinatorBus(Connection(urls=(server.url,)), patient, "c1")
+    await bus.start()
+    suspend(server.pid)
+
+    async def publish() -> None:
+        with pytest.raises(Unavailable, match="lost") as caught:
+            await bus.publish("n1", "i1", commands(1))
+        assert caught.value.unknown
+
+    with anyio.fail_after(DEADLINE_S):
+        async with anyio.create_task_group() as group:
+            group.start_soon(publish)
+            await do(server.kill9)
+    await bus.close()
+
+
 async def test_a_server_that_stops_answering_is_unavailable_and_may_come_back(
     server: EmbeddedNats, plane: Plane
 ) -> None:
-    os.kill(server.pid, signal.SIGSTOP)
+    suspend(server.pid)
     try:
         for _ in range(3):
             with pytest.raises(Unavailable) as caught:

@@ -116,5 +116,7 @@ class NatsBus:
             log.debug("%s", error)
 
     def _complain(self, error: Exception) -> None:
+        """Told at every doubling of their number: who sends one sends many."""
         self.unreadable += 1
-        log.warning("a message was not understood (%d so far): %s", self.unreadable, error)
+        if self.unreadable.bit_count() == 1:
+            log.warning("a message was not understood (%d so far): %s", self.unreadable, error)

@@ -26,7 +26,7 @@ from events.jetstream import (
     update_stream,
 )
 from events.streams import Consumer, Stream
-from node_agent.adapters.nats.link import Session
+from node_agent.adapters.nats.link import NobodyAnswers, Session
 
 API_TIMEOUT_S = 3.0
 
@@ -39,7 +39,14 @@ async def declare_stream(session: Session, stream: Stream, update: bool) -> ApiA
     be."""
     answer = await _ask(session, create_stream(stream))
     if answer.error is not None and answer.error.err_code == STREAM_DIFFERS:
-        answer = await _ask(session, update_stream(stream) if update else stream_info(stream))
+        answer = await _ask(session, stream_info(stream))
+        if answer.config is not None and set(answer.config.subjects) != set(stream.subjects):
+            raise Misconfigured(
+                f"stream {stream.name} of NATS carries {', '.join(answer.config.subjects)}: "
+                "choose another prefix, this one is too much like that of another cluster"
+            )
+        if update and answer.error is None:
+            answer = await _ask(session, update_stream(stream))
     if (error := answer.error) is None:
         return answer
     what = f"stream {stream.name} of NATS cannot be declared: {error.description}"
@@ -77,4 +84,7 @@ def _age_s(info: ApiAnswer) -> float:
 
 
 async def _ask(session: Session, call: Call) -> ApiAnswer:
-    return answer_of(await session.ask(call, API_TIMEOUT_S))
+    try:
+        return answer_of(await session.ask(call, API_TIMEOUT_S))
+    except NobodyAnswers as error:
+        raise Unavailable(f"{error}: is JetStream enabled there (nats-server -js)?") from error

@@ -7,6 +7,7 @@ by whoever misses them first.
 """
 
 import logging
+import math
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
@@ -81,6 +82,9 @@ class NatsBus:
 
     async def reports(self, leases: Sequence[Lease]) -> AsyncIterator[list[ReportDelivery]]:
         """Batches of deliveries for the leased shards; ends with `close`."""
+        if not leases:
+            await self._link.pause(math.inf)
+            return
         held = [(lease.shard, lease.epoch) for lease in leases]
         consumer = self._topology.report_consumer(self._name, held)
         self._acks.begin_anew()
@@ -166,5 +170,7 @@ class NatsBus:
             log.debug("%s", error)
 
     def _complain(self, error: Exception) -> None:
+        """Told at every doubling of their number: who sends one sends many."""
         self.unreadable += 1
-        log.warning("a message was not understood (%d so far): %s", self.unreadable, error)
+        if self.unreadable.bit_count() == 1:
+            log.warning("a message was not understood (%d so far): %s", self.unreadable, error)

@@ -34,6 +34,7 @@ from events.errors import Conflict, DalsegnoError, Fenced, Rejected, Unavailable
 from events.ids import shard_of
 from events.jetstream import Call
 from events.reading import ANSWER
+from events.streams import Topology
 from events.subjects import Subjects
 from orchestrator.adapters.nats.link import Link
 
@@ -55,10 +56,11 @@ async def connect(
     connection: Connection, prefix: str = "dalsegno", timeout_s: float = TIMEOUT_S
 ) -> AsyncIterator["Client"]:
     """Raises `Unavailable` when NATS cannot be reached, `Misconfigured` when it refuses us."""
+    subjects = Topology(subjects=Subjects(prefix)).subjects
     link = Link(connection, "client")
     try:
         await link.start()
-        yield Client(link, Subjects(prefix), timeout_s, time.monotonic)
+        yield Client(link, subjects, timeout_s, time.monotonic)
     finally:
         await link.close()
 

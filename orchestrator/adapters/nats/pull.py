@@ -85,6 +85,7 @@ class _Intake:
         self._event = anyio.Event()
         self._gone = ""
         self._fruitless = False
+        """The last request has brought nothing yet."""
         self._requests = 0
 
     async def on_message(self, message: Msg) -> None:
@@ -115,7 +116,7 @@ class _Intake:
             return
         if self._fruitless:
             await anyio.sleep(PAUSE_S)
-        self._fruitless = False
+        self._fruitless = True
         self._requests += 1
         call = pull(self._consumer, messages, self._limits)
         await self._session.send(call.subject, call.body, f"{self.inbox}.{self._requests}")
@@ -136,4 +137,4 @@ class _Intake:
             self._gone = status.text
         elif status.kind == "ended":
             self._demand.ended(status.pending)
-            self._fruitless = code != EXPIRED
+            self._fruitless = self._fruitless and code != EXPIRED
