@@ -36,7 +36,7 @@ class Chooser(Protocol):
 class Drawn:
     """Choices of Hypothesis."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: Callable[[st.SearchStrategy[int]], int]) -> None:
         self._draw = draw
 
     def number(self, low: int, high: int) -> int:
@@ -66,11 +66,15 @@ def chance(choose: Chooser, percent: int) -> bool:
 
 class Author:
     """Writes definitions. A `calm` one has no failure that is not retried or handled, so that no
-    two failures race."""
+    two failures race; an untimed one has no timeouts, so that nothing depends on how long it takes.
+    """
 
-    def __init__(self, choose: Chooser, *, calm: bool = False, steps_max: int = 16) -> None:
+    def __init__(
+        self, choose: Chooser, *, calm: bool = False, timed: bool = True, steps_max: int = 24
+    ) -> None:
         self._choose = choose
         self._calm = calm
+        self._timed = timed and not calm
         self._left = steps_max
         self._count = 0
 
@@ -78,18 +82,19 @@ class Author:
         steps = self._steps((), 0)
         options = RunOptions()
         if not self._calm:
+            times = (None, None, None, None, 30.0, 600.0) if self._timed else (None,)
             options = RunOptions(
-                timeout_s=pick(self._choose, (None, None, None, None, 30.0, 600.0)),
+                timeout_s=pick(self._choose, times),
                 error_policy="finish_others" if chance(self._choose, 40) else "fail_fast",
                 retry=self._retry() if chance(self._choose, 20) else None,
-                timeouts=self._timeouts() if chance(self._choose, 20) else None,
+                timeouts=self._timeouts() if self._timed and chance(self._choose, 20) else None,
             )
         return d.Definition(name="workflow", steps=steps, options=options)
 
     def _steps(self, before: tuple[str, ...], depth: int) -> tuple[d.Step, ...]:
         """A list of steps; `before` are tasks that are over when it begins."""
         made: list[d.Step] = []
-        for _ in range(self._choose.number(0 if depth else 3, 3 if depth else 6)):
+        for _ in range(self._choose.number(0 if depth else 3, 2 if depth else 9)):
             if self._left <= 0:
                 break
             self._left -= 1
@@ -129,7 +134,7 @@ class Author:
             )
             return d.ChoiceStep(id=name, cases=cases, default=self._steps(readable, depth + 1))
         branches = {
-            f"b{k}": self._steps(readable, depth + 1) for k in range(self._choose.number(1, 3))
+            f"b{k}": self._steps(readable, depth + 1) for k in range(self._choose.number(1, 4))
         }
         return d.ParallelStep(id=name, branches=branches)
 
@@ -145,7 +150,7 @@ class Author:
             inputs=inputs,
             on_error=handlers,
             retry=self._retry() if chance(self._choose, 50) else None,
-            timeouts=None if self._calm or not chance(self._choose, 20) else self._timeouts(),
+            timeouts=self._timeouts() if self._timed and chance(self._choose, 20) else None,
         )
 
     def _handlers(self, readable: tuple[str, ...], depth: int) -> tuple[d.Handler, ...]:
@@ -192,10 +197,10 @@ class Author:
         return pick(self._choose, values)
 
 
-def definitions(*, calm: bool = False) -> st.SearchStrategy[d.Definition]:
+def definitions(*, calm: bool = False, timed: bool = True) -> st.SearchStrategy[d.Definition]:
     @st.composite
     def written(draw: st.DrawFn) -> d.Definition:
-        return Author(Drawn(draw), calm=calm).write()
+        return Author(Drawn(draw), calm=calm, timed=timed).write()
 
     return written()
 
@@ -220,16 +225,16 @@ class World:
         self._choose = choose
         self._sent: list[m.Report] = []
         deeds: list[tuple[int, Callable[[], object]]] = [
-            (30, self._place),
-            (25, self._end),
-            (12, self._again),
-            (6, self._say),
-            (6, self._lose),
-            (4, self._give_back),
-            (8, self._jump),
-            (4, self._linger),
-            (3, self._obstruct),
-            (3, self._forge),
+            (90, self._place),
+            (90, self._end),
+            (30, self._again),
+            (15, self._say),
+            (15, self._lose),
+            (10, self._give_back),
+            (20, self._jump),
+            (10, self._linger),
+            (8, self._obstruct),
+            (8, self._forge),
             (1, self._cancel),
         ]
         self._deeds = [deed for weight, deed in deeds for _ in range(weight)]
@@ -301,7 +306,8 @@ class World:
     def _jump(self) -> None:
         """To the next timer, or a little beyond."""
         due_at = self.play.state.next_due_at
-        if due_at is not None:
+        only_the_end = set(self.play.state.timers) == {"run"} and not chance(self._choose, 5)
+        if due_at is not None and not only_the_end:
             late = self._choose.number(0, 2) * MICROSECONDS
             self.play.now = max(self.play.now, due_at) + late
             assert self.play.due() or self.play.state.terminal, "due, and nothing follows"
