@@ -142,6 +142,11 @@ class Ledger:
 class JournalPort(Protocol):
     """Where the records go. One process at a time."""
 
+    def open(self) -> tuple[Live, ...]:
+        """Returns what was live when the last process ended, however it did; durable by then.
+
+        Raises `NodeTaken`, `JournalDamaged` and `Unavailable`."""
+
     def append(self, records: tuple[Record, ...]) -> None:
         """Hands the records to the operating system, without waiting for the disk.
 

@@ -18,6 +18,9 @@ LOSS: dict[Why | None, LossReason] = {
     "drained": "node_restarted",
 }
 
+OVER = "the attempt is over here and was settled or dropped"
+FULL = "the node holds as much as it may"
+
 SAYING: dict[Why | None, str] = {
     "recalled": "cancelled as asked",
     "superseded": "a later attempt of the same task has arrived",

@@ -122,7 +122,7 @@ class Roster:
             self._answer_over(command, "refused")
         elif self.is_full:
             self._over.add(attempt)
-            report = outcomes.refused(attempt, "the node holds as much as it may")
+            report = outcomes.refused(attempt, outcomes.FULL)
             self._outbox.add_passing(command.shard, report)
         elif refusal or command.task not in self._settings.tasks:
             why = refusal or f"no task {command.task!r} is registered on this node"
@@ -465,7 +465,7 @@ class Roster:
         report = Returned(
             attempt=command.attempt,
             reason=reason,
-            message="the attempt is over here and was settled or dropped",
+            message=outcomes.OVER,
             started=True,
         )
         self._outbox.add_passing(command.shard, report)

@@ -42,12 +42,25 @@ class MemoryJournal:
         del self._frames[self._durable + surviving :]
         self._durable = len(self._frames)
 
+    def open(self) -> tuple[Live, ...]:
+        """What an agent that starts on this journal begins with, durable by then."""
+        self.sync_now()
+        return self.read()
+
     def read(self) -> tuple[Live, ...]:
-        """What an agent that starts on this journal begins with."""
-        ledger = Ledger()
-        for records in self._frames:
-            ledger.extend(records)
-        return tuple(ledger.live.values())
+        """What is live."""
+        return _fold(self._frames)
+
+    def read_durable(self) -> tuple[Live, ...]:
+        """What would be live after a loss of power."""
+        return _fold(self._frames[: self._durable])
 
     def close(self) -> None:
         """Nothing to do."""
+
+
+def _fold(frames: list[tuple[Record, ...]]) -> tuple[Live, ...]:
+    ledger = Ledger()
+    for records in frames:
+        ledger.extend(records)
+    return tuple(ledger.live.values())
