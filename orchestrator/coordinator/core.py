@@ -107,7 +107,7 @@ class Coordinator:
         for beat in beats.values():
             reconcile(turn, beat)
         works = min(len(memory.intake), memory.settings.turn_works_max)
-        while works and turn.tx.events < memory.settings.turn_events_max:
+        while works and not turn.full:
             works -= 1
             turn.take(memory.intake.popleft())
         self._placer.place_ready(turn)

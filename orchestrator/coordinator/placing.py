@@ -30,7 +30,7 @@ class Placer:
         free = sum(max(0, n.credits - n.outstanding) for n in nodes if n.accepting)
         changes = memory.cluster.changes
         for key in list(islice(memory.runs.ready, memory.settings.dispatch_max)):
-            if turn.tx.events > memory.settings.turn_events_max:
+            if turn.full:
                 return
             if not free and self._stuck.get(key) == changes:
                 continue

@@ -45,6 +45,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     turn_events_max: int = 1500
     """Events after which a turn takes no more work; one decision may exceed it."""
 
+    turn_bytes_max: int = 8 * 1024 * 1024
+    """Bytes of events after which a turn takes no more work; one decision may exceed it."""
+
     dispatch_max: int = 1000
     """Ready tasks looked at in one turn."""
 

@@ -47,6 +47,7 @@ class Transaction:
         self.direct: list[tuple[NodeKey, Command]] = []
         """Commands that depend on no commit of this turn."""
         self.events = 0
+        self.bytes = 0
 
     def touch(self, stream: str, shard: int, slot: Slot | None = None) -> Touched:
         found = self.streams.get(stream)

@@ -40,6 +40,12 @@ class Turn:
         self.tx = Transaction(memory.mint())
         self._env = memory.env()
 
+    @property
+    def full(self) -> bool:
+        """Whether the transaction is large enough to go."""
+        settings = self.memory.settings
+        return self.tx.events > settings.turn_events_max or self.tx.bytes > settings.turn_bytes_max
+
     def take(self, work: w.AnyWork) -> None:
         match work:
             case w.ReportWork():
@@ -77,6 +83,7 @@ class Turn:
         stored = seal(slot.head, fact, self.tx.event_id(), stamp)
         touched.events.append(stored)
         slot.tail_bytes += len(stored.state)
+        self.tx.bytes += len(stored.state)
         self.memory.runs.note(slot, fact, self.memory.now.monotonic)
         if isinstance(fact, (t.TaskDispatched, t.TaskRecalled)):
             touched.commands[fact.step] = None
@@ -235,9 +242,11 @@ class Turn:
     def _door(self, request: StartRun) -> None:
         """The one place where a run's input is admitted."""
         limits = self.memory.engine.limits
-        if not request.run_id or len(request.run_id) > limits.name_chars_max:
-            most = limits.name_chars_max
-            raise Rejected(f"run id {request.run_id[:40]!r}: expected 1 to {most} characters")
+        most = limits.name_chars_max
+        if not 0 < len(request.run_id) <= most or not request.run_id.isprintable():
+            raise Rejected(
+                f"run id {request.run_id[:40]!r}: expected 1 to {most} printable characters"
+            )
         admit(request.input, "input")
         size = len(encode(request.input))
         if size > limits.payload_bytes_max:

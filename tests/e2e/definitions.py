@@ -54,9 +54,17 @@ def mixed() -> Definition:
             SetStep(id="sum", variables={"total": total}),
             ChoiceStep(
                 id="sign",
-                cases=(Case(when="vars.total > 0", steps=(add("last", "${ vars.total - 1 }"),)),),
-                default=(),
+                cases=(
+                    Case(
+                        when="vars.total > 0",
+                        steps=(
+                            add("last", "${ vars.total - 1 }"),
+                            SetStep(id="some", variables={"end": "${ steps.last.output }"}),
+                        ),
+                    ),
+                ),
+                default=(SetStep(id="none", variables={"end": 0}),),
             ),
         ),
-        output={"total": "${ steps.last.output }"},
+        output={"total": "${ vars.end }"},
     )
