@@ -33,6 +33,8 @@ class Node(msgspec.Struct):
     beat: Heartbeat | None = None
     head: Head | None = None
     slots: NodeSlots | None = None
+    past: set[str] = msgspec.field(default_factory=set)
+    """Incarnations that another one has followed: they never come back."""
 
 
 class Cluster:
@@ -75,6 +77,8 @@ class Cluster:
 
     def join(self, node: Node, beat: Heartbeat) -> None:
         """The node's incarnation of this heartbeat is in the cluster from now on."""
+        if node.incarnation and node.incarnation != beat.incarnation:
+            node.past.add(node.incarnation)
         node.incarnation = beat.incarnation
         node.status = "draining" if beat.draining else "healthy"
         node.slots = NodeSlots(

@@ -64,12 +64,15 @@ class Loader:
     async def _node(self, node: str) -> s.NodeLoaded:
         head, events = await self._stream(node_stream(node))
         incarnation, gone = "", False
+        seen: dict[str, None] = {}
         for event in events:
             if isinstance(event.fact, NodeRegistered):
                 incarnation, gone = event.fact.incarnation, False
+                seen[incarnation] = None
             elif isinstance(event.fact, (NodeLost, NodeLeft)):
                 gone = True
-        return s.NodeLoaded(node=node, head=head, incarnation=incarnation, gone=gone)
+        past = tuple(one for one in seen if one != incarnation)
+        return s.NodeLoaded(node=node, head=head, incarnation=incarnation, past=past, gone=gone)
 
     async def _stream(self, stream: str) -> tuple[Head, list[Event]]:
         head = Head(stream)

@@ -27,6 +27,8 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     if node is not None and node.status in GONE and node.incarnation == beat.incarnation:
         _reset(memory, beat, reply_to)
         return
+    if node is not None and beat.incarnation in node.past:
+        return  # late word of a process that is gone: believing it would fence its successor
     node = memory.cluster.heard(beat)
     if node.head is None:
         memory.load(f"node:{beat.node}", s.LoadNode(node=beat.node))
@@ -42,6 +44,9 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     """What the log says about a node that was heard of for the first time."""
     node = memory.cluster.expect(loaded.node)
     node.head = loaded.head
+    node.past.update(loaded.past)
+    if node.beat is not None and node.beat.incarnation in node.past:
+        node.beat = None
     if loaded.gone and node.status == "joining":
         node.incarnation = loaded.incarnation
         memory.cluster.set_status(node, "lost")

@@ -67,11 +67,13 @@ class DefinitionLoaded(Signal, frozen=True, kw_only=True):
 
 
 class NodeLoaded(Signal, frozen=True, kw_only=True):
-    """What the log last said about a node: its incarnation and whether that one is gone."""
+    """What the log last said about a node: its incarnation, whether that one is gone, and which
+    ones came before it."""
 
     node: str
     head: Head
     incarnation: str = ""
+    past: tuple[str, ...] = ()
     gone: bool = False
 
 
