@@ -16,7 +16,8 @@ class Known(msgspec.Struct):
     newest: str = ""
 
     def add(self, fact: DefinitionRegistered) -> None:
-        self.versions[fact.workflow_version] = fact
+        """The first net of a version stays its net, whatever a later compiler makes of it."""
+        self.versions.setdefault(fact.workflow_version, fact)
         self.newest = fact.workflow_version
 
     def options(self, version: str) -> RunOptions:

@@ -65,4 +65,9 @@ class Scope(msgspec.Struct, frozen=True):
             if state is None or state.failure is None or state.status != "failed":
                 return None
             failure = state.failure
-        return descend(msgspec.to_builtins(failure), path, 3)
+        value: Value = {
+            "code": failure.code,
+            "message": failure.message,
+            "details": failure.details,
+        }
+        return descend(value, path, 3)

@@ -98,6 +98,8 @@ class NatsBus:
 
     async def answers(self) -> AsyncIterator[HeartbeatAnswer]:
         async for message in listen(self._link, [Topic(self._answers_to)]):
+            if not message.data:
+                continue  # the server says that no coordinator listens now
             try:
                 yield HEARTBEAT_ANSWER.read(message.data)
             except Corrupt as error:
