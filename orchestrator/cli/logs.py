@@ -35,8 +35,6 @@ def extras(record: logging.LogRecord) -> dict[str, object]:
 
 
 class TextFormatter(logging.Formatter):
-    converter = time.gmtime
-
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%H:%M:%S", time.gmtime(record.created))
         ids = "".join(f" {key}={value}" for key, value in extras(record).items())

@@ -92,8 +92,8 @@ async def _rebuild(
 async def _net(store: PostgresStore, catalogue: Catalogue, state: RunState) -> Net:
     for stored in await store.read(definition_stream(state.workflow), 0, RUNS_PAGE):
         fact = unseal(stored, catalogue).fact
-        is_definition = isinstance(fact, DefinitionRegistered)
-        if is_definition and fact.workflow_version == state.workflow_version:
+        version = fact.workflow_version if isinstance(fact, DefinitionRegistered) else ""
+        if isinstance(fact, DefinitionRegistered) and version == state.workflow_version:
             return fact.net
     raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")
 
