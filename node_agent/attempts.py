@@ -58,10 +58,10 @@ class Held:
         "wake_us",
     )
 
-    def __init__(self, attempt: Attempt, shard: int, execute: Execute | None) -> None:
+    def __init__(self, attempt: Attempt, shard: int) -> None:
         self.attempt = attempt
         self.shard = shard
-        self.execute = execute
+        self.execute: Execute | None = None
         self.state = State.QUEUED
         self.started_at = 0
         self.verdict: Why | None = None

@@ -199,7 +199,7 @@ class AgentCore:
     def _begin(self, begin: Begin, now: Now) -> None:
         self._incarnate(now, is_reset=False)
         for live in begin.live:
-            self._roster.restore(live)
+            self._roster.restore(live, now)
 
     def _reset(self, now: Now) -> None:
         """The cluster has given this incarnation up: what it held is fenced, results included."""

@@ -126,7 +126,7 @@ class Roster:
             self._outbox.add_passing(command.shard, report)
         elif refusal or command.task not in self._settings.tasks:
             why = refusal or f"no task {command.task!r} is registered on this node"
-            self._take_ended(command.shard, outcomes.refused(attempt, why))
+            self._take_ended(command.shard, outcomes.refused(attempt, why), now)
         else:
             self._take(command, now)
 
@@ -136,7 +136,7 @@ class Roster:
             self._answer_over(command, "recalled")
         elif entry is None:
             report = Returned(attempt=command.attempt, reason="recalled", message=command.reason)
-            self._take_ended(command.shard, report)
+            self._take_ended(command.shard, report, now)
         elif entry.state is State.ENDED:
             self._send_again(entry)
         else:
@@ -272,10 +272,10 @@ class Roster:
                 self._attend(entry, now)
                 self._schedule(entry)
 
-    def restore(self, live: Live) -> None:
+    def restore(self, live: Live, now: Now) -> None:
         """Takes over what an earlier process left: its reports, and word of what it cut short."""
         if live.report is not None:
-            entry = self._take_over(live.attempt, live.shard)
+            entry = self._take_over(live.attempt, live.shard, now)
             self._hold_report(entry, live.report)
             entry.durable = True
             self._outbox.add_final(live.shard, live.attempt)
@@ -286,7 +286,7 @@ class Roster:
                 message="the agent was restarted before the attempt had ended",
                 started=live.started_at > 0,
             )
-            self._take_ended(live.shard, report)
+            self._take_ended(live.shard, report, now)
 
     def reset(self) -> None:
         """Drops everything held; what runs is cancelled and keeps its slot and key until it
@@ -309,35 +309,35 @@ class Roster:
 
     def _take(self, command: Execute, now: Now) -> None:
         attempt = command.attempt
-        key = key_of(attempt)
-        other = self._newest.get(key)
+        other = self._newest.get(key_of(attempt))
         if other is not None and other.number > attempt.number:
             report = outcomes.refused(
                 attempt, f"attempt {other.number} of the task is here already"
             )
-            self._take_ended(command.shard, report)
+            self._take_ended(command.shard, report, now)
             return
-        entry = self._held[attempt] = Held(attempt, command.shard, command)
-        self._newest[key] = attempt
+        entry = self._take_over(attempt, command.shard, now)
+        entry.execute = command
         self._open += 1
         if command.start_within_s is not None:
             entry.start_due_us = now.monotonic_us + microseconds(command.start_within_s)
             self._schedule(entry)
         self._commit.accept(entry)
         self._queue.append(attempt)
-        if other is not None and self._held[other].state in {State.QUEUED, State.RUNNING}:
-            self._stop(self._held[other], "superseded", now)
 
-    def _take_over(self, attempt: Attempt, shard: int) -> Held:
-        entry = self._held[attempt] = Held(attempt, shard, None)
+    def _take_over(self, attempt: Attempt, shard: int, now: Now) -> Held:
+        """Holds it from now on; an earlier attempt of its task is fenced by it."""
+        entry = self._held[attempt] = Held(attempt, shard)
         key = key_of(attempt)
         other = self._newest.get(key)
         if other is None or other.number < attempt.number:
             self._newest[key] = attempt
+            if other is not None:
+                self._stop(self._held[other], "superseded", now)
         return entry
 
-    def _take_ended(self, shard: int, report: Final) -> None:
-        entry = self._take_over(report.attempt, shard)
+    def _take_ended(self, shard: int, report: Final, now: Now) -> None:
+        entry = self._take_over(report.attempt, shard, now)
         self._hold_report(entry, report)
         self._commit.end(entry, report)
 
