@@ -122,7 +122,11 @@ class Committing:
 
     def _without(self, tx: Transaction, leaves: Callable[[Touched], bool]) -> None:
         """Takes streams out of the batch and forgets what memory says about them."""
-        for touched in [touched for touched in tx.streams.values() if leaves(touched)]:
+        leaving = [touched for touched in tx.streams.values() if leaves(touched)]
+        if leaving:
+            # What was reconciled in this turn may have seen their facts; the next heartbeat repeats it.
+            tx.direct.clear()
+        for touched in leaving:
             del tx.streams[touched.stream]
             if touched.slot is not None:
                 self._memory.runs.discard(touched.slot.run_id)
