@@ -80,8 +80,9 @@ def consumer_info(consumer: Consumer) -> Call:
     return Call(f"{API}.CONSUMER.INFO.{consumer.stream}.{consumer.name}")
 
 
-def create_consumer(consumer: Consumer, server_now: datetime | None) -> Call:
-    """Declares the consumer; `server_now` is the server's clock, None where it did not tell."""
+def create_consumer(consumer: Consumer, server_now: datetime | None, resume_at: int | None) -> Call:
+    """Declares the consumer, to begin at the sequence `resume_at`, or as it says itself;
+    `server_now` is the server's clock, None where it did not tell."""
     config: dict[str, object] = {
         "name": consumer.name,
         "description": consumer.description,
@@ -94,7 +95,9 @@ def create_consumer(consumer: Consumer, server_now: datetime | None) -> Call:
         "mem_storage": True,
         "deliver_policy": "all",
     }
-    if consumer.replay_s is not None and server_now is not None:
+    if resume_at is not None:
+        config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": resume_at}
+    elif consumer.replay_s is not None and server_now is not None:
         since = server_now - timedelta(seconds=consumer.replay_s)
         config |= {"deliver_policy": "by_start_time", "opt_start_time": since}
     body = encode({"stream_name": consumer.stream, "config": config})

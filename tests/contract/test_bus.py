@@ -178,6 +178,22 @@ async def test_a_new_epoch_is_given_what_the_last_one_left_open(
     await after.wait_for(1)
 
 
+async def test_other_leases_bring_what_is_new_and_nothing_that_is_done(
+    plane: Plane, group: TaskGroup
+) -> None:
+    agent, owner, before, after = plane.agent("n1"), plane.coordinator("c1"), Reader(), Reader()
+    for shard, number in [(0, 1), (1, 2), (0, 3)]:
+        await agent.publish_reports(shard, reports(number))
+    async with anyio.create_task_group() as first_lease:
+        first_lease.start_soon(before.read_reports, owner, leases(0))
+        await before.wait_for(1, 3)
+        first_lease.cancel_scope.cancel()
+    group.start_soon(after.read_reports, owner, leases(0, 1))
+    await agent.publish_reports(0, reports(4))
+    await after.wait_for(2, 4)
+    assert set(after.seen) == {2, 4}
+
+
 async def test_heartbeats_are_heard_by_all_and_answered_by_any(
     plane: Plane, group: TaskGroup
 ) -> None:

@@ -139,6 +139,20 @@ async def test_what_was_taken_before_a_restart_comes_after_it(server: EmbeddedNa
         await plane.close()
 
 
+async def test_what_was_acknowledged_before_a_restart_does_not_come_after_it(
+    server: EmbeddedNats, plane: Plane
+) -> None:
+    for number in range(100, 150):
+        await plane.coordinator.publish("n1", "i1", commands(number))
+        await plane.agent.publish_reports(0, reports(number))
+    await plane.received.wait_for(*range(100, 150))
+    await plane.reported.wait_for(*range(100, 150))
+    await do(server.restart)
+    await plane.send_until_it_comes()
+    for reader in (plane.received, plane.reported):
+        assert [reader.seen.count(number) for number in range(100, 150)] == [1] * 50
+
+
 async def test_the_store_is_deleted_while_the_server_is_stopped(
     server: EmbeddedNats, plane: Plane
 ) -> None:

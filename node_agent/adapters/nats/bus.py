@@ -6,6 +6,7 @@ in its stream when `publish_reports` returns. Stream and consumer that vanish ar
 
 import logging
 from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
 from nats.nuid import NUID
 
@@ -13,7 +14,7 @@ from events.batches import pieces
 from events.codec import encode
 from events.connection import Connection
 from events.errors import Corrupt, Rejected, Unavailable
-from events.jetstream import ACK, TERMINATE, PullLimits
+from events.jetstream import ACK, TERMINATE, PullLimits, place_of
 from events.messages import Heartbeat, HeartbeatAnswer, Report, Reports
 from events.reading import COMMANDS, HEARTBEAT_ANSWER
 from events.streams import Topology
@@ -23,9 +24,18 @@ from node_agent.adapters.nats.link import Link, Session
 from node_agent.adapters.nats.listen import Topic, listen
 from node_agent.adapters.nats.publish import Publisher
 from node_agent.adapters.nats.pull import Pull
+from node_agent.adapters.nats.resume import Resume
 from node_agent.ports import Delivery
 
 log = logging.getLogger("dalsegno.bus")
+
+
+class _Token(NamedTuple):
+    """What is needed to acknowledge a delivery."""
+
+    reply: str
+    sequence: int
+    resume: Resume
 
 
 class NatsBus:
@@ -57,23 +67,27 @@ class NatsBus:
     async def commands(self, incarnation: str) -> AsyncIterator[Delivery]:
         """Commands for this incarnation; ends with `close`."""
         consumer = self._topology.command_consumer(self._node, incarnation)
+        resume = Resume()
 
         async def declare(session: Session) -> None:
             stream = await declare_stream(session, self._topology.commands, update=False)
-            await declare_consumer(session, consumer, stream)
+            resume.reads(stream.created)
+            await declare_consumer(session, consumer, stream, resume.at())
 
         async for batch in Pull(self._link, consumer, declare, self._pull_limits).batches():
             for message in batch:
+                token = _Token(message.reply, place_of(message.reply).sequence, resume)
+                resume.delivered(token.sequence)
                 try:
-                    yield Delivery(COMMANDS.read(message.data), message.reply)
+                    yield Delivery(COMMANDS.read(message.data), token)
                 except Corrupt as error:
                     self._complain(error)
-                    await self._send(message.reply, TERMINATE)
+                    await self._done(token, TERMINATE)
 
     async def acknowledge(self, delivery: Delivery) -> None:
         """Best effort: an acknowledgement that is lost costs a repetition."""
-        if isinstance(delivery.token, str):
-            await self._send(delivery.token, ACK)
+        if isinstance(delivery.token, _Token):
+            await self._done(delivery.token, ACK)
 
     async def publish_reports(self, shard: int, reports: Reports) -> None:
         """Raises `Unavailable`; `Rejected` for a report that no message can carry."""
@@ -107,6 +121,10 @@ class NatsBus:
 
     async def close(self) -> None:
         await self._link.close()
+
+    async def _done(self, token: "_Token", how: bytes) -> None:
+        token.resume.acknowledged(token.sequence)
+        await self._send(token.reply, how)
 
     async def _send(self, subject: str, body: bytes, reply: str = "") -> None:
         session = self._link.live()

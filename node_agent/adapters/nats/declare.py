@@ -55,12 +55,15 @@ async def declare_stream(session: Session, stream: Stream, update: bool) -> ApiA
     raise Unavailable(what)
 
 
-async def declare_consumer(session: Session, consumer: Consumer, server: ApiAnswer) -> None:
-    """Makes sure that the consumer exists; one that does keeps its place. `server` is the answer to
-    the declaration of its stream. Raises `Unavailable`."""
+async def declare_consumer(
+    session: Session, consumer: Consumer, server: ApiAnswer, resume_at: int | None
+) -> None:
+    """Makes sure that the consumer exists; one that does keeps its place, a new one begins at the
+    sequence `resume_at`. `server` is the answer to the declaration of its stream. Raises
+    `Unavailable`."""
     answer = await _ask(session, consumer_info(consumer))
     if answer.error is not None and answer.error.err_code in {CONSUMER_NOT_FOUND, STREAM_NOT_FOUND}:
-        answer = await _ask(session, create_consumer(consumer, server.ts))
+        answer = await _ask(session, create_consumer(consumer, server.ts, resume_at))
     if answer.error is not None:
         raise Unavailable(
             f"consumer {consumer.name} of NATS cannot be declared: {answer.error.description}"

@@ -54,6 +54,7 @@ class NatsBus:
         self._link = Link(connection, f"coordinator {name}")
         self._commands = Publisher(self._link, topology.commands, topology.limits)
         self._acks = Acks()
+        self._held: set[tuple[int, int]] = set()
         self._stream_created: datetime | None = None
 
     async def start(self) -> None:
@@ -87,14 +88,15 @@ class NatsBus:
             return
         held = [(lease.shard, lease.epoch) for lease in leases]
         consumer = self._topology.report_consumer(self._name, held)
-        self._acks.begin_anew()
+        self._acks.another_consumer({shard for shard, _ in set(held) & self._held})
+        self._held = set(held)
 
         async def declare(session: Session) -> None:
             stream = await declare_stream(session, self._topology.reports, update=True)
             if stream.created != self._stream_created:
-                self._acks.begin_anew()
+                self._acks.another_stream()
                 self._stream_created = stream.created
-            await declare_consumer(session, consumer, stream)
+            await declare_consumer(session, consumer, stream, self._acks.resume_at())
 
         async for batch in Pull(self._link, consumer, declare, self._pull_limits).batches():
             if deliveries := [read for message in batch if (read := self._read(message))]:
@@ -157,7 +159,7 @@ class NatsBus:
             self._acks.delivered(place.sequence, None, message.reply)
             return None
         sequence = self._acks.delivered(place.sequence, shard, message.reply)
-        return ReportDelivery(shard, sequence, reports)
+        return None if sequence is None else ReportDelivery(shard, sequence, reports)
 
     async def _send(self, subject: str, body: bytes) -> None:
         """To whom it may concern: lost when there is no connection or nobody to reply to."""

@@ -44,8 +44,42 @@ def test_a_repeated_delivery_is_acknowledged_by_its_last_subject() -> None:
 
 def test_a_word_from_before_touches_nothing_in_a_new_stream() -> None:
     made = acks(0, 0)
-    made.begin_anew()
+    made.another_stream()
     known = made.delivered(1, 0, "new-1")
+    assert known is not None
     assert known > 2
     assert made.done({0: 2}) is None
     assert made.done({0: known}) == "new-1"
+
+
+def test_a_consumer_that_vanished_goes_on_at_the_first_open_delivery() -> None:
+    made = acks(0, 1, 0)
+    assert made.resume_at() == 1
+    made.done({0: 3})
+    assert made.resume_at() == 2
+    made.done({1: 2})
+    assert made.resume_at() == 4
+
+
+def test_a_new_consumer_begins_where_it_was_declared_to() -> None:
+    assert Acks().resume_at() is None
+    made = acks(0, 0)
+    made.another_consumer({0})
+    assert made.resume_at() is None
+
+
+def test_what_a_kept_shard_has_finished_is_not_handed_out_again() -> None:
+    made = acks(0, 1, 0)
+    made.done({0: 1, 1: 2})
+    made.another_consumer({0})
+    assert made.delivered(1, 0, "again-1") is None
+    assert made.delivered(2, 1, "again-2") is not None
+    assert made.delivered(3, 0, "again-3") is not None
+    assert made.done({}) == "again-1"
+
+
+def test_nothing_of_another_stream_is_finished() -> None:
+    made = acks(0)
+    made.done({0: 1})
+    made.another_stream()
+    assert made.delivered(1, 0, "new-1") is not None

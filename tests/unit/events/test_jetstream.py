@@ -28,7 +28,7 @@ def test_a_stream_is_declared_by_limits_and_on_disk() -> None:
 
 def test_a_report_consumer_reads_its_shards_back_for_a_minute_by_the_servers_clock() -> None:
     now = datetime(2030, 1, 1, 12, 0, 30, tzinfo=UTC)
-    call = jetstream.create_consumer(CONSUMER, now)
+    call = jetstream.create_consumer(CONSUMER, now, None)
     config = msgspec.json.decode(call.body)["config"]
     assert call.subject.endswith(f".DALSEGNO_REPORTS.{CONSUMER.name}")
     assert config["filter_subjects"] == ["dalsegno.report.1", "dalsegno.report.3"]
@@ -38,8 +38,16 @@ def test_a_report_consumer_reads_its_shards_back_for_a_minute_by_the_servers_clo
 
 
 def test_a_report_consumer_reads_all_when_the_server_tells_no_time() -> None:
-    config = msgspec.json.decode(jetstream.create_consumer(CONSUMER, None).body)["config"]
+    config = msgspec.json.decode(jetstream.create_consumer(CONSUMER, None, None).body)["config"]
     assert config["deliver_policy"] == "all"
+    assert "opt_start_time" not in config
+
+
+def test_a_consumer_in_place_of_one_that_vanished_goes_on_where_that_one_was() -> None:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    config = msgspec.json.decode(jetstream.create_consumer(CONSUMER, now, 42).body)["config"]
+    assert config["deliver_policy"] == "by_start_sequence"
+    assert config["opt_start_seq"] == 42
     assert "opt_start_time" not in config
 
 
