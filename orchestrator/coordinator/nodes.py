@@ -47,9 +47,10 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     node.past.update(loaded.past)
     if node.beat is not None and node.beat.incarnation in node.past:
         node.beat = None
-    if loaded.gone and node.status == "joining":
+    if node.status == "joining":
         node.incarnation = loaded.incarnation
-        memory.cluster.set_status(node, "lost")
+        if loaded.gone:
+            memory.cluster.set_status(node, "lost")
     if node.beat is not None and not (loaded.gone and node.beat.incarnation == loaded.incarnation):
         if node.beat.incarnation == loaded.incarnation:
             memory.cluster.join(node, node.beat)
@@ -70,7 +71,9 @@ def _reset(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
 def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     now = memory.now.monotonic
     shards = tuple(
-        lease.shard for lease in memory.ownership.held if memory.ownership.holds(lease.shard, now)
+        lease.shard
+        for lease in memory.ownership.held
+        if memory.ownership.holds(lease.shard, now) and lease.shard not in memory.warming
     )
     answer = Granted(
         coordinator=memory.identity.name,
@@ -131,7 +134,15 @@ def watch(memory: Memory) -> None:
         fact = NodeSuspected(node=node.name, incarnation=node.incarnation, silent_s=silent_s)
         memory.intake.append(w.NodeWork(node=node.name, fact=fact))
     for node in cluster.newly_lost():
-        _lose(memory, node)
+        if node.head is None:
+            # Its incarnation has to be known: another word of that one must not be believed.
+            memory.load(f"node:{node.name}", s.LoadNode(node=node.name))
+        else:
+            _lose(memory, node)
+    for node in cluster.nodes.values():
+        if node.status in GONE and not memory.intake:
+            # Runs that were loaded since, or an earlier owner that did not come so far.
+            _give_up(memory, node, "node_lost", f"{node.name} is {node.status}")
 
 
 def _lose(memory: Memory, node: Node) -> None:
