@@ -9,6 +9,7 @@ What is wrong is noted as a violation, in words; the world goes on or stops as t
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import msgspec
 
@@ -48,6 +49,11 @@ from tests.simulation.scheduler import Scheduler
 FINAL = (Completed, Failed, Returned)
 
 
+@cache
+def catalogue() -> Catalogue:
+    return Catalogue()
+
+
 class Definitions:
     """Nets by workflow and version, as registered in the log."""
 
@@ -78,7 +84,7 @@ class Auditor:
         self._scheduler = scheduler
         self._log = log
         self._ledger = ledger
-        self._catalogue = Catalogue()
+        self._catalogue = catalogue()
         self._epochs: dict[int, int] = {}
         self._snapshots: dict[tuple[str, int], bool] = {}
         self._frames: dict[str, dict[Attempt, tuple[int, Final]]] = {}

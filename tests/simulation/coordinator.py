@@ -8,11 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 from events.api import AnyAnswer, AnyRequest
-from events.catalogue import Catalogue
 from events.errors import Unavailable
 from events.messages import Execute, Heartbeat, HeartbeatAnswer, Reports
 from orchestrator.adapters.memory.store import MemoryStore
-from orchestrator.adapters.nats.acks import Acks
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.engine import Engine
@@ -21,7 +19,7 @@ from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.ports import Lease, ReportDelivery
 from orchestrator.coordinator.settings import Settings
 from tests.simulation.bus import BusTwin, Reader, Stream
-from tests.simulation.checks import Auditor
+from tests.simulation.checks import Auditor, catalogue
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.store import StoreTwin
@@ -55,6 +53,37 @@ def finish(coroutine: Coroutine[object, None, T]) -> T:
     raise AssertionError("a twin has suspended")
 
 
+class ReportAcks:
+    """Which report messages may be acknowledged: those before which nothing is waiting.
+
+    One acknowledgement covers all before it, whatever the shard. Numbers that go out never repeat,
+    also when the stream begins anew.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, tuple[int, int]] = {}
+        self._done = 0
+        self._number = 0
+
+    def begin_anew(self) -> None:
+        self._waiting.clear()
+        self._done = 0
+
+    def delivered(self, sequence: int, shard: int) -> int:
+        self._number += 1
+        self._waiting[self._number] = (sequence, shard)
+        return self._number
+
+    def done(self, upto: dict[int, int]) -> int | None:
+        """Shards are done up to these numbers; returns the sequence to acknowledge, if any."""
+        for number, (sequence, shard) in list(self._waiting.items()):
+            if number <= upto.get(shard, 0):
+                self._done = max(self._done, sequence)
+                del self._waiting[number]
+        first = min((sequence for sequence, _ in self._waiting.values()), default=self._done + 1)
+        return self._done if self._done and first > self._done else None
+
+
 class CoordinatorTwin(Process):
     def __init__(
         self, world: Surroundings, name: str, skew_s: float, settings: Settings, engine: Engine
@@ -65,10 +94,10 @@ class CoordinatorTwin(Process):
         self._world = world
         self._settings = settings
         self._engine = engine
-        self._loader = Loader(MemoryStore(world.store.log), Catalogue(), name)
+        self._loader = Loader(MemoryStore(world.store.log), catalogue(), name)
         self._inbox: list[s.CoordinatorInput] = []
         self._reader: Reader | None = None
-        self._acks = Acks()
+        self._acks = ReportAcks()
         self._generation = 0
         self._core: Coordinator | None = None
 
@@ -83,7 +112,7 @@ class CoordinatorTwin(Process):
         )
         self._core = Coordinator(identity, self._settings, self._engine)
         self._inbox = []
-        self._acks = Acks()
+        self._acks = ReportAcks()
         self.shards = frozenset()
         self.wake(0)
 
@@ -269,7 +298,7 @@ class CoordinatorTwin(Process):
         if stream.generation != self._generation or not isinstance(body, Reports):
             return
         shard = int(subject)
-        known = self._acks.delivered(sequence, shard, str(sequence))
+        known = self._acks.delivered(sequence, shard)
         self.hear(s.ReportsArrived(deliveries=(ReportDelivery(shard, known, body),)))
 
     def _acknowledge(self, deliveries: tuple[ReportDelivery, ...]) -> None:
@@ -278,4 +307,4 @@ class CoordinatorTwin(Process):
         sequence = self._acks.done(upto)
         if sequence is not None and self._reader is not None:
             bus = self._world.bus
-            bus.acknowledge(self._reader, bus.reports, int(sequence))
+            bus.acknowledge(self._reader, bus.reports, sequence)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from events.catalogue import Catalogue
 from events.definition import Definition
 from events.ids import shard_of
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
@@ -10,7 +9,7 @@ from orchestrator.coordinator.engine import Engine
 from orchestrator.kernel.state import TERMINAL, RunState, serialise
 from orchestrator.replay.rebuild import Rebuilder
 from tests.simulation.books import RunBook
-from tests.simulation.checks import Auditor
+from tests.simulation.checks import Auditor, catalogue
 from tests.simulation.clients import Clients
 from tests.simulation.coordinator import finish
 from tests.simulation.undisturbed import undisturbed
@@ -68,7 +67,7 @@ def _differences(state: RunState, expected: RunState) -> Iterator[str]:
 def _rebuilt(run_id: str, book: RunBook, shards: int, log: MemoryLog) -> Iterator[str]:
     store, live = MemoryStore(log), serialise(book.state)
     for snapshots in (True, False):
-        rebuilder = Rebuilder(store, Catalogue(), snapshots=snapshots)
+        rebuilder = Rebuilder(store, catalogue(), snapshots=snapshots)
         rebuilt = finish(rebuilder.run(run_id))
         if rebuilt is None or serialise(rebuilt.state) != live:
             yield f"run {run_id} cannot be rebuilt {'with' if snapshots else 'without'} snapshots"

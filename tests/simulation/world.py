@@ -38,6 +38,9 @@ PATIENCE_US = 240 * SECOND
 
 RUNS = 10
 
+LOOK_EVERY = 32
+"""Actions between two looks whether the world is over."""
+
 
 @cache
 def engine() -> Engine:
@@ -141,7 +144,10 @@ class World:
         """Whether everything that was wanted has come to its end, in a fair world."""
         if self.auditor.violations:
             return True
-        if self.scheduler.now < self.horizon_us or self.clients.waiting:
+        scheduler = self.scheduler
+        if scheduler.now < self.horizon_us or scheduler.actions % LOOK_EVERY:
+            return False
+        if self.clients.waiting:
             return False
         books = self.auditor.books
         if any(wanted.run_id not in books for wanted in self.workload.runs):
