@@ -124,7 +124,7 @@ class Committing:
         """Takes streams out of the batch and forgets what memory says about them."""
         leaving = [touched for touched in tx.streams.values() if leaves(touched)]
         if leaving:
-            # What was reconciled in this turn may have seen their facts; the next heartbeat repeats it.
+            # What this turn reconciled may have seen their facts; the next heartbeat repeats it.
             tx.direct.clear()
         for touched in leaving:
             del tx.streams[touched.stream]
