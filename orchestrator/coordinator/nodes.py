@@ -28,7 +28,10 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         _reset(memory, beat, reply_to)
         return
     if node is not None and beat.incarnation in node.past:
-        return  # late word of a process that is gone: believing it would fence its successor
+        _reset(memory, beat, reply_to)
+        return
+    if node is not None and _is_late(node, beat):
+        return
     node = memory.cluster.heard(beat)
     if node.head is None:
         memory.load(f"node:{beat.node}", s.LoadNode(node=beat.node))
@@ -45,17 +48,25 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     node = memory.cluster.expect(loaded.node)
     node.head = loaded.head
     node.past.update(loaded.past)
-    if node.beat is not None and node.beat.incarnation in node.past:
-        node.beat = None
     if node.status == "joining":
         node.incarnation = loaded.incarnation
         if loaded.gone:
             memory.cluster.set_status(node, "lost")
+    beat = node.beat
+    if beat is not None and (beat.incarnation in node.past or _is_late(node, beat)):
+        node.beat = None
     if node.beat is not None and not (loaded.gone and node.beat.incarnation == loaded.incarnation):
         if node.beat.incarnation == loaded.incarnation:
             memory.cluster.join(node, node.beat)
         else:
             _join(memory, node, node.beat)
+
+
+def _is_late(node: Node, beat: Heartbeat) -> bool:
+    """Whether this is late word of an earlier process of the node: believing it would fence its
+    successor. Incarnations sort by time; should a node's clock have gone back, it is believed once
+    the one that we know is lost."""
+    return node.status not in GONE and beat.incarnation < node.incarnation
 
 
 def _reset(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
