@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.simulation.search import search, show
+from tests.simulation.search import first, search, show
 
 
 def main() -> int:
@@ -14,9 +14,12 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print every action of --seed")
     parser.add_argument("--calm", action="store_true", help="no faults at all")
     parser.add_argument("--workers", type=int, default=2, help="processes that search")
+    parser.add_argument("--first", action="store_true", help="stop at the first violation")
     options = parser.parse_args()
     if options.seed is not None:
         return show(options.seed, options.trace, options.calm)
+    if options.first:
+        return first(options.start, options.seeds, options.workers)
     return search(options.start, options.seeds, options.workers, options.calm)
 
 

@@ -83,7 +83,7 @@ class AgentTwin(Process):
 
     def _mint(self, _: int) -> str:
         self._incarnations += 1
-        return f"i{self._incarnations}"
+        return f"i{self._incarnations:04}"
 
     # -- inputs -----------------------------------------------------------------------------------
 

@@ -45,6 +45,23 @@ def search(start: int, seeds: int, workers: int, calm: bool = False) -> int:
     return min(broken, 1)
 
 
+def first(start: int, seeds: int, workers: int) -> int:
+    """Searches until one seed breaks a promise; says after how many and how long."""
+    began, tried, broken = time.perf_counter(), 0, None
+    for found in find(range(start, start + seeds), workers):
+        tried += 1
+        if found.violations:
+            broken = found
+            break
+    took_s = time.perf_counter() - began
+    if broken is None:
+        print(f"none in {tried} seeds and {took_s:.1f} s")  # noqa: T201
+        return 0
+    text = broken.violations[0].splitlines()[-1]
+    print(f"found after {tried} seeds and {took_s:.1f} s by seed {broken.seed}: {text}")  # noqa: T201
+    return 1
+
+
 def show(seed: int, trace: bool, calm: bool = False) -> int:
     """Runs one seed, with every action if asked for."""
     world = World(seed, keep_trace=trace, calm=calm)
