@@ -203,10 +203,10 @@ class _Watch:
         *lines, rest = self._line.split(b"\n")
         for line in lines:
             self._say(bytes(line))
+        while len(rest) > STDERR_LINE_BYTES_MAX:
+            self._say(bytes(rest[:STDERR_LINE_BYTES_MAX]))
+            rest = rest[STDERR_LINE_BYTES_MAX:]
         self._line = rest
-        if len(rest) > STDERR_LINE_BYTES_MAX:
-            self._say(bytes(rest))
-            self._line = bytearray()
 
     def _read(self, fd: int) -> bytes:
         try:
@@ -218,7 +218,9 @@ class _Watch:
         return chunk
 
     def _say(self, line: bytes) -> None:
-        self._job.line(line[:STDERR_LINE_BYTES_MAX].decode(errors="replace").rstrip("\r"))
+        for at in range(0, len(line) or 1, STDERR_LINE_BYTES_MAX):
+            piece = line[at : at + STDERR_LINE_BYTES_MAX]
+            self._job.line(piece.decode(errors="replace").rstrip("\r"))
 
     def _kill(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -1,6 +1,6 @@
 """Fakes around the agent: a bus in memory that plays a simple coordinator, and small builders."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -62,10 +62,14 @@ class FakeBus:
 
     async def until_final(self, *attempts: Attempt) -> list[Completed | Failed | Returned]:
         """Waits for these attempts' final reports, within a deadline."""
-        with anyio.fail_after(DEADLINE_S):
-            while not all(attempt in self.finals for attempt in attempts):
-                await self._news.wait()
+        await self.until(lambda: all(attempt in self.finals for attempt in attempts))
         return [self.finals[attempt] for attempt in attempts]
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Waits until reports or heartbeats have made something true, within a deadline."""
+        with anyio.fail_after(DEADLINE_S):
+            while not is_so():
+                await self._news.wait()
 
     # -- the port ---------------------------------------------------------------------------------
 

@@ -1,0 +1,83 @@
+"""Executions: the last look at the lease, and cancellation before the handler was called."""
+
+import asyncio
+
+import anyio
+import pytest
+
+from node_agent import task
+from node_agent.adapters.clock import SystemClock
+from node_agent.credentials import NoSecrets
+from node_agent.executors.execution import Executions, Surroundings
+from node_agent.executors.handlers import Handlers
+from node_agent.executors.processes import Finished, Job
+from node_agent.registry import TaskRegistry
+from node_agent.steps import Done, ExecutionEnded, NotBegun, StartExecution
+from tests.unit.node_agent.fakes import attempt, execute
+
+pytestmark = pytest.mark.anyio
+calls: list[int] = []
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class NoProcesses:
+    def run(self, job: Job) -> Finished:
+        raise AssertionError(job)
+
+    def close(self) -> None: ...
+
+
+@task(name="t")
+async def noted(n: int) -> int:
+    calls.append(n)
+    return n
+
+
+def surroundings(ended: list[ExecutionEnded]) -> Surroundings:
+    clock = SystemClock()
+    return Surroundings(
+        registry=TaskRegistry([noted]),
+        handlers=Handlers(anyio.CapacityLimiter(1), clock, NoProcesses(), 1000),
+        clock=clock,
+        secrets=NoSecrets(),
+        signal=lambda sign: None,
+        ended=ended.append,
+        output_bytes_max=1000,
+    )
+
+
+async def test_a_handler_is_not_called_once_its_lease_has_passed() -> None:
+    calls.clear()
+    ended: list[ExecutionEnded] = []
+    around = surroundings(ended)
+    now_us = around.clock.now().monotonic_us
+    async with asyncio.TaskGroup() as group:
+        executions = Executions(around, group)
+        executions.start(StartExecution(execute("late", n=1), 1, now_us))
+        executions.start(StartExecution(execute("good", n=2), 1, now_us + 60_000_000))
+        assert executions.count == 2
+    assert calls == [2]
+    assert {end.attempt: type(end.result) for end in ended} == {
+        attempt("late"): NotBegun,
+        attempt("good"): Done,
+    }
+    assert executions.count == 0
+
+
+async def test_a_cancellation_before_the_call_prevents_it_and_is_still_answered() -> None:
+    calls.clear()
+    ended: list[ExecutionEnded] = []
+    around = surroundings(ended)
+    async with asyncio.TaskGroup() as group:
+        executions = Executions(around, group)
+        until_us = around.clock.now().monotonic_us + 60_000_000
+        executions.start(StartExecution(execute(n=1), 1, until_us))
+        executions.cancel(attempt())
+        executions.cancel(attempt())
+        executions.cancel(attempt("unknown"))
+    assert calls == []
+    assert ended == [ExecutionEnded(attempt(), NotBegun())]
