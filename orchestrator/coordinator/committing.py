@@ -129,9 +129,18 @@ class Committing:
         for touched in leaving:
             del tx.streams[touched.stream]
             if touched.slot is not None:
-                self._memory.runs.discard(touched.slot.run_id)
+                self._reload(touched.slot)
             else:
                 self._forget(touched.stream)
+
+    def _reload(self, slot: Slot) -> None:
+        """A run that is missing would be taken for one with nothing outstanding."""
+        memory = self._memory
+        if memory.runs.get(slot.run_id) is not slot:
+            return  # it was dropped with its shard, and may have been loaded anew since
+        memory.runs.discard(slot.run_id)
+        if memory.holds(slot.run_id):
+            memory.load_run(slot.run_id)
 
     def _forget(self, stream: str) -> None:
         kind, _, name = stream.partition(":")

@@ -175,7 +175,7 @@ class Coordinator:
         memory.ownership.grant(fresh, given.asked_at)
         memory.warming.update(shards)
         memory.out.append(s.Serve(leases=memory.ownership.held))
-        memory.out.append(s.FindActive(shards=shards))
+        memory.out.append(s.FindActive(shards=shards, era=memory.era))
         for lease in fresh:
             fact = LeaseAcquired(shard=lease.shard, epoch=lease.epoch, holder=memory.identity.name)
             memory.intake.append(w.LeaseWork(fact=fact))
@@ -199,7 +199,11 @@ class Coordinator:
         for shard in lost:
             memory.acks.forget(shard)
         memory.warming -= lost
+        self._warm_next -= lost
+        memory.era += 1
         memory.bases.clear()
+        memory.heads.clear()
+        memory.definitions.outdate()
         memory.out.append(s.Serve(leases=memory.ownership.held))
 
     def _stop(self, _: s.StopRequested) -> None:
@@ -257,6 +261,9 @@ class Coordinator:
     def _run_loaded(self, given: s.RunLoaded) -> None:
         memory = self._memory
         run_id = given.fork or given.run_id
+        if given.era != memory.era and not given.fork:
+            memory.ask_run(run_id)
+            return
         works = memory.loaded(f"fork:{given.fork}" if given.fork else f"run:{run_id}")
         memory.pump_loads()
         if given.parked:
@@ -333,11 +340,16 @@ class Coordinator:
 
     def _active(self, given: s.ActiveFound) -> None:
         memory = self._memory
+        if given.era != memory.era:
+            if shards := tuple(shard for shard in given.shards if shard in memory.warming):
+                memory.out.append(s.FindActive(shards=shards, era=memory.era))
+            return
         for row in given.rows:
             if memory.runs.get(row.run_id) is None and row.run_id not in memory.parked:
                 memory.load_run(row.run_id)
         if given.more:
-            memory.out.append(s.FindActive(shards=given.shards, after=given.rows[-1].run_id))
+            after = given.rows[-1].run_id
+            memory.out.append(s.FindActive(shards=given.shards, after=after, era=memory.era))
         else:
             self._warm_next |= set(given.shards)
             self._warmed()

@@ -39,6 +39,10 @@ class Definitions:
     def forget(self, workflow: str) -> None:
         self._known.pop(workflow, None)
 
+    def outdate(self) -> None:
+        """Another owner may register versions from now on; the nets that are known stay true."""
+        self._known.clear()
+
     def net(self, workflow: str, version: str) -> NetIndex | None:
         """The net of a version, made ready once; None when the version is not known here."""
         found = self._nets.get((workflow, version))

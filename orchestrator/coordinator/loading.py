@@ -42,7 +42,9 @@ class Loader:
             case s.FindActive():
                 rows = await self._store.active_runs(output.shards, output.after, FOUND_MAX)
                 more = len(rows) == FOUND_MAX
-                return s.ActiveFound(shards=output.shards, rows=tuple(rows), more=more)
+                return s.ActiveFound(
+                    shards=output.shards, rows=tuple(rows), more=more, era=output.era
+                )
             case s.FindDue():
                 due = await self._store.due_runs(output.shards, output.before, FOUND_MAX)
                 return s.DueFound(rows=tuple(due))
@@ -50,11 +52,12 @@ class Loader:
                 assert_never(output)
 
     async def _run(self, output: s.LoadRun) -> s.RunLoaded:
+        run_id, fork, era = output.run_id, output.fork, output.era
         try:
-            rebuilt = await self._rebuilder.run(output.run_id, output.at)
+            rebuilt = await self._rebuilder.run(run_id, output.at)
         except Corrupt as error:
-            return s.RunLoaded(run_id=output.run_id, fork=output.fork, parked=str(error))
-        return s.RunLoaded(run_id=output.run_id, fork=output.fork, rebuilt=rebuilt)
+            return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
+        return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
 
     async def _definition(self, workflow: str) -> s.DefinitionLoaded:
         head, events = await self._stream(definition_stream(workflow))

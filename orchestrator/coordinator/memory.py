@@ -63,6 +63,8 @@ class Memory:
         self.bases: dict[str, Rebuilt] = {}
         """States of other runs from which forks are about to begin, by the new run's id."""
         self.parked: dict[str, str] = {}
+        self.era = 0
+        """Grows whenever shards are lost: what was read before may have been overtaken."""
         self.warming: set[int] = set()
         """Shards whose active runs are still being loaded."""
         self.now = s.Now(0, 0)
@@ -131,7 +133,10 @@ class Memory:
         while self._load_queue and len(self._loading) < self.settings.loads_max:
             output = self._load_queue.popleft()
             self._loading.add(load_key(output))
-            self.out.append(output)
+            self.ask_run(output.run_id, output.at, output.fork)
+
+    def ask_run(self, run_id: str, at: int | None = None, fork: str = "") -> None:
+        self.out.append(s.LoadRun(run_id=run_id, at=at, fork=fork, era=self.era))
 
     @property
     def loads_under_way(self) -> bool:

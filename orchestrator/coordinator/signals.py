@@ -52,10 +52,11 @@ class HeartbeatArrived(Signal, frozen=True, kw_only=True):
 
 class RunLoaded(Signal, frozen=True, kw_only=True):
     """`rebuilt` None: there is no such run. `parked`: why the stream cannot be read. `fork`: the id
-    of the new run that is to begin from this state."""
+    of the new run that is to begin from this state. `era` is that of the question."""
 
     run_id: str
     fork: str = ""
+    era: int = 0
     rebuilt: Rebuilt | None = None
     parked: str = ""
 
@@ -126,9 +127,12 @@ class LeasesUnknown(Signal, frozen=True, kw_only=True):
 
 
 class ActiveFound(Signal, frozen=True, kw_only=True):
+    """`era` is that of the question."""
+
     shards: tuple[int, ...]
     rows: tuple[IndexRow, ...]
     more: bool
+    era: int = 0
 
 
 class DueFound(Signal, frozen=True, kw_only=True):
@@ -205,11 +209,15 @@ class Announce(Signal, frozen=True, kw_only=True):
 
 
 class LoadRun(Signal, frozen=True, kw_only=True):
-    """Rebuild a run; with `fork` the state at version `at`, for a new run of that id."""
+    """Rebuild a run; with `fork` the state at version `at`, for a new run of that id.
+
+    A new era begins whenever shards are lost: what was read before it may have been overtaken.
+    """
 
     run_id: str
     at: int | None = None
     fork: str = ""
+    era: int = 0
 
 
 class LoadDefinition(Signal, frozen=True, kw_only=True):
@@ -227,6 +235,7 @@ class LoadHead(Signal, frozen=True, kw_only=True):
 class FindActive(Signal, frozen=True, kw_only=True):
     shards: tuple[int, ...]
     after: str = ""
+    era: int = 0
 
 
 class FindDue(Signal, frozen=True, kw_only=True):
