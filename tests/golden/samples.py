@@ -1,0 +1,410 @@
+"""One full sample of every stored and every sent type: each optional field has another value than
+its default, so that all of them are in the bytes. The bare sample, with required fields only,
+follows from it."""
+
+from typing import TypeVar
+
+import msgspec
+
+from events import api
+from events import cluster_facts as c
+from events import definition as d
+from events import messages as m
+from events import net as n
+from events import run_facts as r
+from events import task_facts as t
+from events.facts import Choice, Enabled, Fact, Failure, Flow, Placement, Stuck, Usage
+from events.ids import Attempt
+from events.policies import Needs, Origin, Retry, RunOptions, Timeouts
+from events.values import Value
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+AT = 1_700_000_000_000_000
+ATTEMPT = Attempt("run-1", "fetch", 1, 2)
+VALUE: Value = {
+    "text": 'é\U0001f600"\\\n\x00',
+    "numbers": [0, -1, 9_223_372_036_854_775_807, 1.5, -0.0, 1e-9],
+    "others": [None, True, False, [], {}],
+}
+
+RETRY = Retry(
+    kind="decorrelated",
+    attempts_max=5,
+    initial_s=0.5,
+    factor=3.0,
+    cap_s=30.0,
+    retryable_codes=("busy",),
+    permanent_codes=("gone",),
+)
+TIMEOUTS = Timeouts(
+    schedule_to_start_s=1.0, start_to_close_s=2.0, schedule_to_close_s=3.0, heartbeat_s=0.5
+)
+NEEDS = Needs(cpu=1.5, memory_bytes=2**30, disk_bytes=2**31, gpu=1, custom={"license": 1.0})
+OPTIONS = RunOptions(
+    timeout_s=60.0,
+    error_policy="finish_others",
+    retry=RETRY,
+    timeouts=TIMEOUTS,
+    priority=3,
+    tags={"team": "census"},
+    concurrency_max=7,
+)
+ORIGIN = Origin(kind="parent", run_id="run-0", step="spawn", version=9)
+FAILURE = Failure(code="boom", message="it went up", details=VALUE)
+ENABLED = Enabled(step="fetch", inputs={"x": VALUE}, start_due_at=AT + 1, close_due_at=AT + 2)
+FLOW = Flow(
+    tokens={"a>b": 1, "b>c": -1},
+    enabled=(ENABLED,),
+    choices=(Choice(step="route", arc="route>a", when="input.n > 3", values={"input.n": 5}),),
+    variables={"v": VALUE},
+    entered=("p",),
+    left=("q",),
+    skipped=("s",),
+    stuck=(Stuck(step="bad", failure=FAILURE),),
+    ended=True,
+)
+USAGE = Usage(wall_s=1.5, cpu_s=1.25, memory_peak_bytes=2**20, input_bytes=10, output_bytes=20)
+SAID = t.Said(
+    notes=("half way",),
+    log=("line",),
+    emitted=(t.Emitted(name="counted", data=VALUE),),
+    spawned=(t.Spawned(workflow="child", input=VALUE, id="child-1"),),
+)
+PLACEMENT = Placement(candidates=3, score=0.75, excluded={"n2": "node_lost"})
+
+# -- definitions and nets -------------------------------------------------------------------------
+
+TASK = d.TaskStep(
+    id="fetch",
+    depends_on=(),
+    when="input.n > 0",
+    task="fetch",
+    inputs={"url": "${input.url}"},
+    retry=RETRY,
+    timeouts=TIMEOUTS,
+    needs=NEEDS,
+    labels={"zone": "a"},
+    on_error=(d.Handler(codes=("gone",), steps=(d.SetStep(id="note", variables={"gone": True}),)),),
+)
+DEFINITION = d.Definition(
+    name="census",
+    description="Counts things.",
+    steps=(
+        TASK,
+        d.ChoiceStep(
+            id="route",
+            depends_on=("fetch",),
+            cases=(d.Case(when="steps.fetch.output.ok", steps=(d.TaskStep(id="a", task="work"),)),),
+            default=(d.FailStep(id="stop", code="no", message="because ${run.id}"),),
+        ),
+        d.ParallelStep(id="p", branches={"l": (d.TaskStep(id="b", task="work"),), "r": ()}),
+    ),
+    output={"all": "${steps.b.output}"},
+    options=OPTIONS,
+)
+NET = n.Net(
+    steps=(
+        n.NetStep(id="/start", action=n.Start()),
+        n.NetStep(
+            id="fetch",
+            name="fetch",
+            scope="inner",
+            action=n.Task(
+                task="fetch",
+                inputs={"url": "${input.url}"},
+                retry=RETRY,
+                timeouts=TIMEOUTS,
+                needs=NEEDS,
+                labels={"zone": "a"},
+            ),
+        ),
+        n.NetStep(id="note", name="note", action=n.Set(variables={"gone": True})),
+        n.NetStep(id="route", name="route", action=n.Choice(skips={"route>a": ("stop",)})),
+        n.NetStep(id="p", name="p", action=n.Split()),
+        n.NetStep(id="p/end", action=n.Join(closes="p"), join="any"),
+        n.NetStep(id="stop", name="stop", action=n.Fail(code="no", message="because")),
+        n.NetStep(id="/end", action=n.End()),
+    ),
+    arcs=(
+        n.Arc(id="/start>fetch", source="/start", target="fetch"),
+        n.Arc(id="route>a", source="route", target="a", kind="conditional", when="input.n > 3"),
+        n.Arc(id="fetch>note", source="fetch", target="note", kind="error", codes=("gone",)),
+    ),
+    scopes=(n.Scope(id=""), n.Scope(id="inner", parent="", timeout_s=5.0)),
+    output={"all": "${steps.b.output}"},
+    sinks=("b",),
+    format=2,
+)
+
+# -- facts ----------------------------------------------------------------------------------------
+
+FACTS: tuple[Fact, ...] = (
+    r.RunStarted(
+        run_id="run-1",
+        workflow="census",
+        workflow_version="v1",
+        input=VALUE,
+        options=OPTIONS,
+        origin=ORIGIN,
+        due_at=AT,
+        flow=FLOW,
+    ),
+    r.RunForked(
+        run_id="run-2",
+        source_run_id="run-1",
+        source_version=7,
+        workflow="census",
+        workflow_version="v1",
+        options=OPTIONS,
+        origin=ORIGIN,
+        due_at=AT,
+        variables={"v": VALUE},
+        renewed=(r.Renewed(step="fetch", start_due_at=AT + 1, close_due_at=AT + 2),),
+        reason="a mended input",
+    ),
+    r.RunClosing(
+        status="cancelled",
+        reason="enough",
+        failure=FAILURE,
+        step="fetch",
+        cancelled=("b", "c"),
+        flow=FLOW,
+    ),
+    r.RunCompleted(output=VALUE),
+    r.RunFailed(failure=FAILURE, step="fetch", cancelled=("b",)),
+    r.RunCancelled(reason="enough", cancelled=("b",)),
+    r.RunTimedOut(failure=FAILURE, cancelled=("b",)),
+    t.TaskDispatched(
+        step="fetch",
+        attempt=2,
+        node="n1",
+        incarnation="i1",
+        placement=PLACEMENT,
+        start_due_at=AT,
+        generation=1,
+    ),
+    t.TaskPending(step="fetch", obstacle="no_slot", detail="2 suitable nodes are full"),
+    t.TaskStarted(step="fetch", attempt=2, started_at=AT, due_at=AT + 5),
+    t.TaskProgressed(step="fetch", attempt=2, details=VALUE, fraction=0.5),
+    t.TaskRecalled(step="fetch", attempt=2, code="schedule_to_close_timeout", reason="too late"),
+    t.TaskCompleted(
+        step="fetch",
+        attempt=2,
+        output=VALUE,
+        outcome="empty",
+        started_at=AT,
+        ended_at=AT + 5,
+        usage=USAGE,
+        said=SAID,
+        flow=FLOW,
+    ),
+    t.AttemptFailed(
+        step="fetch",
+        attempt=2,
+        failure=FAILURE,
+        kind="lost",
+        loss="node_lost",
+        counted=False,
+        next_attempt_at=AT + 9,
+        delay_s=1.5,
+        why="lost attempts are repeated and not counted",
+        start_due_at=AT + 10,
+        started_at=AT,
+        usage=USAGE,
+        said=SAID,
+    ),
+    t.TaskRetryDue(step="fetch", start_due_at=AT),
+    t.TaskFailed(
+        step="fetch",
+        attempt=2,
+        failure=FAILURE,
+        kind="timed_out",
+        why="attempt 2 of 2 was the last",
+        handled=True,
+        started_at=AT,
+        ended_at=AT + 5,
+        usage=USAGE,
+        said=SAID,
+        flow=FLOW,
+    ),
+    t.TaskCancelled(step="fetch", attempt=2, why="recalled"),
+    c.NodeRegistered(
+        node="n1",
+        incarnation="i1",
+        tasks=("fetch", "work"),
+        labels={"zone": "a"},
+        build_id="b7",
+        slots=4,
+        credits=8,
+        capacity=NEEDS,
+    ),
+    c.NodeSuspected(node="n1", incarnation="i1", silent_s=5.5),
+    c.NodeRecovered(node="n1", incarnation="i1"),
+    c.NodeLost(node="n1", incarnation="i1", silent_s=15.5),
+    c.NodeDraining(node="n1", incarnation="i1", reason="update"),
+    c.NodeLeft(node="n1", incarnation="i1", reason="update"),
+    c.LeaseAcquired(shard=3, epoch=9, holder="c1", previous_holder="c0"),
+    c.LeaseReleased(shard=3, epoch=9, holder="c1"),
+    c.DefinitionRegistered(
+        workflow="census", workflow_version="v1", definition=DEFINITION, net=NET
+    ),
+)
+
+# -- messages -------------------------------------------------------------------------------------
+
+COMMANDS: tuple[m.Command, ...] = (
+    m.Execute(
+        attempt=ATTEMPT,
+        shard=3,
+        task="fetch",
+        inputs={"x": VALUE},
+        workflow="census",
+        token=12,
+        details=VALUE,
+        start_within_s=1.0,
+        start_to_close_s=2.0,
+        heartbeat_s=0.5,
+        needs=NEEDS,
+        traceparent="00-aa-bb-01",
+    ),
+    m.Cancel(attempt=ATTEMPT, shard=3, code="timed_out", reason="too late"),
+    m.Settle(attempts=(ATTEMPT,)),
+    m.Drop(attempts=(ATTEMPT,)),
+    m.Drain(reason="update"),
+)
+REPORTS: tuple[m.Report, ...] = (
+    m.Started(attempt=ATTEMPT, started_at=AT),
+    m.Progressed(attempt=ATTEMPT, details=VALUE, fraction=0.5),
+    m.Completed(
+        attempt=ATTEMPT,
+        output=VALUE,
+        outcome="empty",
+        started_at=AT,
+        ended_at=AT + 5,
+        usage=USAGE,
+        said=SAID,
+    ),
+    m.Failed(
+        attempt=ATTEMPT,
+        failure=FAILURE,
+        kind="timed_out",
+        retryable=False,
+        started_at=AT,
+        ended_at=AT + 5,
+        usage=USAGE,
+        said=SAID,
+    ),
+    m.Returned(attempt=ATTEMPT, reason="refused", message="no slot", started=True),
+)
+HEARTBEAT = m.Heartbeat(
+    node="n1",
+    incarnation="i1",
+    sequence=7,
+    held=(ATTEMPT,),
+    unsettled=(ATTEMPT,),
+    slots=4,
+    credits=8,
+    draining=True,
+    leaving=True,
+    tasks=("fetch",),
+    labels={"zone": "a"},
+    build_id="b7",
+    capacity=NEEDS,
+    host=m.HostSample(cpu_share=0.5, memory_used_bytes=2**30, memory_total_bytes=2**31, load=1.25),
+)
+HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
+    m.Granted(coordinator="c1", sequence=7, incarnation="i1", shards=(0, 3), lease_ttl_s=10.0),
+    m.Reset(coordinator="c1", sequence=7, incarnation="i1", reason="declared lost"),
+)
+BATCHES: tuple[msgspec.Struct, ...] = (
+    m.Commands(coordinator="c1", commands=COMMANDS),
+    m.Reports(node="n1", incarnation="i1", reports=REPORTS),
+    HEARTBEAT,
+)
+
+# -- requests and answers -------------------------------------------------------------------------
+
+REQUESTS: tuple[api.AnyRequest, ...] = (
+    api.Hello(actor="user:ada"),
+    api.RegisterWorkflow(actor="user:ada", definition=DEFINITION),
+    api.StartRun(
+        actor="user:ada",
+        run_id="run-1",
+        workflow="census",
+        workflow_version="v1",
+        input=VALUE,
+        options=OPTIONS,
+        origin=ORIGIN,
+        traceparent="00-aa-bb-01",
+    ),
+    api.CancelRun(actor="user:ada", run_id="run-1", reason="enough"),
+    api.ForkRun(
+        actor="user:ada",
+        run_id="run-2",
+        source_run_id="run-1",
+        source_version=7,
+        variables={"v": VALUE},
+        reason="a mended input",
+    ),
+    api.ShowRun(actor="user:ada", run_id="run-1"),
+    api.AwaitRun(actor="user:ada", run_id="run-1", wait_s=2.5),
+    api.ListNodes(actor="user:ada"),
+)
+RUN = api.RunView(
+    run_id="run-1",
+    workflow="census",
+    workflow_version="v1",
+    version=9,
+    status="failed",
+    output=VALUE,
+    error=api.ErrorView(code="boom", message="it went up", step="fetch", details=VALUE),
+    steps=(
+        api.StepView(name="fetch", kind="task", status="failed", started_at=AT, ended_at=AT + 5),
+    ),
+    tasks=(
+        api.TaskView(
+            name="fetch",
+            status="failed",
+            attempts=2,
+            node="n1",
+            started_at=AT,
+            ended_at=AT + 5,
+            pending="timer",
+        ),
+    ),
+    started_at=AT,
+    ended_at=AT + 5,
+)
+ANSWERS: tuple[api.AnyAnswer, ...] = (
+    api.Here(coordinator="c1", shards=16, owned=(0, 3), release="0.1.0"),
+    api.Registered(workflow="census", workflow_version="v1", created=True),
+    api.RunAnswer(run=RUN, created=True),
+    api.Nodes(
+        nodes=(
+            api.NodeView(
+                node="n1",
+                status="healthy",
+                incarnation="i1",
+                slots=4,
+                credits=8,
+                outstanding=2,
+                tasks=("fetch",),
+                labels={"zone": "a"},
+                build_id="b7",
+                silent_s=0.5,
+            ),
+        )
+    ),
+    api.Refused(code="rejected", message="no such run"),
+)
+
+
+def bare(sample: T) -> T:
+    """The same type with its required fields only."""
+    required = {
+        field.name: getattr(sample, field.name)
+        for field in msgspec.structs.fields(sample)
+        if field.required
+    }
+    return type(sample)(**required)

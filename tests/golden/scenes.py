@@ -1,0 +1,145 @@
+"""Scripted histories that between them have every fact of a run and every way to end."""
+
+from collections.abc import Callable
+
+from events import definition as d
+from events import messages as m
+from events.policies import Retry, RunOptions, Timeouts
+from orchestrator.kernel import inputs as i
+from tests.builders import Play, Setting, copy, parallel, started, task, workflow
+from tests.golden.files import End, History
+
+AGAIN = Retry(kind="fixed", attempts_max=3, initial_s=2.0)
+
+
+def completed() -> Play:
+    """Choices, branches, variables, error arcs, retries, losses, refusals; it completes."""
+    play = started(
+        workflow(
+            task("list", retry=AGAIN),
+            d.ChoiceStep(
+                id="route",
+                cases=(d.Case(when="steps.list.output.n > 3", steps=(task("many"),)),),
+                default=(task("few"),),
+            ),
+            parallel(
+                left=(task("l1"), task("l2", inputs={"x": "${steps.l1.output}"})),
+                right=task("r1", on_error=(d.Handler(codes=("gone",), steps=(task("mend"),)),)),
+                bad=task("b1", inputs={"x": "${input.nope}"}, on_error=(d.Handler(),)),
+            ),
+            d.SetStep(id="sum", variables={"total": "${steps.list.output.n + 1}"}),
+            task("never", when="vars.total > 100"),
+            output={"total": "${vars.total}", "gone": "${steps.r1.error.code}"},
+        ),
+        Setting(options=RunOptions(timeout_s=3600.0, tags={"team": "census"})),
+        {"n": 5},
+    )
+    play.give(i.Unplaced(step="list", obstacle="no_node", detail="no node is registered"))
+    play.place("list")
+    play.report(m.Started(attempt=play.attempt("list"), started_at=play.now))
+    play.report(m.Progressed(attempt=play.attempt("list"), details={"row": 1}, fraction=0.5))
+    play.fail("list", "busy")
+    play.due(2.0)
+    play.place("list", "n2")
+    play.lose("list")
+    play.place("list", "n3")
+    play.give_back("list", "refused")
+    play.due(1.0)
+    play.run("list", output={"n": 5})
+    play.run("many")
+    play.run("l1", output=["x", None, 1.5])
+    play.place("r1")
+    play.fail("r1", "gone")
+    play.run("l2", "mend")
+    return play
+
+
+def failed() -> Play:
+    """A timeout recalls an attempt, which then fails for good while another one is outstanding."""
+    play = started(
+        workflow(
+            parallel(
+                a=task("a", timeouts=Timeouts(schedule_to_close_s=5.0)),
+                b=task("b"),
+                c=task("c", retry=AGAIN),
+            )
+        )
+    )
+    play.place_all()
+    play.fail("c")
+    play.due(5.0)
+    play.give_back("a")
+    play.give_back("b")
+    return play
+
+
+def cancelled() -> Play:
+    play = started(workflow(parallel(a=task("a"), b=task("b")), task("z")))
+    play.place_all()
+    play.cancel("no longer needed")
+    play.complete("a", 1)
+    play.lose("b")
+    return play
+
+
+def timed_out() -> Play:
+    play = started(workflow(task("a")), Setting(options=RunOptions(timeout_s=60.0)))
+    play.due(60.0)
+    return play
+
+
+def still_open() -> Play:
+    """In the middle of everything: it must go on under any later release."""
+    timeouts = Timeouts(schedule_to_start_s=30.0, start_to_close_s=60.0, schedule_to_close_s=600.0)
+    play = started(
+        workflow(
+            task("a"),
+            parallel(
+                held=task("held", timeouts=timeouts),
+                waiting=task("waiting", retry=AGAIN),
+                ready=task("ready", timeouts=timeouts),
+                recalled=task("recalled", timeouts=Timeouts(schedule_to_start_s=10.0)),
+            ),
+            d.SetStep(id="sum", variables={"total": "${steps.a.output.n}"}),
+            task("z", inputs={"total": "${vars.total}"}),
+        )
+    )
+    play.run("a", output={"n": 3})
+    for step in ("held", "waiting", "recalled"):
+        play.place(step)
+    play.report(m.Started(attempt=play.attempt("held"), started_at=play.now))
+    play.due(10.0)
+    play.fail("waiting")
+    return play
+
+
+SCENES: dict[str, Callable[[], Play]] = {
+    "completed": completed,
+    "failed": failed,
+    "cancelled": cancelled,
+    "timed_out": timed_out,
+    "still_open": still_open,
+}
+
+
+def end_of(play: Play) -> End:
+    state = play.state
+    return End(
+        status=state.status if state.terminal else "",
+        output=state.output,
+        variables=state.variables,
+        steps={name: step.status for name, step in state.steps.items()},
+        order=state.order,
+    )
+
+
+def history(play: Play) -> History:
+    return History(play.net.net, play.stored(), end_of(play))
+
+
+def resumed(play: Play) -> Play:
+    """The same run in the hands of somebody who has only its state."""
+    again = Play(play.net, play.setting, play.expressions)
+    again.state = copy(play.state)
+    again.now = play.now
+    return again
