@@ -4,7 +4,7 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-NATS_TWINS = ("declare", "link", "listen", "publish", "pull")
+NATS_TWINS = ("connecting", "declare", "link", "listen", "publish", "pull", "session")
 
 
 @pytest.mark.parametrize("name", NATS_TWINS)

@@ -20,11 +20,12 @@ from events.reading import COMMANDS, HEARTBEAT_ANSWER
 from events.streams import Topology
 from events.subjects import token
 from node_agent.adapters.nats.declare import declare_consumer, declare_stream
-from node_agent.adapters.nats.link import Link, Session
+from node_agent.adapters.nats.link import Link
 from node_agent.adapters.nats.listen import Topic, listen
 from node_agent.adapters.nats.publish import Publisher
 from node_agent.adapters.nats.pull import Pull
 from node_agent.adapters.nats.resume import Resume
+from node_agent.adapters.nats.session import Session
 from node_agent.ports import Delivery
 
 log = logging.getLogger("dalsegno.bus")

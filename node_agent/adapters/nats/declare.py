@@ -26,7 +26,7 @@ from events.jetstream import (
     update_stream,
 )
 from events.streams import Consumer, Stream
-from node_agent.adapters.nats.link import NobodyAnswers, Session
+from node_agent.adapters.nats.session import NobodyAnswers, Session
 
 API_TIMEOUT_S = 3.0
 

@@ -16,7 +16,8 @@ import msgspec
 from nats.aio.msg import Msg
 
 from events.errors import Unavailable
-from node_agent.adapters.nats.link import BACKOFF_FIRST_S, Closed, Link, Session
+from node_agent.adapters.nats.link import BACKOFF_FIRST_S, Closed, Link
+from node_agent.adapters.nats.session import Session
 
 WAITING_MAX = 10_000
 

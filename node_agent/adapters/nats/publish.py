@@ -16,7 +16,8 @@ from events.errors import Misconfigured, Unavailable
 from events.jetstream import Call, answer_of
 from events.streams import BusLimits, Stream
 from node_agent.adapters.nats.declare import declare_stream, renew_stream
-from node_agent.adapters.nats.link import Closed, Link, NobodyAnswers, Session, TooSlow
+from node_agent.adapters.nats.link import Closed, Link
+from node_agent.adapters.nats.session import NobodyAnswers, Session, TooSlow
 
 STUCK_FAILURES = 3
 """A stream is stuck when at least so many messages in a row, over `stuck_s`, were not taken."""

@@ -24,10 +24,11 @@ from events.reading import HEARTBEAT, REPORTS, REQUEST
 from events.streams import Topology
 from orchestrator.adapters.nats.acks import Acks
 from orchestrator.adapters.nats.declare import declare_consumer, declare_stream
-from orchestrator.adapters.nats.link import Link, Session
+from orchestrator.adapters.nats.link import Link
 from orchestrator.adapters.nats.listen import Topic, listen
 from orchestrator.adapters.nats.publish import Publisher
 from orchestrator.adapters.nats.pull import Pull
+from orchestrator.adapters.nats.session import Session
 from orchestrator.coordinator.ports import Lease, ReportDelivery
 
 QUEUE = "coordinators"

@@ -16,7 +16,8 @@ import msgspec
 from nats.aio.msg import Msg
 
 from events.errors import Unavailable
-from orchestrator.adapters.nats.link import BACKOFF_FIRST_S, Closed, Link, Session
+from orchestrator.adapters.nats.link import BACKOFF_FIRST_S, Closed, Link
+from orchestrator.adapters.nats.session import Session
 
 WAITING_MAX = 10_000
 

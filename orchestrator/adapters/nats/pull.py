@@ -21,7 +21,8 @@ from nats.aio.msg import Msg
 from events.errors import Corrupt, Misconfigured, Unavailable
 from events.jetstream import Demand, PullLimits, pull, status_of
 from events.streams import Consumer
-from orchestrator.adapters.nats.link import BACKOFF_FIRST_S, BACKOFF_LAST_S, Closed, Link, Session
+from orchestrator.adapters.nats.link import BACKOFF_FIRST_S, BACKOFF_LAST_S, Closed, Link
+from orchestrator.adapters.nats.session import Session
 
 PAUSE_S = 0.05
 """Between two requests of which the first brought nothing and ended before its time."""

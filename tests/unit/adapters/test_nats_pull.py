@@ -14,8 +14,9 @@ from nats.aio.msg import Msg
 from events.errors import Unavailable
 from events.jetstream import PullLimits
 from events.streams import Topology
-from orchestrator.adapters.nats.link import Closed, Handler, Link, Session
+from orchestrator.adapters.nats.link import Closed, Link
 from orchestrator.adapters.nats.pull import Pull
+from orchestrator.adapters.nats.session import Handler, Session
 
 pytestmark = pytest.mark.anyio
 

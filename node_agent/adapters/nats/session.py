@@ -1,0 +1,142 @@
+"""One connection to NATS, from its start to its loss; whatever was begun in it ends with it.
+
+The same file lies in the other process's adapter; see `link.py`.
+"""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from events.errors import Unavailable
+from events.jetstream import Call
+
+NO_RESPONDERS = "503"
+FLUSH_TIMEOUT_S = 1.0
+
+Handler = Callable[[Msg], Awaitable[None]]
+
+
+class NobodyAnswers(Unavailable):
+    """There is a server, but nobody on it subscribes to the subject."""
+
+
+class TooSlow(Unavailable):
+    """No answer in time; it may still have taken effect."""
+
+
+class Session:
+    """One connection, from its start to its loss."""
+
+    def __init__(self, client: Client, shown: str) -> None:
+        self.lost = anyio.Event()
+        self.bytes_max = client.max_payload
+        self._client = client
+        self._shown = shown
+        self._numbers = itertools.count()
+        self._inbox = client.new_inbox()
+        self._answers: dict[str, _Answer] = {}
+        self._waiting: set[anyio.Event] = set()
+
+    async def start(self) -> None:
+        await self._client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
+
+    async def send(self, subject: str, body: bytes, reply: str = "") -> None:
+        """Hands a message to the connection; returns before the server has it."""
+        if self.lost.is_set():
+            raise Unavailable(f"the connection to NATS at {self._shown} is lost")
+        try:
+            await self._client.publish(subject, body, reply=reply)
+        except (nats.errors.Error, OSError) as error:
+            raise Unavailable(f"NATS at {self._shown} takes no message: {error}") from error
+
+    async def ask(self, call: Call, timeout_s: float) -> bytes:
+        """Returns the answer. Raises `NobodyAnswers`, `TooSlow`, `Unavailable` when the session
+        ends."""
+        token = str(next(self._numbers))
+        self._answers[token] = answer = _Answer()
+        try:
+            await self.send(call.subject, call.body, f"{self._inbox}.{token}")
+            with anyio.fail_after(timeout_s):
+                await self.wait_for(answer.came)
+        except TimeoutError:
+            what = f"no answer to {call.subject} from NATS at {self._shown} within {timeout_s:g} s"
+            raise TooSlow(what, unknown=True) from None
+        finally:
+            del self._answers[token]
+        return self._read(answer.message, call.subject)
+
+    @asynccontextmanager
+    async def subscription(
+        self, subject: str, handler: Handler, queue: str = ""
+    ) -> AsyncIterator[None]:
+        """Hands what comes on `subject` to `handler`, which must not wait."""
+        try:
+            sub = await self._client.subscribe(subject, queue=queue, cb=handler)
+        except (nats.errors.Error, OSError) as error:
+            raise Unavailable(f"NATS at {self._shown} refuses {subject}: {error}") from error
+        try:
+            yield
+        finally:
+            with suppress(nats.errors.Error, OSError), anyio.CancelScope(shield=True):
+                await sub.unsubscribe()
+
+    async def wait_for(self, event: anyio.Event) -> None:
+        """Waits until `event` is set or the session ends."""
+        self._waiting.add(event)
+        try:
+            if not self.lost.is_set():
+                await event.wait()
+        finally:
+            self._waiting.discard(event)
+
+    @property
+    def lives(self) -> bool:
+        return not self.lost.is_set() and not self._client.is_closed
+
+    def new_inbox(self) -> str:
+        return self._client.new_inbox()
+
+    @property
+    def servers(self) -> list[str]:
+        """Servers of the cluster that the connection told us of."""
+        return [url.geturl() for url in self._client.discovered_servers]
+
+    async def close(self) -> None:
+        """Sends what was handed over and ends the session."""
+        with anyio.move_on_after(FLUSH_TIMEOUT_S, shield=True), suppress(nats.errors.Error):
+            if not self.lost.is_set():
+                await self._client.flush()
+        self.end()
+        with anyio.move_on_after(FLUSH_TIMEOUT_S, shield=True):
+            await self._client.close()
+
+    def end(self) -> None:
+        """Wakes everybody who waits in this session; they find that it is lost."""
+        self.lost.set()
+        for event in self._waiting:
+            event.set()
+
+    async def _on_answer(self, message: Msg) -> None:
+        if answer := self._answers.get(message.subject.rpartition(".")[2]):
+            answer.message = message
+            answer.came.set()
+
+    def _read(self, message: Msg | None, subject: str) -> bytes:
+        if message is None:
+            raise Unavailable(f"the connection to NATS at {self._shown} was lost", unknown=True)
+        if message.headers and message.headers.get("Status") == NO_RESPONDERS:
+            raise NobodyAnswers(f"nobody answers on {subject} of NATS at {self._shown}")
+        return message.data
+
+
+class _Answer:
+    __slots__ = ("came", "message")
+
+    def __init__(self) -> None:
+        self.came = anyio.Event()
+        self.message: Msg | None = None
