@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from events.errors import Misconfigured
+from events.errors import InvariantViolation, Misconfigured
 
 PREFIX = "DALSEGNO_"
 NEAR = 0.93
@@ -199,7 +199,8 @@ def _nested(values: Mapping[str, object]) -> dict[str, object]:
         table = whole
         for section in sections:
             inner = table.setdefault(section, {})
-            assert isinstance(inner, dict)  # noqa: S101 -- settings never lie inside settings
+            if not isinstance(inner, dict):
+                raise InvariantViolation(f"the setting {name} lies inside another setting")
             table = inner
         table[last] = value
     return whole

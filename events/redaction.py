@@ -12,8 +12,8 @@ from typing import Final
 COVERED: Final = "***"
 
 SECRET_NAME: Final = re.compile(
-    r"(?:^|[_\-.])(?:password|passwd|passphrase|pwd|secret|secrets|token|api_?key|access_?key"
-    r"|private_?key|authorization|credential|credentials|cookie)(?:$|[_\-.](?!file|dir|path))",
+    r"(?:^|[_\-.])(?:password|passwd|passphrase|pwd|secret|secrets|token|api[_\-]?key|access[_\-]?key"
+    r"|private[_\-]?key|authorization|credential|credentials|cookie)(?:$|[_\-.](?!file|dir|path))",
     re.IGNORECASE,
 )
 """Names such as `password`, `db_password`, `api-key`; not `password_file`, which names a place."""

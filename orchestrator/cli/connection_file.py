@@ -6,13 +6,14 @@ lock nobody holds was left by a `dev` that was killed, and is not read.
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
 import msgspec
 
 from events.configuration import Layer
-from events.errors import Misconfigured
+from events.errors import InvariantViolation, Misconfigured
 
 DATA_DIR = ".dalsegno"
 NAME = "connection.json"
@@ -55,7 +56,8 @@ class ConnectionFile:
         return self
 
     def write(self, addresses: Addresses) -> None:
-        assert self._file is not None  # noqa: S101 -- entered
+        if self._file is None:
+            raise InvariantViolation("the connection file is written before it is held")
         self._file.seek(0)
         self._file.truncate()
         self._file.write(msgspec.json.encode(addresses))
@@ -65,6 +67,8 @@ class ConnectionFile:
         if self._file is not None:
             self.path.unlink(missing_ok=True)
             self._file.close()
+        with suppress(OSError):
+            self.path.parent.rmdir()  # of a refused start, which put nothing into it
 
 
 def read_addresses(data_dir: Path) -> Addresses | None:

@@ -71,8 +71,8 @@ def dev(
     folder = data_dir.absolute()
     with (
         endings_as_interrupts(),
-        EmbeddedServers(folder, postgres_port=postgres_port, nats_port=nats_port) as servers,
         ConnectionFile(folder) as connection_file,
+        EmbeddedServers(folder, postgres_port=postgres_port, nats_port=nats_port) as servers,
     ):
         # Before anybody can ask: a command that finds the file finds the schema as well.
         migrate(servers.postgres.dsn, shards=config.coordinator.shards)

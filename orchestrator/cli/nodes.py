@@ -11,7 +11,8 @@ from orchestrator.config import Config
 
 def list_(*, common: Common = COMMON) -> None:
     """List the nodes that the coordinator knows, with what they hold and can do."""
-    found = go(lambda: _ask(configured(common)))
+    answered = go(lambda: _ask(configured(common)))
+    found = sorted(answered, key=lambda node: node.node)
     if common.json:
         print_json([msgspec.structs.asdict(node) for node in found])
         return

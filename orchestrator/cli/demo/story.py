@@ -94,6 +94,8 @@ class Story:
                 self.say(at, f"{fact.node} is declared lost, silent for {fact.silent_s:.1f} s")
             case LeaseAcquired():
                 self._acquired(fact, at)
+            case _:
+                pass
         if event.header.stream == f"run:{self.run_id}":
             self.events += 1
             self._take_run(event)
@@ -125,6 +127,8 @@ class Story:
                 self.ended_at = at
                 self.status = fact.TYPE.split(".")[1]
                 self.say(at, f"the run is {self.status}")
+            case _:
+                pass
 
     def _dispatched(self, fact: t.TaskDispatched, at: int) -> None:
         one = Try(fact.step, fact.attempt, fact.node, at)

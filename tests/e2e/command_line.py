@@ -1,0 +1,137 @@
+"""The command line as a process, for tests: run it, follow it, and see that it never spills."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.cluster import ROOT
+
+COMMAND = [sys.executable, "-m", "orchestrator.cli.main"]
+TIMEOUT_S = 60.0
+TASKS = """
+from node_agent import TaskError, task
+from orchestrator.authoring import Workflow
+
+
+@task(name="greet.hello")
+def hello(name: str) -> str:
+    return f"hello {name}"
+
+
+@task(name="greet.shout")
+async def shout(text: str, fail: bool = False) -> str:
+    if fail:
+        raise TaskError("too_loud", "no shouting here")
+    return text.upper()
+
+
+@task(name="greet.wait")
+async def wait(seconds: float) -> None:
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
+flow = Workflow("greet")
+greeting = flow.task("hello", "greet.hello", name=flow.input.name)
+shouted = flow.task("shout", "greet.shout", text=greeting.output, fail=flow.input.fail)
+flow.output(text=shouted.output)
+"""
+
+
+class Done:
+    """What came of a command. It never shows a traceback."""
+
+    def __init__(self, completed: subprocess.CompletedProcess[str]) -> None:
+        self.code = completed.returncode
+        self.out = completed.stdout
+        self.err = completed.stderr
+        assert "Traceback" not in self.err + self.out, self.err + self.out
+
+    @property
+    def json(self) -> dict[str, object]:
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+    def __repr__(self) -> str:
+        return f"exit code {self.code}\n{self.out}\n{self.err}"
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DALSEGNO_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **more}
+
+
+def dalsegno(folder: Path, *arguments: str, **more: str) -> Done:
+    """Runs one command in `folder`; `more` are environment variables."""
+    return Done(
+        subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env=environment(**more),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    )
+
+
+@contextmanager
+def dev(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`dalsegno dev` in `folder`, up and running; ended by Ctrl-C if it still lives."""
+    process = subprocess.Popen(
+        [*COMMAND, "dev", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        said = ""
+        for line in process.stdout:
+            said += line
+            if line.startswith("Commands in"):
+                break
+        else:
+            raise AssertionError(f"dev ended: {said}")
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+        process.stdout.close()
+
+
+def processes_that_name(text: str) -> list[int]:
+    """Ids of living processes with `text` in their command lines."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and int(folder.name) != os.getpid():
+            try:
+                line = (folder / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if text in line:
+                found.append(int(folder.name))
+    return found
+
+
+def none_is_left(text: str, within_s: float = 15.0) -> bool:
+    """Waits until no process names `text` any more."""
+    deadline = time.monotonic() + within_s
+    while left := processes_that_name(text):
+        if time.monotonic() > deadline:
+            print(left)
+            return False
+        os.sched_yield()
+    return True

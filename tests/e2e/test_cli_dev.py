@@ -1,0 +1,190 @@
+"""`dev` and the commands that find it: runs, log, replay, audit; and how it ends."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.e2e.command_line import TASKS, Done, dalsegno, dev, none_is_left, processes_that_name
+
+GREET = '{"name": "ann", "fail": false}'
+STEP_KEYS = {"name", "kind", "status", "started_at", "ended_at"}
+TASK_KEYS = {"name", "status", "attempts", "node", "started_at", "ended_at"}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder that a server started by root may enter, with a running `dev` in it."""
+    made = Path(tempfile.mkdtemp(prefix="dalsegno-tests-cli-"))
+    made.chmod(0o755)
+    (made / "greet.py").write_text(TASKS)
+    with dev(made, "--agents", "2", "--import", "greet.py"):
+        yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def first_run(folder: Path) -> Done:
+    """A completed run `first`."""
+    arguments = ("greet.py", "--input", GREET, "--id", "first", "--wait", "--json")
+    return dalsegno(folder, "run", "start", *arguments)
+
+
+def address(folder: Path) -> str:
+    found = json.loads((folder / ".dalsegno/connection.json").read_text())
+    return str(found["dsn"])
+
+
+@pytest.mark.timeout(60)
+def test_a_run_is_shown_in_its_documented_shape(folder: Path, first_run: Done) -> None:
+    assert first_run.code == 0, first_run
+    run = first_run.json
+    assert (run["run_id"], run["status"], run["output"]) == (
+        "first",
+        "completed",
+        {"text": "HELLO ANN"},
+    )
+    assert set(run) == {
+        *("run_id", "workflow", "workflow_version", "version", "status", "output", "error"),
+        *("steps", "tasks"),
+    }
+    steps, tasks = run["steps"], run["tasks"]
+    assert isinstance(steps, list)
+    assert isinstance(tasks, list)
+    assert [step["name"] for step in steps] == ["hello", "shout"]
+    assert all(set(step) == STEP_KEYS for step in steps)
+    assert all(set(task) == TASK_KEYS and task["started_at"].endswith("Z") for task in tasks)
+    assert dalsegno(folder, "run", "show", "first", "--json").json == run
+
+
+@pytest.mark.timeout(60)
+def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) -> None:
+    again = dalsegno(folder, "run", "start", "greet", "--input", GREET, "--id", "first", "--json")
+    assert (again.code, again.json) == (0, first_run.json)
+    other = dalsegno(folder, "run", "start", "greet", "--input", "{}", "--id", "first", "--json")
+    assert other.code == 3
+    assert "run first exists already with another input" in other.err
+    assert other.json["error"] == {"code": "rejected", "message": other.err[10:].strip()}
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run show nope", "run nope does not exist"),
+        ("run cancel first", "first is completed already: it cannot be cancelled"),
+        ("run start nope", "workflow 'nope' is not registered"),
+        ("replay nope", "there is no run nope"),
+        ("replay first --at 99", "run first has no version 99: its last one is 6"),
+        ("events show nope", "there is no run nope"),
+        ("verify nope", "there is no run nope"),
+    ],
+)
+def test_what_is_not_there_is_rejected(
+    folder: Path, first_run: Done, command: str, said: str
+) -> None:
+    assert first_run.code == 0
+    done = dalsegno(folder, *command.split())
+    assert done.code == 3, done
+    assert said in done.err
+
+
+@pytest.mark.timeout(60)
+def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) -> None:
+    assert first_run.code == 0
+    events = [
+        json.loads(line)
+        for line in dalsegno(folder, "events", "show", "first", "--json").out.splitlines()
+    ]
+    assert [event["version"] for event in events] == [1, 2, 3, 4, 5, 6]
+    assert [e["previous"] for e in events[1:]] == [e["digest"] for e in events[:-1]]
+    assert {"position", "id", "actor", "epoch", "namespace", "segment", "key_id"} <= set(events[0])
+    tail = dalsegno(folder, "events", "tail", "--stream", "run:first", "--after", "0")
+    assert tail.out.count("task.completed.v1") == 2
+
+
+@pytest.mark.timeout(60)
+def test_replay_is_the_same_from_events_and_at_any_version(folder: Path, first_run: Done) -> None:
+    replayed = dalsegno(folder, "replay", "first", "--hashes", "--json").json
+    hashes = replayed["hashes"]
+    assert isinstance(hashes, list)
+    assert replayed["output"] == first_run.json["output"]
+    assert replayed["state_hash"] == hashes[-1]
+    earlier = dalsegno(folder, "replay", "first", "--at", "3", "--json").json
+    assert (earlier["status"], earlier["state_hash"]) == ("running", hashes[2])
+
+
+@pytest.mark.timeout(60)
+def test_lists(folder: Path, first_run: Done) -> None:
+    assert first_run.code == 0
+    runs = json.loads(dalsegno(folder, "run", "list", "--workflow", "greet", "--json").out)
+    assert "first" in {run["run_id"] for run in runs}
+    nodes = json.loads(dalsegno(folder, "nodes", "list", "--json").out)
+    assert [node["node"] for node in nodes] == ["agent-1", "agent-2"]
+    shown = dalsegno(folder, "config", "show", "--changed")
+    assert "dev in" in shown.out
+    assert "***" in shown.out
+    assert address(folder).split(":")[2].split("@")[0] not in shown.out
+
+
+@pytest.mark.timeout(60)
+def test_verify_names_the_event_that_was_changed(folder: Path, first_run: Done) -> None:
+    assert first_run.code == 0
+    dalsegno(folder, "run", "start", "greet", "--input", GREET, "--id", "damaged", "--wait")
+    assert dalsegno(folder, "verify", "--all").code == 0
+    with psycopg.connect(address(folder)) as connection:
+        connection.execute(
+            "UPDATE dalsegno.events SET state = state || ' ' "
+            "WHERE originator_id = 'run:damaged' AND originator_version = 3"
+        )
+    done = dalsegno(folder, "verify", "damaged", "--json")
+    assert done.code == 5, done
+    assert "run damaged: chain: event 4" in done.err
+    assert done.json["bad"] == 1
+    replayed = dalsegno(folder, "replay", "damaged")
+    assert replayed.code == 5, replayed
+
+
+@pytest.mark.timeout(60)
+def test_a_task_that_nobody_has_waits_visibly(folder: Path) -> None:
+    (folder / "other.yaml").write_text("workflow: other\nsteps:\n  - {id: a, task: nobody.has}\n")
+    assert dalsegno(folder, "run", "start", "other.yaml", "--id", "waits").code == 0
+    shown = dalsegno(folder, "run", "show", "waits", "--json").json
+    tasks = shown["tasks"]
+    assert isinstance(tasks, list)
+    assert tasks[0]["pending"].startswith("no_node")
+    cancelled = dalsegno(folder, "run", "cancel", "waits", "--json").json
+    assert cancelled["status"] == "cancelled"
+
+
+@pytest.mark.timeout(60)
+def test_two_in_one_folder_are_refused(folder: Path) -> None:
+    done = dalsegno(folder, "dev")
+    assert done.code == 2, done
+    assert "in use" in done.err or "another" in done.err
+
+
+@pytest.mark.timeout(90)
+def test_kill_9_leaves_no_process_and_the_data_stays(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    made = Path(tempfile.mkdtemp(prefix="dalsegno-tests-cli-"))
+    made.chmod(0o755)
+    (made / "greet.py").write_text(TASKS)
+    try:
+        with dev(made, "--import", "greet.py") as process:
+            started = dalsegno(made, "run", "start", "greet.py", "--input", GREET, "--id", "kept")
+            assert started.code == 0, started
+            assert processes_that_name(str(made))
+            process.kill()
+            process.wait(10)
+            assert none_is_left(str(made)), "processes outlived a killed dev"
+        assert dalsegno(made, "run", "list").code == 2, "its connection file still counts"
+        with dev(made, "--import", "greet.py"):
+            assert dalsegno(made, "verify", "kept").code == 0
+    finally:
+        shutil.rmtree(made)

@@ -1,0 +1,65 @@
+"""The redactor covers secrets by field name and by shape, and nothing else."""
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+import pytest
+
+from events.redaction import is_secret_name, redact, redact_text
+from orchestrator.cli.logs import JsonFormatter, TextFormatter
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "db_password", "API_KEY", "api-key", "token", "auth.token", "secrets"]
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["password_file", "tokens_max", "key", "monkey", "secretary", "credentials_file"]
+)
+def test_names_of_other_things(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://u:hunter2@h:5432/db", "postgresql://u:***@h:5432/db"),
+        ("nats://tok3n@h:4222", "nats://***@h:4222"),
+        ("host=h password=hunter2 user=u", "host=h password=*** user=u"),
+        ("Authorization: Bearer abcdefghijkl", "Authorization: Bearer ***"),
+        ("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "***"),
+        ("http://host/path?n=1", "http://host/path?n=1"),
+        ("the token is expected", "the token is expected"),
+    ],
+)
+def test_shapes_of_secrets_inside_texts(text: str, shown: str) -> None:
+    assert redact_text(text) == shown
+
+
+def test_values_are_copied_and_covered_by_their_names() -> None:
+    value = {"user": "ann", "password": "x", "inner": [{"token": 7, "n": 1}], "empty_token": ""}
+    assert redact(value) == {
+        "user": "ann",
+        "password": "***",
+        "inner": [{"token": "***", "n": 1}],
+        "empty_token": "",
+    }
+    assert value["password"] == "x"
+
+
+def record(extra: Mapping[str, object]) -> logging.LogRecord:
+    made = logging.LogRecord("dalsegno.x", logging.INFO, "", 0, "at %s", ("nats://t@h",), None)
+    vars(made).update(extra)
+    return made
+
+
+def test_a_log_line_carries_ids_and_no_secrets() -> None:
+    line = msgspec.json.decode(JsonFormatter().format(record({"run_id": "r", "password": "x"})))
+    assert (line["run_id"], line["password"], line["level"]) == ("r", "***", "INFO")
+    assert line["message"] == "at nats://***@h"
+    text = TextFormatter().format(record({"run_id": "r"}))
+    assert text.endswith("x: at nats://***@h run_id=r")
