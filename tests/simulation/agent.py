@@ -1,4 +1,4 @@
-"""A node in the simulated world: the agent's core, a twin of the edge, its journal, its handlers."""
+"""A node in the simulated world: the agent's core, a twin of its edge, journal and handlers."""
 
 from collections.abc import Callable
 
@@ -123,7 +123,7 @@ class AgentTwin(Process):
 
     # -- outputs ----------------------------------------------------------------------------------
 
-    def _perform(self, output: a.Output) -> None:
+    def _perform(self, output: a.Output) -> None:  # noqa: C901 -- one arm for each output
         match output:
             case a.Journal():
                 self._write(output)

@@ -112,6 +112,8 @@ class RunBook:
                 self.ended_at = now
                 if self.outstanding:
                     yield f"ended with {next(iter(self.outstanding))} outstanding"
+            case _:
+                pass
 
     def _attempt(self, step: str, number: int) -> Attempt:
         return Attempt(self.run_id, step, 0, number)

@@ -1,7 +1,7 @@
 """The bus's twin: core messages, and streams with consumers that deliver until acknowledged.
 
 What it does to messages is the weather's: it loses, repeats, delays and so reorders them, cuts
-single processes off, is away altogether, and forgets all streams and consumers while everybody lives.
+single processes off, is away altogether, and forgets streams and consumers while everybody lives.
 A reader finds out that its consumer has vanished after a while and declares it again.
 """
 

@@ -164,7 +164,7 @@ class CoordinatorTwin(Process):
 
     # -- outputs ----------------------------------------------------------------------------------
 
-    def _carry_out(self, output: s.CoordinatorOutput) -> None:
+    def _carry_out(self, output: s.CoordinatorOutput) -> None:  # noqa: C901 -- one arm each
         match output:
             case s.Append():
                 self._at(output.not_before, lambda: self._append(output))
@@ -189,7 +189,7 @@ class CoordinatorTwin(Process):
                 self._serve(leases)
             case s.RecordHashes(hashes=hashes):
                 self._world.auditor.hashed(hashes)
-            case s.Announce() | s.Stopped():
+            case s.Announce() | s.Stopped() | s.RunEnded():
                 pass
             case _:
                 self._load(output)

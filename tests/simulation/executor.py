@@ -64,6 +64,11 @@ def output_of(task: str, inputs: dict[str, Value]) -> Value:
     return {"v": crc32(encode([task, inputs])) % 1000}
 
 
+def number_of(inputs: dict[str, Value], name: str) -> int:
+    value = inputs.get(name)
+    return value if isinstance(value, int) else 0
+
+
 class ExecutorTwin:
     """The executions of one life of an agent."""
 
@@ -117,9 +122,9 @@ class ExecutorTwin:
 
     def _go(self, execute: Execute) -> None:
         inputs, task = execute.inputs, execute.task
-        took_s = float(inputs.get("ms") or 0) / 1000
+        took_s = number_of(inputs, "ms") / 1000
         recorded = self._failures(execute.attempt)
-        fails = int(inputs.get("fails") or 0)
+        fails = number_of(inputs, "fails")
         done = Done(output_of(task, inputs), usage=Usage(wall_s=took_s))
         failed = Broke(Failure(code=str(inputs.get("code", "E1")), message=f"failure {recorded}"))
         match task:

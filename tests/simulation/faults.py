@@ -13,8 +13,6 @@ from tests.simulation.weather import POINTS_OF_AGENT, POINTS_OF_COORDINATOR, Wea
 PASSES_MAX = 12
 """How often an armed process may come to its point before it dies there."""
 
-Bootable = CoordinatorTwin | AgentTwin
-
 
 class Faults:
     def __init__(
@@ -44,11 +42,11 @@ class Faults:
     def _later(self, low_s: float, high_s: float, label: str, action: Callable[[], None]) -> None:
         self._scheduler.after(self._scheduler.between(low_s, high_s), label, action)
 
-    def _boot_later(self, process: Bootable) -> None:
+    def _boot_later(self, process: Process) -> None:
         most_s = 1.0 if self._healed else self._scheduler.rng.choice((0.3, 3.0, 12.0))
         self._later(0.05, most_s, f"boot {process.name}", lambda: self._boot(process))
 
-    def _boot(self, process: Bootable) -> None:
+    def _boot(self, process: Process) -> None:
         if not process.alive:
             process.boot()
 
@@ -64,7 +62,7 @@ class Faults:
 
     # -- what may happen --------------------------------------------------------------------------
 
-    def _strike(self, kind: str) -> None:
+    def _strike(self, kind: str) -> None:  # noqa: C901 -- one arm for each kind
         rng = self._scheduler.rng
         coordinator, agent = rng.choice(self.coordinators), rng.choice(self.agents)
         match kind:

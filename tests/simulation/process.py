@@ -1,9 +1,9 @@
 """A process: it lives, is stopped for a while, dies at any point, and comes back with nothing.
 
-    alive ──stop──► paused ──continue──► alive          alive or paused ──crash──► dead ──boot──► alive
+    alive ──stop──► paused ──continue──► alive ──crash──► dead ──boot──► alive
 
-Whatever it planned belongs to its life: after a crash none of it happens. While it is paused what it
-planned waits, as does everything that arrives.
+Whatever it planned belongs to its life: after a crash none of it happens. While it is paused what
+it planned waits, as does everything that arrives.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ PPM = 1_000_000
 
 
 class Process:
-    """`armed`: the point at which it dies when it comes there, with how often it may pass before."""
+    """`armed`: the point at which it is to die, with how often it may pass there before."""
 
     def __init__(self, scheduler: Scheduler, name: str, skew_s: float) -> None:
         rng = scheduler.rng
@@ -51,6 +51,10 @@ class Process:
         self._wake_at = None
         self._waiting.clear()
         self.scheduler.note(f"{self.name} boots, life {self.life}")
+
+    def boot(self) -> None:
+        """Comes to life with nothing but what outlives it."""
+        raise NotImplementedError
 
     def crash(self, why: str) -> None:
         if not self.alive:

@@ -38,7 +38,7 @@ def search(start: int, seeds: int, workers: int, calm: bool = False) -> int:
             broken += 1
             _print_violations(found)
     took_s = time.perf_counter() - began
-    print(  # noqa: T201
+    print(
         f"{seeds} seeds from {start}, {broken} with a violation; {events} events, "
         f"{virtual_s:.0f} s of virtual time in {took_s:.1f} s ({seeds / took_s:.1f} seeds/s)"
     )
@@ -55,10 +55,10 @@ def first(start: int, seeds: int, workers: int) -> int:
             break
     took_s = time.perf_counter() - began
     if broken is None:
-        print(f"none in {tried} seeds and {took_s:.1f} s")  # noqa: T201
+        print(f"none in {tried} seeds and {took_s:.1f} s")
         return 0
     text = broken.violations[0].splitlines()[-1]
-    print(f"found after {tried} seeds and {took_s:.1f} s by seed {broken.seed}: {text}")  # noqa: T201
+    print(f"found after {tried} seeds and {took_s:.1f} s by seed {broken.seed}: {text}")
     return 1
 
 
@@ -67,10 +67,10 @@ def show(seed: int, trace: bool, calm: bool = False) -> int:
     world = World(seed, keep_trace=trace, calm=calm)
     found = world.run()
     for line in world.scheduler.lines or ():
-        print(line)  # noqa: T201
+        print(line)
     if found.violations:
         _print_violations(found)
-    print(  # noqa: T201
+    print(
         f"seed {seed}: {found.runs} runs, {found.events} events, {found.actions} actions, "
         f"{found.virtual_s:.1f} s, trace {found.trace_hash}"
     )
@@ -79,7 +79,5 @@ def show(seed: int, trace: bool, calm: bool = False) -> int:
 
 def _print_violations(found: Found) -> None:
     for text in found.violations[:SHOWN_MAX]:
-        print(f"seed {found.seed}: {text}")  # noqa: T201
-    print(  # noqa: T201
-        f"  again: python -m tests.simulation --seed {found.seed} --trace"
-    )
+        print(f"seed {found.seed}: {text}")
+    print(f"  again: python -m tests.simulation --seed {found.seed} --trace")

@@ -28,7 +28,7 @@ class StoreTwin:
         work: Callable[[], T],
         answer: Callable[[T | Unavailable], None],
     ) -> None:
-        """Does `work` at the store, even if who asked is dead by then; `answer` gets what came of it.
+        """Does `work` at the store, even if who asked is dead by then; `answer` gets the outcome.
 
         `Unavailable.unknown` is true when the work may have been done.
         """

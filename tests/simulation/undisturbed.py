@@ -1,4 +1,4 @@
-"""How a steady run must come out: the kernel alone, every task executed at once and without fault."""
+"""How a steady run must come out: the kernel alone, every task executed at once."""
 
 from events.api import StartRun
 from events.definition import Definition
@@ -11,7 +11,7 @@ from orchestrator.kernel.decide import decide
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
-from tests.simulation.executor import output_of
+from tests.simulation.executor import number_of, output_of
 from tests.simulation.workload import Wanted
 
 STEPS_MAX = 1000
@@ -46,7 +46,6 @@ def _report(state: RunState, net: NetIndex, step_id: str) -> i.Reported:
     step, task = state.steps[step_id], net.task(step_id).task
     attempt: Attempt = state.attempt_of(step_id)
     report: Report = Completed(attempt=attempt, output=output_of(task, step.inputs))
-    fails = step.inputs.get("fails") or 0
-    if task == "flaky" and isinstance(fails, int) and step.counted < fails:
+    if task == "flaky" and step.counted < number_of(step.inputs, "fails"):
         report = Failed(attempt=attempt, failure=Failure(code=str(step.inputs.get("code"))))
     return i.Reported(report=report)

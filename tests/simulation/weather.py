@@ -9,8 +9,8 @@ from random import Random
 import msgspec
 
 POINTS_OF_COORDINATOR = ("step", "outputs", "append", "publish", "acknowledge", "answer")
-"""Where a coordinator can be told to die: before a step; after some of its outputs; after the commit
-and before its answer; before commands leave; before reports are acknowledged; before an answer."""
+"""Where a coordinator can be told to die: before a step; after some of its outputs; between a
+commit and its answer; before commands leave; before reports are acknowledged; before an answer."""
 
 POINTS_OF_AGENT = (
     "step",
@@ -22,8 +22,8 @@ POINTS_OF_AGENT = (
     "acknowledge",
     "start",
 )
-"""Where an agent can be told to die: before a step; after some of its outputs; after the journal was
-written and before it was synced; after the sync; before reports leave; after they arrived; before
+"""Where an agent can be told to die: before a step; after some of its outputs; between writing
+the journal and its sync; after the sync; before reports leave; after they arrived; before
 commands are acknowledged; right after an execution began."""
 
 KINDS = (

@@ -6,6 +6,7 @@ as an undisturbed run does, unless somebody cancels them.
 
 from collections.abc import Iterator
 from random import Random
+from typing import Literal
 
 import msgspec
 
@@ -23,7 +24,12 @@ from events.definition import (
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
 
-RETRY_KINDS = ("fixed", "linear", "exponential", "decorrelated")
+RETRY_KINDS: tuple[Literal["fixed", "linear", "exponential", "decorrelated"], ...] = (
+    "fixed",
+    "linear",
+    "exponential",
+    "decorrelated",
+)
 CODES = ("E1", "E2", "E3")
 
 

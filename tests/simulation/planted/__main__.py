@@ -13,9 +13,7 @@ from tests.simulation.planted.planting import PATCHES, hunt
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.simulation.planted", description=__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.planted", description=__doc__)
     parser.add_argument("names", nargs="*", help="patches, without `.patch`; all by default")
     parser.add_argument("--seeds", type=int, default=1000, help="most seeds to try for each")
     parser.add_argument("--workers", type=int, default=2, help="processes that search")
@@ -28,11 +26,9 @@ def main() -> int:
             seconds.append(outcome.took_s)
         else:
             missed += 1
-        print(f"{patch.stem:45} {outcome.line}", flush=True)  # noqa: T201
+        print(f"{patch.stem:45} {outcome.line}", flush=True)
     if seconds:
-        print(  # noqa: T201
-            f"{len(seconds)} of {len(wanted)} found, median {statistics.median(seconds):.1f} s"
-        )
+        print(f"{len(seconds)} of {len(wanted)} found, median {statistics.median(seconds):.1f} s")
     return min(missed, 1)
 
 
