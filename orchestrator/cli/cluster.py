@@ -58,6 +58,8 @@ def endings_as_interrupts() -> Iterator[None]:
         os.kill(os.getpid(), signal.SIGINT)
 
     before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    # Ignored in what a script starts in the background: there it would swallow the others too.
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:

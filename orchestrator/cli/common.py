@@ -38,7 +38,9 @@ COMMON = Common()
 def effective(common: Common, **more: str) -> Effective[Config]:
     """The configuration for this command. Raises `Misconfigured`."""
     flags = {"postgres.dsn": common.dsn, "nats.urls": common.nats_url, **more}
-    return load_config(flags, os.environ, common.config, connection_layers(Path.cwd()))
+    named = os.environ.get("DALSEGNO_CONFIG", "")
+    file = common.config or (Path(named) if named else None)
+    return load_config(flags, os.environ, file, connection_layers(Path.cwd()))
 
 
 def configured(common: Common) -> Config:

@@ -33,10 +33,12 @@ class ConnectionFile:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / NAME
         self._file: IO[bytes] | None = None
+        self._is_folder_ours = False
 
     def __enter__(self) -> Self:
         """Raises `Misconfigured` when another `dev` holds the folder, or it cannot be written."""
         try:
+            self._is_folder_ours = not self.path.parent.exists()
             self.path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -67,8 +69,9 @@ class ConnectionFile:
         if self._file is not None:
             self.path.unlink(missing_ok=True)
             self._file.close()
-        with suppress(OSError):
-            self.path.parent.rmdir()  # of a refused start, which put nothing into it
+        if self._is_folder_ours:
+            with suppress(OSError):
+                self.path.parent.rmdir()  # of a refused start, which put nothing into it
 
 
 def read_addresses(data_dir: Path) -> Addresses | None:

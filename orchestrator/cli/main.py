@@ -5,7 +5,6 @@ Commands are imported when they are called, so that each starts as fast as what 
 
 import sys
 from importlib.metadata import version
-from typing import Any
 
 import cyclopts
 
@@ -59,10 +58,13 @@ def make_app() -> cyclopts.App:
 def _add(
     app: cyclopts.App, name: str, where: str, group: cyclopts.Group | None, words: str
 ) -> None:
-    more: dict[str, Any] = {} if group is None else {"group": group}
-    if name == "agent":
-        more["help_flags"] = ()  # it has a help of its own
-    app.command(f"{HERE}.{where}", name=name, help=words, **more)
+    # The agent has a help of its own.
+    flags = () if name == "agent" else ("--help", "-h")
+    where = f"{HERE}.{where}"
+    if group is None:
+        app.command(where, name=name, help=words, help_flags=flags)
+    else:
+        app.command(where, name=name, help=words, help_flags=flags, group=group)
 
 
 def _group(app: cyclopts.App, name: str, group: cyclopts.Group, words: str) -> cyclopts.App:

