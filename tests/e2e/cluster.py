@@ -109,10 +109,10 @@ class Cluster:
 
     def logs(self) -> str:
         """The ends of all logs, for a failing test's message."""
-        parts = []
-        for path in sorted(self.folder.glob("*.log")):
-            parts.append(f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}")
-        return "\n".join(parts)
+        paths = sorted(self.folder.glob("*.log"))
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in paths
+        )
 
     # -- clients ----------------------------------------------------------------------------------
 

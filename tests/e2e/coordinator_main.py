@@ -2,8 +2,8 @@
 
     python -m tests.e2e.coordinator_main CONFIG.json [POINT:N]
 
-POINT is `append` (after the N-th append became durable, before anything left), `publish` (before the
-N-th publish), `acknowledge` (before the N-th acknowledgement of reports). It dies by SIGKILL.
+POINT is `append` (after the N-th append became durable, before anything left), `publish` (before
+the N-th publish), `acknowledge` (before the N-th acknowledgement of reports). It dies by SIGKILL.
 """
 
 import logging

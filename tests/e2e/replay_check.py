@@ -2,8 +2,8 @@
 
     python -m tests.e2e.replay_check DSN HASHES_FILE...
 
-Each run is folded from its events alone; the hash of every version must equal what any coordinator said
-of it, and what every stored snapshot with its tail gives.
+Each run is folded from its events alone; the hash of every version must equal what any coordinator
+said of it, and what every stored snapshot with its tail gives.
 """
 
 import sys
