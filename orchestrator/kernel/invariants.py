@@ -34,6 +34,8 @@ def _tasks(state: RunState) -> Iterator[str]:
     for step_id, step in state.steps.items():
         if step.status in HELD and step_id not in state.outstanding and not state.terminal:
             yield f"{step_id} is {step.status} and not outstanding"
+        if step.recalled and step_id not in state.outstanding:
+            yield f"{step_id} is recalled and not outstanding"
         if step.status == "retrying" and f"retry:{step_id}" not in state.timers:
             yield f"{step_id} waits for a retry without a timer"
 

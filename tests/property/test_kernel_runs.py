@@ -59,10 +59,10 @@ def check_end(facts: list[Fact]) -> None:
 
 
 def check_tasks(facts: list[Fact]) -> None:
-    """Enabled once, ended once, nothing about it after that; attempts count from one to the next.
-    """
+    """Enabled once, ended once, nothing after that; attempts count one by one."""
     enabled, ended = Counter[str](), Counter[str]()
     attempts = Counter[str]()
+    recalls = Counter[tuple[str, int, str]]()
     for fact in facts:
         step = getattr(fact, "step", "")
         if step and not isinstance(fact, (r.RunFailed, r.RunClosing)):
@@ -72,11 +72,14 @@ def check_tasks(facts: list[Fact]) -> None:
             assert fact.attempt == attempts[step]
         elif isinstance(fact, (t.AttemptFailed, t.TaskCompleted, t.TaskStarted, t.TaskRecalled)):
             assert fact.attempt == attempts[step]
+        if isinstance(fact, t.TaskRecalled):
+            recalls[step, fact.attempt, fact.code] += 1
         if isinstance(fact, ENDS):
             ended[step] += 1
         flow = getattr(fact, "flow", None)
         enabled.update(one.step for one in flow.enabled) if flow else None
-    assert not enabled or max(enabled.values()) == 1
+    assert max(enabled.values(), default=1) == 1
+    assert max(recalls.values(), default=1) == 1
 
 
 @given(play=histories(), data=st.data())

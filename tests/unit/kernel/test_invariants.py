@@ -38,6 +38,10 @@ BREAKS: dict[str, tuple[Callable[[RunState], object], str]] = {
         "b waits for a retry without a timer",
     ),
     "closing with a timer": (set_closing, "a closing run still has"),
+    "recalled, not outstanding": (
+        lambda s: setattr(s.steps["b"], "recalled", "x"),
+        "b is recalled and not outstanding",
+    ),
     "a debt of tokens": (lambda s: s.tokens.update({"x>y": -1}), "x>y has -1 tokens"),
 }
 

@@ -7,6 +7,7 @@ from events.definition import Handler
 from events.facts import LossReason
 from events.policies import Retry, Timeouts
 from events.task_facts import AttemptFailed, TaskFailed
+from orchestrator.kernel import inputs as i
 from orchestrator.kernel.limits import Limits
 from tests.builders import Play, Setting, names, started, task, workflow
 
@@ -115,6 +116,15 @@ def test_a_lost_attempt_s_report_changes_nothing() -> None:
     assert play.report(m.Returned(attempt=lost, reason="recalled")) == []
     assert play.lose("a") != []
     assert before != now
+
+
+def test_the_loss_of_an_attempt_that_is_over_changes_nothing() -> None:
+    play = one_task()
+    first = i.AttemptLost(attempt=play.attempt("a"), reason="node_lost")
+    play.give(first)
+    play.place("a")
+    assert play.give(first) == []
+    assert play.state.outstanding == {"a": 2}
 
 
 def test_heartbeat_details_are_handed_to_the_next_attempt() -> None:

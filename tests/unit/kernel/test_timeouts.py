@@ -6,8 +6,9 @@ from events import messages as m
 from events.facts import Failure
 from events.policies import Retry, RunOptions, Timeouts
 from events.task_facts import AttemptFailed, TaskFailed, TaskRecalled, TaskStarted
+from orchestrator.kernel.decision import FACTS_MAX
 from orchestrator.kernel.limits import Limits
-from tests.builders import NOW, Play, Setting, names, started, task, workflow
+from tests.builders import NOW, Play, Setting, names, parallel, started, task, workflow
 
 START = "schedule_to_start_timeout"
 EXECUTE = "start_to_close_timeout"
@@ -217,12 +218,28 @@ def test_a_recalled_attempt_that_starts_after_all_sets_no_timer() -> None:
     assert play.due(1000.0) == []
 
 
-def test_a_recall_is_not_repeated() -> None:
-    play = timed(Timeouts(schedule_to_start_s=5.0))
+@pytest.mark.parametrize(
+    "timeouts", [Timeouts(schedule_to_start_s=5.0), Timeouts(schedule_to_close_s=5.0)]
+)
+def test_a_recall_is_not_repeated(timeouts: Timeouts) -> None:
+    play = timed(timeouts)
     play.place("a")
     play.due(5.0)
     assert play.due(1.0) == []
     assert play.due(1000.0) == []
+
+
+def test_the_attempt_after_a_recalled_one_is_not_recalled() -> None:
+    play = timed(Timeouts(schedule_to_start_s=5.0), AGAIN)
+    play.place("a")
+    play.due(5.0)
+    play.give_back("a")
+    play.due(1.0)
+    play.place("a")
+    assert play.step("a").recalled == ""
+    (lost,) = play.lose("a")
+    assert isinstance(lost, AttemptFailed)
+    assert lost.failure.code == "node_lost"
 
 
 # -- the run's own --------------------------------------------------------------------------------
@@ -269,6 +286,20 @@ def test_timers_fire_in_order_of_time_and_only_those_that_are_still_set() -> Non
     play.fail("a")
     assert play.timers() == {"run": 1.0, "retry:a": 1.0}
     assert names(play.due(1.0)) == ["task.retry_due", "run.timed_out"]
+
+
+def test_more_timers_than_a_decision_may_have_facts_fire_in_several() -> None:
+    count = FACTS_MAX + 20
+    branches = {f"b{k}": task(f"t{k}", retry=AGAIN) for k in range(count)}
+    play = started(workflow(parallel(**branches)))
+    play.place_all()
+    for number in range(count):
+        play.fail(f"t{number}")
+    assert len(play.due(1.0)) == FACTS_MAX
+    assert play.state.next_due_at is not None
+    assert play.state.next_due_at <= play.now, "what is left must be asked for at once"
+    assert len(play.due()) == 20
+    assert len(play.state.ready) == count
 
 
 @pytest.mark.parametrize(
