@@ -146,8 +146,11 @@ class Runs:
     def note(self, slot: Slot, fact: Fact, now: int) -> None:
         """Follows one fact of a run's decision."""
         self.held.note(slot.state, fact)
+        again = isinstance(fact, (t.AttemptFailed, t.TaskRetryDue))
         for step_id in _made_ready(slot.state, fact):
             self.ready.setdefault((slot.run_id, step_id), now)
+            if again:  # it has waited longest already
+                self.ready.move_to_end((slot.run_id, step_id), last=False)
 
     def _keep_recent(self, slot: Slot) -> None:
         self._recent[slot.run_id] = slot

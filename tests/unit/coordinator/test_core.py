@@ -210,3 +210,15 @@ def test_a_task_that_no_node_knows_waits_visibly() -> None:
     (answer,) = drive.take(s.Answer)
     assert isinstance(answer.answer, RunAnswer)
     assert answer.answer.run.tasks[0].pending.startswith("no_node")
+
+
+def test_a_lost_task_is_placed_before_newer_ones() -> None:
+    """With all credits taken, a task that lost its node is first when one is free."""
+    drive = Drive().ready()
+    for number in range(12):
+        drive.start(f"r{number}").commit()
+    drive.outputs = []
+    lost = Attempt("r3", "a", 0, 1)
+    others = tuple(Attempt(f"r{n}", "a", 0, 1) for n in range(10) if n != 3)
+    drive.node("n1", "i2", unsettled=others).commit()
+    assert [e.attempt for e in drive.executes()] == [Attempt(lost.run_id, "a", 0, 2)]
