@@ -29,7 +29,7 @@ EXIT_CODES = {
     "corrupt": 5,
     "journal_damaged": 5,
 }
-STRAYS_WAIT_S = 5.0
+STRAYS_WAIT_S = 3.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Composition root of the agent process: configuration and tasks in, a running agent out."""
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ import anyio.abc
 import anyio.to_thread
 import msgspec
 
+from events.errors import Unavailable
 from events.ids import ENTROPY_BYTES, mint
 from events.policies import Needs
 from events.streams import Topology
@@ -35,6 +37,8 @@ from node_agent.registry import TaskRegistry
 from node_agent.steps import DrainRequested
 
 PROCESS_STOP_GRACE_S = 5.0
+
+log = logging.getLogger("dalsegno.agent")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +75,7 @@ async def run_agent(
         plan = Plan(config=config, registry=registry, environment=environment, capacity=capacity)
         bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), config.node)
         try:
+            await _connect(bus)
             parts = make_parts(plan, bus, journal, closing)
             return await _run(Agent(parts, on_leaving), parts, live)
         finally:
@@ -107,6 +112,14 @@ def make_parts(plan: Plan, bus: Bus, journal: JournalPort, closing: ExitStack) -
         surroundings=surroundings,
         host=Host(),
     )
+
+
+async def _connect(bus: NatsBus) -> None:
+    """Finds out early what waiting cannot mend, such as refused credentials."""
+    try:
+        await bus.start()
+    except Unavailable as error:
+        log.warning("%s; waiting for it", error)
 
 
 async def _run(agent: Agent, parts: Parts, live: tuple[Live, ...]) -> bool:
