@@ -129,6 +129,10 @@ class CoordinatorTwin(Process):
             self._inbox.append(given)
             self.wake(100)
 
+    def stop(self) -> None:
+        """Asked to end in good order."""
+        self.hear(s.StopRequested())
+
     def request(self, request: AnyRequest, reply_to: str) -> None:
         self.hear(s.RequestArrived(request=request, reply_to=reply_to))
 
@@ -164,10 +168,11 @@ class CoordinatorTwin(Process):
 
     # -- outputs ----------------------------------------------------------------------------------
 
-    def _carry_out(self, output: s.CoordinatorOutput) -> None:  # noqa: C901 -- one arm each
+    def _carry_out(self, output: s.CoordinatorOutput) -> None:  # noqa: C901, PLR0912
         match output:
             case s.Append():
-                self._at(output.not_before, lambda: self._append(output))
+                wait_us = max(output.not_before - self.monotonic, self.scheduler.rng.randrange(500))
+                self.soon(wait_us, f"{self.name} writes", lambda: self._append(output))
             case s.AskLanded():
                 self._at(output.not_before, lambda: self._ask_landed(output))
             case s.Publish():
@@ -189,7 +194,9 @@ class CoordinatorTwin(Process):
                 self._serve(leases)
             case s.RecordHashes(hashes=hashes):
                 self._world.auditor.hashed(hashes)
-            case s.Announce() | s.Stopped() | s.RunEnded():
+            case s.Stopped():
+                self.crash("stopped as asked")
+            case s.Announce() | s.RunEnded():
                 pass
             case _:
                 self._load(output)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from tests.simulation.agent import AgentTwin
 from tests.simulation.bus import BusTwin
 from tests.simulation.coordinator import CoordinatorTwin
-from tests.simulation.process import Process
+from tests.simulation.process import Armed, Process
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.store import StoreTwin
 from tests.simulation.weather import POINTS_OF_AGENT, POINTS_OF_COORDINATOR, Weather
 
-PASSES_MAX = 12
+PASSES_MAX = 8
 """How often an armed process may come to its point before it dies there."""
 
 
@@ -62,18 +62,23 @@ class Faults:
 
     # -- what may happen --------------------------------------------------------------------------
 
-    def _strike(self, kind: str) -> None:  # noqa: C901 -- one arm for each kind
+    def _strike(self, kind: str) -> None:  # noqa: C901, PLR0912 -- one arm for each kind
         rng = self._scheduler.rng
         coordinator, agent = rng.choice(self.coordinators), rng.choice(self.agents)
         match kind:
             case "crash coordinator":
                 coordinator.crash("kill -9")
             case "crash coordinator at":
-                coordinator.armed = (rng.choice(POINTS_OF_COORDINATOR), rng.randrange(PASSES_MAX))
+                coordinator.armed = self._armed(POINTS_OF_COORDINATOR)
+            case "pause coordinator at":
+                coordinator.armed = self._armed(("append", "outputs"))
+                coordinator.armed.then = lambda: self._pause(coordinator)
+            case "stop coordinator":
+                coordinator.stop()
             case "crash agent":
                 agent.crash("kill -9")
             case "crash agent at":
-                agent.armed = (rng.choice(POINTS_OF_AGENT), rng.randrange(PASSES_MAX))
+                agent.armed = self._armed(POINTS_OF_AGENT)
             case "power loss":
                 agent.lose_power()
             case "drain agent":
@@ -88,6 +93,10 @@ class Faults:
                 self._cut(agent)
             case _:
                 self._strike_server(kind)
+
+    def _armed(self, points: Sequence[str]) -> Armed:
+        rng = self._scheduler.rng
+        return Armed(rng.choice(points), rng.randrange(PASSES_MAX))
 
     def _strike_server(self, kind: str) -> None:
         if kind == "bus wipe":

@@ -8,14 +8,23 @@ it planned waits, as does everything that arrives.
 
 from collections.abc import Callable
 
+import msgspec
+
 from tests.simulation.scheduler import EPOCH_US, Action, Scheduler
 
 PPM = 1_000_000
 
 
-class Process:
-    """`armed`: the point at which it is to die, with how often it may pass there before."""
+class Armed(msgspec.Struct):
+    """The point at which a process is to die, or to do something else, and how often it may pass
+    there before."""
 
+    point: str
+    passes: int
+    then: Action | None = None
+
+
+class Process:
     def __init__(self, scheduler: Scheduler, name: str, skew_s: float) -> None:
         rng = scheduler.rng
         self.scheduler = scheduler
@@ -23,7 +32,7 @@ class Process:
         self.life = 0
         self.alive = False
         self.paused = False
-        self.armed: tuple[str, int] | None = None
+        self.armed: Armed | None = None
         self.on_death: Callable[[], None] = lambda: None
         self._offset_us = rng.randrange(1, 10**12)
         self._skew_us = int((2 * rng.random() - 1) * skew_s * 1_000_000)
@@ -83,13 +92,19 @@ class Process:
 
     def reached(self, point: str) -> bool:
         """Comes to a point; true when it has died there."""
-        if self.armed is None or self.armed[0] != point:
+        armed = self.armed
+        if armed is None or armed.point != point:
             return False
-        if self.armed[1]:
-            self.armed = (point, self.armed[1] - 1)
+        if armed.passes:
+            armed.passes -= 1
             return False
-        self.crash(f"at {point}")
-        return True
+        self.armed = None
+        if armed.then is None:
+            self.crash(f"at {point}")
+            return True
+        self.scheduler.note(f"{self.name} stops at {point}")
+        armed.then()
+        return False
 
     # -- planning ---------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ A seed enables a random part of what can go wrong, so that some worlds know one 
 and others know all of it: faults that hide each other are met apart as well as together.
 """
 
+from collections.abc import Callable
 from random import Random
 
 import msgspec
@@ -29,7 +30,9 @@ commands are acknowledged; right after an execution began."""
 KINDS = (
     "crash coordinator",
     "crash coordinator at",
+    "stop coordinator",
     "pause coordinator",
+    "pause coordinator at",
     "cut coordinator",
     "crash agent",
     "crash agent at",
@@ -41,6 +44,20 @@ KINDS = (
     "bus outage",
     "bus wipe",
 )
+
+
+THEMES = {
+    "ownership": (
+        "crash coordinator",
+        "crash coordinator at",
+        "pause coordinator",
+        "pause coordinator at",
+        "cut coordinator",
+    ),
+    "nodes": ("crash agent", "crash agent at", "power loss", "pause agent", "cut agent"),
+    "servers": ("store outage", "bus outage", "bus wipe", "crash coordinator at"),
+}
+"""Worlds with one kind of trouble, so that it is met often and in a row."""
 
 
 class Weather(msgspec.Struct):
@@ -78,6 +95,20 @@ def draw(rng: Random) -> Weather:
         return rng.random() * most if rng.random() < share else 0.0
 
     kinds = tuple(kind for kind in KINDS if rng.random() < 0.5) or KINDS
+    theme = rng.choice(("", "", "", *THEMES))
+    weather = _any_weather(rng, maybe, kinds)
+    if theme:
+        weather.kinds = THEMES[theme]
+        weather.faults = rng.choice((3, 6, 12))
+    if theme == "ownership":
+        weather.standby = True
+        weather.store_slow, weather.store_slow_s = rng.choice((0.0, 0.1)), 9.0
+    return weather
+
+
+def _any_weather(
+    rng: Random, maybe: Callable[[float, float], float], kinds: tuple[str, ...]
+) -> Weather:
     return Weather(
         lose=maybe(0.5, 0.2),
         repeat=maybe(0.5, 0.3),
@@ -88,7 +119,7 @@ def draw(rng: Random) -> Weather:
         store_slow=maybe(0.4, 0.1),
         store_slow_s=rng.choice((0.2, 1.0, 9.0)),
         standby=rng.random() < 0.6,
-        faults=rng.choice((1, 3, 6, 10)),
+        faults=rng.choice((1, 3, 6, 12)),
         kinds=kinds,
         skew_s=maybe(0.4, 3.0),
     )

@@ -110,13 +110,13 @@ class Draft:
         self, step_id: str, depends: tuple[str, ...] | None, tasks: list[str], depth: int
     ) -> TaskStep:
         rng = self._rng
-        task = "work" if rng.random() < 0.55 else "flaky"
+        task = "work" if rng.random() < 0.65 else "flaky"
         if self._lucky(0.35):
             task = rng.choice(("chance", "stuck", "stubborn", "beats"))
         retry = self._retry() if task != "work" and rng.random() < 0.9 else None
         inputs: dict[str, Value] = {"ms": rng.choice((1, 20, 200, 1500)), "of": step_id}
         if task != "work":
-            inputs["fails"] = rng.choice((1, 1, 2, 3, 9))
+            inputs["fails"] = rng.choice((1, 1, 1, 2, 2, 9))
             inputs["code"] = rng.choice(CODES)
         if tasks and rng.random() < 0.4 and depends is None:
             inputs["from"] = f"${{ steps.{tasks[-1]}.output }}"
@@ -138,7 +138,7 @@ class Draft:
         rng = self._rng
         return Retry(
             kind=rng.choice(RETRY_KINDS),
-            attempts_max=rng.choice((2, 3, 4)),
+            attempts_max=rng.choice((2, 3, 4, 6)),
             initial_s=rng.choice((0.05, 0.5, 2.0, 6.0)),
             cap_s=8.0,
             permanent_codes=("E2",) if rng.random() < 0.2 else (),
