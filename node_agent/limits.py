@@ -13,9 +13,10 @@ HELD_PER_CREDIT_MAX = 4
 """Attempts held for each credit granted. Owners that do not know of each other may overshoot the
 credits a little; beyond this new commands are refused."""
 
-REMEMBERED_MAX = 131_072
-"""Attempts remembered as over, in each of two generations (about 9 MB each). At 1,000 attempts/s a
-duplicate that is late by up to two minutes is still recognised, and longer at a slower pace."""
+REMEMBERED_MAX = 262_144
+"""Attempts remembered as over, in each of two generations (up to 18 MB each). At 3,000 attempts/s a
+duplicate that is late by up to 87 s is still recognised, and longer at a slower pace. So a
+command consumer must not reach back farther than that; what is older, reconciliation sends anew."""
 
 HEARTBEATS_REMEMBERED_MAX = 256
 """Heartbeats whose answer is still understood; an older answer grants nothing."""
