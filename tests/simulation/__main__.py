@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.simulation.search import first, search, show
+from tests.simulation.search import first, search, show, show_sweep
 
 
 def main() -> int:
@@ -14,8 +14,11 @@ def main() -> int:
     parser.add_argument("--trace", action="store_true", help="print every action of --seed")
     parser.add_argument("--calm", action="store_true", help="no faults at all")
     parser.add_argument("--workers", type=int, default=2, help="processes that search")
+    parser.add_argument("--sweep", action="store_true", help="kill before every turn of --seed")
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
     options = parser.parse_args()
+    if options.seed is not None and options.sweep:
+        return show_sweep(options.seed)
     if options.seed is not None:
         return show(options.seed, options.trace, options.calm)
     if options.first:

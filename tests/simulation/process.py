@@ -33,6 +33,9 @@ class Process:
         self.alive = False
         self.paused = False
         self.armed: Armed | None = None
+        self.turns = 0
+        self.doomed_turn = 0
+        """The turn before which it dies, counted over all its lives; 0 for none."""
         self.on_death: Callable[[], None] = lambda: None
         self._offset_us = rng.randrange(1, 10**12)
         self._skew_us = int((2 * rng.random() - 1) * skew_s * 1_000_000)
@@ -131,7 +134,10 @@ class Process:
     def _woken(self, at: int) -> None:
         if self._wake_at == at:
             self._wake_at = None
-            if not self.reached("step"):
+            self.turns += 1
+            if self.turns == self.doomed_turn:
+                self.crash(f"before turn {self.turns}")
+            elif not self.reached("step"):
                 self.turn()
 
     def turn(self) -> None:

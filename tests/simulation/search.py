@@ -4,6 +4,8 @@ import multiprocessing
 import time
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
 from tests.simulation.checks import Found
 from tests.simulation.world import World
 
@@ -60,6 +62,29 @@ def first(start: int, seeds: int, workers: int) -> int:
     text = broken.violations[0].splitlines()[-1]
     print(f"found after {tried} seeds and {took_s:.1f} s by seed {broken.seed}: {text}")
     return 1
+
+
+def sweep(seed: int, stride: int = 1) -> Iterator[Found]:
+    """Kills each process of a calm world before every turn that it takes, one turn a world."""
+    calm = World(seed, calm=True)
+    calm.run()
+    for process in calm.processes:
+        for turn in range(1, process.turns + 1, stride):
+            found = World(seed, calm=True, doomed=(process.name, turn)).run()
+            texts = tuple(f"{process.name} dead before turn {turn}: {t}" for t in found.violations)
+            yield msgspec.structs.replace(found, violations=texts)
+
+
+def show_sweep(seed: int) -> int:
+    """Prints what the sweep of a seed came to."""
+    worlds, broken = 0, 0
+    for found in sweep(seed):
+        worlds += 1
+        if found.violations:
+            broken += 1
+            _print_violations(found)
+    print(f"seed {seed} swept: {worlds} worlds, {broken} with a violation", flush=True)
+    return min(broken, 1)
 
 
 def show(seed: int, trace: bool, calm: bool = False) -> int:

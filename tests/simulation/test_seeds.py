@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.simulation.search import run_calm, run_seed
+from tests.simulation.search import run_calm, run_seed, sweep
 from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("SEEDS", "200"))
@@ -48,6 +48,13 @@ def test_without_faults_every_run_ends_soon(seed: int) -> None:
     found = world.run()
     assert not found.violations, _again(seed, found.violations)
     assert found.virtual_s < world.horizon_us / 1e6 + 60
+
+
+@pytest.mark.timeout(120)
+def test_death_before_any_turn_is_survived() -> None:
+    """Every turn of every process in `--sweep`; here one in some."""
+    for found in sweep(seed=5, stride=23):
+        assert not found.violations, found.violations
 
 
 @pytest.mark.parametrize("seed", [3, 11])

@@ -28,6 +28,7 @@ from tests.simulation.coordinator import CoordinatorTwin, Surroundings
 from tests.simulation.ending import ended
 from tests.simulation.executor import Ledger
 from tests.simulation.faults import Faults
+from tests.simulation.process import Process
 from tests.simulation.scheduler import SECOND, Scheduler
 from tests.simulation.store import StoreTwin
 from tests.simulation.weather import Weather, draw, fair
@@ -74,7 +75,15 @@ def settings_of(rng: Random) -> Settings:
 
 
 class World:
-    def __init__(self, seed: int, keep_trace: bool = False, calm: bool = False) -> None:
+    """`doomed`: a process and the turn before which it dies, whatever the weather."""
+
+    def __init__(
+        self,
+        seed: int,
+        keep_trace: bool = False,
+        calm: bool = False,
+        doomed: tuple[str, int] | None = None,
+    ) -> None:
         rng = Random(f"settings {seed}")
         self.seed = seed
         self.weather: Weather = fair() if calm else draw(rng)
@@ -88,6 +97,9 @@ class World:
         self.auditor = Auditor(self.scheduler, self.log, self.ledger, rng.choice((1, 2, 4)))
         self.clients = Clients(self.scheduler, self.workload, self._ask)
         self._make_processes(rng)
+        for process in self.processes:
+            if doomed is not None and process.name == doomed[0]:
+                process.doomed_turn = doomed[1]
 
     def _make_processes(self, rng: Random) -> None:
         skew_s = self.weather.skew_s
@@ -140,6 +152,10 @@ class World:
 
     # -- running ----------------------------------------------------------------------------------
 
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return (*self.coordinators, *self.agents)
+
     def over(self) -> bool:
         """Whether everything that was wanted has come to its end, in a fair world."""
         if self.auditor.violations:
@@ -156,7 +172,7 @@ class World:
 
     def run(self) -> Found:
         self.faults.plan(self.horizon_us)
-        for process in (*self.coordinators, *self.agents):
+        for process in self.processes:
             self.scheduler.after(
                 self.scheduler.between(0, 0.5), f"boot {process.name}", process.boot
             )
