@@ -11,7 +11,6 @@ from events.task_facts import AttemptFailed, Said, TaskCancelled, TaskCompleted,
 from orchestrator.kernel.bounds import PayloadTooLarge, bounded
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import settle
-from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.retry import delay_s, refusal
 from orchestrator.kernel.state import StepState
@@ -134,7 +133,7 @@ def _no_further(d: Decision, step_id: str, ended: Ended) -> str:
     refused = refusal(retry, ended.failure, step.counted + 1, ended.retryable)
     if refused:
         return refused
-    at = d.env.now + microseconds(_delay_s(d, step_id, ended))
+    at = d.env.after(_delay_s(d, step_id, ended))
     if step.close_due_at is not None and at >= step.close_due_at:
         return "the next attempt would come after schedule-to-close"
     return ""
@@ -150,7 +149,7 @@ def _too_many_losses(d: Decision, step: StepState, ended: Ended) -> str:
 def _again(d: Decision, step_id: str, ended: Ended) -> None:
     step = d.state.steps[step_id]
     delay = _delay_s(d, step_id, ended)
-    at = d.env.now + microseconds(delay)
+    at = d.env.after(delay)
     limit_s = timeouts(d.net.task(step_id), d.state).schedule_to_start_s
     d.record(
         AttemptFailed(

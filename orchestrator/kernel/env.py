@@ -24,7 +24,9 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     jitter_seed: str = ""
 
     def after(self, seconds: float) -> int:
-        return self.now + microseconds(seconds)
+        """The instant so long after now, at most the longest duration there is: a request may bring
+        options that no check has seen, and an instant has to fit in 64 bits."""
+        return self.now + microseconds(min(seconds, self.limits.duration_s_max))
 
     def due(self, seconds: float | None) -> int | None:
         """The instant at which a timeout ends that begins now; None is no limit."""

@@ -6,7 +6,8 @@ import pytest
 from events.api import StartRun
 from events.errors import Rejected
 from events.facts import Fact
-from events.policies import Origin, RunOptions, Timeouts
+from events.messages import Started
+from events.policies import Origin, Retry, RunOptions, Timeouts
 from events.run_facts import RunStarted
 from events.values import Value
 from orchestrator.kernel import inputs as i
@@ -77,6 +78,35 @@ def test_floats_given_as_integers_are_kept_as_a_fold_will_read_them() -> None:
     play = run(Setting(options=options))
     assert isinstance(play.state.options.timeout_s, float)
     play.check_replay()
+
+
+def test_durations_that_no_check_has_seen_end_within_64_bits() -> None:
+    far = 1e300
+    options = RunOptions(
+        timeout_s=far,
+        timeouts=Timeouts(schedule_to_start_s=far, schedule_to_close_s=far, start_to_close_s=far),
+        retry=Retry(attempts_max=9, initial_s=far, cap_s=far),
+    )
+    play = Play(index(workflow(task("a"), task("b"))), Setting(options=options))
+    begin(play)
+    play.place("a")
+    play.report(Started(attempt=play.attempt("a"), started_at=play.now))
+    assert max(play.state.timers.values()) < 2**63
+    play.complete("a")
+    play.place("b")
+    play.fail("b")
+    assert play.state.terminal
+    assert max((*play.state.timers.values(), 0)) < 2**63
+
+
+def test_durations_below_zero_are_over_at_once() -> None:
+    options = RunOptions(timeout_s=-5.0, retry=Retry(kind="fixed", attempts_max=3, initial_s=-5.0))
+    play = Play(index(workflow(task("a"))), Setting(options=options))
+    begin(play)
+    play.place("a")
+    play.fail("a")
+    assert list(play.state.ready) == ["a"]
+    assert names(play.due()) == ["run.timed_out"]
 
 
 @pytest.mark.parametrize(
