@@ -5,7 +5,7 @@ from typing import assert_never
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered, NodeLeft, NodeLost, NodeRegistered
 from events.envelope import Event, Head, unseal
-from events.errors import Corrupt
+from events.errors import Corrupt, InvariantViolation
 from events.ids import definition_stream, node_stream
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import Store
@@ -55,7 +55,7 @@ class Loader:
         run_id, fork, era = output.run_id, output.fork, output.era
         try:
             rebuilt = await self._rebuilder.run(run_id, output.at)
-        except Corrupt as error:
+        except (Corrupt, InvariantViolation) as error:
             return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
         return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
 
