@@ -14,10 +14,12 @@ from pathlib import Path
 import anyio
 import msgspec
 
+from events.configuration import Effective
 from events.errors import DalsegnoError, Misconfigured
+from events.redaction import redact, redact_text
 from node_agent.adapters.logs import set_up_logging
 from node_agent.bootstrap import run_agent
-from node_agent.config import AgentConfig, Given, label, load_config
+from node_agent.config import Config, label, load_config
 from node_agent.importing import load_registry
 from node_agent.registry import TaskRegistry
 
@@ -37,10 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     environment = os.environ  # noqa: TID251 -- the one place where this process reads it
     try:
-        config = _config(flags, environment)
-        if not config.imports:
+        effective = _effective(flags, environment)
+        if flags.show_config:
+            _show(effective, flags.json)
+            return 0
+        config = effective.value
+        if not config.agent.imports:
             raise Misconfigured("no task could run here: give --import with a module of tasks")
-        registry = load_registry(config.imports)
+        registry = load_registry(config.agent.imports)
         if flags.describe:
             _describe(registry, flags.json)
             return 0
@@ -49,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error)
 
 
-def _run(config: AgentConfig, registry: TaskRegistry, environment: Mapping[str, str]) -> int:
-    set_up_logging(config.log_level, config.log_format, config.node)
+def _run(config: Config, registry: TaskRegistry, environment: Mapping[str, str]) -> int:
+    set_up_logging(config.log.level, config.log.format, config.agent.node)
     exit_code = EXIT_CUT_SHORT
 
     async def run() -> bool:
@@ -80,8 +86,21 @@ def _describe(registry: TaskRegistry, as_json: bool) -> None:
         sys.stdout.write(f"{one.name:32} {one.kind:10} {first_line}\n")
 
 
+def _show(effective: Effective[Config], as_json: bool) -> None:
+    settings = [
+        (one.name, redact(one.value, one.name.rpartition(".")[2]), one.source)
+        for one in effective.settings
+    ]
+    if as_json:
+        shown = [{"name": n, "value": v, "source": s} for n, v, s in settings]
+        sys.stdout.write(msgspec.json.encode(shown).decode() + "\n")
+        return
+    for name, value, source in settings:
+        sys.stdout.write(f"{name:32} {msgspec.json.encode(value).decode():32} {source}\n")
+
+
 def _failed(error: DalsegnoError) -> int:
-    sys.stderr.write(f"node agent: {error}\n")
+    sys.stderr.write(f"node agent: {redact_text(str(error))}\n")
     return EXIT_CODES.get(error.code, EXIT_CUT_SHORT)
 
 
@@ -97,40 +116,47 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m node_agent",
         description="Run tasks on this host, or describe them.",
-        epilog="Every setting may also come from [agent] and [nats] of the file, or from "
-        "DALSEGNO_<NAME>; flags win over the environment, the environment over the file.",
+        epilog="Every setting may also come from the file, or from DALSEGNO_<NAME>; flags win over "
+        "the environment, the environment over the file.",
     )
-    parser.add_argument("--node", metavar="NAME", help="name of this node, unique in its cluster")
-    parser.add_argument("--import", dest="imports", action="append", metavar="MODULE",
-                        help="module of tasks, dotted or a path; may be repeated")  # fmt: skip
-    parser.add_argument("--nats-url", dest="nats.urls", action="append", metavar="URL",
-                        help="NATS server; may be repeated")  # fmt: skip
-    parser.add_argument("--prefix", metavar="TEXT", help="subject prefix of the cluster")
-    parser.add_argument("--data-dir", dest="data_dir", metavar="DIR", help="folder of the journal")
-    parser.add_argument("--slots", metavar="N", help="attempts that run at a time")
-    parser.add_argument("--credits", metavar="N", help="attempts held at a time")
-    parser.add_argument("--label", dest="labels", action="append", metavar="KEY=VALUE",
-                        help="label of this node; may be repeated")  # fmt: skip
-    parser.add_argument("--build-id", dest="build_id", metavar="TEXT", help="build of the tasks")
-    parser.add_argument("--log-level", dest="log_level", metavar="LEVEL", help="DEBUG, INFO, …")
+    for flag, setting, shown, told in FLAGS:
+        parser.add_argument(flag, dest=setting, metavar=shown, help=told)
+    for flag, setting, shown, told in REPEATED:
+        parser.add_argument(flag, dest=setting, action="append", metavar=shown, help=told)
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
     parser.add_argument("--describe", action="store_true", help="print the tasks and exit")
-    parser.add_argument("--json", action="store_true", help="with --describe: as JSON")
+    parser.add_argument("--show-config", action="store_true",
+                        help="print every setting with its source and exit")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print as JSON")
     return parser
 
 
-def _config(flags: argparse.Namespace, environment: Mapping[str, str]) -> AgentConfig:
-    given: Given = {
-        name: value
-        for name, value in vars(flags).items()
-        if value is not None and name not in {"config", "describe", "json"}
-    }
-    if flags.labels:
-        given["labels"] = dict(label(text) for text in flags.labels)
-    file = flags.config
-    if file is None and (path := environment.get("DALSEGNO_CONFIG")):
-        file = Path(path)
-    return load_config(given, environment, file).config
+FLAGS = (
+    ("--node", "agent.node", "NAME", "name of this node, unique in its cluster"),
+    ("--prefix", "prefix", "TEXT", "subject prefix of the cluster"),
+    ("--data-dir", "agent.data_dir", "DIR", "folder of the journal"),
+    ("--slots", "agent.slots", "N", "attempts that run at a time"),
+    ("--credits", "agent.credits", "N", "attempts held at a time"),
+    ("--build-id", "agent.build_id", "TEXT", "build of the tasks"),
+    ("--log-level", "log.level", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
+)
+REPEATED = (
+    ("--import", "agent.imports", "MODULE", "module of tasks, dotted or a path; may be repeated"),
+    ("--nats-url", "nats.urls", "URL", "NATS server; may be repeated"),
+    ("--label", "agent.labels", "KEY=VALUE", "label of this node; may be repeated"),
+)
+
+
+def _effective(flags: argparse.Namespace, environment: Mapping[str, str]) -> Effective[Config]:
+    said = vars(flags)
+    given = {setting: said[setting] for _, setting, _, _ in FLAGS if said[setting] is not None}
+    for setting in ("agent.imports", "nats.urls"):
+        given[setting] = ",".join(said[setting] or ())
+    if said["agent.labels"]:
+        labels = dict(label(text) for text in said["agent.labels"])
+        given["agent.labels"] = msgspec.json.encode(labels).decode()
+    named = environment.get("DALSEGNO_CONFIG", "")
+    return load_config(given, environment, flags.config or (Path(named) if named else None))
 
 
 if __name__ == "__main__":

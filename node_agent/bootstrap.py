@@ -26,7 +26,7 @@ from node_agent.adapters.processes import HostProcesses
 from node_agent.adapters.secret_values import HostSecrets
 from node_agent.agent import Agent, Parts
 from node_agent.clock import Clock
-from node_agent.config import AgentConfig, settings_of
+from node_agent.config import Config, settings_of
 from node_agent.core import AgentCore
 from node_agent.executors.execution import Surroundings
 from node_agent.executors.handlers import Handlers
@@ -44,14 +44,14 @@ log = logging.getLogger("dalsegno.agent")
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent is to run and with what; `capacity` is what its host has."""
 
-    config: AgentConfig
+    config: Config
     registry: TaskRegistry
     environment: Mapping[str, str]
     capacity: Needs
 
 
 async def run_agent(
-    config: AgentConfig,
+    config: Config,
     registry: TaskRegistry,
     environment: Mapping[str, str],
     on_leaving: Callable[[], None] | None = None,
@@ -62,18 +62,18 @@ async def run_agent(
     the journal cannot be written. Without NATS it waits.
     """
     with ExitStack() as closing:
-        folder = Path(config.data_dir)
-        journal = FileJournal(folder / f"node-{config.node}")
+        folder = Path(config.agent.data_dir)
+        journal = FileJournal(folder / f"node-{config.agent.node}")
         live = journal.open()
         closing.callback(journal.close)
-        if (traces := tracing(environment, config.node)) is not None:
+        if (traces := tracing(environment, config.agent.node)) is not None:
             registry = registry.inside(traces.interceptor)
             closing.callback(traces.close)
-        capacity = config.capacity
+        capacity = config.agent.capacity
         if capacity is None:
             capacity = await anyio.to_thread.run_sync(measured_capacity, folder)
         plan = Plan(config=config, registry=registry, environment=environment, capacity=capacity)
-        bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), config.node)
+        bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), config.agent.node)
         try:
             await _connect(bus)
             parts = make_parts(plan, bus, journal, closing)
@@ -84,7 +84,7 @@ async def run_agent(
 
 def make_parts(plan: Plan, bus: Bus, journal: JournalPort, closing: ExitStack) -> Parts:
     """Returns an agent's parts over this bus and journal, with this host around them."""
-    config = plan.config
+    config = plan.config.agent
     settings = settings_of(config, plan.registry.timeouts_s(), plan.capacity)
     clock = SystemClock()
     inbox = Inbox()

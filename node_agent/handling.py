@@ -6,6 +6,7 @@ A failing handler is a value here, whatever it raises.
 
 import re
 import traceback
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,10 +16,12 @@ from events.facts import Failure, Usage
 from events.task_facts import Said
 from events.values import Value, admit
 from node_agent.errors import TaskError
-from node_agent.limits import DETAILS_BYTES_MAX, LINE_CHARACTERS_MAX, TRACEBACK_FRAMES_MAX
+from node_agent.limits import DETAILS_BYTES_MAX, TRACEBACK_FRAMES_MAX
+from node_agent.speech import shortened
 from node_agent.steps import Broke, Done
 from node_agent.tasks import Outcome
 
+Shown = Callable[[str], str]
 SCALARS = (type(None), bool, str, int, float)
 
 
@@ -57,21 +60,22 @@ def done(output: Output, usage: Usage, said: Said | None) -> Done:
     return Done(output.value, output.outcome, usage, said)
 
 
-def broke(error: BaseException, usage: Usage, said: Said | None) -> Broke:
+def broke(error: BaseException, usage: Usage, said: Said | None, shown: Shown = shortened) -> Broke:
     """Returns the failure that an exception stands for: a `TaskError` brings its own code, any
-    other has its class's name as code, and a short traceback in the details.
+    other has its class's name as code, and a short traceback in the details. `shown` covers what
+    messages must not tell.
     """
     if isinstance(error, TaskError):
         details = _details(error.details)
-        failure = Failure(code=error.failure_code, message=_short(error.message), details=details)
+        failure = Failure(code=error.failure_code, message=shown(error.message), details=details)
         return Broke(failure, error.retryable, usage, said)
-    message = _short(str(error)) or type(error).__name__
+    message = shown(str(error)) or type(error).__name__
     failure = Failure(code=code_of(error), message=message, details={"traceback": _trace(error)})
     return Broke(failure, True, usage, said)
 
 
 def invalid_inputs(task: str, message: str, usage: Usage) -> Broke:
-    text = _short(f"task {task}: {message}")
+    text = shortened(f"task {task}: {message}")
     return Broke(Failure(code="invalid_inputs", message=text), False, usage)
 
 
@@ -108,9 +112,4 @@ def _details(details: object) -> Value:
 def _trace(error: BaseException) -> list[Value]:
     """The innermost frames as `file:line function`, outermost first."""
     frames = traceback.extract_tb(error.__traceback__)[-TRACEBACK_FRAMES_MAX:]
-    return [_short(f"{frame.filename}:{frame.lineno} {frame.name}") for frame in frames]
-
-
-def _short(text: str) -> str:
-    text = text.encode(errors="replace").decode()
-    return text if len(text) <= LINE_CHARACTERS_MAX else f"{text[:LINE_CHARACTERS_MAX]}…"
+    return [shortened(f"{frame.filename}:{frame.lineno} {frame.name}") for frame in frames]

@@ -4,6 +4,7 @@ from collections import deque
 
 from events.codec import encode
 from events.errors import InvalidValue
+from events.redaction import COVERED
 from events.task_facts import Emitted, Said
 from events.values import admit
 from node_agent.errors import TaskError
@@ -15,8 +16,6 @@ from node_agent.limits import (
     LOG_LINES_MAX,
     NOTES_MAX,
 )
-
-MASK = "[secret]"
 
 
 class Speech:
@@ -33,7 +32,7 @@ class Speech:
         self._secrets: list[str] = []
 
     def hide(self, secret: str) -> None:
-        """Masks `secret` in every line and note from now on."""
+        """Covers `secret` in every line and note from now on."""
         if secret:
             self._secrets.append(secret)
 
@@ -73,12 +72,10 @@ class Speech:
         self._emitted.append(event)
 
     def shown(self, text: str) -> str:
-        """Returns `text` with secrets masked, not longer than a line may be, and valid Unicode."""
+        """Returns `text` with secrets covered, not longer than a line may be, and valid Unicode."""
         for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        if len(text) > LINE_CHARACTERS_MAX:
-            text = f"{text[:LINE_CHARACTERS_MAX]}…"
-        return text if text.isascii() else text.encode(errors="replace").decode()
+            text = text.replace(secret, COVERED)
+        return shortened(text)
 
     def said(self) -> Said | None:
         if not (self._notes or self._lines or self._emitted):
@@ -87,3 +84,10 @@ class Speech:
         if (dropped := self._lines_seen - len(lines)) > 0:
             lines = (f"({dropped} earlier lines dropped)", *lines)
         return Said(notes=tuple(self._notes), log=lines, emitted=tuple(self._emitted))
+
+
+def shortened(text: str) -> str:
+    """Returns `text` not longer than a line may be, and valid Unicode."""
+    if len(text) > LINE_CHARACTERS_MAX:
+        text = f"{text[:LINE_CHARACTERS_MAX]}…"
+    return text if text.isascii() else text.encode(errors="replace").decode()

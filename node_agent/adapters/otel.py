@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from events.errors import Misconfigured
+from events.telemetry import traces_exporter
 from node_agent.context import TaskContext
 from node_agent.errors import TaskCancelled, TaskError
 from node_agent.tasks import Arguments, Handler, Interceptor
@@ -20,12 +21,6 @@ from node_agent.tasks import Arguments, Handler, Interceptor
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer
-
-ASKING = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_TRACES_EXPORTER",
-)
 
 
 class Tracing(msgspec.Struct, frozen=True):
@@ -40,11 +35,8 @@ def tracing(environment: Mapping[str, str], node: str) -> Tracing | None:
 
     Raises `Misconfigured` for an exporter that is not there.
     """
-    wanted = environment.get("OTEL_TRACES_EXPORTER", "otlp").strip()
-    asked = any(environment.get(name) for name in ASKING)
-    if not asked or wanted == "none" or environment.get("OTEL_SDK_DISABLED", "") == "true":
-        return None
-    return traced_by(_exporter(wanted), node)
+    wanted = traces_exporter(environment)
+    return None if wanted is None else traced_by(_exporter(wanted), node)
 
 
 def traced_by(exporter: SpanExporter, node: str) -> Tracing:

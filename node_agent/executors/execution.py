@@ -27,7 +27,7 @@ from node_agent.executors.handlers import Handlers
 from node_agent.handling import admit_output, broke, done, invalid_inputs
 from node_agent.registry import Registered, TaskRegistry
 from node_agent.signatures import InvalidInputs
-from node_agent.steps import Ceased, ExecutionEnded, NotBegun, Result, StartExecution
+from node_agent.steps import Broke, Ceased, ExecutionEnded, NotBegun, Result, StartExecution
 from node_agent.tasks import Arguments, Handler, Kind, TaskType
 
 
@@ -128,7 +128,7 @@ class Executions:
         except TaskCancelled as error:
             return self._ceased(execution, error, began_us)
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- handlers may raise anything
-            return broke(error, self._used(execution, began_us), _said(execution))
+            return self._broke(execution, error, began_us)
         return done(output, self._used(execution, began_us, output.size), _said(execution))
 
     async def _call(
@@ -146,8 +146,16 @@ class Executions:
 
     def _ceased(self, execution: _Execution, error: BaseException, began_us: int) -> Result:
         """A handler that stops without having been asked to has failed."""
-        used, said = self._used(execution, began_us), _said(execution)
-        return Ceased(used, said) if execution.is_cancelled else broke(error, used, said)
+        if execution.is_cancelled:
+            return Ceased(self._used(execution, began_us), _said(execution))
+        return self._broke(execution, error, began_us)
+
+    def _broke(self, execution: _Execution, error: BaseException, began_us: int) -> Broke:
+        used = self._used(execution, began_us)
+        if execution.context is None:
+            return broke(error, used, None)
+        speech = execution.context.speech
+        return broke(error, used, speech.said(), speech.shown)
 
     def _prepare(self, name: str) -> _Prepared:
         registry = self._around.registry

@@ -221,12 +221,12 @@ async def test_a_handler_knows_its_attempt_and_may_speak(caplog: pytest.LogCaptu
         "workflow": "w",
     }
     assert report.said is not None
-    assert report.said.log == ("INFO attempt 2 of [secret]",)
+    assert report.said.log == ("INFO attempt 2 of ***",)
     assert report.said.notes == ("a remark",)
     assert [event.name for event in report.said.emitted] == ["happened"]
     (record,) = [r for r in caplog.records if r.name == "dalsegno.task"]
     assert record.__dict__["run_id"] == "run-1"
-    assert record.getMessage() == "attempt 2 of [secret]"
+    assert record.getMessage() == "attempt 2 of ***"
 
 
 @task(name="unknown_secret")

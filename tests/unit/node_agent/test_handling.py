@@ -126,6 +126,13 @@ def test_details_that_are_not_json_data_do_not_hide_the_failure() -> None:
     }
 
 
+def test_a_secret_that_was_handed_out_does_not_show_in_a_failure() -> None:
+    speech = Speech()
+    speech.hide("hunter2")
+    result = broke(ValueError("login hunter2 failed"), Usage(), None, speech.shown)
+    assert result.failure.message == "login *** failed"
+
+
 def test_long_and_broken_messages_are_cut() -> None:
     result = broke(ValueError("\ud800" + "x" * 10_000), Usage(), None)
     assert len(result.failure.message) == LINE_CHARACTERS_MAX + 1
@@ -158,7 +165,7 @@ def test_secrets_are_masked_from_then_on() -> None:
     speech.line("password is hunter2!")
     said = speech.said()
     assert said is not None
-    assert said.log == ("password is [secret]!",)
+    assert said.log == ("password is ***!",)
 
 
 def test_events_are_emitted_within_limits() -> None:

@@ -89,7 +89,10 @@ def test_two_modules_with_one_task_name_are_refused(
         (["--import", "no.such.module"], "there is no module no on the import path"),
         (["--import", "node_agent.nothing"], "there is no module node_agent.nothing"),
         (["--import", "none/tasks.py"], "there is no such file"),
-        (["--import", "node_agent.bench", "--slots", "many"], "slots: Expected int"),
+        (
+            ["--import", "node_agent.bench", "--slots", "many"],
+            "flag: agent.slots is 'many': Expected int",
+        ),
         (["--import", "node_agent.bench", "--config", "none.toml"], "no configuration file"),
     ],
 )
@@ -111,3 +114,19 @@ def test_a_file_called_like_a_loaded_module_is_refused(
 def test_the_same_module_twice_is_once(tmp_path: Path) -> None:
     path = module(tmp_path, "twice_tasks", TASKS.format(name="add"))
     assert main(["--describe", "--import", path, "--import", path]) == 0
+
+
+def test_settings_are_shown_with_their_sources_and_without_secrets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DALSEGNO_NATS__PASSWORD", "hunter2")
+    monkeypatch.setenv("DALSEGNO_CREDITS", "7")
+    assert main(["--show-config", "--json", "--slots", "3"]) == 0
+    told = capsys.readouterr().out
+    assert "hunter2" not in told
+    shown = {one["name"]: (one["value"], one["source"]) for one in msgspec.json.decode(told)}
+    assert shown["agent.slots"] == (3, "flag")
+    assert shown["agent.credits"] == (7, "environment")
+    assert shown["nats.password"] == ("***", "environment")
+    assert shown["agent.data_dir"] == (".dalsegno", "default")
+    assert main(["--show-config"]) == 0
