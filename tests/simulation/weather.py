@@ -103,6 +103,9 @@ def draw(rng: Random) -> Weather:
     if theme == "ownership":
         weather.standby = True
         weather.store_slow, weather.store_slow_s = rng.choice((0.0, 0.1)), 9.0
+        weather.store_dies_before = weather.store_dies_after = rng.choice((0.0, 0.15))
+    if theme == "nodes":
+        weather.late, weather.late_s = rng.choice((0.0, 0.25)), 8.0
     return weather
 
 
