@@ -98,7 +98,7 @@ def test_a_line_without_end_is_split(processes: HostProcesses) -> None:
 
 
 def test_what_cannot_be_started_is_an_error(processes: HostProcesses) -> None:
-    job = Job(("nothing-of-this-name",), b"", {}, print, lambda: False, 100)
+    job = Job(("./nothing-of-this-name",), b"", {}, print, lambda: False, 100)
     with pytest.raises(FileNotFoundError):
         processes.run(job)
 
