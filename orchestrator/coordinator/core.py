@@ -168,7 +168,8 @@ class Coordinator:
     def _acquired(self, given: s.LeasesAcquired) -> None:
         memory = self._memory
         fresh = memory.ownership.fresh(given.leases)
-        if not fresh or self._stopping:
+        too_late = not memory.ownership.lasts(given.asked_at, memory.now.monotonic)
+        if not fresh or self._stopping or too_late:
             return
         shards = tuple(lease.shard for lease in fresh)
         self._drop(shards)  # held under an earlier epoch, others may have written since
@@ -181,6 +182,8 @@ class Coordinator:
             memory.intake.append(w.LeaseWork(fact=fact))
 
     def _renewed(self, given: s.LeasesRenewed) -> None:
+        # What has ended by our clock may have been taken for lost meanwhile: it is not revived.
+        self._drop(self._memory.ownership.expired(self._memory.now.monotonic))
         self._memory.ownership.extend(given.leases, given.asked_at)
         kept = {lease.shard for lease in given.leases}
         held = set(self._memory.ownership.held)

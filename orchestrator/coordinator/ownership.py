@@ -51,6 +51,10 @@ class Ownership:
         held = self._leases
         return [o for o in leases if o.shard not in held or held[o.shard].epoch < o.epoch]
 
+    def lasts(self, asked_at: int, now: int) -> bool:
+        """Whether a lease that was asked for then has not ended by our clock already."""
+        return asked_at + self._ttl > now
+
     def grant(self, leases: Iterable[Lease], asked_at: int) -> None:
         """Notes leases as held from `asked_at`."""
         for lease in leases:
