@@ -253,11 +253,13 @@ class AgentCore:
             return False
         if self._settle_due_us is None:
             self._settle_due_us = now.monotonic_us + microseconds(SETTLE_WAIT_S)
-        return self._roster.is_empty or now.monotonic_us >= self._settle_due_us
+        return self._roster.holdings.is_empty or now.monotonic_us >= self._settle_due_us
 
     @property
     def _is_handed_over(self) -> bool:
-        return not self._roster.open_count and self._commit.is_idle and self._outbox.is_empty
+        return (
+            not self._roster.holdings.open_count and self._commit.is_idle and self._outbox.is_empty
+        )
 
     # -- outputs ----------------------------------------------------------------------------------
 
@@ -269,7 +271,7 @@ class AgentCore:
         outputs += self._acknowledgements
         outputs += self._outputs
         outputs += self._roster.take_outputs()
-        for parcel in self._outbox.take(now.monotonic_us, self._roster.report_of):
+        for parcel in self._outbox.take(now.monotonic_us, self._roster.holdings.report_of):
             reports = Reports(
                 node=self._settings.node, incarnation=self._incarnation, reports=parcel.reports
             )
@@ -292,8 +294,8 @@ class AgentCore:
         self._beat_due_us = now.monotonic_us + microseconds(interval_s)
         self._sequence += 1
         self._leases.sent(self._sequence, now.monotonic_us)
-        held, unsettled = self._roster.listed()
-        takes_more = not self._refusal and not self._roster.is_full
+        held, unsettled = self._roster.holdings.listed()
+        takes_more = not self._refusal and not self._roster.holdings.is_full
         beat = Heartbeat(
             node=settings.node,
             incarnation=self._incarnation,

@@ -1,17 +1,14 @@
 """The attempts that this node holds: taking, starting, ending, forgetting. Part of the core.
 
     Execute ─► queued ─► running ─► ended ─► forgotten
-                 │  ▲       │ cancel, timeout, drop, reset
-       no lease: │  │       ▼
-       parked ───┘  │     ending ─► ended (its own end, or the grace is over: then it is a *stray*)
-    lower attempt   │
-    still runs: blocked until that has ended
+                 │          │ cancel, timeout, drop, reset
+                 │          ▼
+                 └──────► ending ─► ended (by itself, or the grace is over: then it is a *stray*)
 
-An execution occupies its slot and its task key until it has really ended, also when its attempt has
-been reported, dropped or forgotten; the late result of a stray is dropped.
+An attempt that was given up while its execution goes on is a stray: it keeps slot and task key
+until it has really ended (see `slots`), and its late result is dropped.
 """
 
-from collections import deque
 from typing import assert_never
 
 from events.errors import InvariantViolation
@@ -19,18 +16,14 @@ from events.facts import LossReason
 from events.ids import Attempt
 from events.messages import Cancel, Completed, Execute, Progressed, Returned, Started
 from node_agent import outcomes
-from node_agent.attempts import Held, Key, Memory, State, key_of
+from node_agent.attempts import Held, State
 from node_agent.group_commit import GroupCommit
+from node_agent.holdings import Holdings
 from node_agent.journal import Begun, Final, Forgot, Live
 from node_agent.leases import Leases
-from node_agent.limits import (
-    ATTEMPTS_KNOWN_MAX,
-    HELD_PER_CREDIT_MAX,
-    REMEMBERED_MAX,
-    UNSETTLED_BYTES_MAX,
-)
 from node_agent.outbox import Outbox
 from node_agent.settings import Settings, microseconds
+from node_agent.slots import Slots
 from node_agent.steps import (
     CancelExecution,
     ExecutionProgressed,
@@ -53,55 +46,16 @@ class Roster:
         self._outbox = outbox
         self._commit = commit
         self._timers = Timers()
-        self._over = Memory(REMEMBERED_MAX)
-        self._held: dict[Attempt, Held] = {}
-        self._newest: dict[Key, Attempt] = {}
-        self._queue: deque[Attempt] = deque()
-        self._parked: dict[int, list[Attempt]] = {}
-        self._blocked: dict[Key, Attempt] = {}
-        self._running: dict[Attempt, None] = {}
-        self._running_keys: dict[Key, Attempt] = {}
-        self._open = 0
-        self._unsettled_bytes = 0
+        self._slots = Slots(settings.slots, leases)
         self._outputs: list[Output] = []
+        self.holdings = Holdings(settings.credits)
 
     # -- what the core asks -----------------------------------------------------------------------
 
     @property
-    def open_count(self) -> int:
-        """Attempts accepted and not ended."""
-        return self._open
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is held and nothing awaits settlement."""
-        return not self._held
-
-    @property
     def has_running(self) -> bool:
         """Whether any execution is under way, strays included."""
-        return bool(self._running)
-
-    @property
-    def is_full(self) -> bool:
-        return (
-            len(self._held) >= ATTEMPTS_KNOWN_MAX
-            or self._open >= HELD_PER_CREDIT_MAX * self._settings.credits
-            or self._unsettled_bytes >= UNSETTLED_BYTES_MAX
-        )
-
-    def listed(self) -> tuple[tuple[Attempt, ...], tuple[Attempt, ...]]:
-        """Returns attempts not ended, and attempts ended and not settled."""
-        ended = State.ENDED
-        held = tuple(a for a, entry in self._held.items() if entry.state is not ended)
-        unsettled = tuple(a for a, entry in self._held.items() if entry.state is ended)
-        return held, unsettled
-
-    def report_of(self, attempt: Attempt) -> tuple[Final, int] | None:
-        entry = self._held.get(attempt)
-        if entry is None or entry.report is None or not entry.durable:
-            return None
-        return entry.report, entry.size
+        return bool(self._slots.running)
 
     def next_us(self) -> int | None:
         return self._timers.next_us()
@@ -115,13 +69,13 @@ class Roster:
     def execute(self, command: Execute, refusal: str, now: Now) -> None:
         """Takes the attempt, or answers for it; `refusal` is why nothing new is taken, or empty."""
         attempt = command.attempt
-        entry = self._held.get(attempt)
+        entry = self.holdings.get(attempt)
         if entry is not None:
             self._send_again(entry)
-        elif attempt in self._over:
+        elif self.holdings.is_over(attempt):
             self._answer_over(command, "refused")
-        elif self.is_full:
-            self._over.add(attempt)
+        elif self.holdings.is_full:
+            self.holdings.remember(attempt)
             report = outcomes.refused(attempt, outcomes.FULL)
             self._outbox.add_passing(command.shard, report)
         elif refusal or command.task not in self._settings.tasks:
@@ -131,8 +85,8 @@ class Roster:
             self._take(command, now)
 
     def cancel(self, command: Cancel, now: Now) -> None:
-        entry = self._held.get(command.attempt)
-        if entry is None and command.attempt in self._over:
+        entry = self.holdings.get(command.attempt)
+        if entry is None and self.holdings.is_over(command.attempt):
             self._answer_over(command, "recalled")
         elif entry is None:
             report = Returned(attempt=command.attempt, reason="recalled", message=command.reason)
@@ -144,45 +98,34 @@ class Roster:
 
     def settle(self, attempts: tuple[Attempt, ...]) -> None:
         """Forgets those that have ended; a settlement of anything else is out of date."""
-        known = (self._held.get(attempt) for attempt in dict.fromkeys(attempts))
-        self._forget([entry for entry in known if entry and entry.state is State.ENDED])
+        known = self.holdings.some(attempts)
+        self._forget([entry for entry in known if entry.state is State.ENDED])
 
     def drop(self, attempts: tuple[Attempt, ...]) -> None:
         """Cancels and forgets; those not known are remembered, should their command still come."""
         for attempt in attempts:
-            if attempt in self._running:
+            if self._slots.is_running(attempt):
                 self._outputs.append(CancelExecution(attempt, "dropped"))
-            if attempt not in self._held:
-                self._over.add(attempt)
-        known = (self._held.get(attempt) for attempt in dict.fromkeys(attempts))
-        self._forget([entry for entry in known if entry])
+            if self.holdings.get(attempt) is None:
+                self.holdings.remember(attempt)
+        self._forget(self.holdings.some(attempts))
 
     # -- executions -------------------------------------------------------------------------------
 
     def start_ready(self, now: Now) -> None:
-        """Starts what may start: a slot, a valid lease, the window open, the task key not
-        running.
-        """
-        while self._queue and len(self._running) < self._settings.slots:
-            entry = self._held.get(self._queue.popleft())
-            if entry is None or entry.state is not State.QUEUED:
-                continue
-            if entry.start_due_us is not None and now.monotonic_us >= entry.start_due_us:
+        """Starts what may start: a slot, a valid lease, the window open, the task not running."""
+        while (entry := self._slots.take(now.monotonic_us)) is not None:
+            if _is_due(entry.start_due_us, now):
                 self._expire(entry)
-            elif self._leases.until(entry.shard) <= now.monotonic_us:
-                self._park(entry)
-            elif (key := key_of(entry.attempt)) in self._running_keys:
-                self._blocked[key] = entry.attempt
             else:
-                self._start(entry, key, now)
+                self._start(entry, now)
 
     def lease_granted(self, shards: tuple[int, ...]) -> None:
-        for shard in shards:
-            self._queue.extendleft(reversed(self._parked.pop(shard, ())))
+        self._slots.granted(shards)
 
     def progressed(self, sign: ExecutionProgressed, now: Now) -> None:
-        entry = self._held.get(sign.attempt)
-        if entry is None or entry.execute is None or sign.attempt not in self._running:
+        entry = self.holdings.get(sign.attempt)
+        if entry is None or entry.execute is None or not self._slots.is_running(sign.attempt):
             return
         if entry.execute.heartbeat_s is not None:
             entry.beat_due_us = now.monotonic_us + microseconds(entry.execute.heartbeat_s)
@@ -201,13 +144,8 @@ class Roster:
         """An execution is over: its slot and key are free, its result is reported if still
         wanted.
         """
-        self._running.pop(attempt, None)
-        key = key_of(attempt)
-        if self._running_keys.get(key) == attempt:
-            del self._running_keys[key]
-        if (waiting := self._blocked.pop(key, None)) is not None:
-            self._queue.appendleft(waiting)
-        entry = self._held.get(attempt)
+        self._slots.release(attempt)
+        entry = self.holdings.get(attempt)
         if entry is None or entry.state in {State.ENDED, State.QUEUED}:
             return
         if isinstance(result, NotBegun):
@@ -222,29 +160,27 @@ class Roster:
 
     def stop_all(self, why: Why, now: Now) -> None:
         """Asks everything that runs to end, and gives back what does not."""
-        for entry in list(self._held.values()):
-            if entry.state in {State.QUEUED, State.RUNNING}:
-                self._stop(entry, why, now)
+        for entry in self.holdings.all_in(State.QUEUED, State.RUNNING):
+            self._stop(entry, why, now)
 
     def refuse_queued(self, why: str) -> None:
         """Gives back all that has not begun."""
-        for entry in list(self._held.values()):
-            if entry.state is State.QUEUED:
-                self._end(entry, outcomes.refused(entry.attempt, why))
+        for entry in self.holdings.all_in(State.QUEUED):
+            self._end(entry, outcomes.refused(entry.attempt, why))
 
     # -- reports ----------------------------------------------------------------------------------
 
     def release(self, entries: list[Held]) -> None:
         """Their reports are durable and may go."""
         for entry in entries:
-            if self._held.get(entry.attempt) is entry:
+            if self.holdings.get(entry.attempt) is entry:
                 self._outbox.add_final(entry.shard, entry.attempt)
 
     def published(self, attempts: tuple[Attempt, ...], now: Now) -> None:
         """Sends each again after a while, longer each time, unless it is settled before."""
         for attempt in attempts:
-            entry = self._held.get(attempt)
-            if entry is None or entry.state is not State.ENDED:
+            entry = self.holdings.ended(attempt)
+            if entry is None:
                 continue
             first_us = microseconds(self._settings.resend_first_s)
             longest_us = microseconds(self._settings.resend_max_s)
@@ -254,19 +190,17 @@ class Roster:
 
     def shrink(self, attempt: Attempt, now: Now) -> None:
         """Its report is larger than any message: says that instead."""
-        entry = self._held.get(attempt)
-        if entry is None or entry.state is not State.ENDED:
-            return
-        report = outcomes.too_large(entry, now)
-        self._unsettled_bytes -= entry.size
-        self._hold_report(entry, report)
-        self._commit.end(entry, report)
+        entry = self.holdings.ended(attempt)
+        if entry is not None:
+            report = outcomes.too_large(entry, now)
+            self.holdings.end(entry, report)
+            self._commit.end(entry, report)
 
     # -- time, beginnings -------------------------------------------------------------------------
 
     def pass_time(self, now: Now) -> None:
         for wake_us, attempt in self._timers.pop(now.monotonic_us):
-            entry = self._held.get(attempt)
+            entry = self.holdings.get(attempt)
             if entry is not None and entry.wake_us == wake_us:
                 entry.wake_us = None
                 self._attend(entry, now)
@@ -276,7 +210,7 @@ class Roster:
         """Takes over what an earlier process left: its reports, and word of what it cut short."""
         if live.report is not None:
             entry = self._take_over(live.attempt, live.shard, now)
-            self._hold_report(entry, live.report)
+            self.holdings.end(entry, live.report)
             entry.durable = True
             self._outbox.add_final(live.shard, live.attempt)
         else:
@@ -289,27 +223,18 @@ class Roster:
             self._take_ended(live.shard, report, now)
 
     def reset(self) -> None:
-        """Drops everything held; what runs is cancelled and keeps its slot and key until it
-        ends.
-        """
-        for attempt in self._held:
-            self._over.add(attempt)
-        for attempt in self._running:
+        """Drops everything; what runs is cancelled and keeps slot and key until it has ended."""
+        for attempt in self._slots.running:
             self._outputs.append(CancelExecution(attempt, "reset"))
-        self._held.clear()
-        self._newest.clear()
-        self._queue.clear()
-        self._parked.clear()
-        self._blocked.clear()
+        self.holdings.forget_all()
+        self._slots.forget_waiting()
         self._timers.clear()
-        self._open = 0
-        self._unsettled_bytes = 0
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _take(self, command: Execute, now: Now) -> None:
         attempt = command.attempt
-        other = self._newest.get(key_of(attempt))
+        other = self.holdings.newest_of_task(attempt)
         if other is not None and other.number > attempt.number:
             report = outcomes.refused(
                 attempt, f"attempt {other.number} of the task is here already"
@@ -318,30 +243,26 @@ class Roster:
             return
         entry = self._take_over(attempt, command.shard, now)
         entry.execute = command
-        self._open += 1
+        self.holdings.open_count += 1
         if command.start_within_s is not None:
             entry.start_due_us = now.monotonic_us + microseconds(command.start_within_s)
             self._schedule(entry)
         self._commit.accept(entry)
-        self._queue.append(attempt)
+        self._slots.add(entry)
 
     def _take_over(self, attempt: Attempt, shard: int, now: Now) -> Held:
         """Holds it from now on; an earlier attempt of its task is fenced by it."""
-        entry = self._held[attempt] = Held(attempt, shard)
-        key = key_of(attempt)
-        other = self._newest.get(key)
-        if other is None or other.number < attempt.number:
-            self._newest[key] = attempt
-            if other is not None:
-                self._stop(self._held[other], "superseded", now)
+        entry, superseded = self.holdings.add(attempt, shard)
+        if superseded is not None:
+            self._stop(superseded, "superseded", now)
         return entry
 
     def _take_ended(self, shard: int, report: Final, now: Now) -> None:
         entry = self._take_over(report.attempt, shard, now)
-        self._hold_report(entry, report)
+        self.holdings.end(entry, report)
         self._commit.end(entry, report)
 
-    def _start(self, entry: Held, key: Key, now: Now) -> None:
+    def _start(self, entry: Held, now: Now) -> None:
         execute = entry.execute
         if execute is None:
             raise InvariantViolation(f"{entry.attempt} is queued without its command")
@@ -355,8 +276,7 @@ class Roster:
             entry.close_due_us = now_us + microseconds(limit_s)
         if execute.heartbeat_s is not None:
             entry.beat_due_us = now_us + microseconds(execute.heartbeat_s)
-        self._running[entry.attempt] = None
-        self._running_keys[key] = entry.attempt
+        self._slots.occupy(entry.attempt)
         until_us = self._leases.until(entry.shard)
         self._outputs.append(StartExecution(execute, now.wall_us, until_us))
         self._schedule(entry)
@@ -366,17 +286,10 @@ class Roster:
         limits = (execute.start_to_close_s, self._settings.timeouts_s.get(execute.task))
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _park(self, entry: Held) -> None:
-        """Sets it aside until its shard's lease is granted again."""
-        parked = self._parked.setdefault(entry.shard, [])
-        parked.append(entry.attempt)
-        if len(parked) > ATTEMPTS_KNOWN_MAX:
-            parked[:] = [attempt for attempt in parked if attempt in self._held]
-
     def _requeue(self, entry: Held) -> None:
         entry.state = State.QUEUED
         entry.close_due_us = entry.beat_due_us = entry.started_report_due_us = None
-        self._queue.appendleft(entry.attempt)
+        self._slots.add_first(entry)
         self._schedule(entry)
 
     def _expire(self, entry: Held) -> None:
@@ -430,29 +343,13 @@ class Roster:
             self._end(entry, outcomes.returned(entry))
 
     def _end(self, entry: Held, report: Final) -> None:
-        self._open -= 1
-        self._hold_report(entry, report)
+        self.holdings.open_count -= 1
+        self.holdings.end(entry, report)
         self._commit.end(entry, report)
-
-    def _hold_report(self, entry: Held, report: Final) -> None:
-        entry.state = State.ENDED
-        entry.execute = None
-        entry.report = report
-        entry.size = outcomes.size_of(report)
-        self._unsettled_bytes += entry.size
 
     def _forget(self, entries: list[Held]) -> None:
         for entry in entries:
-            attempt = entry.attempt
-            del self._held[attempt]
-            self._over.add(attempt)
-            if entry.state is State.ENDED:
-                self._unsettled_bytes -= entry.size
-            else:
-                self._open -= 1
-            key = key_of(attempt)
-            if self._newest.get(key) == attempt:
-                del self._newest[key]
+            self.holdings.forget(entry)
         if entries:
             self._commit.record(Forgot(tuple(entry.attempt for entry in entries)))
 

@@ -237,12 +237,13 @@ class World(RuleBasedStateMachine):
     @rule(step=st.sampled_from("abc"), back=st.integers(-1, 2))
     def drop(self, step: str, back: int) -> None:
         attempt = self.some(step, back)
-        self.send(Drop(attempts=(attempt,)))
+        self.send(Drop(attempts=(attempt, attempt)))
         self.forgotten.add(attempt)
 
     @rule(step=st.sampled_from("abc"), back=st.integers(-1, 2))
     def settle(self, step: str, back: int) -> None:
-        self.send(Settle(attempts=(self.some(step, back),)))
+        attempt = self.some(step, back)
+        self.send(Settle(attempts=(attempt, attempt)))
 
     def some(self, step: str, back: int) -> Attempt:
         """An attempt that was sent, or one whose command is on its way and will come later."""
