@@ -47,6 +47,7 @@ from node_agent.steps import (
 SEND_TIMEOUT_S = 10.0
 SUBSCRIBE_AGAIN_S = 1.0
 HOST_SAMPLE_INTERVAL_S = 5.0
+LATE_US_MIN = 1_000_000
 
 log = logging.getLogger("dalsegno.agent")
 
@@ -110,24 +111,38 @@ class Agent:
         return self._stopped is not None and self._stopped.clean
 
     async def _drive(self, hands: _Hands) -> None:
-        timeout_s: float | None = 0.0
+        due_us: int | None = self._clock.now().monotonic_us
         try:
             while self._stopped is None:
-                await self._inbox.wait(timeout_s)
-                timeout_s = self._turn(hands)
+                await self._inbox.wait(self._seconds_until(due_us))
+                self._complain_if_late(due_us, hands)
+                due_us = self._turn(hands)
         finally:
             hands.executions.cancel_all()
             if self._on_leaving is not None:
                 self._on_leaving()
 
-    def _turn(self, hands: _Hands) -> float | None:
-        """Returns in how many seconds the next turn is due, whatever else happens."""
+    def _turn(self, hands: _Hands) -> int | None:
+        """Returns when the next turn is due, whatever else happens."""
         for output in self._core.step(self._inbox.take(), self._clock.now()):
             self._perform(output, hands)
-        due_us = self._core.next_due()
+        return self._core.next_due()
+
+    def _seconds_until(self, due_us: int | None) -> float | None:
         if due_us is None:
             return None
         return max(0, due_us - self._clock.now().monotonic_us) / 1_000_000
+
+    def _complain_if_late(self, due_us: int | None, hands: _Hands) -> None:
+        """A handler that blocks the event loop costs heartbeats, and so the node its leases."""
+        late_us = 0 if due_us is None else self._clock.now().monotonic_us - due_us
+        if late_us > LATE_US_MIN:
+            log.warning(
+                "the event loop stood still for %.1f s, maybe in one of: %s; a handler that computes "
+                "for long or waits without await must be a plain function",
+                late_us / 1_000_000,
+                ", ".join(hands.executions.some_names()) or "nothing",
+            )
 
     def _perform(self, output: Output, hands: _Hands) -> None:
         match output:

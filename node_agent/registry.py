@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from events.errors import Misconfigured
+from events.policies import Needs
 from node_agent.signatures import Schema, Signature
 from node_agent.tasks import AnyTask, Interceptor, InterceptorMark, SubprocessTask, TaskType
 
@@ -27,6 +28,7 @@ class TaskDescription(msgspec.Struct, frozen=True):
     description: str = ""
     origin: str = ""
     timeout_s: float | None = None
+    needs: Needs = Needs()
 
 
 class TaskRegistry:
@@ -108,4 +110,5 @@ def _description(one: Registered) -> TaskDescription:
         description=declared.terms.description,
         origin=declared.origin,
         timeout_s=declared.terms.timeout_s,
+        needs=declared.terms.needs,
     )

@@ -19,6 +19,7 @@ import os
 from pathlib import Path
 from typing import IO
 
+import anyio
 import anyio.to_thread
 
 from events.errors import Unavailable
@@ -36,6 +37,8 @@ class FileJournal:
         self._segment_bytes = segment_bytes
         self._ledger = Ledger()
         self._lock: IO[str] | None = None
+        # Of its own: handlers may use up all threads of the loop, and reports must still get out.
+        self._thread: anyio.CapacityLimiter | None = None
         self._fd = -1
         self._number = 0
         self._size = 0
@@ -83,11 +86,13 @@ class FileJournal:
             raise self._broken(error) from error
 
     async def sync(self) -> None:
+        if self._thread is None:
+            self._thread = anyio.CapacityLimiter(1)
         fd, size, number = self._fd, self._size, self._number
         superseded, self._superseded = self._superseded, []
         retired, self._retired = self._retired, []
         try:
-            await anyio.to_thread.run_sync(self._flush, fd, superseded)
+            await anyio.to_thread.run_sync(self._flush, fd, superseded, limiter=self._thread)
         except OSError as error:
             raise self._broken(error) from error
         finally:

@@ -10,7 +10,9 @@ asyncio's: once, at the handler's next await.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 import msgspec
 
@@ -29,6 +31,8 @@ from node_agent.registry import Registered, TaskRegistry
 from node_agent.signatures import InvalidInputs
 from node_agent.steps import Broke, Ceased, ExecutionEnded, NotBegun, Result, StartExecution
 from node_agent.tasks import Arguments, Handler, Kind, TaskType
+
+NAMES_SHOWN = 5
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +77,7 @@ class Executions:
         self._group = group
         self._running: dict[Attempt, _Execution] = {}
         self._prepared: dict[str, _Prepared] = {}
+        self._ended_last: deque[str] = deque(maxlen=NAMES_SHOWN)
 
     def start(self, start: StartExecution) -> None:
         execution = _Execution(start)
@@ -100,12 +105,18 @@ class Executions:
     def count(self) -> int:
         return len(self._running)
 
+    def some_names(self) -> list[str]:
+        """Tasks of a few executions that ended last or are under way, for a message."""
+        running = islice((one.start.execute.task for one in self._running.values()), NAMES_SHOWN)
+        return list(dict.fromkeys([*self._ended_last, *running]))
+
     async def _run(self, execution: _Execution) -> None:
         attempt = execution.start.execute.attempt
         try:
             result = await self._result(execution)
         finally:
             del self._running[attempt]
+            self._ended_last.append(execution.start.execute.task)
         self._around.ended(ExecutionEnded(attempt, result))
 
     async def _result(self, execution: _Execution) -> Result:

@@ -427,3 +427,18 @@ async def test_a_program_that_cannot_be_started_fails_its_attempt() -> None:
     assert isinstance(report, Failed)
     assert report.failure.code == "command_not_started"
     assert report.failure.message == "x cannot be started: No such file or directory"
+
+
+@task(name="blocks")
+async def blocks() -> None:
+    threading.Event().wait(1.2)
+
+
+async def test_a_handler_that_blocks_the_event_loop_is_complained_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World((blocks,), heartbeat_interval_s=0.05)
+    await world.outcome(execute(task="blocks"))
+    (told,) = [r.getMessage() for r in caplog.records if "stood still" in r.getMessage()]
+    assert told.startswith("the event loop stood still for 1.")
+    assert "maybe in one of: blocks;" in told
