@@ -138,8 +138,8 @@ class Agent:
         late_us = 0 if due_us is None else self._clock.now().monotonic_us - due_us
         if late_us > LATE_US_MIN:
             log.warning(
-                "the event loop stood still for %.1f s, maybe in one of: %s; a handler that computes "
-                "for long or waits without await must be a plain function",
+                "the event loop stood still for %.1f s, maybe in one of: %s; a handler that "
+                "computes for long or waits without await must be a plain function",
                 late_us / 1_000_000,
                 ", ".join(hands.executions.some_names()) or "nothing",
             )
