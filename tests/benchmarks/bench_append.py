@@ -39,7 +39,7 @@ def main() -> None:
             for rate in rates
         },
     }
-    print(json.dumps(report, indent=2))  # noqa: T201
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":
