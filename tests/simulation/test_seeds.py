@@ -14,16 +14,15 @@ BLOCK = 20
 BLOCKS = range(0, SEEDS, BLOCK)
 
 REMEMBERED = {
-    8: "a fork's source counted as held by its nodes",
-    14: "the answer to a renewal revived a lease whose runs were forgotten",
-    16: "a settlement named an attempt twice",
-    18: "a repeated registration was answered before the commit",
-    213: "what was decided under one lease was appended under the next",
-    704: "a late heartbeat of a former process fenced its successor",
-    716: "a node was declared lost without its incarnation",
+    9: "a repeated registration was answered before the commit",
+    30: "the answer to a renewal revived a lease whose runs were forgotten",
+    144: "what was decided under one lease was appended under the next",
+    216: "a run that was loaded anew was thrown away with an old batch",
+    313: "a late heartbeat of a former process fenced its successor",
+    431: "a node was declared lost without its incarnation",
     754: "what was reconciled in a turn outlived the facts that it had seen",
+    1206: "a lease that had ended by its holder's clock was revived with an empty memory",
     1348: "a process that was never registered displaced its successor",
-    2412: "a run that was loaded anew was thrown away with an old batch",
 }
 """Seeds that once broke a promise, and how."""
 
