@@ -46,7 +46,8 @@ def test_without_faults_every_run_ends_soon(seed: int) -> None:
     world = World(seed, calm=True)
     found = world.run()
     assert not found.violations, _again(seed, found.violations)
-    assert found.virtual_s < world.horizon_us / 1e6 + 60
+    # Handlers that ignore their cancellation keep slots for a long while, so "soon" is generous.
+    assert found.virtual_s < world.horizon_us / 1e6 + 150
 
 
 @pytest.mark.timeout(120)
