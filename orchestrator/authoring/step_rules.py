@@ -1,11 +1,11 @@
 """What each step must be by itself: names, dependencies, policies, nothing empty."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from events.definition import ChoiceStep, Definition, FailStep, ParallelStep, SetStep, TaskStep
-from orchestrator.authoring import ranges
 from orchestrator.authoring.problems import Problems, suggestion
 from orchestrator.authoring.walk import Spot
+from orchestrator.kernel import ranges
 from orchestrator.kernel.limits import Limits
 
 
@@ -39,7 +39,6 @@ class StepRules:
         if not definition.steps:
             self._problems.add("empty", "steps", "no steps: a workflow needs at least one")
         self._ranges("options", ranges.options_complaints(definition.options, self._limits))
-        self._texts("options.tags", definition.options.tags)
 
     def _unique(self) -> None:
         first: dict[str, Spot] = {}
@@ -80,7 +79,8 @@ class StepRules:
             self._ranges(f"{where}.timeouts", complaints)
         if step.needs:
             self._ranges(f"{where}.needs", ranges.needs_complaints(step.needs))
-        self._texts(f"{where}.labels", step.labels)
+        for below, message in ranges.tags_complaints(step.labels, self._limits):
+            self._problems.add("too_large", f"{where}.labels{below}", message)
         for index, handler in enumerate(step.on_error):
             for place, code in enumerate(handler.codes):
                 at = f"{where}.on_error[{index}].codes[{place}]"
@@ -109,9 +109,3 @@ class StepRules:
     def _ranges(self, where: str, complaints: Iterable[ranges.Complaint]) -> None:
         for below, message in complaints:
             self._problems.add("out_of_range", f"{where}.{below}", message)
-
-    def _texts(self, where: str, texts: Mapping[str, str]) -> None:
-        most = self._limits.name_chars_max
-        for key, text in texts.items():
-            if len(key) > most or len(text) > most:
-                self._problems.add("too_large", f"{where}.{key}", f"over {most} characters")

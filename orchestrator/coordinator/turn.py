@@ -7,14 +7,13 @@ from events import run_facts as r
 from events import task_facts as t
 from events.api import AwaitRun, CancelRun, ForkRun, Refused, RunAnswer, ShowRun, StartRun
 from events.cluster_facts import DefinitionRegistered
-from events.codec import encode
 from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
 from events.facts import Fact
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
-from events.values import admit
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
 from orchestrator.coordinator.memory import Memory, Waiter
 from orchestrator.coordinator.registering import register
@@ -177,6 +176,7 @@ class Turn:
 
     def _carry_out(self, work: w.RequestWork) -> None:
         request = work.request
+        admit_request(request, self.memory.engine.limits)
         match request:
             case StartRun():
                 self._start(work, request)
@@ -222,7 +222,6 @@ class Turn:
         if slot is None and work.tries:
             memory.load_run(request.run_id, work)
             return
-        self._door(request)
         if slot is None:
             slot = blank(request.run_id, memory.shard(request.run_id))
             slot.traceparent = request.traceparent or traceparent(request.run_id)
@@ -238,22 +237,6 @@ class Turn:
         """Whether this turn writes to it: then the commit may still go without those events."""
         touched = self.tx.streams.get(stream)
         return touched is not None and bool(touched.events)
-
-    def _door(self, request: StartRun) -> None:
-        """The one place where a run's input is admitted."""
-        limits = self.memory.engine.limits
-        most = limits.name_chars_max
-        if not 0 < len(request.run_id) <= most or not request.run_id.isprintable():
-            raise Rejected(
-                f"run id {request.run_id[:40]!r}: expected 1 to {most} printable characters"
-            )
-        admit(request.input, "input")
-        size = len(encode(request.input))
-        if size > limits.payload_bytes_max:
-            raise Rejected(
-                f"input of run {request.run_id} has {size} bytes, over the limit of "
-                f"{limits.payload_bytes_max}: store it elsewhere and pass a reference"
-            )
 
     def _fork(self, work: w.RequestWork, request: ForkRun) -> None:
         memory = self.memory

@@ -4,14 +4,13 @@ from collections import deque
 
 import msgspec
 
-from events.api import AwaitRun, CancelRun, ForkRun, RegisterWorkflow, ShowRun, StartRun
+from events.api import RegisterWorkflow
 from events.cluster_facts import LeaseAcquired
 from events.facts import Fact
 from events.messages import Report
+from orchestrator.coordinator.door import RunRequest
 from orchestrator.coordinator.ports import ReportDelivery
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
-
-RunRequest = StartRun | CancelRun | ForkRun | ShowRun | AwaitRun
 
 
 class Work(msgspec.Struct, kw_only=True):

@@ -53,6 +53,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat details. A client's request is refused; a task's output that is over it fails the
     attempt with code `payload_too_large`; inputs or variables that are over it fail the step."""
 
+    tags_max: int = 64
+    """Tags of a run, or labels of a task. Refused at check, a run's own when it is started."""
+
+    codes_max: int = 100
+    """Codes that a retry policy may name in one list. Refused like tags."""
+
     attempts_max: int = 1_000
     """Most attempts that a retry policy may ask for. Refused at check."""
 

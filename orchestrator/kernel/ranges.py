@@ -1,8 +1,12 @@
-"""Names and ranges: what each single value of a definition may be."""
+"""Names and ranges: what each single value of a definition, or of a request, may be.
+
+A check of a definition and the door of a coordinator ask here, so that a run's own options obey the
+same rules as those that its definition gives.
+"""
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from orchestrator.kernel.limits import Limits
@@ -56,6 +60,21 @@ def options_complaints(options: RunOptions, limits: Limits) -> Iterator[Complain
     most = options.concurrency_max
     if most is not None and not 1 <= most <= limits.concurrency_max:
         yield "concurrency_max", f"{most} is not within 1 and {limits.concurrency_max}"
+    for where, message in tags_complaints(options.tags, limits):
+        yield f"tags{where}", message
+
+
+def tags_complaints(tags: Mapping[str, str], limits: Limits) -> Iterator[Complaint]:
+    """Tags of a run and labels of a task; the path of one begins with a dot."""
+    if len(tags) > limits.tags_max:
+        yield "", f"{len(tags)}, over {limits.tags_max}: remove some"
+        return
+    most = limits.name_chars_max
+    for key, text in tags.items():
+        if not key:
+            yield ".", "a key is empty: give it a name"
+        elif len(key) > most or len(text) > most:
+            yield f".{key[:most]}", f"over {most} characters: shorten it"
 
 
 def retry_complaints(retry: Retry, limits: Limits) -> Iterator[Complaint]:
@@ -69,6 +88,10 @@ def retry_complaints(retry: Retry, limits: Limits) -> Iterator[Complaint]:
         yield "factor", f"{retry.factor} is below 1: delays would shrink"
     if retry.initial_s > retry.cap_s:
         yield "cap", f"{retry.cap_s} s is below the initial delay of {retry.initial_s} s"
+    yield from _codes_complaints(retry, limits)
+
+
+def _codes_complaints(retry: Retry, limits: Limits) -> Iterator[Complaint]:
     both = sorted(set(retry.retryable_codes) & set(retry.permanent_codes))
     if both:
         yield "permanent", f"{', '.join(both)} cannot be retryable and permanent"
@@ -76,6 +99,9 @@ def retry_complaints(retry: Retry, limits: Limits) -> Iterator[Complaint]:
         ("retryable", retry.retryable_codes),
         ("permanent", retry.permanent_codes),
     ):
+        if len(codes) > limits.codes_max:
+            yield where, f"{len(codes)} codes, over {limits.codes_max}: name fewer"
+            continue
         for index, code in enumerate(codes):
             if message := name_complaint("the code", code, CODE, limits):
                 yield f"{where}[{index}]", message

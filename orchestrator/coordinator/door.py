@@ -1,0 +1,103 @@
+"""The door: the one place where what a client asks of a run is admitted.
+
+A request is judged by itself here, before anything is loaded or decided: whoever is refused has
+changed nothing. What depends on the run's state (does it exist, is it open) is the kernel's to say.
+"""
+
+import re
+from collections.abc import Iterator
+
+from events.api import AwaitRun, CancelRun, ForkRun, ShowRun, StartRun
+from events.codec import encode
+from events.errors import Rejected
+from events.policies import Origin
+from events.values import admit
+from orchestrator.kernel import ranges
+from orchestrator.kernel.limits import Limits
+
+RunRequest = StartRun | CancelRun | ForkRun | ShowRun | AwaitRun
+
+VERSION_MAX = 2**63 - 1
+SHOWN_CHARS = 40
+"""Of an offender that is itself too long."""
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def admit_request(request: RunRequest, limits: Limits) -> None:
+    """Raises `Rejected` naming every field that is wrong, what was expected, and the mend."""
+    wrong = [*_text("actor", request.actor, limits), *_run_id("run_id", request.run_id, limits)]
+    match request:
+        case StartRun():
+            wrong += _start(request, limits)
+        case ForkRun():
+            wrong += _fork(request, limits)
+        case CancelRun():
+            wrong += _reason(request.reason, limits)
+        case ShowRun() | AwaitRun():
+            pass
+    if wrong:
+        raise Rejected("; ".join(wrong))
+    if isinstance(request, StartRun):
+        _admit_input(request, limits)
+    elif isinstance(request, ForkRun):
+        admit(request.variables, "variables")
+
+
+def _start(request: StartRun, limits: Limits) -> Iterator[str]:
+    name = ranges.name_complaint("workflow", request.workflow, ranges.WORKFLOW_NAME, limits)
+    if name:
+        yield name
+    yield from _text("workflow_version", request.workflow_version, limits)
+    if request.options is not None:
+        for where, message in ranges.options_complaints(request.options, limits):
+            yield f"options.{where}: {message}"
+    yield from _origin(request.origin, limits)
+    if request.traceparent and not TRACEPARENT.fullmatch(request.traceparent):
+        shown = request.traceparent[:SHOWN_CHARS]
+        yield f"traceparent is {shown!r}: expected one of W3C Trace Context; or leave it out"
+
+
+def _fork(request: ForkRun, limits: Limits) -> Iterator[str]:
+    yield from _run_id("source_run_id", request.source_run_id, limits)
+    yield from _reason(request.reason, limits)
+    if not 1 <= request.source_version <= VERSION_MAX:
+        yield f"source_version is {request.source_version}: expected 1 or more"
+    for name in request.variables:
+        if message := ranges.name_complaint("variables: the name", name, ranges.VARIABLE, limits):
+            yield message
+            return
+
+
+def _origin(origin: Origin, limits: Limits) -> Iterator[str]:
+    yield from _text("origin.run_id", origin.run_id, limits)
+    yield from _text("origin.step", origin.step, limits)
+    if not 0 <= origin.version <= VERSION_MAX:
+        yield f"origin.version is {origin.version}: expected 0 or more"
+
+
+def _run_id(where: str, run_id: str, limits: Limits) -> Iterator[str]:
+    most = limits.name_chars_max
+    if not 0 < len(run_id) <= most or not run_id.isprintable():
+        yield f"{where} is {run_id[:SHOWN_CHARS]!r}: expected 1 to {most} printable characters"
+
+
+def _text(where: str, text: str, limits: Limits) -> Iterator[str]:
+    most = limits.name_chars_max
+    if len(text) > most or not text.isprintable():
+        yield f"{where} is {text[:SHOWN_CHARS]!r}: expected at most {most} printable characters"
+
+
+def _reason(reason: str, limits: Limits) -> Iterator[str]:
+    most = limits.description_chars_max
+    if len(reason) > most:
+        yield f"reason has {len(reason)} characters, over {most}: shorten it"
+
+
+def _admit_input(request: StartRun, limits: Limits) -> None:
+    admit(request.input, "input")
+    size = len(encode(request.input))
+    if size > limits.payload_bytes_max:
+        raise Rejected(
+            f"input of run {request.run_id} has {size} bytes, over the limit of "
+            f"{limits.payload_bytes_max}: store it elsewhere and pass a reference"
+        )
