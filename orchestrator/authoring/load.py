@@ -124,12 +124,18 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 def _fault(file: Path, error: BaseException) -> str:
-    """What the author's code raised and in which of its lines."""
+    """What the author's code raised and in which of its lines.
+
+    The import system makes paths absolute, and the author's may be relative or a link: so files are
+    compared, not their names.
+    """
+    ours = file.resolve()
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == str(file)
+        if Path(frame.filename).resolve() == ours
     ]
-    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else None
-    place = f":{line or lines[-1]}" if line or lines else ""
+    if isinstance(error, SyntaxError) and Path(error.filename or "").resolve() == ours:
+        lines.append(error.lineno)
+    place = f":{lines[-1]}" if lines else ""
     return f"{file}{place}: {type(error).__name__}: {error}"

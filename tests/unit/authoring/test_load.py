@@ -117,3 +117,32 @@ def test_a_mistake_in_a_file_is_named_with_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidDefinition, match=r"w\.yaml:1:1: `steps` is missing"):
         load(path)
+
+
+@pytest.mark.parametrize("relative", ["w.py", "./w.py", "inner/../w.py"])
+def test_the_line_of_a_fault_is_named_for_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: str
+) -> None:
+    write(tmp_path, "w.py", PYTHON + "1 / 0\n")
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(NotLoadable, match=r"w\.py:5: ZeroDivisionError"):
+        load(relative)
+
+
+def test_the_line_of_a_fault_is_named_through_a_link(tmp_path: Path) -> None:
+    write(tmp_path, "w.py", "1 / 0\n")
+    link = tmp_path / "link.py"
+    link.symlink_to("w.py")
+
+    with pytest.raises(NotLoadable, match=r"link\.py:1: ZeroDivisionError"):
+        load(link)
+
+
+def test_a_syntax_error_of_another_file_is_named_with_that_file(tmp_path: Path) -> None:
+    write(tmp_path, "beside_with_a_mistake.py", "a = 1\nb = 2\nc =\n")
+    path = write(tmp_path, "w.py", "import beside_with_a_mistake\n")
+
+    with pytest.raises(NotLoadable, match=r"w\.py:1: SyntaxError: .*beside_with_a_mistake\.py"):
+        load(path)
