@@ -19,6 +19,7 @@ from events.api import (
     StartRun,
 )
 from events.cluster_facts import LeaseAcquired
+from events.envelope import Head
 from events.errors import Corrupt, Rejected, Unavailable
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -175,6 +176,7 @@ class Coordinator:
         self._drop(shards)  # held under an earlier epoch, others may have written since
         memory.ownership.grant(fresh, given.asked_at)
         memory.warming.update(shards)
+        memory.owned_since.update(dict.fromkeys(shards, memory.steps))
         memory.out.append(s.Serve(leases=memory.ownership.held))
         memory.out.append(s.FindActive(shards=shards, era=memory.era))
         for lease in fresh:
@@ -243,7 +245,8 @@ class Coordinator:
         elif isinstance(request, RegisterWorkflow):
             memory.intake.append(w.RegisterWork(request=request, reply_to=given.reply_to))
         else:
-            memory.intake.append(w.RequestWork(request=request, reply_to=given.reply_to))
+            work = w.RequestWork(request=request, reply_to=given.reply_to, arrived_in=memory.steps)
+            memory.intake.append(work)
 
     def _reports(self, given: s.ReportsArrived) -> None:
         memory = self._memory
@@ -283,13 +286,13 @@ class Coordinator:
     def _add(self, run_id: str, rebuilt: Rebuilt) -> None:
         memory = self._memory
         slot = Slot(run_id, memory.shard(run_id), rebuilt.state, rebuilt.head)
+        slot.added_in = memory.steps
         slot.tail_bytes = rebuilt.tail_bytes
         slot.traceparent = rebuilt.traceparent
         state = slot.state
         slot.net = memory.definitions.net(state.workflow, state.workflow_version)
         if slot.net is None:
-            key = f"definition:{state.workflow}"
-            memory.load(key, s.LoadDefinition(workflow=state.workflow))
+            memory.load_definition(state.workflow)
         memory.runs.add(slot, memory.now.monotonic)
         memory.set_timer(slot)
 
@@ -308,20 +311,33 @@ class Coordinator:
 
     def _definition_loaded(self, given: s.DefinitionLoaded) -> None:
         memory = self._memory
-        known = Known(given.head)
-        for fact in given.versions:
-            known.add(fact)
-        memory.definitions.put(given.workflow, known)
+        known = memory.definitions.get(given.workflow)
+        if known is None and given.after:  # forgotten meanwhile: a part does not make the whole
+            memory.out.append(memory.definition_question(given.workflow))
+            return
+        if known is None:
+            known = Known(Head(given.head.stream))
+            memory.definitions.put(given.workflow, known)
+        known.follow(given.versions, given.head, given.step)
+        works = memory.loaded(f"definition:{given.workflow}")
         for slot in memory.runs:
             if slot.net is None and slot.state.workflow == given.workflow:
-                version = slot.state.workflow_version
-                slot.net = memory.definitions.net(given.workflow, version)
-                if slot.net is None and slot.state.version:
-                    self._park(slot, version)
-        memory.intake.extendleft(reversed(memory.loaded(f"definition:{given.workflow}")))
+                self._give_net(slot, given.step)
+        memory.intake.extendleft(reversed(works))
 
-    def _park(self, slot: Slot, version: str) -> None:
-        workflow = slot.state.workflow
+    def _give_net(self, slot: Slot, step: int) -> None:
+        """Gives a run its net, after definitions were read that were asked for in `step`."""
+        memory, state = self._memory, slot.state
+        slot.net = memory.definitions.net(state.workflow, state.workflow_version)
+        if slot.net is not None or not state.version:
+            return
+        if step < slot.added_in:  # its version may have been registered after the question
+            memory.load_definition(state.workflow)
+        else:
+            self._park(slot)
+
+    def _park(self, slot: Slot) -> None:
+        workflow, version = slot.state.workflow, slot.state.workflow_version
         reason = f"run {slot.run_id} needs version {version} of {workflow}, which is not in the log"
         self._memory.runs.discard(slot.run_id)
         self._memory.parked[slot.run_id] = str(Corrupt(reason))

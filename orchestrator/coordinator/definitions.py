@@ -1,5 +1,7 @@
 """Definitions in memory: versions of workflows by content hash, with their nets made ready."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from events.cluster_facts import DefinitionRegistered
@@ -9,16 +11,30 @@ from orchestrator.kernel.netindex import NetIndex
 
 
 class Known(msgspec.Struct):
-    """A workflow's versions; the last one registered is the newest."""
+    """A workflow's versions; the last one registered is the newest.
+
+    Only the owner of the workflow's shard registers versions, so what an owner has read since it
+    became one stays complete. For everybody else it is complete as of the step `read_in`.
+    """
 
     head: Head
     versions: dict[str, DefinitionRegistered] = {}
     newest: str = ""
+    read_in: int = 0
+    """The step that asked the store for what is known here."""
 
     def add(self, fact: DefinitionRegistered) -> None:
         """The first net of a version stays its net, whatever a later compiler makes of it."""
         self.versions.setdefault(fact.workflow_version, fact)
         self.newest = fact.workflow_version
+
+    def follow(self, versions: Sequence[DefinitionRegistered], head: Head, step: int) -> None:
+        """Takes in what the log had at `head`; what was appended here meanwhile is beyond it."""
+        if head.version >= self.head.version:
+            for fact in versions:
+                self.add(fact)
+            self.head = head
+        self.read_in = max(self.read_in, step)
 
     def options(self, version: str) -> RunOptions:
         return self.versions[version].definition.options

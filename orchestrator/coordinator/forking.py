@@ -26,9 +26,9 @@ def fork_slot(memory: Memory, work: w.RequestWork, request: ForkRun) -> Slot | N
         return None
     state = base.state
     net = memory.definitions.net(state.workflow, state.workflow_version)
-    if net is None and memory.definitions.get(state.workflow) is None:
-        load_definition = s.LoadDefinition(workflow=state.workflow)
-        memory.load(f"definition:{state.workflow}", load_definition, work)
+    known = memory.definitions.get(state.workflow)
+    if net is None and not (known and memory.is_current(state.workflow, known, work.arrived_in)):
+        memory.load_definition(state.workflow, work)
         return None
     del memory.bases[request.run_id]
     if net is None:

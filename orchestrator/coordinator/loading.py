@@ -33,7 +33,7 @@ class Loader:
             case s.LoadRun():
                 return await self._run(output)
             case s.LoadDefinition():
-                return await self._definition(output.workflow)
+                return await self._definition(output)
             case s.LoadNode():
                 return await self._node(output.node)
             case s.LoadHead():
@@ -59,10 +59,16 @@ class Loader:
             return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
         return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
 
-    async def _definition(self, workflow: str) -> s.DefinitionLoaded:
-        head, events = await self._stream(definition_stream(workflow))
-        versions = tuple(e.fact for e in events if isinstance(e.fact, DefinitionRegistered))
-        return s.DefinitionLoaded(workflow=workflow, versions=versions, head=head)
+    async def _definition(self, output: s.LoadDefinition) -> s.DefinitionLoaded:
+        after = output.after or Head(definition_stream(output.workflow))
+        head, events = await self._stream(after.stream, after)
+        return s.DefinitionLoaded(
+            workflow=output.workflow,
+            versions=tuple(e.fact for e in events if isinstance(e.fact, DefinitionRegistered)),
+            head=head,
+            after=after.version,
+            step=output.step,
+        )
 
     async def _node(self, node: str) -> s.NodeLoaded:
         head, events = await self._stream(node_stream(node))
@@ -77,8 +83,9 @@ class Loader:
         past = tuple(one for one in seen if one != incarnation)
         return s.NodeLoaded(node=node, head=head, incarnation=incarnation, past=past, gone=gone)
 
-    async def _stream(self, stream: str) -> tuple[Head, list[Event]]:
-        head = Head(stream)
+    async def _stream(self, stream: str, after: Head | None = None) -> tuple[Head, list[Event]]:
+        """The events after `after`, and where the stream ends."""
+        head = Head(stream, after.version, after.digest) if after else Head(stream)
         events: list[Event] = []
         while page := await self._store.read(stream, head.version, PAGE):
             for stored in page:

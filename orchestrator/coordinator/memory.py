@@ -15,7 +15,7 @@ from events.messages import Heartbeat
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.acks import Acks
 from orchestrator.coordinator.cluster import Cluster
-from orchestrator.coordinator.definitions import Definitions
+from orchestrator.coordinator.definitions import Definitions, Known
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.ownership import Ownership
 from orchestrator.coordinator.runs import Runs, Slot
@@ -68,6 +68,10 @@ class Memory:
         self.warming: set[int] = set()
         """Shards whose active runs are still being loaded."""
         self.now = s.Now(0, 0)
+        self.steps = 0
+        """Steps so far: what an answer of the store can know is told by the step that asked."""
+        self.owned_since: dict[int, int] = {}
+        """The step in which each shard that is held was acquired."""
         self.out: list[s.CoordinatorOutput] = []
         self._timers: list[tuple[int, str]] = []
         self._minted = 0
@@ -77,7 +81,8 @@ class Memory:
     # -- clock and ids ----------------------------------------------------------------------------
 
     def advance(self, now: s.Now) -> None:
-        """Time as decisions see it never goes back."""
+        """A new step; time as decisions see it never goes back."""
+        self.steps += 1
         self.now = s.Now(max(now.monotonic, self.now.monotonic), max(now.wall, self.now.wall))
 
     def mint(self) -> str:
@@ -123,6 +128,22 @@ class Memory:
 
     def load_run(self, run_id: str, work: AnyWork | None = None) -> None:
         self.load(f"run:{run_id}", s.LoadRun(run_id=run_id), work)
+
+    def load_definition(self, workflow: str, work: AnyWork | None = None) -> None:
+        """Asks for the versions of a workflow that are not known here."""
+        self.load(f"definition:{workflow}", self.definition_question(workflow), work)
+
+    def definition_question(self, workflow: str) -> s.LoadDefinition:
+        known = self.definitions.get(workflow)
+        after = msgspec.structs.replace(known.head) if known is not None else None
+        return s.LoadDefinition(workflow=workflow, after=after, step=self.steps)
+
+    def is_current(self, workflow: str, known: Known, arrived_in: int) -> bool:
+        """Whether `known` has every version that was registered before something that arrived in
+        that step. Costs the owner of the workflow nothing; others have to have read since."""
+        if self.holds(workflow):
+            return known.read_in >= self.owned_since.get(self.shard(workflow), 0)
+        return known.read_in >= arrived_in
 
     def loaded(self, key: str) -> list[AnyWork]:
         """What waited for `key`."""

@@ -21,9 +21,8 @@ def register(turn: "Turn", work: w.RegisterWork) -> None:
         memory.refuse(work.reply_to, Unavailable(message))
         return
     known = memory.definitions.get(definition.name)
-    if known is None:
-        key = f"definition:{definition.name}"
-        memory.load(key, s.LoadDefinition(workflow=definition.name), work)
+    if known is None or not memory.is_current(definition.name, known, memory.steps):
+        memory.load_definition(definition.name, work)
         return
     try:
         version, net = memory.engine.compile(definition)

@@ -32,6 +32,8 @@ class Slot(msgspec.Struct):
     traceparent: str = ""
     timer_at: int | None = None
     """The earliest instant for which a look at its timers is planned."""
+    added_in: int = 0
+    """The step in which it was loaded."""
 
     def row(self) -> IndexRow:
         state = self.state

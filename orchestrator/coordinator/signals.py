@@ -62,9 +62,13 @@ class RunLoaded(Signal, frozen=True, kw_only=True):
 
 
 class DefinitionLoaded(Signal, frozen=True, kw_only=True):
+    """The versions registered after version `after` of the stream; `step` is the question's."""
+
     workflow: str
     versions: tuple[DefinitionRegistered, ...]
     head: Head
+    after: int = 0
+    step: int = 0
 
 
 class NodeLoaded(Signal, frozen=True, kw_only=True):
@@ -221,7 +225,12 @@ class LoadRun(Signal, frozen=True, kw_only=True):
 
 
 class LoadDefinition(Signal, frozen=True, kw_only=True):
+    """Read the versions registered after `after`, all of them without it. `step`: the step that
+    asked; the answer holds for all that had arrived by then."""
+
     workflow: str
+    after: Head | None = None
+    step: int = 0
 
 
 class LoadNode(Signal, frozen=True, kw_only=True):

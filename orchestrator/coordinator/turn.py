@@ -13,6 +13,7 @@ from events.facts import Fact
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
 from orchestrator.coordinator.memory import Memory, Waiter
@@ -119,8 +120,7 @@ class Turn:
             state = slot.state
             slot.net = memory.definitions.net(state.workflow, state.workflow_version)
             if slot.net is None:
-                key = f"definition:{state.workflow}"
-                memory.load(key, s.LoadDefinition(workflow=state.workflow), work)
+                memory.load_definition(state.workflow, work)
                 return None
         return slot
 
@@ -208,9 +208,8 @@ class Turn:
     def _start(self, work: w.RequestWork, request: StartRun) -> None:
         memory = self.memory
         known = memory.definitions.get(request.workflow)
-        if known is None:
-            key = f"definition:{request.workflow}"
-            memory.load(key, s.LoadDefinition(workflow=request.workflow), work)
+        if known is None or not self._tells(known, request, work):
+            memory.load_definition(request.workflow, work)
             return
         if self._is_undecided(known.head.stream):
             memory.intake.append(work)
@@ -232,6 +231,13 @@ class Turn:
         given = i.Start(request=request, workflow_version=version, options=options)
         stamp = self.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
         self._answered(work, self.decide(slot, given, stamp), created)
+
+    def _tells(self, known: Known, request: StartRun, work: w.RequestWork) -> bool:
+        """Whether the version to start is certain: a version that is known never changes, but
+        which one is the newest, and that one does not exist, has to be current."""
+        if request.workflow_version in known.versions:
+            return True
+        return self.memory.is_current(request.workflow, known, work.arrived_in)
 
     def _is_undecided(self, stream: str) -> bool:
         """Whether this turn writes to it: then the commit may still go without those events."""

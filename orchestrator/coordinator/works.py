@@ -22,6 +22,8 @@ class Work(msgspec.Struct, kw_only=True):
 class RequestWork(Work, kw_only=True):
     request: RunRequest
     reply_to: str
+    arrived_in: int = 0
+    """The step in which it came."""
 
 
 class RegisterWork(Work, kw_only=True):

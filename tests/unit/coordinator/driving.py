@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from events.api import AnyRequest, AwaitRun, RegisterWorkflow, StartRun
+from events.cluster_facts import DefinitionRegistered
 from events.definition import Definition, TaskStep
 from events.envelope import Head
 from events.ids import Attempt, shard_of
@@ -52,6 +53,8 @@ class Drive:
         self.outputs: list[s.CoordinatorOutput] = []
         self.at = 0
         self.sequence = 0
+        self.registered: dict[str, list[DefinitionRegistered]] = {}
+        """What the store says about workflows: what others have registered."""
 
     # -- time and inputs --------------------------------------------------------------------------
 
@@ -79,27 +82,48 @@ class Drive:
 
     # -- a working coordinator --------------------------------------------------------------------
 
-    def own(self) -> "Drive":
-        """Acquires all shards; the store is empty."""
+    def own(self, *shards: int, epoch: int = 1) -> "Drive":
+        """Acquires these shards, or all; the store is empty."""
         self.step()
-        leases = tuple(Lease(shard=n, epoch=1, holder="c1") for n in range(SHARDS))
+        leases = tuple(Lease(shard=n, epoch=epoch, holder="c1") for n in shards or range(SHARDS))
         self.step(s.LeasesAcquired(leases=leases, asked_at=self.at))
         self.answer_loads()
         return self.commit()
 
     def answer_loads(self) -> "Drive":
-        """An empty store: nothing was ever there."""
+        """An empty store: nothing was ever there but what others have registered."""
         for _ in range(4):
             for active in self.take(s.FindActive):
-                self.step(s.ActiveFound(shards=active.shards, rows=(), more=False))
+                self.step(s.ActiveFound(shards=active.shards, rows=(), more=False, era=active.era))
             for ask in self.take(s.LoadHead):
                 self.step(s.HeadLoaded(head=Head(ask.stream)))
             for node in self.take(s.LoadNode):
                 self.step(s.NodeLoaded(node=node.node, head=Head(f"node:{node.node}")))
             for one in self.take(s.LoadDefinition):
-                head = Head(f"definition:{one.workflow}")
-                self.step(s.DefinitionLoaded(workflow=one.workflow, versions=(), head=head))
+                self.step(self.definition(one))
         return self
+
+    def definition(self, ask: s.LoadDefinition) -> s.DefinitionLoaded:
+        """The store's answer as it is now."""
+        registered = self.registered.get(ask.workflow, [])
+        after = ask.after.version if ask.after else 0
+        head = Head(f"definition:{ask.workflow}", max(len(registered), after))
+        return s.DefinitionLoaded(
+            workflow=ask.workflow,
+            versions=tuple(registered[after:]),
+            head=head,
+            after=after,
+            step=ask.step,
+        )
+
+    def elsewhere(self, definition: Definition) -> str:
+        """Another coordinator registers a version; returns which one."""
+        version, net = engine().compile(definition)
+        fact = DefinitionRegistered(
+            workflow=definition.name, workflow_version=version, definition=definition, net=net
+        )
+        self.registered.setdefault(definition.name, []).append(fact)
+        return version
 
     def batches(self) -> list[Batch]:
         return [output.batch for output in self.take(s.Append)]
