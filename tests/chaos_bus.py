@@ -58,6 +58,9 @@ class ChaosCoordinatorBus:
         self._bus = bus
         self._chaos = chaos
 
+    def connection(self) -> AsyncIterator[bool]:
+        return self._bus.connection()
+
     async def publish(self, node: str, incarnation: str, commands: Commands) -> None:
         for command in commands.commands:
             one = Commands(coordinator=commands.coordinator, commands=(command,))

@@ -5,8 +5,10 @@
                    └────────────┘           └──(new incarnation)──► healthy
 
 Silence is measured in *observed* time: time in which this coordinator was connected and scheduled.
-If more than half of the nodes fall silent together, the observer rather than they may be at fault:
-none is lost before another lease time has passed. A node's attempts are given to others only after
+That the connection is gone is noticed a little late, and the nodes have to find their way back too:
+so none is lost before the connection has lasted for a whole attempt lease again. If more than half
+of the nodes fall silent together, the observer rather than they may be at fault: none is lost
+before another lease time has passed. A node's attempts are given to others only after
 it is lost; by then its attempt lease has ended by its own clock, so it starts none of them any
 more.
 """
@@ -46,6 +48,7 @@ class Cluster:
         self._observed = 0
         self._looked_at: int | None = None
         self._connected = True
+        self._back_since: int | None = None
         self._mass_since: int | None = None
 
     # -- time -------------------------------------------------------------------------------------
@@ -57,7 +60,11 @@ class Cluster:
             self._observed += min(gap, microseconds(self._settings.observer_gap_s))
         self._looked_at = now
 
-    def connection(self, connected: bool) -> None:
+    def connection(self, connected: bool, now: int) -> None:
+        """The bus is there, or is not, from `now` on."""
+        self.observe(now)
+        if connected and not self._connected:
+            self._back_since = self._observed
         self._connected = connected
 
     def silent_s(self, node: Node) -> float:
@@ -112,15 +119,20 @@ class Cluster:
     def newly_lost(self) -> Iterator[Node]:
         """Nodes whose attempt lease has certainly ended."""
         ttl_s = self._settings.attempt_lease_ttl_s
+        if not self._connected or self._lasts_less_than(self._back_since, ttl_s):
+            return
         alive = [n for n in self.nodes.values() if n.status not in {"lost", "left"}]
         silent = [n for n in alive if self.silent_s(n) > ttl_s]
         if len(silent) > 1 and 2 * len(silent) > len(alive):
             self._mass_since = self._mass_since or self._observed
-            if self._observed - self._mass_since < microseconds(ttl_s):
+            if self._lasts_less_than(self._mass_since, ttl_s):
                 return
         else:
             self._mass_since = None
         yield from silent
+
+    def _lasts_less_than(self, since: int | None, duration_s: float) -> bool:
+        return since is not None and self._observed - since < microseconds(duration_s)
 
     def views(self, held: "dict[str, int]") -> tuple[NodeView, ...]:
         return tuple(self._view(node, held.get(node.name, 0)) for node in self.nodes.values())

@@ -65,7 +65,7 @@ class Coordinator:
             s.LeasesUnknown: lambda _: None,
             s.ActiveFound: self._active,
             s.DueFound: self._due_found,
-            s.BusChanged: lambda given: self._memory.cluster.connection(given.connected),
+            s.BusChanged: self._bus_changed,
             s.StopRequested: self._stop,
         }
 
@@ -258,6 +258,10 @@ class Coordinator:
                     w.ReportWork(report=report, delivery=delivery)
                     for report in delivery.reports.reports
                 )
+
+    def _bus_changed(self, given: s.BusChanged) -> None:
+        memory = self._memory
+        memory.cluster.connection(given.connected, memory.now.monotonic)
 
     def _append_done(self, given: s.AppendDone) -> None:
         self._drop(self._committing.done(given.batch_id, given.outcome))

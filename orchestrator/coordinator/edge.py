@@ -8,6 +8,7 @@ coordinator that cannot keep up slows its sources down.
 
 import logging
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Protocol
 
 import anyio
@@ -76,7 +77,8 @@ class Edge:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Returns after a stop was requested and the leases are released."""
-        async with anyio.create_task_group() as group:
+        async with self._send, self._inbox, anyio.create_task_group() as group:
+            group.start_soon(self._connection)
             group.start_soon(self._heartbeats)
             task_status.started()
             while not self._stopped.is_set():
@@ -86,7 +88,8 @@ class Edge:
             group.cancel_scope.cancel()
 
     async def stop(self) -> None:
-        await self._send.send(s.StopRequested())
+        with suppress(anyio.ClosedResourceError):  # it has stopped already
+            await self._send.send(s.StopRequested())
 
     async def _gather(self) -> list[s.CoordinatorInput]:
         """Everything that has arrived, waiting for the first until the core wants to look."""
@@ -237,6 +240,10 @@ class Edge:
     async def _reports(self, output: s.Serve) -> None:
         async for deliveries in self._bus.reports(output.leases):
             await self._send.send(s.ReportsArrived(deliveries=tuple(deliveries)))
+
+    async def _connection(self) -> None:
+        async for connected in self._bus.connection():
+            await self._send.send(s.BusChanged(connected=connected))
 
     async def _heartbeats(self) -> None:
         async for beat, reply_to in self._bus.heartbeats():

@@ -153,6 +153,10 @@ class ReportDelivery(msgspec.Struct, frozen=True):
 class Bus(Protocol):
     """The command plane. It may lose, repeat, delay, reorder; nothing depends on it for truth."""
 
+    def connection(self) -> AsyncIterator[bool]:
+        """Whether the bus can be reached: first how it is now, then every change, a few seconds
+        late at most. While it cannot be, nothing that is not heard means anything."""
+
     async def publish(self, node: str, incarnation: str, commands: Commands) -> None:
         """Hands a batch to the command stream and waits for its acknowledgement."""
 

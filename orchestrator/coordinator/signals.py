@@ -144,6 +144,8 @@ class DueFound(Signal, frozen=True, kw_only=True):
 
 
 class BusChanged(Signal, frozen=True, kw_only=True):
+    """We can hear the nodes, or cannot: silence counts only while we can."""
+
     connected: bool
 
 

@@ -26,6 +26,8 @@ from tests.simulation.store import StoreTwin
 
 T = TypeVar("T")
 RETRY_US = 200_000
+PROBE_US = 1_000_000
+"""How late a coordinator may know that the bus cannot be reached, or can be again."""
 
 AnswerHeartbeat = Callable[[str, str, HeartbeatAnswer], None]
 AnswerClient = Callable[[str, str, AnyAnswer], None]
@@ -99,6 +101,7 @@ class CoordinatorTwin(Process):
         self._reader: Reader | None = None
         self._acks = ReportAcks()
         self._generation = 0
+        self._connected = True
         self._core: Coordinator | None = None
 
     def boot(self) -> None:
@@ -114,7 +117,9 @@ class CoordinatorTwin(Process):
         self._inbox = []
         self._acks = ReportAcks()
         self.shards = frozenset()
+        self._connected = True
         self.wake(0)
+        self._probe()
 
     def died(self) -> None:
         self.shards = frozenset()
@@ -128,6 +133,13 @@ class CoordinatorTwin(Process):
         if self.alive:
             self._inbox.append(given)
             self.wake(100)
+
+    def _probe(self) -> None:
+        connected = self._world.bus.reaches(self.name)
+        if connected != self._connected:
+            self._connected = connected
+            self.hear(s.BusChanged(connected=connected))
+        self.soon(PROBE_US, "", self._probe)
 
     def stop(self) -> None:
         """Asked to end in good order."""

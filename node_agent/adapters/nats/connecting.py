@@ -3,6 +3,7 @@
 The same file lies in the other process's adapter; see `link.py`.
 """
 
+import asyncio
 import logging
 import ssl
 from contextlib import suppress
@@ -37,6 +38,12 @@ class _Client(Client):
         if initial_connection and self.tls_only and not info.get("tls_required"):
             raise _Plain("the server does not ask for TLS")
         await super()._process_info(info, initial_connection)
+
+    async def _process_pong(self) -> None:
+        """The library fails on the answer to a ping that nobody waits for any more."""
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.Future()
+        await super()._process_pong()
 
 
 async def connect(connection: Connection, servers: list[str], name: str) -> Session:

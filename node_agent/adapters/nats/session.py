@@ -98,6 +98,14 @@ class Session:
     def lives(self) -> bool:
         return not self.lost.is_set() and not self._client.is_closed
 
+    async def answers(self, timeout_s: int) -> bool:
+        """Whether the server answers a ping in time: one that hangs keeps its connections."""
+        try:
+            await self._client.flush(timeout_s)
+        except (nats.errors.Error, OSError):
+            return False
+        return self.lives
+
     def new_inbox(self) -> str:
         return self._client.new_inbox()
 

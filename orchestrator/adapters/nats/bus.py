@@ -29,6 +29,7 @@ from orchestrator.adapters.nats.listen import Topic, listen
 from orchestrator.adapters.nats.publish import Publisher
 from orchestrator.adapters.nats.pull import Pull
 from orchestrator.adapters.nats.session import Session
+from orchestrator.adapters.nats.watching import watch
 from orchestrator.coordinator.ports import Lease, ReportDelivery
 
 QUEUE = "coordinators"
@@ -65,6 +66,10 @@ class NatsBus:
         session = await self._link.session()
         await declare_stream(session, self._topology.commands, update=True)
         await declare_stream(session, self._topology.reports, update=True)
+
+    def connection(self) -> AsyncIterator[bool]:
+        """First how it is, then every change; known within two seconds."""
+        return watch(self._link)
 
     async def publish(self, node: str, incarnation: str, commands: Commands) -> None:
         """Raises `Unavailable`; `Rejected` for a command that no message can carry."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from events.api import AnyRequest, AwaitRun, RegisterWorkflow, StartRun
+from events.api import AnyRequest, AwaitRun, ListNodes, Nodes, RegisterWorkflow, StartRun
 from events.cluster_facts import DefinitionRegistered
 from events.definition import Definition, TaskStep
 from events.envelope import Head
@@ -136,6 +136,18 @@ class Drive:
                 self.step(s.AppendDone(batch_id=batch.id, outcome=done))
             self.answer_loads()
         return self
+
+    @staticmethod
+    def durable() -> AppendOutcome:
+        return Appended(position=1)
+
+    def silent_s(self, name: str) -> float:
+        """As people are shown it."""
+        self.outputs = []
+        self.ask(ListNodes(), "nodes")
+        (answer,) = [out.answer for out in self.take(s.Answer) if out.reply_to == "nodes"]
+        assert isinstance(answer, Nodes)
+        return next(node.silent_s for node in answer.nodes if node.node == name)
 
     def node(
         self, name: str = "n1", incarnation: str = "i1", **held: tuple[Attempt, ...]
