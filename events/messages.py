@@ -92,9 +92,13 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
 
 
 class Progressed(Message, frozen=True, kw_only=True, tag="progressed"):
+    """A handler's heartbeat details. `sequence` counts from 1 within the attempt, so that one that
+    comes late or twice displaces nothing newer; 0: the agent does not count."""
+
     attempt: Attempt
     details: Value = None
     fraction: float | None = None
+    sequence: int = 0
 
 
 class Completed(Message, frozen=True, kw_only=True, tag="completed"):

@@ -63,13 +63,16 @@ class TaskStarted(Fact, frozen=True, kw_only=True):
 
 
 class TaskProgressed(Fact, frozen=True, kw_only=True):
-    """A handler's heartbeat details, handed to the next attempt should there be one."""
+    """A handler's heartbeat details, handed to the next attempt should there be one. `sequence`
+    grows within the attempt; 0 where the agent does not count.
+    """
 
     TYPE = "task.progressed.v1"
     step: str
     attempt: int
     details: Value = None
     fraction: float | None = None
+    sequence: int = 0
 
 
 class TaskRecalled(Fact, frozen=True, kw_only=True):

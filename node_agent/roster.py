@@ -373,6 +373,7 @@ class Roster:
             attempt=entry.attempt,
             details=sign.details if sign.has_details else last.details,
             fraction=last.fraction if sign.fraction is None else sign.fraction,
+            sequence=last.sequence + 1,
         )
         if sign.has_details:
             entry.progress_bytes = sign.details_bytes

@@ -287,7 +287,8 @@ class World:
             attempt = self.play.attempt(step)
             started = m.Started(attempt=attempt, started_at=self.play.now)
             details: Value = {"at": self._choose.number(0, 9)}
-            progressed = m.Progressed(attempt=attempt, details=details)
+            sequence = self._choose.number(0, 9)
+            progressed = m.Progressed(attempt=attempt, details=details, sequence=sequence)
             self._send(started if chance(self._choose, 50) else progressed)
 
     def _lose(self) -> None:

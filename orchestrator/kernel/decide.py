@@ -246,14 +246,26 @@ def _reported(d: Decision, report: m.Report) -> None:
         case m.Started():
             _task_started(d, report)
         case m.Progressed():
-            number, step = report.attempt.number, report.attempt.step
-            d.record(
-                TaskProgressed(
-                    step=step, attempt=number, details=report.details, fraction=report.fraction
-                )
-            )
+            _progressed(d, report)
         case _:
             assert_never(report)
+
+
+def _progressed(d: Decision, report: m.Progressed) -> None:
+    """Of reports that overtook each other the newest stays."""
+    step_id = report.attempt.step
+    last = d.state.steps[step_id].progress
+    if last and report.sequence <= last:
+        return
+    d.record(
+        TaskProgressed(
+            step=step_id,
+            attempt=report.attempt.number,
+            details=report.details,
+            fraction=report.fraction,
+            sequence=report.sequence,
+        )
+    )
 
 
 def _task_started(d: Decision, report: m.Started) -> None:

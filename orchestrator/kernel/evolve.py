@@ -141,6 +141,7 @@ def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
     step.status = "dispatched"
     step.attempt = fact.attempt
     step.token = state.version
+    step.progress = 0
     step.node = fact.node
     step.incarnation = fact.incarnation
     step.dispatched_at = at
@@ -166,7 +167,9 @@ def _task_started(state: RunState, fact: t.TaskStarted, _at: int) -> None:
 
 
 def _progressed(state: RunState, fact: t.TaskProgressed, _at: int) -> None:
-    state.steps[fact.step].details = fact.details
+    step = state.steps[fact.step]
+    step.details = fact.details
+    step.progress = fact.sequence
 
 
 def _recalled(state: RunState, fact: t.TaskRecalled, _at: int) -> None:

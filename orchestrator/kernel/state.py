@@ -33,8 +33,9 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """One instance of a step. Instants in microseconds; None is "not yet" or "no limit".
 
     `attempt` is the number of the last attempt, `counted` how many of them the retry policy counts,
-    `losses` how many were lost, `refusals` how many were refused in a row. `delay_s` is the last
-    wait of the retry policy. `token` fences effects and grows with every attempt of the run.
+    `losses` how many were lost, `refusals` how many were refused in a row. `progress` is the
+    sequence of the newest `details` of the last attempt. `delay_s` is the last wait of the retry
+    policy. `token` fences effects and grows with every attempt of the run.
     """
 
     status: str
@@ -53,6 +54,7 @@ class StepState(msgspec.Struct, omit_defaults=True):
     incarnation: str = ""
     recalled: str = ""
     details: Value = None
+    progress: int = 0
     obstacle: str = ""
     obstacle_detail: str = ""
     excluded: dict[str, LossReason] = {}

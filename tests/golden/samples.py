@@ -186,7 +186,7 @@ FACTS: tuple[Fact, ...] = (
     ),
     t.TaskPending(step="fetch", obstacle="no_slot", detail="2 suitable nodes are full"),
     t.TaskStarted(step="fetch", attempt=2, started_at=AT, due_at=AT + 5),
-    t.TaskProgressed(step="fetch", attempt=2, details=VALUE, fraction=0.5),
+    t.TaskProgressed(step="fetch", attempt=2, details=VALUE, fraction=0.5, sequence=3),
     t.TaskRecalled(step="fetch", attempt=2, code="schedule_to_close_timeout", reason="too late"),
     t.TaskCompleted(
         step="fetch",
@@ -275,7 +275,7 @@ COMMANDS: tuple[m.Command, ...] = (
 )
 REPORTS: tuple[m.Report, ...] = (
     m.Started(attempt=ATTEMPT, started_at=AT),
-    m.Progressed(attempt=ATTEMPT, details=VALUE, fraction=0.5),
+    m.Progressed(attempt=ATTEMPT, details=VALUE, fraction=0.5, sequence=3),
     m.Completed(
         attempt=ATTEMPT,
         output=VALUE,

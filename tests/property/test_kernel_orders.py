@@ -148,3 +148,13 @@ def test_the_comparison_can_fail() -> None:
     definition = Definition(name="w", steps=tuple(TaskStep(id=f"s{k}", task="t") for k in range(5)))
     one, other = (orderly(definition, seed, gentle=True) for seed in (1, 2))
     assert results(one) != results(other)
+
+
+@given(st.permutations([*range(1, 6), *range(1, 6)]))
+def test_details_in_any_order_and_twice_are_never_older_than_what_came(order: list[int]) -> None:
+    play = begun(Definition(name="one", steps=(TaskStep(id="a", task="t"),)))
+    play.place_all()
+    attempt = play.attempt("a")
+    for arrived, sequence in enumerate(order, start=1):
+        play.report(m.Progressed(attempt=attempt, details=sequence, sequence=sequence))
+        assert play.step("a").details == max(order[:arrived])

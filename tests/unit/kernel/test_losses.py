@@ -127,6 +127,22 @@ def test_the_loss_of_an_attempt_that_is_over_changes_nothing() -> None:
     assert play.state.outstanding == {"a": 2}
 
 
+def test_an_agent_that_does_not_count_is_believed_in_order_of_arrival() -> None:
+    play = one_task()
+    for row in (1, 2):
+        play.report(m.Progressed(attempt=play.attempt("a"), details=row))
+    assert play.step("a").details == 2
+
+
+def test_the_next_attempt_counts_anew() -> None:
+    play = one_task()
+    play.report(m.Progressed(attempt=play.attempt("a"), details="old", sequence=7))
+    play.lose("a")
+    play.place("a")
+    play.report(m.Progressed(attempt=play.attempt("a"), details="new", sequence=1))
+    assert play.step("a").details == "new"
+
+
 def test_heartbeat_details_are_handed_to_the_next_attempt() -> None:
     play = one_task(retry=Retry(kind="fixed", attempts_max=3, initial_s=0.0))
     play.report(m.Progressed(attempt=play.attempt("a"), details={"row": 5}, fraction=0.5))

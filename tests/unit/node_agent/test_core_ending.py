@@ -232,6 +232,17 @@ def test_progress_is_reported_at_most_once_an_interval_and_the_last_wins() -> No
     assert [(r.details, r.fraction) for r in told] == [({"at": 0}, 0.0), ({"at": 4}, 0.4)]
 
 
+def test_progress_is_numbered_within_its_attempt() -> None:
+    rig = running()
+    rig.command(execute("other"))
+    for _ in range(3):
+        rig.feed(ExecutionProgressed(A, "mark", True, 4))
+        rig.sleep(1.1)
+    rig.feed(ExecutionProgressed(attempt("other"), "mark", True, 4))
+    told = [(r.attempt, r.sequence) for r in rig.reports if isinstance(r, Progressed)]
+    assert told == [(A, 1), (A, 2), (A, 3), (attempt("other"), 1)]
+
+
 def test_a_fraction_does_not_wipe_the_details() -> None:
     rig = running()
     rig.feed(ExecutionProgressed(A, "mark", True, 4))
