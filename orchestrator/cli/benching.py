@@ -1,9 +1,21 @@
 """`dalsegno bench`."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from orchestrator.cli.bench import Plan, measure
+from orchestrator.cli.bench import Figures, Plan, measure
+from orchestrator.cli.bench_bound import percent
 from orchestrator.cli.common import go
+from orchestrator.cli.output import console, print_json, rows, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from orchestrator.cli.bench_profile import Profile
+
+SHOWN = 0.005
+"""Rows below this share of a core say nothing."""
 
 
 def bench(*, runs: int = 2000, in_flight: int = 1000, agents: int = 2, json: bool = False) -> None:
@@ -23,7 +35,45 @@ def bench(*, runs: int = 2000, in_flight: int = 1000, agents: int = 2, json: boo
     plan = Plan(runs=runs, in_flight=in_flight, agents=agents)
     figures = go(lambda: measure(plan))
     if json:
-        print(msgspec.json.encode(figures).decode())
-        return
+        print_json(figures)
+    else:
+        show(figures)
+
+
+def show(figures: Figures) -> None:
+    """The figures, where the time went, and what bounds it."""
     for name, value in msgspec.structs.asdict(figures).items():
-        print(f"{name:24} {value:>12}")
+        if name != "profile":
+            print(f"{name:24} {value:>12}")
+    profile = figures.profile
+    out = console()
+    out.print()
+    out.print(process_table(profile))
+    out.print(share_table("the backend that appends", profile.appends))
+    out.print(share_table("CPU time of the coordinator", profile.coordinator))
+    for name, value in msgspec.structs.asdict(profile.log).items():
+        out.print(f"{name:24} {value:>12}")
+    out.print(f"\n{profile.bound}", soft_wrap=True)
+
+
+def process_table(profile: "Profile") -> "Table":
+    columns = ("process", "of a core >", "waited for one >", "preempted/s >", "written MB/s >")
+    return rows(
+        table(*columns),
+        (
+            (
+                process.name,
+                percent(process.cores),
+                percent(process.queued),
+                f"{process.preempted_per_s:.0f}",
+                f"{process.written_mb_per_s:.1f}",
+            )
+            for process in profile.processes
+            if max(process.cores, process.queued) >= SHOWN or process.written_mb_per_s >= SHOWN
+        ),
+    )
+
+
+def share_table(title: str, shares: dict[str, float]) -> "Table":
+    shown = ((name, percent(share)) for name, share in shares.items() if share >= SHOWN)
+    return rows(table(title, "share >"), shown)

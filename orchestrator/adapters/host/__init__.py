@@ -1,0 +1,1 @@
+"""The machine: what its processes use, and where this one spends its time."""
