@@ -56,7 +56,7 @@ test: $(READY) ## run every test on the embedded servers
 	suite() { echo "$$*"; "$$@" || failed=1; }; \
 	suite $(PYTEST) $(PARALLEL) $(PURE) $(REAL) $(ARGS); \
 	[ ! -d tests/simulation ] || suite env SEEDS=$(SEEDS) $(PYTEST) $(PARALLEL) tests/simulation $(ARGS); \
-	[ ! -d tests/e2e ] || suite env ROUNDS=$(ROUNDS) $(PYTEST) -n 0 tests/e2e $(ARGS); \
+	[ ! -d tests/e2e ] || suite env ROUNDS=$(ROUNDS) $(PYTEST) $(PARALLEL) tests/e2e $(ARGS); \
 	exit $$failed
 
 .PHONY: check
@@ -84,7 +84,7 @@ format: $(READY) ## format the code and mend what the linter can mend
 
 .PHONY: e2e
 e2e: $(READY) ## real processes and kill -9, ROUNDS rounds a scenario
-	ROUNDS=$(ROUNDS) $(PYTEST) -n 0 tests/e2e $(ARGS)
+	ROUNDS=$(ROUNDS) $(PYTEST) $(PARALLEL) tests/e2e $(ARGS)
 
 .PHONY: simulate
 simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEED=n repeats one)

@@ -165,19 +165,29 @@ class World:
 
     async def ended(self) -> tuple[int, str]:
         assert self.agent is not None
-        with anyio.fail_after(DEADLINE_S):
-            _, told = await anyio.to_thread.run_sync(self.agent.communicate)
+        told = await anyio.to_thread.run_sync(told_until_its_end, self.agent)
         code, self.agent = self.agent.returncode, None
         return code, told
 
     def close(self) -> None:
         if self.agent is not None:
             self.agent.kill()
-            self.agent.communicate()
+            self.agent.communicate(timeout=DEADLINE_S)
+
+
+def told_until_its_end(agent: subprocess.Popen[str]) -> str:
+    """The log of an agent that is about to end; of one that does not, where its threads are."""
+    try:
+        return agent.communicate(timeout=DEADLINE_S)[1]
+    except subprocess.TimeoutExpired:
+        agent.send_signal(signal.SIGABRT)
+        told = agent.communicate(timeout=DEADLINE_S)[1]
+        raise AssertionError(f"the agent did not end:\n{told}") from None
 
 
 ENVIRONMENT = {
     **os.environ,
+    "PYTHONFAULTHANDLER": "1",
     "DALSEGNO_HEARTBEAT_INTERVAL_S": "0.1",
     "DALSEGNO_CANCEL_GRACE_S": "0.5",
     "DALSEGNO_DRAIN_TIMEOUT_S": "1",

@@ -1,6 +1,9 @@
 """Reaching NATS at all: what is wrong is said once, in words, with the mend."""
 
 import logging
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -130,19 +133,25 @@ def test_a_prefix_that_is_none() -> None:
 async def test_a_server_without_jetstream() -> None:
     port = free_port()
     program = find_nats(None).program("nats-server")
-    server = await anyio.open_process([str(program), "-a", HOST, "-p", str(port)])
-    try:
+    with running([str(program), "-a", HOST, "-p", str(port)]), anyio.fail_after(DEADLINE_S):
         ours = bus(Connection(urls=(f"nats://{HOST}:{port}",)))
-        with anyio.fail_after(DEADLINE_S):
-            while True:
-                with pytest.raises(Unavailable) as caught:
-                    await ours.start()
-                if "JetStream" in str(caught.value):
-                    break
+        while True:
+            with pytest.raises(Unavailable) as caught:
+                await ours.start()
+            if "JetStream" in str(caught.value):
+                break
         await ours.close()
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[None]:
+    """Not by the loop: uvloop's spawn runs Python between fork and exec, and waits without end."""
+    server = subprocess.Popen(command)
+    try:
+        yield
     finally:
-        server.terminate()
-        await server.wait()
+        server.kill()
+        server.wait()
 
 
 async def test_limits_that_changed_are_applied(nats_server: EmbeddedNats, nats_prefix: str) -> None:
