@@ -15,7 +15,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from events.constraints import Rule, bare, expectation
 from events.errors import InvariantViolation, Misconfigured
+from events.redaction import redact
 
 PREFIX = "DALSEGNO_"
 NEAR = 0.93
@@ -137,10 +139,13 @@ def from_flags(flags: Mapping[str, str], schema: type[msgspec.Struct]) -> Layer:
 # -- the whole ------------------------------------------------------------------------------------
 
 
-def combine(schema: type[T], layers: Sequence[Layer]) -> Effective[T]:
+def combine(
+    schema: type[T], layers: Sequence[Layer], rules: Sequence[Rule[T]] = ()
+) -> Effective[T]:
     """What holds when later layers go before earlier ones.
 
-    Raises `Misconfigured` naming source and setting of a value that is not of its type.
+    Raises `Misconfigured` naming source, setting and expectation for a value that is not of its
+    type or range, and for settings that do not fit together.
     """
     types = setting_types(schema)
     values: dict[str, object] = {}
@@ -154,22 +159,49 @@ def combine(schema: type[T], layers: Sequence[Layer]) -> Effective[T]:
         Setting(name=name, value=_value_at(whole, name), source=sources.get(name, "default"))
         for name in types
     )
-    return Effective(value=whole, settings=settings)
+    effective = Effective(value=whole, settings=settings)
+    for rule in rules:
+        _check(rule, effective)
+    return effective
+
+
+def _check(rule: Rule[T], effective: Effective[T]) -> None:
+    if rule.holds(effective.value):
+        return
+    said = {name: _shown(name, _value_at(effective.value, name)) for name in rule.names}
+    sources = {name: effective.source(name) for name in rule.names}
+    others = ", ".join(f"{name} is {said[name]} ({sources[name]})" for name in rule.others)
+    seen = f"; {others}" if others else ""
+    raise Misconfigured(
+        f"{sources[rule.name]}: {rule.name} is {said[rule.name]}: expected {rule.expected}{seen}"
+    )
 
 
 def _converted(layer: Layer, name: str, value: object, kind: object) -> object:
     if layer.texts and isinstance(value, str):
         value = _parsed(value, kind)
     try:
-        return msgspec.convert(value, kind, strict=not layer.texts)
+        plain = msgspec.convert(value, bare(kind), strict=not layer.texts)
     except msgspec.ValidationError as error:
         said = str(error).replace("`", "")
-        raise Misconfigured(f"{layer.source}: {name} is {value!r}: {said}") from None
+        raise Misconfigured(f"{layer.source}: {name} is {_shown(name, value)}: {said}") from None
+    try:
+        return msgspec.convert(plain, kind)
+    except msgspec.ValidationError as error:
+        expected = expectation(kind) or str(error).replace("`", "")
+        raise Misconfigured(
+            f"{layer.source}: {name} is {_shown(name, plain)}: expected {expected}"
+        ) from None
+
+
+def _shown(name: str, value: object) -> str:
+    """For messages: a secret is covered."""
+    return repr(redact(value, name.rpartition(".")[2]))
 
 
 def _parsed(text: str, kind: object) -> object:
     """A list is written with commas, a table as JSON, everything else as it is."""
-    shape = str(kind)
+    shape = str(bare(kind))
     if shape.startswith(("tuple[", "list[")):
         return [part.strip() for part in text.split(",") if part.strip()]
     if shape.startswith("dict[") or text.startswith("{"):

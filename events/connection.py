@@ -2,6 +2,8 @@
 
 import msgspec
 
+from events.constraints import Duration, Prefix, Urls
+
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """Servers of one NATS and what they ask for. Files are PEM, credentials as `nsc` writes them.
@@ -10,7 +12,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     of its files is given or a url begins with `tls:`; then a server without TLS is refused.
     """
 
-    urls: tuple[str, ...] = ("nats://127.0.0.1:4222",)
+    urls: Urls = ("nats://127.0.0.1:4222",)
     user: str = ""
     password: str = ""
     token: str = ""
@@ -18,9 +20,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     tls_ca_file: str = ""
     tls_certificate_file: str = ""
     tls_key_file: str = ""
-    inbox_prefix: str = "_INBOX"
+    inbox_prefix: Prefix = "_INBOX"
     """For users who may subscribe to inboxes of their own only."""
-    connect_timeout_s: float = 3.0
+    connect_timeout_s: Duration = 3.0
 
     @property
     def tls(self) -> bool:

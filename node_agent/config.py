@@ -5,6 +5,7 @@ It shares its file and its variables' prefix with the other processes: `[nats]`,
 also be given as `DALSEGNO_<NAME>`, as in `DALSEGNO_SLOTS=8`.
 """
 
+import math
 import re
 import socket
 from collections.abc import Mapping
@@ -15,9 +16,21 @@ import msgspec
 
 from events.configuration import Effective, combine, from_environment, from_flags, from_toml
 from events.connection import Connection
+from events.constraints import (
+    Amount,
+    Count,
+    Duration,
+    Folder,
+    Labels,
+    Places,
+    Prefix,
+    Rule,
+    Text,
+    Token,
+    Wait,
+)
 from events.errors import Misconfigured
 from events.policies import Needs
-from events.subjects import token
 from node_agent.settings import Settings
 
 FILE = "dalsegno.toml"
@@ -37,30 +50,30 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     `credits`: attempts held at a time, 0 is four a slot.
     """
 
-    node: str = ""
+    node: Token = ""
     """Name of this node, unique in its cluster; the host's name when empty."""
-    imports: tuple[str, ...] = ()
+    imports: Places = ()
     """Modules that declare tasks: dotted names or paths of Python files."""
-    data_dir: str = ".dalsegno"
+    data_dir: Folder = ".dalsegno"
     """The journal lies in `<data_dir>/node-<node>`."""
-    slots: int = 0
-    credits: int = 0
-    labels: dict[str, str] = {}
-    build_id: str = ""
+    slots: Amount = 0
+    credits: Amount = 0
+    labels: Labels = {}
+    build_id: Text = ""
     capacity: Needs | None = None
     """What the node has; measured when not set."""
     secrets_dir: str = ""
     """Folder with one file for each secret; `DALSEGNO_SECRET_<NAME>` goes before it."""
-    output_bytes_max: int = 256 * 1024
+    output_bytes_max: Count = 256 * 1024
     """A larger output fails its attempt with `payload_too_large`."""
-    heartbeat_interval_s: float = 1.0
-    lease_margin_s: float = 0.5
+    heartbeat_interval_s: Duration = 1.0
+    lease_margin_s: Wait = 0.5
     """Taken off every lease, against clocks of different speeds; at most half of the lease."""
-    started_report_after_s: float = 2.0
+    started_report_after_s: Wait = 2.0
     """An attempt that runs for longer is reported as started."""
-    cancel_grace_s: float = 10.0
+    cancel_grace_s: Duration = 10.0
     """A cancelled handler that has not ended by then is reported without waiting for it."""
-    drain_timeout_s: float = 30.0
+    drain_timeout_s: Wait = 30.0
     """On SIGTERM, what still runs after this is cancelled and given back."""
 
 
@@ -73,11 +86,31 @@ class LogConfig(Section, frozen=True, kw_only=True):
 
 class Config(Section, frozen=True, kw_only=True):
     nats: Connection = Connection()
-    prefix: str = "dalsegno"
+    prefix: Prefix = "dalsegno"
     """Subject prefix; separates clusters on one NATS."""
     agent: AgentConfig = AgentConfig()
     log: LogConfig = LogConfig()
 
+
+RULES: tuple[Rule[Config], ...] = (
+    Rule(
+        name="agent.credits",
+        holds=lambda c: not c.agent.credits or c.agent.credits >= c.agent.slots,
+        expected="at least agent.slots, or 0 for four a slot",
+        others=("agent.slots",),
+    ),
+    Rule(
+        name="agent.capacity",
+        holds=lambda c: c.agent.capacity is None or are_amounts(c.agent.capacity),
+        expected="amounts that are 0 or more; or leave it out, then it is measured",
+    ),
+    Rule(
+        name="nats.tls_key_file",
+        holds=lambda c: bool(c.nats.tls_key_file) == bool(c.nats.tls_certificate_file),
+        expected="a key file and a certificate file together, or neither",
+        others=("nats.tls_certificate_file",),
+    ),
+)
 
 ALIASES = {
     **{f"DALSEGNO_{name.upper()}": f"agent.{name}" for name in AgentConfig.__struct_fields__},
@@ -100,8 +133,8 @@ def load_config(
         layers.append(from_toml(_read_text(path), f"file {path}", Config, OTHER_SECTIONS))
     layers.append(from_environment(environment, Config, ALIASES))
     layers.append(from_flags(flags, Config))
-    effective = combine(Config, layers)
-    return msgspec.structs.replace(effective, value=_checked(effective.value))
+    effective = combine(Config, layers, RULES)
+    return msgspec.structs.replace(effective, value=_named(effective.value))
 
 
 def settings_of(
@@ -134,18 +167,16 @@ def label(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _checked(config: Config) -> Config:
+def are_amounts(needs: Needs) -> bool:
+    """Whether every amount is finite and not negative."""
+    amounts = (needs.cpu, needs.memory_bytes, needs.disk_bytes, needs.gpu, *needs.custom.values())
+    return all(math.isfinite(amount) and amount >= 0 for amount in amounts)
+
+
+def _named(config: Config) -> Config:
+    """A node that was given no name is called like its host."""
     agent = config.agent
     name = agent.node or re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "node"
-    token(name, "the node's name")
-    for setting in ("heartbeat_interval_s", "output_bytes_max", "cancel_grace_s"):
-        if getattr(agent, setting) <= 0:
-            raise Misconfigured(
-                f"agent.{setting} is {getattr(agent, setting)}: expected more than 0"
-            )
-    for setting in ("slots", "credits", "drain_timeout_s", "lease_margin_s"):
-        if getattr(agent, setting) < 0:
-            raise Misconfigured(f"agent.{setting} is {getattr(agent, setting)}: expected 0 or more")
     return msgspec.structs.replace(config, agent=msgspec.structs.replace(agent, node=name))
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from events.configuration import Effective, Layer, combine, from_environment, from_flags, from_toml
 from events.connection import Connection
+from events.constraints import Name, Prefix, Rule, Shards
 from events.errors import Misconfigured
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.limits import Limits
@@ -34,8 +35,8 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """`name` tells coordinators apart: one that comes back under the same name takes its shards up
     again at once. `shards` is decided when the log is made. `hashes_file`: test mode, see docs."""
 
-    name: str = "coordinator-1"
-    shards: int = 8
+    name: Name = "coordinator-1"
+    shards: Shards = 8
     hashes_file: str = ""
 
 
@@ -49,12 +50,52 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres: PostgresConfig = PostgresConfig()
     nats: Connection = Connection()
-    prefix: str = "dalsegno"
+    prefix: Prefix = "dalsegno"
     """Subject prefix; separates clusters on one NATS."""
     coordinator: CoordinatorConfig = CoordinatorConfig()
     engine: Settings = Settings()
     limits: Limits = Limits()
     log: LogConfig = LogConfig()
+
+
+RULES: tuple[Rule[Config], ...] = (
+    Rule(
+        name="engine.lease_margin_s",
+        holds=lambda c: c.engine.lease_margin_s <= c.engine.lease_ttl_s / 2,
+        expected="at most half of the lease",
+        others=("engine.lease_ttl_s",),
+    ),
+    Rule(
+        name="engine.tick_s",
+        holds=lambda c: c.engine.tick_s <= min(c.engine.lease_ttl_s, c.engine.attempt_lease_ttl_s),
+        expected="no longer than a lease: it would end unseen",
+        others=("engine.lease_ttl_s", "engine.attempt_lease_ttl_s"),
+    ),
+    Rule(
+        name="engine.observer_gap_s",
+        holds=lambda c: c.engine.observer_gap_s >= c.engine.tick_s,
+        expected="at least engine.tick_s: else no silence of a node would ever count",
+        others=("engine.tick_s",),
+    ),
+    Rule(
+        name="engine.due_horizon_s",
+        holds=lambda c: c.engine.due_horizon_s >= c.engine.due_poll_s,
+        expected="at least engine.due_poll_s: else timers would be found late",
+        others=("engine.due_poll_s",),
+    ),
+    Rule(
+        name="limits.refused_delay_s_max",
+        holds=lambda c: c.limits.refused_delay_s_max >= c.limits.refused_delay_s,
+        expected="at least limits.refused_delay_s",
+        others=("limits.refused_delay_s",),
+    ),
+    Rule(
+        name="nats.tls_key_file",
+        holds=lambda c: bool(c.nats.tls_key_file) == bool(c.nats.tls_certificate_file),
+        expected="a key file and a certificate file together, or neither",
+        others=("nats.tls_certificate_file",),
+    ),
+)
 
 
 def load_config(
@@ -74,7 +115,7 @@ def load_config(
         layers.append(from_toml(read_text(path), f"file {path}", Config, OTHER_SECTIONS))
     layers.append(from_environment(environment, Config, ALIASES))
     layers.append(from_flags(flags, Config))
-    return combine(Config, layers)
+    return combine(Config, layers, RULES)
 
 
 def read_text(path: Path) -> str:

@@ -4,7 +4,7 @@ import msgspec
 
 from events.redaction import redact
 from orchestrator.adapters.postgres.schema import migrate as bring_up_to_date
-from orchestrator.cli.common import COMMON, Common, configured, effective, log_address
+from orchestrator.cli.common import COMMON, Common, effective, log_address
 from orchestrator.cli.output import console, plain, print_json, rows, table
 
 
@@ -16,9 +16,9 @@ def migrate(*, shards: int | None = None, common: Common = COMMON) -> None:
     shards
         Shards of a new log, decided for ever; the configured number when not given.
     """
-    config = configured(common)
-    wanted = config.coordinator.shards if shards is None else shards
-    info = bring_up_to_date(log_address(config), shards=wanted)
+    asked = {} if shards is None else {"coordinator.shards": str(shards)}
+    config = effective(common, **asked).value
+    info = bring_up_to_date(log_address(config), shards=config.coordinator.shards)
     if common.json:
         print_json(info)
     else:

@@ -2,71 +2,73 @@
 
 import msgspec
 
+from events.constraints import Amount, Count, Duration, Factor, Share, Wait
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Durations in seconds."""
 
-    lease_ttl_s: float = 6.0
+    lease_ttl_s: Duration = 6.0
     """A shard lease ends this long after its last renewal; another coordinator may then take over.
     """
 
-    lease_margin_s: float = 1.0
+    lease_margin_s: Wait = 1.0
     """The holder stops this long before its lease ends, by its own monotonic clock."""
 
-    attempt_lease_ttl_s: float = 5.0
+    attempt_lease_ttl_s: Duration = 5.0
     """A node may start attempts this long after the heartbeat that was granted, and is declared
     lost when it was silent for as long."""
 
-    suspect_share: float = 0.6
+    suspect_share: Share = 0.6
     """Share of `attempt_lease_ttl_s` of silence after which a node gets nothing new."""
 
-    observer_gap_s: float = 1.0
+    observer_gap_s: Duration = 1.0
     """Between two looks at the nodes more time than this does not count as their silence: the
     observer itself was not scheduled."""
 
-    resend_after_s: float = 2.0
+    resend_after_s: Duration = 2.0
     """A command that the node's heartbeats do not mention is sent again after this time."""
 
-    pending_after_s: float = 1.0
+    pending_after_s: Wait = 1.0
     """A ready task that finds no slot for this long gets a `task.pending` event."""
 
-    due_poll_s: float = 1.0
+    due_poll_s: Duration = 1.0
     """How often `run_index` is asked for due runs that are not in memory."""
 
-    due_horizon_s: float = 3.0
+    due_horizon_s: Duration = 3.0
     """Runs due within this time are kept in, or brought into, memory."""
 
-    retry_append_s: float = 0.2
+    retry_append_s: Duration = 0.2
     """Wait before an append is tried again while the store is away; intake is held meanwhile."""
 
-    turn_works_max: int = 1000
+    turn_works_max: Count = 1000
     """Reports and requests decided in one turn; the rest waits for the next commit."""
 
-    turn_events_max: int = 1500
+    turn_events_max: Count = 1500
     """Events after which a turn takes no more work; one decision may exceed it."""
 
-    turn_bytes_max: int = 8 * 1024 * 1024
+    turn_bytes_max: Count = 8 * 1024 * 1024
     """Bytes of events after which a turn takes no more work; one decision may exceed it."""
 
-    dispatch_max: int = 1000
+    dispatch_max: Count = 1000
     """Ready tasks looked at in one turn."""
 
-    intake_max: int = 20_000
+    intake_max: Count = 20_000
     """Works waiting; above it requests are refused as unavailable and reports are not fetched."""
 
-    loads_max: int = 64
+    loads_max: Count = 64
     """Runs being rebuilt at the same time; the rest waits."""
 
-    conflicts_max: int = 5
+    conflicts_max: Amount = 5
     """Times that a work is decided anew after a conflict; then the request is refused."""
 
-    recent_runs_max: int = 2000
+    recent_runs_max: Count = 2000
     """Ended runs kept in memory for clients that still ask."""
 
-    snapshot_tail_bytes_min: int = 256 * 1024
+    snapshot_tail_bytes_min: Count = 256 * 1024
     """A snapshot is taken when the tail since the last one is over this and outgrew the state."""
 
-    snapshot_tail_factor: float = 4.0
+    snapshot_tail_factor: Factor = 4.0
 
-    tick_s: float = 0.1
+    tick_s: Duration = 0.1
     """Longest time between two looks at timers, leases and nodes."""

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from events.constraints import DURATION_S_MAX, Amount, Count, Depth, Duration, Wait
+
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -13,73 +15,73 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     registered; nothing is stored.
     """
 
-    definition_bytes_max: int = 4 * MIB
+    definition_bytes_max: Count = 4 * MIB
     """Bytes of a definition, as a file and as canonical JSON. Refused at check."""
 
-    net_bytes_max: int = 16 * MIB
+    net_bytes_max: Count = 16 * MIB
     """Bytes of a compiled net as JSON. Refused at check: split the workflow."""
 
-    steps_max: int = 10_000
+    steps_max: Count = 10_000
     """Steps of a definition, those inside branches and handlers included. Refused at check."""
 
-    arcs_max: int = 100_000
+    arcs_max: Count = 100_000
     """Arcs of a compiled net. Refused at check."""
 
-    nesting_max: int = 32
+    nesting_max: Depth = 32
     """Levels of steps inside steps. Refused at check."""
 
-    name_chars_max: int = 200
+    name_chars_max: Count = 200
     """Characters of a workflow name, step id, task type, branch, variable or code. Refused."""
 
-    description_chars_max: int = 10_000
+    description_chars_max: Count = 10_000
     """Characters of a description. Refused at check."""
 
-    expression_chars_max: int = 2_000
+    expression_chars_max: Count = 2_000
     """Characters of one expression. Refused at check: let a task compute it."""
 
-    expression_nesting_max: int = 40
+    expression_nesting_max: Depth = 40
     """Levels of brackets in one expression. Refused at check."""
 
-    expression_loops_max: int = 2
+    expression_loops_max: Amount = 2
     """Levels of `map`, `filter`, `all` … inside each other in one expression: the work grows with
     this power of the list's length. Refused at check."""
 
-    expression_work_max: int = 1_000_000
+    expression_work_max: Count = 1_000_000
     """Rounds that the loops of one evaluation may take, estimated from the sizes of the values that
     it reads; a quarter of a second. The evaluation fails: let a task compute this."""
 
-    payload_bytes_max: int = 1 * MIB
+    payload_bytes_max: Count = 1 * MIB
     """Bytes of one value as JSON: a run's input, a task's inputs or output, all variables of a run,
     heartbeat details. A client's request is refused; a task's output that is over it fails the
     attempt with code `payload_too_large`; inputs or variables that are over it fail the step."""
 
-    tags_max: int = 64
+    tags_max: Count = 64
     """Tags of a run, or labels of a task. Refused at check, a run's own when it is started."""
 
-    codes_max: int = 100
+    codes_max: Count = 100
     """Codes that a retry policy may name in one list. Refused like tags."""
 
-    attempts_max: int = 1_000
+    attempts_max: Count = 1_000
     """Most attempts that a retry policy may ask for. Refused at check."""
 
-    losses_max: int = 20
+    losses_max: Amount = 20
     """Attempts of one task that may be lost with their node before it fails with code `lost`."""
 
-    refused_delay_s: float = 0.2
+    refused_delay_s: Wait = 0.2
     """Seconds before a task that a node refused is placed again; doubles with each refusal in a
     row up to `refused_delay_s_max`."""
 
-    refused_delay_s_max: float = 5.0
+    refused_delay_s_max: Duration = 5.0
 
-    start_to_close_margin_s: float = 5.0
+    start_to_close_margin_s: Wait = 5.0
     """Seconds beyond start-to-close after which the coordinator asks for the attempt back; until
     then the agent enforces it."""
 
-    duration_s_max: float = 10 * 365 * 86_400.0
+    duration_s_max: Duration = DURATION_S_MAX
     """Seconds of any timeout or delay, about ten years. Refused at check."""
 
-    concurrency_max: int = 10_000
+    concurrency_max: Count = 10_000
     """Most outstanding tasks that a run may ask for. Refused at check."""
 
-    problems_max: int = 100
+    problems_max: Count = 100
     """Problems that one check reports; the rest is counted only."""
