@@ -12,7 +12,7 @@ from events.codec import encode
 from events.connection import Connection
 from events.errors import Rejected
 from events.jetstream import PullLimits
-from events.messages import Commands, Completed, Reports
+from events.messages import Commands, Completed, Failed, Reports
 from events.streams import Topology
 from events.subjects import Subjects
 from node_agent.adapters.nats.bus import NatsBus as AgentBus
@@ -161,6 +161,53 @@ async def test_what_is_no_report_is_counted_and_acknowledged_in_its_place(
     await until_nothing_is_pending(raw, topology.reports.name)
     assert coordinator.unreadable == 1
     assert reader.seen == [1]
+
+
+async def test_a_bad_report_is_refused_alone_and_told_with_node_and_attempt(
+    coordinator: CoordinatorBus,
+    raw: Client,
+    topology: Topology,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await coordinator.start()
+    good = encode(reports(1, 2)).decode()
+    nan = '{"type":"completed","attempt":["run","step",0,9],"output":{"mean":NaN}}'
+    body = good.replace("},{", "}," + nan + ",{")
+    await raw.request(topology.subjects.report(0), body.encode(), timeout=5)
+    with anyio.fail_after(DEADLINE_S):
+        (delivery,) = await anext(coordinator.reports(leases(0)))
+    first, bad, last = delivery.reports.reports
+    assert (first, last) == (started(1), started(2))
+    assert isinstance(bad, Failed)
+    assert (bad.attempt, bad.failure.code, bad.retryable) == (
+        started(9).attempt,
+        "bad_report",
+        False,
+    )
+    (told,) = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
+    assert "node n1" in told
+    assert "run/step~0@9" in told
+    assert "output.mean is nan" in told
+    assert (coordinator.refused, coordinator.unreadable) == (1, 0)
+
+
+async def test_a_message_of_which_nothing_is_left_is_acknowledged(
+    agent: AgentBus,
+    coordinator: CoordinatorBus,
+    raw: Client,
+    topology: Topology,
+    group: TaskGroup,
+) -> None:
+    reader = Reader()
+    await coordinator.start()
+    bad = '{"type":"progressed","attempt":["run","step",0,9],"fraction":Infinity}'
+    body = '{"node":"n1","incarnation":"i1","reports":[' + bad + "]}"
+    await raw.request(topology.subjects.report(0), body.encode(), timeout=5)
+    await agent.publish_reports(0, reports(1))
+    group.start_soon(reader.read_reports, coordinator, leases(0))
+    await reader.wait_for(1)
+    await until_nothing_is_pending(raw, topology.reports.name)
+    assert coordinator.refused == 1
 
 
 async def until_nothing_is_pending(raw: Client, stream: str) -> None:

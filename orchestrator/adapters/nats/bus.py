@@ -20,7 +20,8 @@ from events.connection import Connection
 from events.errors import Corrupt, InvalidValue, Rejected, Unavailable
 from events.jetstream import ACK, PullLimits, place_of
 from events.messages import Command, Commands, Heartbeat, HeartbeatAnswer
-from events.reading import HEARTBEAT, REPORTS, REQUEST
+from events.reading import HEARTBEAT, REQUEST
+from events.reports import BadReport, read_reports
 from events.streams import Topology
 from orchestrator.adapters.nats.acks import Acks
 from orchestrator.adapters.nats.declare import declare_consumer, declare_stream
@@ -49,6 +50,8 @@ class NatsBus:
     ) -> None:
         self.unreadable = 0
         """Messages that could not be decoded, since the start."""
+        self.refused = 0
+        """Reports that were refused out of their batch, since the start."""
         self._topology = topology
         self._subjects = topology.subjects
         self._name = name
@@ -159,12 +162,16 @@ class NatsBus:
         place = place_of(message.reply)
         try:
             shard = int(message.subject.rpartition(".")[2])
-            reports = REPORTS.read(message.data)
+            received = read_reports(message.data)
         except (Corrupt, ValueError) as error:
             self._complain(error)
             self._acks.delivered(place.sequence, None, message.reply)
             return None
-        sequence = self._acks.delivered(place.sequence, shard, message.reply)
+        reports = received.reports
+        for bad in received.refused:
+            self._tell(reports.node, bad)
+        known = shard if reports.reports else None
+        sequence = self._acks.delivered(place.sequence, known, message.reply)
         return None if sequence is None else ReportDelivery(shard, sequence, reports)
 
     async def _send(self, subject: str, body: bytes) -> None:
@@ -176,6 +183,16 @@ class NatsBus:
             await session.send(subject, body)
         except Unavailable as error:
             log.debug("%s", error)
+
+    def _tell(self, node: str, bad: BadReport) -> None:
+        """Each that costs an attempt; of the others, which may come every second, ever fewer."""
+        self.refused += 1
+        if bad.ends and bad.attempt is not None:
+            text = "node %s sent a bad report of attempt %s, which fails for it: %s"
+            log.error(text, node, bad.attempt, bad.problem)
+        elif self.refused.bit_count() == 1:
+            text = "node %s sent a bad report of attempt %s, left out (%d so far): %s"
+            log.warning(text, node, bad.attempt or "unknown", self.refused, bad.problem)
 
     def _complain(self, error: Exception) -> None:
         """Told at every doubling of their number: who sends one sends many."""
