@@ -18,6 +18,7 @@ from events.telemetry import traces_exporter
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.authoring.check import accept
 from orchestrator.config import Config
@@ -69,7 +70,8 @@ async def run_coordinator(config: Config) -> None:
     if config.postgres.migrate:
         shards = config.coordinator.shards
         await anyio.to_thread.run_sync(lambda: migrate(config.postgres.dsn, shards=shards))
-    async with await PostgresStore.open(config.postgres.dsn) as store:
+    settings = Settings(dsn=config.postgres.dsn, snapshots_kept=config.engine.snapshots_kept)
+    async with await PostgresStore.open(settings) as store:
         bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
         try:
             await bus.start()

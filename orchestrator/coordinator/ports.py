@@ -124,7 +124,8 @@ class Store(Protocol):
         seen.
         """
 
-    async def save_snapshot(self, snapshot: Snapshot) -> None: ...
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Keeps it, and of the stream's older ones only the newest few; a newer one stays."""
 
     async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
         """The newest one (at or below version `at_most`), or None. Raises `Corrupt` when its

@@ -70,5 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     snapshot_tail_factor: Factor = 4.0
 
+    snapshots_kept: Count = 3
+    """Snapshots of one stream, the newest; older ones are deleted when another is written."""
+
     tick_s: Duration = 0.1
     """Longest time between two looks at timers, leases and nodes."""

@@ -57,6 +57,10 @@ APPEND: Values = {
     **index_columns([row("r1", 4)]),
     "ordering_lock": 1,
 }
+SNAPSHOT: Values = {
+    **{"stream": "run:r7", "version": 9, "digest": "d", "fingerprint": "f"},
+    **{"checksum": b"c", "state": b"s", "kept_beside": 2},
+}
 PAGE: Values = {"limit": 100, "shards": integers([1, 2]), "after": "r5", "before": RUNS}
 LIST: Values = {"limit": 100, "status": "failed", "workflow": "w1", "before": "r5"}
 
@@ -75,6 +79,7 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     "index_rows": ({"after": "r7", "limit": 100}, {"run_index_pkey"}),
     "due_runs": (PAGE, {"run_index_due"}),
     "active_runs": (PAGE, {"run_index_active"}),
+    "save_snapshot": (SNAPSHOT, {"snapshots_pkey"}),
     "load_snapshot": ({"stream": "run:r7", "at_most": 9}, {"snapshots_pkey"}),
 }
 SMALL = {"shard_lease", "log", "migration"}
@@ -193,7 +198,6 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "whoami",
         "end_backend",
         "take_ordering_lock",
-        "save_snapshot",
         "wake_subscribers",
         "schema_state",
         "schema_number",

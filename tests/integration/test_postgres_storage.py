@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator
 
 import anyio
+import msgspec
 import pytest
 
 from events.envelope import Head, Stored
@@ -83,6 +84,17 @@ async def test_an_older_snapshot_is_found_below_a_damaged_one(
     await store.save_snapshot(SNAPSHOT)
     await eyes.do("UPDATE dalsegno.snapshots SET checksum = '' WHERE version = 7")
     assert await store.load_snapshot("run:1", at_most=6) == older
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+async def test_as_many_snapshots_are_kept_as_are_configured(
+    dsn: str, eyes: Observer, kept: int
+) -> None:
+    async with await PostgresStore.open(Settings(dsn=dsn, snapshots_kept=kept)) as store:
+        for version in (1, 2, 3, 4):
+            await store.save_snapshot(msgspec.structs.replace(SNAPSHOT, version=version))
+    assert await eyes.value("SELECT count(*) FROM dalsegno.snapshots") == kept
+    assert await eyes.value("SELECT max(version) FROM dalsegno.snapshots") == 4
 
 
 async def test_snapshots_are_compressed(store: PostgresStore, eyes: Observer) -> None:

@@ -50,8 +50,14 @@ class Kept(msgspec.Struct):
 class MemoryLog:
     """The log, its index, snapshots and leases. `now` gives microseconds since the epoch."""
 
-    def __init__(self, now: Callable[[], int], limits: BatchLimits | None = None) -> None:
+    def __init__(
+        self,
+        now: Callable[[], int],
+        limits: BatchLimits | None = None,
+        snapshots_kept: int = 3,
+    ) -> None:
         self._now = now
+        self._snapshots_kept = snapshots_kept
         self._limits = limits or BatchLimits()
         self._log: list[Stored] = []
         self._streams: dict[str, list[Stored]] = {}
@@ -175,7 +181,11 @@ class MemoryLog:
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
         kept = Kept(snapshot, hashlib.sha256(snapshot.state).digest())
-        self._snapshots.setdefault(snapshot.stream, {})[snapshot.version] = kept
+        found = self._snapshots.setdefault(snapshot.stream, {})
+        found[snapshot.version] = kept
+        older = sorted((version for version in found if version < snapshot.version), reverse=True)
+        for version in older[self._snapshots_kept - 1 :]:
+            del found[version]
 
     def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
         kept = self._snapshots.get(stream, {})

@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_timeout_s: float = 15.0
     answer_grace_s: float = 2.0
     """Beyond the server's own timeout, before a silent connection counts as lost."""
+    snapshots_kept: int = 3
+    """Of one stream: the newest ones. Older ones are deleted when another is written."""
     backoff_first_s: float = 0.05
     backoff_max_s: float = 2.0
 

@@ -32,6 +32,7 @@ class PostgresStore:
     def __init__(self, settings: Settings, limits: BatchLimits, queries: Queries) -> None:
         dialer = Dialer(settings, queries)
         self._queries = queries
+        self._snapshots_kept = settings.snapshots_kept
         self._dialer = dialer
         self._pool = Pool(dialer, settings.read_timeout_s)
         self._appender = Appender(dialer, self._pool, limits)
@@ -156,7 +157,8 @@ class PostgresStore:
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         doing = f"saving snapshot {snapshot.version} of {snapshot.stream}"
         async with self._pool.use(doing) as connection:
-            await connection.execute(self._queries["save_snapshot"], pack(snapshot))
+            values = pack(snapshot) | {"kept_beside": self._snapshots_kept - 1}
+            await connection.execute(self._queries["save_snapshot"], values)
 
     async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
         values = {"stream": stream, "at_most": VERSION_MAX if at_most is None else at_most}
