@@ -58,8 +58,13 @@ APPEND: Values = {
     "ordering_lock": 1,
 }
 SNAPSHOT: Values = {
-    **{"stream": "run:r7", "version": 9, "digest": "d", "fingerprint": "f"},
-    **{"checksum": b"c", "state": b"s", "kept_beside": 2},
+    "stream": "run:r7",
+    "version": 9,
+    "digest": "d",
+    "fingerprint": "f",
+    "checksum": b"c",
+    "state": b"s",
+    "kept_beside": 2,
 }
 PAGE: Values = {"limit": 100, "shards": integers([1, 2]), "after": "r5", "before": RUNS}
 LIST: Values = {"limit": 100, "status": "failed", "workflow": "w1", "before": "r5"}
