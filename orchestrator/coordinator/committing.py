@@ -213,7 +213,7 @@ class Committing:
 
     def _ended(self, slot: Slot) -> None:
         memory = self._memory
-        waiters = memory.waiters.pop(slot.run_id, ())
+        waiters = memory.waiters.take(slot.run_id)
         memory.runs.retire(slot)
         if slot.net is None or not (waiters or memory.identity.traced):
             return

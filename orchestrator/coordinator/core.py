@@ -92,8 +92,8 @@ class Coordinator:
 
     @property
     def busy(self) -> bool:
-        """Whether intake should be held."""
-        return len(self._memory.intake) >= self._memory.settings.intake_max
+        """Whether requests are refused for now."""
+        return self._memory.full
 
     # -- the turn ---------------------------------------------------------------------------------
 
@@ -143,16 +143,9 @@ class Coordinator:
 
     def _answer_waiters(self, now: int) -> None:
         memory = self._memory
-        for run_id, waiters in list(memory.waiters.items()):
-            late = [waiter for waiter in waiters if waiter.until <= now]
-            for waiter in late:
-                work = w.RequestWork(request=ShowRun(run_id=run_id), reply_to=waiter.reply_to)
-                memory.intake.append(work)
-            left = [waiter for waiter in waiters if waiter.until > now]
-            if left:
-                memory.waiters[run_id] = left
-            else:
-                del memory.waiters[run_id]
+        for run_id, waiter in memory.waiters.take_late(now):
+            work = w.RequestWork(request=ShowRun(run_id=run_id), reply_to=waiter.reply_to)
+            memory.intake.append(work)
 
     # -- leases -----------------------------------------------------------------------------------
 
@@ -201,6 +194,9 @@ class Coordinator:
         for slot in memory.runs:
             if slot.shard in lost:
                 memory.runs.discard(slot.run_id)
+        for run_id in memory.parked:
+            if memory.shard(run_id) in lost:
+                memory.parked.discard(run_id)
         for shard in lost:
             memory.acks.forget(shard)
         memory.warming -= lost
@@ -277,7 +273,7 @@ class Coordinator:
         works = memory.loaded(f"fork:{given.fork}" if given.fork else f"run:{run_id}")
         memory.pump_loads()
         if given.parked:
-            memory.parked[run_id] = given.parked
+            memory.parked.add(run_id, given.parked)
         elif given.rebuilt is None:
             works = [work for work in works if self._unknown_run(work, given)]
         elif given.fork:
@@ -321,8 +317,8 @@ class Coordinator:
             return
         if known is None:
             known = Known(Head(given.head.stream))
-            memory.definitions.put(given.workflow, known)
         known.follow(given.versions, given.head, given.step)
+        memory.definitions.put(given.workflow, known)
         works = memory.loaded(f"definition:{given.workflow}")
         for slot in memory.runs:
             if slot.net is None and slot.state.workflow == given.workflow:
@@ -344,7 +340,7 @@ class Coordinator:
         workflow, version = slot.state.workflow, slot.state.workflow_version
         reason = f"run {slot.run_id} needs version {version} of {workflow}, which is not in the log"
         self._memory.runs.discard(slot.run_id)
-        self._memory.parked[slot.run_id] = str(Corrupt(reason))
+        self._memory.parked.add(slot.run_id, str(Corrupt(reason)))
 
     def _node_loaded(self, given: s.NodeLoaded) -> None:
         memory = self._memory

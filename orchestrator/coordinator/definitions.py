@@ -1,5 +1,6 @@
 """Definitions in memory: versions of workflows by content hash, with their nets made ready."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
@@ -41,16 +42,28 @@ class Known(msgspec.Struct):
 
 
 class Definitions:
-    def __init__(self) -> None:
+    """`unknown_max`: how many names without any version are remembered, the newest ones."""
+
+    def __init__(self, unknown_max: int = 1000) -> None:
+        self._unknown: OrderedDict[str, None] = OrderedDict()
+        self._unknown_max = unknown_max
         self._known: dict[str, Known] = {}
         self._nets: dict[tuple[str, str], NetIndex] = {}
 
     def get(self, workflow: str) -> Known | None:
-        """None: not asked of the store yet."""
+        """None: not asked of the store yet, or forgotten."""
         return self._known.get(workflow)
 
     def put(self, workflow: str, known: Known) -> None:
         self._known[workflow] = known
+        self._unknown.pop(workflow, None)
+        if known.versions:
+            return
+        self._unknown[workflow] = None
+        if len(self._unknown) > self._unknown_max:
+            name, _ = self._unknown.popitem(last=False)
+            if name in self._known and not self._known[name].versions:
+                del self._known[name]
 
     def forget(self, workflow: str) -> None:
         self._known.pop(workflow, None)
@@ -58,6 +71,7 @@ class Definitions:
     def outdate(self) -> None:
         """Another owner may register versions from now on; the nets that are known stay true."""
         self._known.clear()
+        self._unknown.clear()
 
     def net(self, workflow: str, version: str) -> NetIndex | None:
         """The net of a version, made ready once; None when the version is not known here."""

@@ -18,18 +18,13 @@ from orchestrator.coordinator.cluster import Cluster
 from orchestrator.coordinator.definitions import Definitions, Known
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.ownership import Ownership
+from orchestrator.coordinator.parked import Parked
 from orchestrator.coordinator.runs import Runs, Slot
 from orchestrator.coordinator.settings import Settings
+from orchestrator.coordinator.waiters import Waiters
 from orchestrator.coordinator.works import AnyWork
 from orchestrator.kernel.env import Env
 from orchestrator.replay.rebuild import Rebuilt
-
-
-class Waiter(msgspec.Struct):
-    """A client that waits for the end of a run until a monotonic instant."""
-
-    reply_to: str
-    until: int
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,18 +46,19 @@ class Memory:
         self.ownership = Ownership(identity.shards, settings)
         self.runs = Runs(settings.recent_runs_max)
         self.cluster = Cluster(settings)
-        self.definitions = Definitions()
+        self.definitions = Definitions(settings.unknown_workflows_max)
         self.acks = Acks()
         self.intake: deque[AnyWork] = deque()
         self.beats: dict[str, Heartbeat] = {}
         """The newest heartbeat of each node that is still to be reconciled."""
         self.waiting: dict[str, list[AnyWork]] = {}
-        self.waiters: dict[str, list[Waiter]] = {}
+        """Works by what they wait for; it is being loaded."""
+        self.waiters = Waiters()
         self.heads: dict[str, Head] = {}
         """Ends of streams that were asked for and not yet written to."""
         self.bases: dict[str, Rebuilt] = {}
         """States of other runs from which forks are about to begin, by the new run's id."""
-        self.parked: dict[str, str] = {}
+        self.parked = Parked(settings.parked_reasons_max)
         self.era = 0
         """Grows whenever shards are lost: what was read before may have been overtaken."""
         self.warming: set[int] = set()
@@ -75,6 +71,7 @@ class Memory:
         self.out: list[s.CoordinatorOutput] = []
         self._timers: list[tuple[int, str]] = []
         self._minted = 0
+        self._works_waiting = 0
         self._load_queue: deque[s.LoadRun] = deque()
         self._loading: set[str] = set()
 
@@ -100,6 +97,11 @@ class Memory:
     def holds(self, name: str) -> bool:
         return self.ownership.holds(self.shard(name), self.now.monotonic)
 
+    @property
+    def full(self) -> bool:
+        """Whether as many works wait as may."""
+        return len(self.intake) + self._works_waiting >= self.settings.intake_max
+
     # -- answers ----------------------------------------------------------------------------------
 
     def answer(self, reply_to: str, answer: AnyAnswer) -> None:
@@ -118,6 +120,7 @@ class Memory:
         works = self.waiting.setdefault(key, [])
         if work is not None:
             works.append(work)
+            self._works_waiting += 1
         if not first:
             return
         if isinstance(output, s.LoadRun):
@@ -148,7 +151,9 @@ class Memory:
     def loaded(self, key: str) -> list[AnyWork]:
         """What waited for `key`."""
         self._loading.discard(key)
-        return self.waiting.pop(key, [])
+        works = self.waiting.pop(key, [])
+        self._works_waiting -= len(works)
+        return works
 
     def pump_loads(self) -> None:
         while self._load_queue and len(self._loading) < self.settings.loads_max:

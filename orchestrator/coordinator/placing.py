@@ -76,6 +76,7 @@ class Placer:
     def note_waiting(self, memory: Memory) -> None:
         """Records why the tasks that have waited for a while are still waiting."""
         before = memory.now.monotonic - microseconds(memory.settings.pending_after_s)
+        self._stuck = {key: at for key, at in self._stuck.items() if key in memory.runs.ready}
         noted = 0
         for (run_id, step_id), since in memory.runs.ready.items():
             slot = memory.runs.get(run_id)

@@ -54,7 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Ready tasks looked at in one turn."""
 
     intake_max: Count = 20_000
-    """Works waiting; above it requests are refused as unavailable and reports are not fetched."""
+    """Works waiting, for their turn or for what they need from the store; above it requests are
+    refused as unavailable."""
 
     loads_max: Count = 64
     """Runs being rebuilt at the same time; the rest waits."""
@@ -64,6 +65,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     recent_runs_max: Count = 2000
     """Ended runs kept in memory for clients that still ask."""
+
+    waiters_max: Count = 20_000
+    """Clients that wait for the end of a run; above it they are refused as unavailable and ask
+    again."""
+
+    unknown_workflows_max: Count = 1000
+    """Names that were asked for and that no workflow has; the oldest is looked for again when it is
+    asked for again."""
+
+    parked_reasons_max: Count = 1000
+    """Runs that cannot be read of which the reason is kept; of the oldest, a refusal only says how
+    to find it out."""
 
     snapshot_tail_bytes_min: Count = 256 * 1024
     """A snapshot is taken when the tail since the last one is over this and outgrew the state."""

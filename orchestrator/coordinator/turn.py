@@ -16,10 +16,11 @@ from orchestrator.coordinator import works as w
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
-from orchestrator.coordinator.memory import Memory, Waiter
+from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.registering import register
 from orchestrator.coordinator.runs import Slot, blank
 from orchestrator.coordinator.transaction import Touched, Transaction
+from orchestrator.coordinator.waiters import Waiter
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.decide import decide
@@ -160,8 +161,9 @@ class Turn:
         run_id = request.run_id
         memory = self.memory
         if run_id in memory.parked:
-            memory.refuse(work.reply_to, Corrupt(memory.parked[run_id]))
+            memory.refuse(work.reply_to, Corrupt(memory.parked.reason(run_id)))
         elif not memory.holds(run_id):
+            memory.bases.pop(run_id, None)
             message = f"coordinator {memory.identity.name} does not own run {run_id}: try again"
             memory.refuse(work.reply_to, Unavailable(message))
         elif work.tries > memory.settings.conflicts_max:
@@ -276,9 +278,12 @@ class Turn:
         if slot.state.terminal or request.wait_s <= 0:
             self._answered(work, touched)
             return
+        most = self.memory.settings.waiters_max
+        if len(self.memory.waiters) >= most:
+            raise Unavailable(f"{most} clients wait for runs already: try again, or show the run")
         wait_s = min(request.wait_s, CLIENT_WAIT_S_MAX)
         until = self.memory.now.monotonic + microseconds(wait_s)
-        self.memory.waiters.setdefault(request.run_id, []).append(Waiter(work.reply_to, until))
+        self.memory.waiters.add(request.run_id, Waiter(work.reply_to, until))
 
     # -- nodes, leases, definitions ---------------------------------------------------------------
 
