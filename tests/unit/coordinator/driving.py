@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from events.api import AnyRequest, AwaitRun, ListNodes, Nodes, RegisterWorkflow, StartRun
+from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.definition import Definition, TaskStep
-from events.envelope import Head
-from events.ids import Attempt, shard_of
+from events.envelope import Head, Stored, unseal
+from events.ids import Attempt, run_stream, shard_of
 from events.messages import Completed, Execute, Heartbeat, Reports
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring.compile import compile_net, workflow_version
@@ -23,7 +24,10 @@ from orchestrator.coordinator.ports import (
     ReportDelivery,
 )
 from orchestrator.coordinator.settings import Settings
+from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.limits import Limits
+from orchestrator.kernel.state import RunState
+from orchestrator.replay.rebuild import Rebuilt
 
 SHARDS = 2
 START = 1_700_000_000_000_000
@@ -53,6 +57,8 @@ class Drive:
         self.outputs: list[s.CoordinatorOutput] = []
         self.at = 0
         self.sequence = 0
+        self.log: list[Stored] = []
+        """What `commit` made durable."""
         self.registered: dict[str, list[DefinitionRegistered]] = {}
         """What the store says about workflows: what others have registered."""
 
@@ -125,6 +131,22 @@ class Drive:
         self.registered.setdefault(definition.name, []).append(fact)
         return version
 
+    def rebuilt(self, run_id: str = "r1") -> Rebuilt:
+        """The run as the log has it."""
+        found = Rebuilt(RunState(), Head(run_stream(run_id)))
+        catalogue = Catalogue()
+        for stored in self.log:
+            if stored.stream == found.head.stream:
+                event = unseal(stored, catalogue)
+                evolve(found.state, event.fact, event.header.recorded_at)
+                found.head = Head(stored.stream, stored.version, event.digest)
+        return found
+
+    def lose(self, *shards: int, epoch: int = 1) -> "Drive":
+        """The answer to a renewal says that these shards are another's now."""
+        asked = tuple(Lease(shard=n, epoch=epoch, holder="c1") for n in shards or range(SHARDS))
+        return self.step(s.LeasesRenewed(asked=asked, leases=(), asked_at=self.at))
+
     def batches(self) -> list[Batch]:
         return [output.batch for output in self.take(s.Append)]
 
@@ -133,6 +155,7 @@ class Drive:
         while batches := self.batches():
             for batch in batches:
                 done = outcome or Appended(position=1)
+                self.log += batch.events if isinstance(done, Appended) else ()
                 self.step(s.AppendDone(batch_id=batch.id, outcome=done))
             self.answer_loads()
         return self

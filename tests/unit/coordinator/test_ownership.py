@@ -1,0 +1,149 @@
+"""Leases and what was read under them: nothing that has ended comes back with an empty memory."""
+
+import pytest
+
+from events.api import RunAnswer, ShowRun
+from events.ids import Attempt, shard_of
+from events.messages import Granted
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.ports import IndexRow, Lease
+from tests.unit.coordinator.driving import SHARDS, Drive, two_tasks
+
+OURS = shard_of("r1", SHARDS)
+OTHER = next(shard for shard in range(SHARDS) if shard != OURS)
+ALL = tuple(range(SHARDS))
+
+
+def leases(*shards: int, epoch: int = 1) -> tuple[Lease, ...]:
+    return tuple(Lease(shard=n, epoch=epoch, holder="c1") for n in shards)
+
+
+def granted(drive: Drive) -> tuple[int, ...]:
+    """On which shards a node that beats now may start attempts."""
+    drive.take(s.AnswerHeartbeat)
+    (answer,) = (out.answer for out in drive.node().take(s.AnswerHeartbeat))
+    assert isinstance(answer, Granted)
+    return answer.shards
+
+
+def row(run_id: str) -> IndexRow:
+    return IndexRow(
+        run_id=run_id,
+        shard=shard_of(run_id, SHARDS),
+        workflow="two",
+        workflow_version="v",
+        status="running",
+        version=1,
+        outstanding=1,
+    )
+
+
+def later(drive: Drive, seconds: float) -> int:
+    """Time passes in which the coordinator was not scheduled; returns when it began."""
+    asked_at, drive.at = drive.at, drive.at + round(seconds * 1_000_000)
+    return asked_at
+
+
+# -- shard leases ---------------------------------------------------------------------------------
+
+
+def test_an_acquisition_that_was_answered_too_late_is_none() -> None:
+    drive = Drive().step()
+    (ask,) = drive.take(s.AcquireLeases)
+    asked_at = later(drive, ask.ttl_s)
+    drive.step(s.LeasesAcquired(leases=leases(*ALL), asked_at=asked_at))
+    assert drive.take(s.Serve) == []
+    assert drive.take(s.FindActive) == []
+
+
+def test_a_renewal_that_was_answered_too_late_revives_nothing() -> None:
+    drive = Drive().ready().start().commit()
+    later(drive, drive.settings.lease_ttl_s)
+    drive.step(s.LeasesRenewed(asked=leases(*ALL), leases=leases(*ALL), asked_at=drive.at))
+    assert drive.take(s.Serve)[-1].leases == ()
+    drive.node()
+    assert drive.take(s.AnswerHeartbeat) == [], "who owns nothing grants nothing"
+
+
+def test_what_was_dropped_is_not_renewed() -> None:
+    drive = Drive().ready().lose(OURS)
+    drive.step(s.LeasesRenewed(asked=leases(OURS), leases=leases(OURS), asked_at=drive.at))
+    assert drive.take(s.Serve)[-1].leases == leases(OTHER)
+
+
+# -- attempt leases -------------------------------------------------------------------------------
+
+
+def test_no_attempt_lease_is_granted_while_a_shards_runs_are_loading() -> None:
+    """An attempt that the node holds may be another's by now; that is known when all are loaded."""
+    drive = Drive().own(OTHER).node().commit()
+    assert granted(drive) == (OTHER,)
+    drive.step(s.LeasesAcquired(leases=leases(OURS), asked_at=drive.at))
+    (find,) = drive.take(s.FindActive)
+    assert granted(drive) == (OTHER,)
+    drive.step(s.ActiveFound(shards=find.shards, rows=(row("r1"),), more=False, era=find.era))
+    (load,) = drive.take(s.LoadRun)
+    assert granted(drive) == (OTHER,)
+    drive.step(s.RunLoaded(run_id="r1", era=load.era))
+    assert granted(drive) == tuple(sorted((OTHER, OURS)))
+
+
+def test_none_is_granted_before_the_last_page_of_its_runs() -> None:
+    drive = Drive().own(OTHER).node().commit()
+    drive.step(s.LeasesAcquired(leases=leases(OURS), asked_at=drive.at))
+    (find,) = drive.take(s.FindActive)
+    drive.step(s.ActiveFound(shards=find.shards, rows=(row("r1"),), more=True, era=find.era))
+    drive.step(s.RunLoaded(run_id="r1", era=find.era))
+    assert [find.after for find in drive.take(s.FindActive)] == ["r1"]
+    assert granted(drive) == (OTHER,)
+
+
+# -- eras -----------------------------------------------------------------------------------------
+
+
+def again(drive: Drive) -> Drive:
+    """All shards are lost and won again: a new era, of which nothing has been read yet."""
+    drive.lose().step(s.LeasesAcquired(leases=leases(*ALL, epoch=2), asked_at=drive.at))
+    return drive
+
+
+def test_a_run_that_was_read_in_an_earlier_era_is_read_again() -> None:
+    """Another owner may have gone on with it in between."""
+    other = Drive().ready().start().commit()
+    early = other.rebuilt()
+    other.step(other.report(Attempt("r1", "a", 0, 1))).commit()
+    late = other.rebuilt()
+    assert 0 < early.head.version < late.head.version
+
+    drive = Drive().own().node().commit()
+    drive.step(s.RequestArrived(request=ShowRun(run_id="r1"), reply_to="c"))
+    (before,) = drive.take(s.LoadRun)
+    again(drive)
+    drive.outputs = []
+    drive.step(s.RunLoaded(run_id="r1", era=before.era, rebuilt=early))
+    assert drive.take(s.Answer) == []
+    (after,) = drive.take(s.LoadRun)
+    assert after.era > before.era
+    drive.elsewhere(two_tasks())
+    drive.step(s.RunLoaded(run_id="r1", era=after.era, rebuilt=late)).answer_loads().commit()
+    (answer,) = [out.answer for out in drive.take(s.Answer) if out.reply_to == "c"]
+    assert isinstance(answer, RunAnswer)
+    assert answer.run.version == late.head.version
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_list_of_runs_from_an_earlier_era_is_not_complete(more: bool) -> None:
+    drive = Drive().step()
+    drive.step(s.LeasesAcquired(leases=leases(*ALL), asked_at=drive.at))
+    (before,) = drive.take(s.FindActive)
+    again(drive)
+    (after,) = drive.take(s.FindActive)
+    drive.node()
+    drive.outputs = []
+    rows = (row("r1"),) if more else ()
+    drive.step(s.ActiveFound(shards=ALL, rows=rows, more=more, era=before.era))
+    assert [find.era for find in drive.take(s.FindActive)] == [after.era]
+    assert drive.take(s.LoadRun) == []
+    assert granted(drive) == ()
+    drive.step(s.ActiveFound(shards=ALL, rows=(), more=False, era=after.era))
+    assert granted(drive) == ALL
