@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from events.definition import Definition
+from events.facts import HostSample
 from events.policies import Origin, RunOptions
 from events.values import Value
 
@@ -127,6 +128,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     build_id: str = ""
     silent_s: float = 0.0
+    host: HostSample = HostSample()
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

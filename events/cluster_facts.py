@@ -1,7 +1,7 @@
 """Facts about nodes, shard leases and definitions; each kind has streams of its own."""
 
 from events.definition import Definition
-from events.facts import Fact
+from events.facts import Fact, HostSample
 from events.net import Net
 from events.policies import Needs
 
@@ -18,6 +18,15 @@ class NodeRegistered(Fact, frozen=True, kw_only=True):
     slots: int = 1
     credits: int = 1
     capacity: Needs = Needs()
+
+
+class NodeSampled(Fact, frozen=True, kw_only=True):
+    """What a heartbeat said about the node's host; of many heartbeats one, at a bounded rate."""
+
+    TYPE = "node.sampled.v1"
+    node: str
+    incarnation: str
+    sample: HostSample
 
 
 class NodeSuspected(Fact, frozen=True, kw_only=True):

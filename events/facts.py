@@ -85,6 +85,17 @@ class Usage(Part, frozen=True, kw_only=True):
     output_bytes: int = 0
 
 
+class HostSample(Part, frozen=True, kw_only=True):
+    """A host as its agent saw it: cpu in 0..1 of all cores, memory in bytes, load over one minute.
+    All 0: nobody looked.
+    """
+
+    cpu_share: float = 0.0
+    memory_used_bytes: int = 0
+    memory_total_bytes: int = 0
+    load: float = 0.0
+
+
 class Placement(Part, frozen=True, kw_only=True):
     """Why this node: how many were candidates, its score, what was excluded and why."""
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from events.facts import Failure, LossReason, Usage
+from events.facts import Failure, HostSample, LossReason, Usage
 from events.ids import Attempt
 from events.policies import Needs
 from events.task_facts import Said
@@ -146,17 +146,6 @@ class Reports(Message, frozen=True, kw_only=True):
     node: str
     incarnation: str
     reports: tuple[Report, ...]
-
-
-class HostSample(Message, frozen=True, kw_only=True):
-    """The host as the agent saw it: cpu in 0..1 of all cores, memory in bytes, load over one
-    minute.
-    """
-
-    cpu_share: float = 0.0
-    memory_used_bytes: int = 0
-    memory_total_bytes: int = 0
-    load: float = 0.0
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):

@@ -18,17 +18,12 @@ from events.errors import Corrupt, InvalidValue
 from events.facts import Failure
 from events.ids import Attempt
 from events.messages import Completed, Failed, Progressed, Report, Reports
-from events.reading import REPORTS
+from events.reading import REPORTS, has_long_number
 from events.task_facts import Said
-from events.values import DEPTH_MAX, INTEGER_MAX, Value, admit
+from events.values import DEPTH_MAX, Value, admit
 
 BAD_REPORT = "bad_report"
 PASSING = frozenset({"started", "progressed"})
-
-DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
-"""Every digit as 0, everything else as a space."""
-LONG = b"0" * len(str(INTEGER_MAX))
-"""No integer with fewer digits leaves 64 bits."""
 
 
 class BadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +47,7 @@ def read_reports(data: bytes) -> Received:
         reports = REPORTS.read(data)
     except Corrupt as error:
         return _read_slowly(data, error)
-    if LONG in data.translate(DIGITS) or any(map(_may_be_deep, reports.reports)):
+    if has_long_number(data) or any(map(_may_be_deep, reports.reports)):
         return _read_slowly(data, None)
     return Received(reports=reports)
 

@@ -18,7 +18,7 @@ import anyio.abc
 import msgspec
 
 from events.errors import Rejected, Unavailable
-from events.messages import HostSample
+from events.facts import HostSample
 from node_agent.core import AgentCore
 from node_agent.executors.execution import Executions, Surroundings
 from node_agent.inbox import Inbox

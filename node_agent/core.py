@@ -15,6 +15,7 @@ that keeps the guarantees when performing them stops anywhere: journal, acknowle
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
+from events.facts import HostSample
 from events.messages import (
     Cancel,
     Command,
@@ -23,7 +24,6 @@ from events.messages import (
     Execute,
     Granted,
     Heartbeat,
-    HostSample,
     Reports,
     Reset,
     Settle,

@@ -34,14 +34,13 @@ from typing import Literal
 
 import msgspec
 
-from events.facts import Failure, Usage
+from events.facts import Failure, HostSample, Usage
 from events.ids import Attempt
 from events.messages import (
     Commands,
     Execute,
     Heartbeat,
     HeartbeatAnswer,
-    HostSample,
     Reports,
 )
 from events.task_facts import Said

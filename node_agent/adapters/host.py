@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psutil
 
-from events.messages import HostSample
+from events.facts import HostSample
 from events.policies import Needs
 
 

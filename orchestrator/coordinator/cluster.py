@@ -32,6 +32,8 @@ class Node(msgspec.Struct):
     status: str = "joining"
     incarnation: str = ""
     seen_at: int = 0
+    sampled_at: int | None = None
+    """Monotonic microseconds of the last recorded host sample."""
     beat: Heartbeat | None = None
     head: Head | None = None
     slots: NodeSlots | None = None
@@ -153,4 +155,5 @@ class Cluster:
             labels=beat.labels,
             build_id=beat.build_id,
             silent_s=round(self.silent_s(node), 3),
+            host=beat.host,
         )

@@ -6,17 +6,20 @@ from events.cluster_facts import (
     NodeLost,
     NodeRecovered,
     NodeRegistered,
+    NodeSampled,
     NodeSuspected,
 )
-from events.facts import LossReason
+from events.facts import HostSample, LossReason
 from events.messages import Granted, Heartbeat, Reset
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.cluster import Node
 from orchestrator.coordinator.memory import Memory
+from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.inputs import AttemptLost
 
 GONE = frozenset({"lost", "left"})
+NO_SAMPLE = HostSample()
 
 
 def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
@@ -39,6 +42,7 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     if node.incarnation != beat.incarnation:
         _join(memory, node, beat)
     _follow(memory, node, beat)
+    _sample(memory, node, beat)
     memory.beats[beat.node] = beat
     _grant(memory, beat, reply_to)
 
@@ -129,6 +133,20 @@ def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
         memory.cluster.set_status(node, "healthy")
         recovered = NodeRecovered(node=name, incarnation=incarnation)
         memory.intake.append(w.NodeWork(node=name, fact=recovered))
+
+
+def _sample(memory: Memory, node: Node, beat: Heartbeat) -> None:
+    """Records how the host is, now and then; its owner does, nobody else. It goes with whatever is
+    decided in the same turn."""
+    if beat.host == NO_SAMPLE or not memory.holds(beat.node):
+        return
+    now = memory.now.monotonic
+    interval_us = microseconds(memory.settings.node_sample_interval_s)
+    if node.sampled_at is not None and now - node.sampled_at < interval_us:
+        return
+    node.sampled_at = now
+    fact = NodeSampled(node=beat.node, incarnation=beat.incarnation, sample=beat.host)
+    memory.intake.append(w.NodeWork(node=beat.node, fact=fact))
 
 
 def watch(memory: Memory) -> None:

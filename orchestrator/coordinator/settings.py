@@ -22,6 +22,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     suspect_share: Share = 0.6
     """Share of `attempt_lease_ttl_s` of silence after which a node gets nothing new."""
 
+    node_sample_interval_s: Duration = 60.0
+    """A node's host sample is recorded at most this often; heartbeats between are not recorded."""
+
     observer_gap_s: Duration = 1.0
     """Between two looks at the nodes more time than this does not count as their silence: the
     observer itself was not scheduled."""

@@ -13,7 +13,7 @@ from events import messages as m
 from events import net as n
 from events import run_facts as r
 from events import task_facts as t
-from events.facts import Choice, Enabled, Fact, Failure, Flow, Placement, Stuck, Usage
+from events.facts import Choice, Enabled, Fact, Failure, Flow, HostSample, Placement, Stuck, Usage
 from events.ids import Attempt
 from events.policies import Needs, Origin, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -51,6 +51,7 @@ OPTIONS = RunOptions(
     concurrency_max=7,
 )
 ORIGIN = Origin(kind="parent", run_id="run-0", step="spawn", version=9)
+HOST = HostSample(cpu_share=0.5, memory_used_bytes=2**30, memory_total_bytes=2**31, load=1.25)
 FAILURE = Failure(code="boom", message="it went up", details=VALUE)
 ENABLED = Enabled(step="fetch", inputs={"x": VALUE}, start_due_at=AT + 1, close_due_at=AT + 2)
 FLOW = Flow(
@@ -239,6 +240,7 @@ FACTS: tuple[Fact, ...] = (
         credits=8,
         capacity=NEEDS,
     ),
+    c.NodeSampled(node="n1", incarnation="i1", sample=HOST),
     c.NodeSuspected(node="n1", incarnation="i1", silent_s=5.5),
     c.NodeRecovered(node="n1", incarnation="i1"),
     c.NodeLost(node="n1", incarnation="i1", silent_s=15.5),
@@ -311,7 +313,7 @@ HEARTBEAT = m.Heartbeat(
     labels={"zone": "a"},
     build_id="b7",
     capacity=NEEDS,
-    host=m.HostSample(cpu_share=0.5, memory_used_bytes=2**30, memory_total_bytes=2**31, load=1.25),
+    host=HOST,
 )
 HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
     m.Granted(coordinator="c1", sequence=7, incarnation="i1", shards=(0, 3), lease_ttl_s=10.0),
@@ -393,6 +395,7 @@ ANSWERS: tuple[api.AnyAnswer, ...] = (
                 labels={"zone": "a"},
                 build_id="b7",
                 silent_s=0.5,
+                host=HOST,
             ),
         )
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from events.facts import HostSample
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
 from node_agent import steps as a
 from node_agent.adapters.memory_journal import MemoryJournal
@@ -62,7 +63,8 @@ class AgentTwin(Process):
         )
         self._executor.hear = self.hear
         self.journal.sync_now()  # opening a journal makes what it holds durable
-        self._inbox = [a.Begin(self.journal.read())]
+        load = HostSample(load=self.life / 10)
+        self._inbox = [a.HostSampled(load), a.Begin(self.journal.read())]
         self.wake(0)
 
     def died(self) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from events.api import AnyRequest, AwaitRun, ListNodes, Nodes, RegisterWorkflow, StartRun
+import msgspec
+
+from events.api import AnyRequest, AwaitRun, ListNodes, Nodes, NodeView, RegisterWorkflow, StartRun
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.definition import Definition, TaskStep
@@ -164,27 +166,33 @@ class Drive:
     def durable() -> AppendOutcome:
         return Appended(position=1)
 
-    def silent_s(self, name: str) -> float:
-        """As people are shown it."""
+    def view(self, name: str) -> NodeView:
+        """A node as people are shown it."""
         self.outputs = []
         self.ask(ListNodes(), "nodes")
         (answer,) = [out.answer for out in self.take(s.Answer) if out.reply_to == "nodes"]
         assert isinstance(answer, Nodes)
-        return next(node.silent_s for node in answer.nodes if node.node == name)
+        return next(node for node in answer.nodes if node.node == name)
 
     def node(
         self, name: str = "n1", incarnation: str = "i1", **held: tuple[Attempt, ...]
     ) -> "Drive":
-        self.sequence += 1
-        beat = Heartbeat(
-            node=name,
-            incarnation=incarnation,
-            sequence=self.sequence,
-            credits=10,
-            tasks=("t",),
-            held=held.get("held", ()),
-            unsettled=held.get("unsettled", ()),
+        return self.beat(
+            Heartbeat(
+                node=name,
+                incarnation=incarnation,
+                sequence=0,
+                credits=10,
+                tasks=("t",),
+                held=held.get("held", ()),
+                unsettled=held.get("unsettled", ()),
+            )
         )
+
+    def beat(self, beat: Heartbeat) -> "Drive":
+        """The next heartbeat, numbered here."""
+        self.sequence += 1
+        beat = msgspec.structs.replace(beat, sequence=self.sequence)
         return self.step(s.HeartbeatArrived(beat=beat, reply_to="beat")).answer_loads()
 
     def ask(self, request: AnyRequest, reply_to: str = "client") -> "Drive":

@@ -31,6 +31,14 @@ def test_members_of_a_union_are_told_apart_by_their_tag() -> None:
     assert REQUEST.read(encode(api.ListNodes())) == api.ListNodes()
 
 
+def test_a_heartbeat_has_no_integer_that_cannot_be_stored() -> None:
+    labels = {"serial": "9" * 30}
+    beat = m.Heartbeat(node="n", incarnation="i", sequence=2**63 - 1, labels=labels)
+    assert HEARTBEAT.read(encode(beat)) == beat
+    with pytest.raises(Corrupt, match="slots is an integer of 70 bits"):
+        HEARTBEAT.read(encode(m.Heartbeat(node="n", incarnation="i", sequence=1, slots=2**69)))
+
+
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"type":"nope"}', b"[" * 100_000]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from events.facts import HostSample
 from events.ids import Attempt
 from events.messages import (
     Command,
@@ -15,7 +16,6 @@ from events.messages import (
     Granted,
     Heartbeat,
     HeartbeatAnswer,
-    HostSample,
     Report,
     Reports,
     Returned,

@@ -5,13 +5,12 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from events.facts import Usage
+from events.facts import HostSample, Usage
 from events.messages import (
     Commands,
     Completed,
     Drain,
     Failed,
-    HostSample,
     Reset,
     Returned,
     Settle,
