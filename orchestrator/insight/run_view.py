@@ -10,7 +10,8 @@ KINDS = {Choice: "choice", Split: "parallel"}
 def run_view(state: RunState, net: Net) -> RunView:
     """The state as it is shown; open steps come after the ended ones, in order of entry."""
     named = {step.name: step for step in net.steps if step.name}
-    shown = [name for name in _ordered(state) if name in named]
+    steps = state.steps | _never_run(state, named)
+    shown = [name for name in _ordered(state, steps) if name in named]
     return RunView(
         run_id=state.run_id,
         workflow=state.workflow,
@@ -19,18 +20,26 @@ def run_view(state: RunState, net: Net) -> RunView:
         status=state.status,
         output=state.output,
         error=_error(state),
-        steps=tuple(_step(named[name], state.steps[name]) for name in shown),
+        steps=tuple(_step(named[name], steps[name]) for name in shown),
         tasks=tuple(
-            _task(name, state.steps[name]) for name in shown if isinstance(named[name].action, Task)
+            _task(name, steps[name]) for name in shown if isinstance(named[name].action, Task)
         ),
         started_at=state.started_at or None,
         ended_at=state.ended_at,
     )
 
 
-def _ordered(state: RunState) -> list[str]:
+def _never_run(state: RunState, named: dict[str, NetStep]) -> dict[str, StepState]:
+    """Of a run that came to its end: steps that it passed by without a decision that names them,
+    such as the handlers of an error that did not happen."""
+    if state.status != "completed":
+        return {}
+    return {name: StepState("skipped") for name in named if name not in state.steps}
+
+
+def _ordered(state: RunState, steps: dict[str, StepState]) -> list[str]:
     ended = dict.fromkeys(state.order)
-    return [*ended, *(name for name in state.steps if name not in ended)]
+    return [*ended, *(name for name in steps if name not in ended)]
 
 
 def _error(state: RunState) -> ErrorView | None:
