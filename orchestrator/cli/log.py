@@ -4,17 +4,19 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-import anyio
 import msgspec
 
 from events.catalogue import Catalogue
 from events.envelope import Event, Stored, unseal
-from events.errors import Corrupt, Misconfigured, Rejected
+from events.errors import Corrupt, Misconfigured, Rejected, Unavailable
 from events.ids import run_stream
 from events.redaction import redact_text
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
+from orchestrator.cli.following import bell_of
 from orchestrator.cli.output import clock, console, plain
+from orchestrator.insight.follow import follow as follow_log
+from orchestrator.insight.follow import pages
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +25,7 @@ T = TypeVar("T")
 
 PAGE = 500
 LIMIT_MAX = 1_000_000
-FOLLOW_S = 0.2
+POSITION_MAX = 2**63 - 1
 COLOURS = {
     "run": "bold",
     "task": "cyan",
@@ -60,7 +62,7 @@ def tail(
     stream: str = "",
     common: Common = COMMON,
 ) -> None:
-    """The last events of the log; with --follow also those that come.
+    """The last events of the log; with --follow also those that come, as soon as they are there.
 
     Parameters
     ----------
@@ -75,22 +77,34 @@ def tail(
     """
     if not 0 <= limit <= LIMIT_MAX:
         raise Misconfigured(f"--limit is {limit}: expected 0 to {LIMIT_MAX}")
+    if after is not None and not 0 <= after <= POSITION_MAX:
+        raise Misconfigured(f"--after is {after}: expected a position, 0 to {POSITION_MAX}")
     printer = Printer(as_json=common.json, with_stream=True, prefix=stream)
 
     async def read(store: PostgresStore) -> None:
         last = await store.last_position()
         position = max(0, last - limit) if after is None else after
-        while True:
-            page = await store.read_log(position, PAGE)
-            printer.print(page)
-            position = page[-1].position or position if page else position
-            if len(page) == PAGE:
-                continue
-            if not follow:
-                return
-            await anyio.sleep(FOLLOW_S)
+        if not follow:
+            async for page in pages(store, position):
+                printer.print(page)
+            return
+        async with bell_of(configured(common), store.info.name) as bell:
+            async for page in follow_log(store, position, bell, _Trouble().tell):
+                printer.print(page)
 
     with_store(common, read)
+
+
+class _Trouble:
+    """Tells once for each time of trouble that the log cannot be read."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def tell(self, error: Unavailable) -> None:
+        if (said := redact_text(str(error))) != self._told:
+            self._told = said
+            print(f"dalsegno: {said}; trying again until it is there", file=sys.stderr)
 
 
 def with_store(common: Common, read: Callable[[PostgresStore], Awaitable[T]]) -> T:

@@ -112,6 +112,35 @@ def dev(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on until somebody ends it; killed if it still lives at the end."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def lines_until(process: subprocess.Popen[str], word: str) -> list[str]:
+    """What it writes up to the first line with `word` in it, that one included."""
+    assert process.stdout is not None
+    found: list[str] = []
+    for line in process.stdout:
+        found.append(line)
+        if word in line:
+            return found
+    raise AssertionError(f"ended without {word}: {found}")
+
+
 def processes_that_name(text: str) -> list[int]:
     """Ids of living processes with `text` in their command lines."""
     found = []

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.command_line import TASKS, Done, dalsegno, dev, none_is_left, processes_that_name
+from tests.e2e.command_line import (
+    TASKS,
+    Done,
+    dalsegno,
+    dev,
+    lines_until,
+    none_is_left,
+    processes_that_name,
+    started,
+)
 
 GREET = '{"name": "ann", "fail": false}'
 STEP_KEYS = {"name", "kind", "status", "started_at", "ended_at"}
@@ -105,6 +115,37 @@ def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) ->
     assert {"position", "id", "actor", "epoch", "namespace", "segment", "key_id"} <= set(events[0])
     tail = dalsegno(folder, "events", "tail", "--stream", "run:first", "--after", "0")
     assert tail.out.count("task.completed.v1") == 2
+
+
+@pytest.mark.timeout(60)
+def test_the_log_is_followed_until_interrupted(folder: Path, first_run: Done) -> None:
+    assert first_run.code == 0
+    after = last_position(folder)
+    arguments = ["events", "tail", "--follow", "--json", "--after", str(after)]
+    with started(folder, *arguments) as following:
+        assert dalsegno(folder, "run", "start", "greet", "--input", GREET, "--id", "f1").code == 0
+        events = [json.loads(line) for line in lines_until(following, "run.completed.v1")]
+        following.send_signal(signal.SIGINT)
+        said = following.communicate(timeout=30)[1]
+    assert following.returncode == 130
+    assert said.endswith("dalsegno: interrupted\n")
+    assert "Traceback" not in said
+    assert [e["version"] for e in events if e["stream"] == "run:f1"] == [1, 2, 3, 4, 5, 6]
+    positions = [event["position"] for event in events]
+    assert positions == sorted(set(positions))
+
+
+def last_position(folder: Path) -> int:
+    done = dalsegno(folder, "events", "tail", "--limit", "1", "--json")
+    return int(json.loads(done.out)["position"])
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("given", ["--after -1", "--after 9223372036854775808", "--limit -1"])
+def test_a_position_that_is_none_is_refused(folder: Path, given: str) -> None:
+    done = dalsegno(folder, "events", "tail", *given.split())
+    assert done.code == 2, done
+    assert f"{given.replace(' ', ' is ')}: expected" in done.err
 
 
 @pytest.mark.timeout(60)
