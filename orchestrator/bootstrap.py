@@ -104,6 +104,7 @@ async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
     try:
         async with anyio.create_task_group() as group:
             await group.start(_stop_on_signal, edge)
+            group.start_soon(store.keep_subscribers_awake)
             await edge.run()
             group.cancel_scope.cancel()
     finally:

@@ -1,8 +1,8 @@
 """The eventsourcing library's own classes over our log, for reading it with them.
 
 Writing through them would pass by the epochs and the index, so only the coordinator's append
-writes. A subscription wakes on `NOTIFY events`; appends do not notify (at a commit that takes a
-lock of the whole server), `PostgresStore.wake_subscribers` does, as often as the caller likes.
+writes. A subscription wakes on `NOTIFY events`, which a coordinator sends after its appends, a few
+times a second at most (`waking`); whoever subscribes has nothing to call.
 """
 
 from eventsourcing.application import LocalNotificationLog

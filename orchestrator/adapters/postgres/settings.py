@@ -29,6 +29,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Beyond the server's own timeout, before a silent connection counts as lost."""
     snapshots_kept: int = 3
     """Of one stream: the newest ones. Older ones are deleted when another is written."""
+    wake_interval_s: float = 0.2
+    """Between two notifications for subscriptions of the eventsourcing library, while appends go
+    on; a subscription is behind by about as much."""
     backoff_first_s: float = 0.05
     backoff_max_s: float = 2.0
 

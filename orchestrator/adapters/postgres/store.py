@@ -15,8 +15,16 @@ from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.schema import LogInfo, check_number
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import pack, unpack
+from orchestrator.adapters.postgres.waking import Waker
 from orchestrator.coordinator.batches import BatchLimits
-from orchestrator.coordinator.ports import AppendOutcome, Batch, IndexRow, Lease, Snapshot
+from orchestrator.coordinator.ports import (
+    Appended,
+    AppendOutcome,
+    Batch,
+    IndexRow,
+    Lease,
+    Snapshot,
+)
 from orchestrator.errors import Misconfigured
 
 VERSION_MAX = 2**63 - 1
@@ -36,6 +44,7 @@ class PostgresStore:
         self._dialer = dialer
         self._pool = Pool(dialer, settings.read_timeout_s)
         self._appender = Appender(dialer, self._pool, limits)
+        self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
         self.info = LogInfo(name="", shards=0, schema=0)
 
     @classmethod
@@ -70,10 +79,16 @@ class PostgresStore:
     # ------------------------------------------------------------------ the log
 
     async def append(self, batch: Batch) -> AppendOutcome:
-        return await self._appender.append(batch)
+        outcome = await self._appender.append(batch)
+        if isinstance(outcome, Appended):
+            self._waker.grown()
+        return outcome
 
     async def landed(self, batch: Batch) -> bool:
-        return await self._appender.landed(batch)
+        landed = await self._appender.landed(batch)
+        if landed:
+            self._waker.grown()
+        return landed
 
     async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
         values = {"stream": stream, "after": after, "limit": limit}
@@ -94,6 +109,11 @@ class PostgresStore:
         """How many events of a stored name have positions > `after`; reads that part of the log."""
         rows = await self._rows("count_type", "counting", {"topic": topic, "after": after})
         return int(rows[0][0])
+
+    async def keep_subscribers_awake(self) -> None:
+        """Wakes subscriptions of the eventsourcing library after appends of this store, until it is
+        cancelled. Every process that appends runs it."""
+        await self._waker.run()
 
     async def wake_subscribers(self) -> None:
         """Tells subscriptions of the eventsourcing library to look for new events."""
