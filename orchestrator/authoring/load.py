@@ -137,5 +137,6 @@ def _fault(file: Path, error: BaseException) -> str:
     ]
     if isinstance(error, SyntaxError) and Path(error.filename or "").resolve() == ours:
         lines.append(error.lineno)
+        error = SyntaxError(error.msg)  # which would else name file and line once more
     place = f":{lines[-1]}" if lines else ""
     return f"{file}{place}: {type(error).__name__}: {error}"

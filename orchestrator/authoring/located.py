@@ -120,6 +120,9 @@ def _events(text: str, loader: _Loader) -> Iterator[yaml.Event]:
     except yaml.MarkedYAMLError as error:
         reason = " ".join(part for part in (error.context, error.problem) if part)
         where = _place(error.problem_mark) if error.problem_mark else place
+        mark = error.problem_mark
+        if mark and text[mark.index : mark.index + 1] == "\t":
+            raise _Refusal("a tab where YAML takes none: indent with spaces", where) from error
         raise _Refusal(f"not readable as YAML: {reason}", where) from error
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise _Refusal(f"not readable as YAML: {error}", place) from error

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -11,7 +11,8 @@ import anyio
 from cyclopts import Parameter
 
 from events.configuration import Effective
-from events.errors import Misconfigured
+from events.connection import Connection
+from events.errors import Misconfigured, Unavailable
 from orchestrator.adapters.nats.client import Client, connect
 from orchestrator.cli.connection_file import connection_layers
 from orchestrator.config import Config, load_config
@@ -60,7 +61,18 @@ def log_address(config: Config) -> str:
 
 @asynccontextmanager
 async def client_of(config: Config, timeout_s: float = ANSWER_TIMEOUT_S) -> AsyncIterator[Client]:
-    async with connect(config.nats, config.prefix, timeout_s) as client:
+    """A client of the cluster. Raises `Unavailable`; with the mend when no address is set."""
+    async with AsyncExitStack() as stack:
+        connecting = connect(config.nats, config.prefix, timeout_s)
+        try:
+            client = await stack.enter_async_context(connecting)
+        except Unavailable as error:
+            if config.nats.urls != Connection().urls:
+                raise
+            raise Unavailable(
+                f"{error} No other address is configured: give --nats-url, set DALSEGNO_NATS_URL, "
+                "or run in the folder of a running `dalsegno dev`"
+            ) from error
         yield client
 
 

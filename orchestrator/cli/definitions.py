@@ -23,6 +23,8 @@ def describe_tasks(imports: Sequence[str]) -> dict[str, TaskSchema]:
     """
     command = [sys.executable, "-m", "node_agent", "--describe", "--json"]
     for module in imports:
+        if module.startswith(".") or ("/" in module and not module.endswith(PYTHON)):
+            raise Misconfigured(f"--import {module}: expected a module, dotted, or a {PYTHON} file")
         command += ["--import", module]
     try:
         done = subprocess.run(

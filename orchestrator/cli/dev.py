@@ -9,6 +9,7 @@ Everything ends with this process, also when it is killed -9; the data folder st
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +86,10 @@ def dev(
             for number in range(1, agents + 1 if modules else 1):
                 start_agent(local, f"agent-{number}", modules, folder)
             _say_where(folder, servers, config, sorted(tasks))
-            go(lambda: supervise(local))
+            with suppress(KeyboardInterrupt):  # the way to end it; another one hurries it up
+                go(lambda: supervise(local))
+            say("Stopping ...")
+    say(f"Stopped; data stays in {folder}")
 
 
 def _addresses(servers: EmbeddedServers) -> Addresses:

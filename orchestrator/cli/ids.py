@@ -1,11 +1,20 @@
-"""Run ids that the command line makes when it is given none."""
+"""Run ids: those that the command line is given, and the one it makes when it is given none."""
 
 import os
 import time
 
+from events.errors import Rejected
 from events.ids import ENTROPY_BYTES, mint
 
 
 def new_run_id() -> str:
     """A fresh id; ids sort by the time they were made."""
     return mint(time.time_ns() // 1000, os.urandom(ENTROPY_BYTES)).lower()
+
+
+def given_run_id(text: str) -> str:
+    """Refuses an empty one, such as a shell's variable that is not set: it names no run, and a
+    start that made up an id instead would run twice when it is repeated. Raises `Rejected`."""
+    if not text:
+        raise Rejected("the run id is empty: expected one such as `dalsegno run list` shows")
+    return text

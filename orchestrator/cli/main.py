@@ -3,12 +3,14 @@
 Commands are imported when they are called, so that each starts as fast as what it needs itself.
 """
 
+import os
 import sys
 from importlib.metadata import version
 
 import cyclopts
 
-from orchestrator.cli.exits import MISCONFIGURED, tell
+from orchestrator.cli.exits import DONE, MISCONFIGURED, tell, the_cause
+from orchestrator.cli.usage import wrong_usage
 
 HERE = "orchestrator.cli"
 
@@ -20,6 +22,7 @@ def make_app() -> cyclopts.App:
         help="Durable workflows over Postgres and NATS.",
         help_format="plaintext",
         version=lambda: f"dalsegno {version('dalsegno')}",
+        suppress_keyboard_interrupt=False,  # it would end us without a word
     )
     work = cyclopts.Group("Workflows and runs", sort_key=2)
     serve = cyclopts.Group("Processes", sort_key=1)
@@ -81,15 +84,19 @@ def run(arguments: list[str]) -> int:
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except cyclopts.CycloptsError as error:
-        told = " ".join(str(error).split())
-        print(f"dalsegno: {told}\nTry `dalsegno --help`.", file=sys.stderr)
+        print(f"dalsegno: {wrong_usage(error)}", file=sys.stderr)
         return MISCONFIGURED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- the last place to tell it
+        if isinstance(the_cause(error), BrokenPipeError):
+            return reader_has_gone()
         return tell(error, as_json=as_json)
     return result if isinstance(result, int) else 0
+
+
+def reader_has_gone() -> int:
+    """What reads our output, `head` for one, has seen enough: that is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is buffered yet
+    return DONE
 
 
 def main() -> None:

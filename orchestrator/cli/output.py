@@ -42,16 +42,19 @@ def print_json(value: object) -> None:
 def console() -> "Console":
     from rich.console import Console
 
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704 -- called where the error is handled; `main` knows what it means
+
     # A file or a pipe has no width of its own; a table cut at 80 columns there helps nobody.
     wide = None if sys.stdout.isatty() else 160
-    return Console(highlight=False, soft_wrap=False, width=wide)
+    return Ours(highlight=False, soft_wrap=False, width=wide)
 
 
 def table(*columns: str) -> "Table":
-    from rich import box
-    from rich.table import Table
+    from orchestrator.cli.listing import Listing
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Listing()
     for column in columns:
         name = column.strip(">")
         made.add_column(name, justify="right" if column.endswith(">") else "left")

@@ -9,7 +9,7 @@ from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go, log_address
 from orchestrator.cli.exits import DONE, FAILED
-from orchestrator.cli.ids import new_run_id
+from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
 from orchestrator.cli.run_display import print_run, run_json
@@ -26,7 +26,7 @@ def start(
     workflow: str,
     *,
     input: str = "",  # noqa: A002 -- the flag is called so
-    id: str = "",  # noqa: A002
+    id: str | None = None,  # noqa: A002
     wait: bool = False,
     imports: Imports = None,
     common: Common = COMMON,
@@ -49,6 +49,7 @@ def start(
         Module with tasks, to check a file against.
     """
     value = read_input(input)
+    run_id = new_run_id() if id is None else given_run_id(id)
     config = configured(common)
     definition = load_checked(workflow, imports) if is_file(workflow) else None
 
@@ -57,7 +58,7 @@ def start(
         if definition is not None:
             registered = await send_definition(config, definition)
             name, version = registered.workflow, registered.workflow_version
-        return await _start(config, _request(name, version, id or new_run_id(), value), wait)
+        return await _start(config, _request(name, version, run_id, value), wait)
 
     run = go(ask)
     if common.json:
@@ -93,7 +94,7 @@ async def _answered(client: Client, request: AnyRequest) -> RunView:
 
 def show(run_id: str, *, common: Common = COMMON) -> None:
     """Show a run with its steps and tasks, its output or error."""
-    run = go(lambda: _ask(configured(common), ShowRun(run_id=run_id)))
+    run = go(lambda: _ask(configured(common), ShowRun(run_id=given_run_id(run_id))))
     if common.json:
         print_json(run_json(run))
     else:
@@ -108,7 +109,8 @@ def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     reason
         Kept in the history.
     """
-    run = go(lambda: _ask(configured(common), CancelRun(run_id=run_id, reason=reason)))
+    request = CancelRun(run_id=given_run_id(run_id), reason=reason)
+    run = go(lambda: _ask(configured(common), request))
     if common.json:
         print_json(run_json(run))
     else:

@@ -305,7 +305,9 @@ class Coordinator:
             if isinstance(work.request, StartRun | ForkRun) and not given.fork:
                 work.tries = 0
                 return True
-            message = f"run {given.run_id} does not exist"
+            message = (
+                f"run {given.run_id} does not exist: `dalsegno run list` shows those there are"
+            )
             memory.refuse(work.reply_to, Rejected(message))
         return False
 
