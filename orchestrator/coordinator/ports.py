@@ -12,31 +12,26 @@ import msgspec
 from events.api import AnyAnswer, AnyRequest
 from events.envelope import Stored
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
+from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
+
+__all__ = [
+    "AppendOutcome",
+    "Appended",
+    "Batch",
+    "Bus",
+    "Conflicted",
+    "FencedOff",
+    "IndexRow",
+    "Lease",
+    "ReportDelivery",
+    "Snapshot",
+    "Store",
+]
+"""What replay knows by the same names included: whoever has the store's port needs no other."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what crosses the store port."""
-
-
-class IndexRow(Record, frozen=True, kw_only=True):
-    """A run as `run_index` knows it: enough to find what is due without opening a stream.
-
-    `next_due_at`: earliest timer in microseconds, None without one. `outstanding`: attempts with
-    nodes.
-    `ready`: tasks awaiting placement. Equal to what a fold of the stream says at `version`.
-    """
-
-    run_id: str
-    shard: int
-    workflow: str
-    workflow_version: str
-    status: str
-    version: int
-    next_due_at: int | None = None
-    outstanding: int = 0
-    ready: int = 0
-    started_at: int = 0
-    updated_at: int = 0
 
 
 class Lease(Record, frozen=True, kw_only=True):
@@ -81,19 +76,8 @@ class FencedOff(Record, frozen=True, kw_only=True):
 AppendOutcome = Appended | Conflicted | FencedOff
 
 
-class Snapshot(Record, frozen=True, kw_only=True):
-    """A stored state. `digest` is that of the event at `version`, so the chain goes on from it;
-    `fingerprint` names the state's schema; the store adds a checksum and verifies it on loading."""
-
-    stream: str
-    version: int
-    digest: str
-    fingerprint: str
-    state: bytes
-
-
-class Store(Protocol):
-    """The log, its index, snapshots and leases, in one database."""
+class Store(IndexedHistory, Protocol):
+    """The log, its index, snapshots and leases, in one database: what replay reads, and more."""
 
     async def append(self, batch: Batch) -> AppendOutcome:
         """Appends in one statement. `Unavailable.unknown` is true when the commit may have
@@ -103,13 +87,8 @@ class Store(Protocol):
     async def landed(self, batch: Batch) -> bool:
         """Whether the batch is in the log, by event ids; waits for an append still under way."""
 
-    async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
-        """Events of a stream with version > `after`, in order."""
-
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         """Events with position > `after`, in order of position; misses none that commits later."""
-
-    async def index_row(self, run_id: str) -> IndexRow | None: ...
 
     async def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
         """Open runs whose `next_due_at` <= `before`, earliest first."""
@@ -126,10 +105,6 @@ class Store(Protocol):
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Keeps it, and of the stream's older ones only the newest few; a newer one stays."""
-
-    async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
-        """The newest one (at or below version `at_most`), or None. Raises `Corrupt` when its
-        checksum does not fit."""
 
     async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
         """Takes those of `shards` that are free or expired by the database's clock; each gets a new

@@ -11,10 +11,10 @@ from events.envelope import Event, Head, Stored, unseal
 from events.errors import Corrupt
 from events.ids import run_stream
 from events.run_facts import RunForked
-from orchestrator.coordinator.ports import Snapshot, Store
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import fingerprint, restore
 from orchestrator.kernel.state import RunState
+from orchestrator.replay.ports import History, Snapshot
 
 PAGE = 1000
 FORKS_MAX = 100
@@ -34,7 +34,7 @@ class Rebuilt(msgspec.Struct):
 class Rebuilder:
     """Rebuilds runs from a store; holds nothing between calls."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, *, snapshots: bool = True) -> None:
+    def __init__(self, store: History, catalogue: Catalogue, *, snapshots: bool = True) -> None:
         self._store = store
         self._catalogue = catalogue
         self._snapshots = snapshots

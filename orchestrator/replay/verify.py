@@ -11,8 +11,6 @@
 A snapshot of another release's state schema is not judged: it is never read either.
 """
 
-from typing import Protocol
-
 import msgspec
 
 from events.catalogue import Catalogue
@@ -20,21 +18,14 @@ from events.envelope import Event, Head, unseal
 from events.errors import Corrupt
 from events.ids import run_stream, shard_of
 from events.run_facts import RunForked
-from orchestrator.coordinator.ports import IndexRow, Snapshot, Store
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
 from orchestrator.kernel.state import RunState
+from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
 from orchestrator.replay.rebuild import Rebuilder
 
 PAGE = 1000
-
-
-class IndexedStore(Store, Protocol):
-    """The store's port, and looking up one row of the index."""
-
-    async def index_row(self, run_id: str) -> IndexRow | None:
-        """The row of a run, or None."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +50,7 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 class Verifier:
     """Audits runs of one log; holds nothing between calls."""
 
-    def __init__(self, store: IndexedStore, catalogue: Catalogue, shards: int) -> None:
+    def __init__(self, store: IndexedHistory, catalogue: Catalogue, shards: int) -> None:
         self._store = store
         self._catalogue = catalogue
         self._shards = shards

@@ -1,0 +1,60 @@
+"""What replay needs of a log: to read a stream, its snapshots, and its row of the index.
+
+Every method may raise `Unavailable`. The coordinator's store is one of these, and can append.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from events.envelope import Stored
+
+
+class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as `run_index` knows it: enough to find what is due without opening a stream.
+
+    `next_due_at`: earliest timer in microseconds, None without one. `outstanding`: attempts with
+    nodes.
+    `ready`: tasks awaiting placement. Equal to what a fold of the stream says at `version`.
+    """
+
+    run_id: str
+    shard: int
+    workflow: str
+    workflow_version: str
+    status: str
+    version: int
+    next_due_at: int | None = None
+    outstanding: int = 0
+    ready: int = 0
+    started_at: int = 0
+    updated_at: int = 0
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored state. `digest` is that of the event at `version`, so the chain goes on from it;
+    `fingerprint` names the state's schema; the store adds a checksum and verifies it on loading."""
+
+    stream: str
+    version: int
+    digest: str
+    fingerprint: str
+    state: bytes
+
+
+class History(Protocol):
+    """Streams and their snapshots."""
+
+    async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
+        """Events of a stream with version > `after`, in order."""
+
+    async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
+        """The newest one (at or below version `at_most`), or None. Raises `Corrupt` when its
+        checksum does not fit."""
+
+
+class IndexedHistory(History, Protocol):
+    """The same with the index of runs."""
+
+    async def index_row(self, run_id: str) -> IndexRow | None:
+        """The row of a run, or None."""
