@@ -89,7 +89,9 @@ def tail(
                 printer.print(page)
             return
         async with bell_of(configured(common), store.info.name) as bell:
-            async for page in follow_log(store, position, bell, _Trouble().tell):
+            trouble = _Trouble()
+            async for page in follow_log(store, position, bell, trouble.tell):
+                trouble.over()
                 printer.print(page)
 
     with_store(common, read)
@@ -99,6 +101,9 @@ class _Trouble:
     """Tells once for each time of trouble that the log cannot be read."""
 
     def __init__(self) -> None:
+        self._told = ""
+
+    def over(self) -> None:
         self._told = ""
 
     def tell(self, error: Unavailable) -> None:
