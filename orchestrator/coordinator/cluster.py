@@ -20,6 +20,7 @@ import msgspec
 from events.api import NodeView
 from events.envelope import Head
 from events.messages import Heartbeat
+from orchestrator.coordinator.nodelog import NodeLog
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.env import MICROSECONDS, microseconds
 from orchestrator.kernel.placement import NodeSlots
@@ -36,6 +37,9 @@ class Node(msgspec.Struct):
     """Monotonic microseconds of the last recorded host sample."""
     beat: Heartbeat | None = None
     head: Head | None = None
+    log: NodeLog = msgspec.field(default_factory=NodeLog)
+    """What the stream says up to `head`."""
+    snapshot_version: int = 0
     slots: NodeSlots | None = None
     past: set[str] = msgspec.field(default_factory=set)
     """Incarnations that another one has followed: they never come back."""

@@ -3,11 +3,12 @@
 from typing import assert_never
 
 from events.catalogue import Catalogue
-from events.cluster_facts import DefinitionRegistered, NodeLeft, NodeLost, NodeRegistered
+from events.cluster_facts import DefinitionRegistered
 from events.envelope import Event, Head, unseal
 from events.errors import Corrupt, InvariantViolation
 from events.ids import definition_stream, node_stream
 from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import Store
 from orchestrator.replay.rebuild import Rebuilder
 
@@ -71,17 +72,29 @@ class Loader:
         )
 
     async def _node(self, node: str) -> s.NodeLoaded:
-        head, events = await self._stream(node_stream(node))
-        incarnation, gone = "", False
-        seen: dict[str, None] = {}
+        base, log = await self._node_base(node_stream(node))
+        head, events = await self._stream(base.stream, base)
         for event in events:
-            if isinstance(event.fact, NodeRegistered):
-                incarnation, gone = event.fact.incarnation, False
-                seen[incarnation] = None
-            elif isinstance(event.fact, (NodeLost, NodeLeft)):
-                gone = True
-        past = tuple(one for one in seen if one != incarnation)
-        return s.NodeLoaded(node=node, head=head, incarnation=incarnation, past=past, gone=gone)
+            log.note(event.fact)
+        return s.NodeLoaded(
+            node=node,
+            head=head,
+            incarnation=log.incarnation,
+            past=tuple(log.past),
+            gone=log.gone,
+            tail_events=head.version - base.version,
+        )
+
+    async def _node_base(self, stream: str) -> tuple[Head, NodeLog]:
+        """Where reading begins: after the last snapshot, if it is of use."""
+        try:
+            snapshot = await self._store.load_snapshot(stream)
+            log = restored(snapshot)
+        except Corrupt:
+            return Head(stream), NodeLog()
+        if snapshot is None or log is None:
+            return Head(stream), NodeLog()
+        return Head(stream, snapshot.version, snapshot.digest), log
 
     async def _stream(self, stream: str, after: Head | None = None) -> tuple[Head, list[Event]]:
         """The events after `after`, and where the stream ends."""

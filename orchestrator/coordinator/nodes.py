@@ -15,6 +15,7 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.cluster import Node
 from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.nodelog import NodeLog, snapshot_of
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.inputs import AttemptLost
 
@@ -51,6 +52,8 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     """What the log says about a node that was heard of for the first time."""
     node = memory.cluster.expect(loaded.node)
     node.head = loaded.head
+    node.log = NodeLog(loaded.incarnation, list(loaded.past), loaded.gone)
+    node.snapshot_version = loaded.head.version - loaded.tail_events
     node.past.update(loaded.past)
     if node.status == "joining":
         node.incarnation = loaded.incarnation
@@ -186,3 +189,13 @@ def _give_up(memory: Memory, node: Node, reason: LossReason, message: str) -> No
     for (run_id, _), (attempt, _) in memory.runs.held.of(node.name).items():
         lost = AttemptLost(attempt=attempt, reason=reason, message=message)
         memory.intake.append(w.RunWork(run_id=run_id, given=lost))
+
+
+def written(memory: Memory, name: str) -> None:
+    """Events of a node have become durable: takes a snapshot when there are many since the last."""
+    node = memory.cluster.nodes.get(name)
+    if node is None or node.head is None:
+        return
+    if node.head.version - node.snapshot_version >= memory.settings.node_tail_events_max:
+        node.snapshot_version = node.head.version
+        memory.out.append(s.SaveSnapshot(snapshot=snapshot_of(node.head, node.log)))

@@ -25,6 +25,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_sample_interval_s: Duration = 60.0
     """A node's host sample is recorded at most this often; heartbeats between are not recorded."""
 
+    node_tail_events_max: Count = 1000
+    """Events of a node's stream after which a snapshot of what they say is taken, so that the node
+    is known at once after a restart."""
+
     observer_gap_s: Duration = 1.0
     """Between two looks at the nodes more time than this does not count as their silence: the
     observer itself was not scheduled."""

@@ -73,13 +73,14 @@ class DefinitionLoaded(Signal, frozen=True, kw_only=True):
 
 class NodeLoaded(Signal, frozen=True, kw_only=True):
     """What the log last said about a node: its incarnation, whether that one is gone, and which
-    ones came before it."""
+    ones came before it. `tail_events`: how many events were read after the last snapshot."""
 
     node: str
     head: Head
     incarnation: str = ""
     past: tuple[str, ...] = ()
     gone: bool = False
+    tail_events: int = 0
 
 
 class HeadLoaded(Signal, frozen=True, kw_only=True):

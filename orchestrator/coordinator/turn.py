@@ -298,6 +298,7 @@ class Turn:
         touched = self.tx.touch(node_stream(work.node), shard)
         touched.works.append(work)
         stored = seal(node.head, work.fact, self.tx.event_id(), self.stamp(shard))
+        node.log.note(work.fact)
         touched.events.append(stored)
 
     def _lease(self, work: w.LeaseWork) -> None:

@@ -17,8 +17,8 @@ from events.api import AnyAnswer, Registered, RunAnswer
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.codec import digest
-from events.envelope import Event, Stored, unseal
-from events.ids import Attempt, definition_stream, run_stream, shard_of
+from events.envelope import Event, Head, Stored, unseal
+from events.ids import Attempt, definition_stream, node_stream, run_stream, shard_of
 from events.messages import (
     Commands,
     Completed,
@@ -32,6 +32,7 @@ from events.messages import (
 from node_agent.journal import Final
 from node_agent.steps import Done
 from orchestrator.adapters.memory.store import MemoryLog
+from orchestrator.coordinator.nodelog import NodeLog, snapshot_of
 from orchestrator.coordinator.ports import (
     Appended,
     AppendOutcome,
@@ -177,9 +178,21 @@ class Auditor:
                 self.violated(f"the live state of {run_id} at {version} is not the fold's")
 
     def saving(self, snapshot: Snapshot) -> None:
+        if snapshot.stream.startswith(node_stream("")):
+            self._saving_node(snapshot)
+            return
         book = self.books.get(snapshot.stream.partition(":")[2])
         if book is None or book.hashes.get(snapshot.version) != digest(snapshot.state):
             self.violated(f"snapshot {snapshot.version} of {snapshot.stream} is not the fold's")
+
+    def _saving_node(self, snapshot: Snapshot) -> None:
+        log, last = NodeLog(), Head(snapshot.stream)
+        for stored in self._log.read(snapshot.stream, limit=snapshot.version):
+            event = unseal(stored, catalogue())
+            log.note(event.fact)
+            last.version, last.digest = stored.version, event.digest
+        if snapshot != snapshot_of(last, log):
+            self.violated(f"snapshot {snapshot.version} of {snapshot.stream} is not the log's")
 
     def published(self, node: str, incarnation: str, commands: Commands) -> None:
         for command in commands.commands:

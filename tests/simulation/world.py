@@ -61,6 +61,7 @@ def settings_of(rng: Random) -> Settings:
         attempt_lease_ttl_s=rng.choice((3.0, 5.0)),
         resend_after_s=rng.choice((0.5, 2.0)),
         node_sample_interval_s=2.0,
+        node_tail_events_max=rng.choice((2, 1000)),
         pending_after_s=rng.choice((0.3, 1.0)),
         due_poll_s=0.5,
         due_horizon_s=rng.choice((0.6, 3.0)),
