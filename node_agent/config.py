@@ -67,6 +67,7 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     output_bytes_max: Count = 256 * 1024
     """A larger output fails its attempt with `payload_too_large`."""
     heartbeat_interval_s: Duration = 1.0
+    """Shorter by itself where it would be over a third of the lease that a coordinator grants."""
     lease_margin_s: Wait = 0.5
     """Taken off every lease, against clocks of different speeds; at most half of the lease."""
     started_report_after_s: Wait = 2.0

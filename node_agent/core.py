@@ -291,7 +291,7 @@ class AgentCore:
         interval_s = settings.heartbeat_interval_s
         if not self._is_granted:
             interval_s = min(interval_s, EAGER_HEARTBEAT_S)
-        self._beat_due_us = now.monotonic_us + microseconds(interval_s)
+        self._beat_due_us = now.monotonic_us + self._leases.in_time(microseconds(interval_s))
         self._sequence += 1
         self._leases.sent(self._sequence, now.monotonic_us)
         held, unsettled = self._roster.holdings.listed()

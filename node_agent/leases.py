@@ -9,20 +9,21 @@ does not matter.
 from collections import deque
 
 from events.messages import Granted
-from node_agent.limits import HEARTBEATS_REMEMBERED_MAX
+from node_agent.limits import HEARTBEATS_PER_LEASE, HEARTBEATS_REMEMBERED_MAX
 from node_agent.settings import microseconds
 
 NEVER = -(2**62)
 
 
 class Leases:
-    __slots__ = ("_margin_us", "_order", "_sent", "_until")
+    __slots__ = ("_margin_us", "_order", "_sent", "_ttl_us", "_until")
 
     def __init__(self, margin_s: float) -> None:
         self._margin_us = microseconds(margin_s)
         self._sent: dict[int, int] = {}
         self._order: deque[int] = deque()
         self._until: dict[int, int] = {}
+        self._ttl_us: int | None = None
 
     def sent(self, sequence: int, now_us: int) -> None:
         """Notes that the heartbeat with this `sequence` leaves, not before `now_us`."""
@@ -38,7 +39,7 @@ class Leases:
         sent_us = self._sent.get(answer.sequence)
         if sent_us is None:
             return
-        ttl_us = microseconds(answer.lease_ttl_s)
+        ttl_us = self._ttl_us = microseconds(answer.lease_ttl_s)
         until_us = sent_us + ttl_us - min(self._margin_us, ttl_us // 2)
         for shard in answer.shards:
             self._until[shard] = max(until_us, self._until.get(shard, NEVER))
@@ -47,7 +48,14 @@ class Leases:
         """The monotonic instant before which attempts of `shard` may be started."""
         return self._until.get(shard, NEVER)
 
+    def in_time(self, interval_us: int) -> int:
+        """The interval between heartbeats, made shorter where leases would end between two."""
+        if self._ttl_us is None:
+            return interval_us
+        return min(interval_us, max(self._ttl_us // HEARTBEATS_PER_LEASE, 1))
+
     def clear(self) -> None:
+        self._ttl_us = None
         self._sent.clear()
         self._order.clear()
         self._until.clear()

@@ -66,6 +66,9 @@ STDERR_LINE_BYTES_MAX = 8_192
 EAGER_HEARTBEAT_S = 0.25
 """Seconds between heartbeats until a coordinator has answered the first time."""
 
+HEARTBEATS_PER_LEASE = 3
+"""At least so many within the time of a lease, whatever interval is configured: one may be lost."""
+
 STOP_GRACE_S = 5.0
 """Seconds that a stopping agent waits for its last reports to be handed over, beyond the drain
 timeout and the cancellation grace; what could not be sent stays in the journal for the next

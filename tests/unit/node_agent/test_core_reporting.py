@@ -165,6 +165,20 @@ def test_heartbeats_hurry_until_the_first_answer() -> None:
     assert [beat.sequence for beat in rig.beats] == list(range(1, 10))
 
 
+def test_heartbeats_come_three_times_a_lease_however_slow_they_are_configured() -> None:
+    """A node whose lease ended between two of them would be lost and found again for ever."""
+    rig = Rig(with_settings(heartbeat_interval_s=60.0))
+    rig.grant(ttl_s=3.0)
+    rig.sleep(0.25)
+    rig.grant(ttl_s=3.0)
+    before = len(rig.beats)
+    rig.sleep(3.0)
+    assert len(rig.beats) == before + 3
+    rig.reset()
+    rig.sleep(0.6)
+    assert len(rig.beats) == before + 6
+
+
 def test_heartbeats_list_what_is_held_and_what_is_unsettled() -> None:
     rig = Rig(with_settings(slots=1))
     rig.grant()
