@@ -33,6 +33,8 @@ from orchestrator.cli.local import Local
 TASKS_IN_RUN = 10
 INSERT_BATCH = 1000
 COMPLETED = "task.completed.v1"
+READY_S = 30.0
+LOOK_S = 0.1
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +81,7 @@ def sequence(name: str, tasks: int) -> Definition:
 
 
 @contextmanager
-def local_cluster(plan: Plan) -> Iterator[Watched]:
+def local_cluster(plan: Plan) -> Iterator[tuple[Watched, Local]]:
     """Servers, a coordinator and agents, in a temporary folder; says where they are."""
     with (
         tempfile.TemporaryDirectory(prefix="dalsegno-bench-") as name,
@@ -98,7 +100,7 @@ def local_cluster(plan: Plan) -> Iterator[Watched]:
                 node: local.start(node, ["node_agent", *_agent_flags(plan, node, Path(name))])
                 for node in (f"bench-{number}" for number in range(1, plan.agents + 1))
             }
-            yield _watched(servers, coordinator, agents, stacks)
+            yield _watched(servers, coordinator, agents, stacks), local
 
 
 def _watched(
@@ -122,12 +124,12 @@ def _agent_flags(plan: Plan, node: str, folder: Path) -> list[str]:
 
 async def measure(plan: Plan) -> Figures:
     """Runs the whole plan on embedded servers and returns its figures."""
-    with local_cluster(plan) as watched:
+    with local_cluster(plan) as (watched, local):
         connection = Connection(urls=(watched.nats_url,))
         migrate(watched.dsn, shards=8)
         store = await PostgresStore.open(watched.dsn)
         async with store, connect(connection, timeout_s=120) as client:
-            await _ready(client, plan)
+            await _ready(client, plan, local)
             singles = await _singles(client, plan)
             load = await _load(client, plan, store, watched)
         insert = await measure_insert_rate(watched.dsn, plan.insert_s, INSERT_BATCH)
@@ -171,16 +173,32 @@ def _figures(singles: Sequence[float], load: Load, insert: float) -> Figures:
     )
 
 
-async def _ready(client: Client, plan: Plan) -> None:
-    """Registers the workflows and waits until all agents are there."""
-    await client.request(RegisterWorkflow(definition=sequence("bench-10", TASKS_IN_RUN)))
-    await client.request(RegisterWorkflow(definition=sequence("bench-1", 1)))
-    with anyio.fail_after(30):
-        while True:
-            answer = await client.request(ListNodes())
-            if isinstance(answer, Nodes) and len(answer.nodes) >= plan.agents:
-                return
-            await anyio.sleep(0.1)
+async def _ready(client: Client, plan: Plan, local: Local) -> None:
+    """Registers the workflows and waits until all agents are there.
+
+    Raises `Unavailable` with what it said last when one of the processes has ended.
+    """
+    async with anyio.create_task_group() as group:
+        group.start_soon(_alive, local)
+        await client.request(RegisterWorkflow(definition=sequence("bench-10", TASKS_IN_RUN)))
+        await client.request(RegisterWorkflow(definition=sequence("bench-1", 1)))
+        with anyio.fail_after(READY_S):
+            await _agents(client, plan.agents)
+        group.cancel_scope.cancel()
+
+
+async def _alive(local: Local) -> None:
+    while True:
+        local.check()
+        await anyio.sleep(LOOK_S)
+
+
+async def _agents(client: Client, count: int) -> None:
+    while True:
+        answer = await client.request(ListNodes())
+        if isinstance(answer, Nodes) and len(answer.nodes) >= count:
+            return
+        await anyio.sleep(LOOK_S)
 
 
 async def _singles(client: Client, plan: Plan) -> list[float]:

@@ -1,8 +1,9 @@
 """What bounds a benchmark: numbers in, one sentence out.
 
 Asked in this order, because each hides the next: a machine without a free core makes everybody
-wait; a process that fills its core keeps the others waiting; then a wait of the backend that
-appends; and if nothing of that, the work is bound by the way from one process to the next.
+wait (there, who wants a core nearly all the time would be the next bound); a process that fills its
+core keeps the others waiting; then a wait of the backend that appends; and if nothing of that, the
+work is bound by the way from one process to the next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ MACHINE_FULL = 0.9
 CORE_FULL = 0.9
 FOREIGN = 0.1
 """Above this share of the machine, the work of others makes the figures too low."""
+PRESSED = 0.7
 WAIT_LONG = 0.5
 LOCK_LONG = 0.3
 WAL_WAITS = ("WalSync", "WALSync", "WalWrite", "WALWrite", "WALInsert", "WALInitSync")
@@ -44,7 +46,17 @@ def _machine(host: Host, processes: Sequence[Process]) -> str:
     if host.busy < MACHINE_FULL:
         return ""
     whose = ", ".join(f"{name} {percent(share)}" for name, share in _groups(host, processes))
-    return f"CPU of this machine — {_cores(host)} {percent(host.busy)} busy: {whose}"
+    said = f"CPU of this machine — {_cores(host)} {percent(host.busy)} busy: {whose}"
+    return f"{said}{_pressed(processes)}"
+
+
+def _pressed(processes: Sequence[Process]) -> str:
+    """Who would be the bound if there were cores enough: it hardly ever waits for anything else."""
+    wishes = [(p.cores + p.queued, p.name) for p in processes if p.single]
+    wish, name = max(wishes, default=(0.0, ""))
+    if wish < PRESSED:
+        return ""
+    return f"; with more cores {name}, which wants one {percent(min(wish, 1.0))} of the time"
 
 
 def _cores(host: Host) -> str:

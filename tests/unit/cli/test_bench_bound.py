@@ -6,12 +6,14 @@ from orchestrator.cli.bench_bound import bound
 from orchestrator.cli.bench_profile import AGENTS, CLIENT, COORDINATOR, NATS, Host, Process
 
 
-def process(name: str, group: str, cores: float, *, single: bool = True) -> Process:
+def process(
+    name: str, group: str, cores: float, *, queued: float = 0.0, single: bool = True
+) -> Process:
     return Process(
         name=name,
         group=group,
         cores=cores,
-        queued=0.0,
+        queued=queued,
         preempted_per_s=0.0,
         written_mb_per_s=0.0,
         single=single,
@@ -19,7 +21,8 @@ def process(name: str, group: str, cores: float, *, single: bool = True) -> Proc
 
 
 EVERYBODY = (
-    process("coordinator", COORDINATOR, 0.82),
+    process("coordinator", COORDINATOR, 0.62),
+    process("coordinator helper", COORDINATOR, 0.20),
     process("postgres busiest backend", "postgres", 0.40),
     process("agent a", AGENTS, 0.18),
     process("agent b", AGENTS, 0.18),
@@ -36,6 +39,15 @@ def test_a_full_machine_is_the_bound_and_its_users_are_named_by_group() -> None:
     assert said == (
         "bound: CPU of this machine — its 2 cores are 97 % busy: "
         "coordinator 41 %, postgres 22 %, agents 18 %, bench client 9 %, nats 5 %"
+    )
+
+
+def test_on_a_full_machine_the_next_bound_is_who_always_wants_a_core() -> None:
+    busy = (process("coordinator", COORDINATOR, 0.5, queued=0.34), process("nats", NATS, 0.1))
+    said = bound(Host(cores=1, busy=1.0, others=0.0), busy, HALF_IDLE, ROOMS)
+    assert said == (
+        "bound: CPU of this machine — its core is 100 % busy: coordinator 50 %, nats 10 %; "
+        "with more cores coordinator, which wants one 84 % of the time"
     )
 
 
@@ -83,7 +95,7 @@ def test_a_server_of_many_threads_may_use_more_than_a_core() -> None:
             {"no statement": 0.7, "running": 0.2, "IO WalSync": 0.1},
             (
                 "the way around, nothing is full — its 4 cores are 40 % busy, coordinator as the "
-                "busiest uses 82 % of one, the backend that appends: no statement 70 %, "
+                "busiest uses 62 % of one, the backend that appends: no statement 70 %, "
                 "running 20 %, IO WalSync 10 %"
             ),
         ),
