@@ -13,6 +13,9 @@ from pathlib import Path
 from tests.e2e.cluster import ROOT
 
 COMMAND = [sys.executable, "-m", "orchestrator.cli.main"]
+CHECKED = [sys.executable, "-m", "tests.e2e.checked_main"]
+"""The same, with the runs of its embedded servers replayed before these stop."""
+EMBEDDED = ("dev", "try", "demo")
 TIMEOUT_S = 60.0
 TASKS = """
 from node_agent import TaskError, task
@@ -73,7 +76,7 @@ def dalsegno(folder: Path, *arguments: str, **more: str) -> Done:
     """Runs one command in `folder`; `more` are environment variables."""
     return Done(
         subprocess.run(
-            [*COMMAND, *arguments],
+            [*(CHECKED if arguments[0] in EMBEDDED else COMMAND), *arguments],
             cwd=folder,
             env=environment(**more),
             capture_output=True,
@@ -85,12 +88,16 @@ def dalsegno(folder: Path, *arguments: str, **more: str) -> Done:
 
 
 @contextmanager
-def dev(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`dalsegno dev` in `folder`, up and running; ended by Ctrl-C if it still lives."""
+def dev(folder: Path, *arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """`dalsegno dev` in `folder`, up and running; `more` are environment variables.
+
+    If it still lives it is ended by Ctrl-C, and so in good order: all its runs replay to the same
+    states. `stdout` has both of its outputs.
+    """
     process = subprocess.Popen(
-        [*COMMAND, "dev", *arguments],
+        [*CHECKED, "dev", *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment(**more),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -105,6 +112,10 @@ def dev(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         else:
             raise AssertionError(f"dev ended: {said}")
         yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            said = process.stdout.read()
+            assert process.wait(30) == 0, said
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

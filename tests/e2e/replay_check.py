@@ -6,7 +6,10 @@ Each run is folded from its events alone; the hash of every version must equal w
 said of it, and what every stored snapshot with its tail gives.
 """
 
+import os
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -20,6 +23,25 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import restore, state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.rebuild import Rebuilder
+
+ROOT = Path(__file__).parents[2]
+
+
+def check_in_another_process(dsn: str, hashes: Sequence[Path]) -> None:
+    """With another hash seed and time zone; fails when a state differs or nothing was compared."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.replay_check", dsn, *map(str, hashes)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    checked = msgspec.json.decode(done.stdout, type=dict[str, int])
+    assert checked["versions"] >= checked["runs"]
+    assert checked["hashes"] > 0 or not any(path.stat().st_size for path in hashes)
 
 
 def live_hashes(paths: list[str]) -> dict[tuple[str, int], str]:

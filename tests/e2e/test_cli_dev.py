@@ -5,6 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -89,7 +90,7 @@ def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) 
         ("run cancel first", "first is completed already: it cannot be cancelled"),
         ("run start nope", "workflow 'nope' is not registered"),
         ("replay nope", "there is no run nope"),
-        ("replay first --at 99", "run first has no version 99: its last one is 6"),
+        ("replay first --at 99", "run first has no version 99: its last one is "),
         ("events show nope", "there is no run nope"),
         ("verify nope", "there is no run nope"),
     ],
@@ -110,7 +111,9 @@ def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) ->
         json.loads(line)
         for line in dalsegno(folder, "events", "show", "first", "--json").out.splitlines()
     ]
-    assert [event["version"] for event in events] == [1, 2, 3, 4, 5, 6]
+    # Six, and one more for a handler that takes long enough to say that it runs.
+    assert [event["version"] for event in events] == list(range(1, len(events) + 1))
+    assert first_run.json["version"] == len(events) >= 6
     assert [e["previous"] for e in events[1:]] == [e["digest"] for e in events[:-1]]
     assert {"position", "id", "actor", "epoch", "namespace", "segment", "key_id"} <= set(events[0])
     tail = dalsegno(folder, "events", "tail", "--stream", "run:first", "--after", "0")
@@ -130,7 +133,9 @@ def test_the_log_is_followed_until_interrupted(folder: Path, first_run: Done) ->
     assert following.returncode == 130
     assert said.endswith("dalsegno: interrupted\n")
     assert "Traceback" not in said
-    assert [e["version"] for e in events if e["stream"] == "run:f1"] == [1, 2, 3, 4, 5, 6]
+    assert [e["version"] for e in events if e["stream"] == "run:f1"] == [
+        *range(1, as_int(first_run.json["version"]) + 1)
+    ]
     positions = [event["position"] for event in events]
     assert positions == sorted(set(positions))
 
@@ -172,22 +177,30 @@ def test_lists(folder: Path, first_run: Done) -> None:
     assert address(folder).split(":")[2].split("@")[0] not in shown.out
 
 
+@contextmanager
+def changed_event(folder: Path, stream: str, version: int) -> Iterator[None]:
+    """An event with a blank more; mended afterwards, because all runs are replayed at the end."""
+    place = "WHERE originator_id = %s AND originator_version = %s"
+    with psycopg.connect(address(folder), autocommit=True) as connection:
+        changing = f"UPDATE dalsegno.events SET state = state || ' ' {place}"
+        connection.execute(changing.encode(), (stream, version))
+        yield
+        mending = f"UPDATE dalsegno.events SET state = substr(state, 1, length(state) - 1) {place}"
+        connection.execute(mending.encode(), (stream, version))
+
+
 @pytest.mark.timeout(60)
 def test_verify_names_the_event_that_was_changed(folder: Path, first_run: Done) -> None:
     assert first_run.code == 0
     dalsegno(folder, "run", "start", "greet", "--input", GREET, "--id", "damaged", "--wait")
     assert dalsegno(folder, "verify", "--all").code == 0
-    with psycopg.connect(address(folder)) as connection:
-        connection.execute(
-            "UPDATE dalsegno.events SET state = state || ' ' "
-            "WHERE originator_id = 'run:damaged' AND originator_version = 3"
-        )
-    done = dalsegno(folder, "verify", "damaged", "--json")
-    assert done.code == 5, done
-    assert "run damaged: chain: event 4" in done.err
-    assert done.json["bad"] == 1
-    replayed = dalsegno(folder, "replay", "damaged")
-    assert replayed.code == 5, replayed
+    with changed_event(folder, "run:damaged", 3):
+        done = dalsegno(folder, "verify", "damaged", "--json")
+        assert done.code == 5, done
+        assert "run damaged: chain: event 4" in done.err
+        assert done.json["bad"] == 1
+        replayed = dalsegno(folder, "replay", "damaged")
+        assert replayed.code == 5, replayed
 
 
 @pytest.mark.timeout(60)
