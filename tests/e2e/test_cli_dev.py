@@ -133,9 +133,9 @@ def test_the_log_is_followed_until_interrupted(folder: Path, first_run: Done) ->
     assert following.returncode == 130
     assert said.endswith("dalsegno: interrupted\n")
     assert "Traceback" not in said
-    assert [e["version"] for e in events if e["stream"] == "run:f1"] == [
-        *range(1, as_int(first_run.json["version"]) + 1)
-    ]
+    versions = [event["version"] for event in events if event["stream"] == "run:f1"]
+    assert versions == list(range(1, len(versions) + 1))
+    assert len(versions) >= 6
     positions = [event["position"] for event in events]
     assert positions == sorted(set(positions))
 
