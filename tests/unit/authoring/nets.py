@@ -238,7 +238,7 @@ _OPTIONS = st.builds(
     error_policy=st.sampled_from(["fail_fast", "finish_others"]),
     retry=st.none() | _RETRIES,
     priority=st.integers(-1000, 1000),
-    tags=st.dictionaries(TEXTS, TEXTS, max_size=2),
+    tags=st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=2),
     concurrency_max=st.none() | st.integers(1, 100),
 )
 
