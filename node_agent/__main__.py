@@ -5,6 +5,7 @@ or the disk is not available, 5 the journal is damaged.
 """
 
 import argparse
+import logging
 import os
 import sys
 import threading
@@ -15,7 +16,7 @@ import anyio
 import msgspec
 
 from events.configuration import Effective
-from events.errors import DalsegnoError, Misconfigured
+from events.errors import DalsegnoError
 from events.redaction import redact, redact_text
 from node_agent.adapters.logs import set_up_logging
 from node_agent.bootstrap import run_agent
@@ -33,6 +34,8 @@ EXIT_CODES = {
 }
 STRAYS_WAIT_S = 3.0
 
+log = logging.getLogger("dalsegno.agent")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code; every error is one message."""
@@ -44,8 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _show(effective, flags.json)
             return 0
         config = effective.value
-        if not config.agent.imports:
-            raise Misconfigured("no task could run here: give --import with a module of tasks")
         registry = load_registry(config.agent.imports)
         if flags.describe:
             _describe(registry, flags.json)
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(config: Config, registry: TaskRegistry, environment: Mapping[str, str]) -> int:
     set_up_logging(config.log.level, config.log.format, config.agent.node)
     exit_code = EXIT_CUT_SHORT
+    if not config.agent.imports:
+        log.warning("only built-in tasks can run here: --import gives a module of your own")
 
     async def run() -> bool:
         return await run_agent(config, registry, environment, _leave_without_strays)

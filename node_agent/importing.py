@@ -11,14 +11,19 @@ from types import ModuleType
 from events.errors import Misconfigured
 from node_agent.registry import TaskRegistry, collect
 
+BUILT_IN = ("node_agent.traces",)
+"""Modules of tasks that every agent has."""
+
 
 def load_registry(modules: Sequence[str]) -> TaskRegistry:
-    """Imports `modules` (`my.tasks` or `path/file.py`) and returns what they declare.
+    """Imports `modules` (`my.tasks` or `path/file.py`) and returns what they and the built-in ones
+    declare.
 
     Raises `Misconfigured` naming the module and what is wrong with it. A file's folder is added to
     the end of the import path, as its own imports may need it.
     """
-    return collect({name: vars(_import(name)) for name in modules})
+    names = dict.fromkeys((*BUILT_IN, *modules))
+    return collect({name: vars(_import(name)) for name in names})
 
 
 def _import(name: str) -> ModuleType:

@@ -1,10 +1,11 @@
-"""Loading a definition from a file: YAML, JSON, or a Python module.
+"""Loading a definition from a file: YAML, JSON, a WfFormat trace, or a Python module.
 
 A Python file is executed, with its folder importable, and must hold exactly one `Workflow` or
 `Definition` at its top level; `file.py:name` picks one of several.
 """
 
 import importlib.util
+import math
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from events.definition import Definition
 from events.errors import Rejected
 from orchestrator.authoring.builder import Workflow
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
+from orchestrator.authoring.wfformat import AS_RECORDED, is_trace, read_trace
 from orchestrator.authoring.yaml import Authored, read_yaml
 from orchestrator.kernel.limits import Limits
 
@@ -33,14 +35,37 @@ def load(path: str | Path) -> Definition:
     return read(path).definition
 
 
-def read(path: str | Path, limits: Limits | None = None) -> Authored:
-    """The same with the places of its parts, for `check`."""
+def read(
+    path: str | Path, limits: Limits | None = None, time_scale: float | None = None
+) -> Authored:
+    """The same with the places of its parts, for `check`.
+
+    `time_scale` is what the recorded runtimes of a trace are multiplied by; only a trace takes it.
+    """
     file, name = _split(str(path))
     if file.suffix == ".py":
+        _refuse_scale(path, time_scale)
         return Authored(_from_python(file, name), {}, str(path))
     if file.suffix not in YAML_SUFFIXES:
         raise NotLoadable(f"{path} is of no known kind: expected .yaml, .yml, .json or .py")
-    return read_yaml(_text(file, limits or Limits()), str(path), limits)
+    text = _text(file, limits or Limits())
+    if file.suffix == ".json" and is_trace(text):
+        return read_trace(text, str(path), limits, _checked_scale(time_scale))
+    _refuse_scale(path, time_scale)
+    return read_yaml(text, str(path), limits)
+
+
+def _refuse_scale(path: str | Path, time_scale: float | None) -> None:
+    if time_scale is not None:
+        raise NotLoadable(f"{path} is no WfFormat trace: leave --time-scale out")
+
+
+def _checked_scale(time_scale: float | None) -> float:
+    if time_scale is None:
+        return AS_RECORDED
+    if not (math.isfinite(time_scale) and time_scale >= 0):
+        raise NotLoadable(f"--time-scale is {time_scale}: expected 0 (no waiting) or more")
+    return time_scale
 
 
 def _split(path: str) -> tuple[Path, str]:

@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from cyclopts import Parameter
 
 from events.definition import Definition
 from events.errors import Misconfigured
@@ -15,9 +18,28 @@ from orchestrator.authoring import Authored, TaskSchema, check, read
 DESCRIBE_TIMEOUT_S = 60.0
 PYTHON = ".py"
 
+SCALE_HELP = "What the recorded runtimes of a WfFormat trace are multiplied by; 0 does not wait."
+TimeScale = Annotated[float | None, Parameter(name="--time-scale", help=SCALE_HELP)]
+IMPORT_HELP = "Module with tasks; with it, task types and their parameters are checked too."
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How commands read a workflow file and what they check it against."""
+
+    imports: Annotated[
+        list[str] | None, Parameter(name="--import", negative="", help=IMPORT_HELP)
+    ] = None
+    time_scale: TimeScale = None
+
+
+AS_IT_IS = Reading()
+
 
 def describe_tasks(imports: Sequence[str]) -> dict[str, TaskSchema]:
-    """The tasks that an agent with these modules has. They are loaded in a process of its own.
+    """The tasks that an agent with these modules has, the built-in ones among them. They are loaded
+    in a process of its own.
 
     Raises `Misconfigured` with what the agent says when a module cannot be loaded.
     """
@@ -61,9 +83,11 @@ def implied_imports(file: str, imports: Sequence[str]) -> tuple[str, ...]:
     return (path,)
 
 
-def checked(file: str, schemas: dict[str, TaskSchema] | None) -> Definition:
+def checked(
+    file: str, schemas: dict[str, TaskSchema] | None, time_scale: float | None = None
+) -> Definition:
     """The definition in a file; raises what `read` raises, and `InvalidDefinition`."""
-    return checked_authored(read(file), schemas)
+    return checked_authored(read(file, time_scale=time_scale), schemas)
 
 
 def checked_authored(authored: Authored, schemas: dict[str, TaskSchema] | None) -> Definition:

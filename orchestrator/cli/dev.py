@@ -54,9 +54,9 @@ def dev(
     Parameters
     ----------
     agents
-        How many agent processes; only with --import.
+        How many agent processes.
     imports
-        Module with tasks, dotted or a path; may be repeated.
+        Module with tasks, dotted or a path; may be repeated. Without one, only built-in tasks run.
     data_dir
         Keeps all data.
     postgres_port
@@ -67,7 +67,7 @@ def dev(
     if not 0 <= agents <= AGENTS_MAX:
         raise Misconfigured(f"--agents is {agents}: expected 0 to {AGENTS_MAX}")
     modules = tuple(imports or ())
-    tasks = describe_tasks(modules) if modules else {}
+    tasks = describe_tasks(modules)
     config = configured(Common())
     folder = data_dir.absolute()
     with (
@@ -83,7 +83,7 @@ def dev(
         environment = child_environment(servers, os.environ, config.prefix)
         with Local(logs, environment) as local:
             start_coordinator(local)
-            for number in range(1, agents + 1 if modules else 1):
+            for number in range(1, agents + 1):
                 start_agent(local, f"agent-{number}", modules, folder)
             _say_where(folder, servers, config, sorted(tasks))
             with suppress(KeyboardInterrupt):  # the way to end it; another one hurries it up
@@ -102,7 +102,7 @@ def _say_where(folder: Path, servers: EmbeddedServers, config: Config, tasks: li
     say(f"  logs      {folder / 'logs'}")
     say(f"  postgres  127.0.0.1:{servers.postgres.port}  (address with password: connection.json)")
     say(f"  nats      127.0.0.1:{servers.nats.port}  prefix {config.prefix}")
-    say(f"  tasks     {', '.join(tasks) or 'none, and so no agent: give --import'}")
+    say(f"  tasks     {', '.join(tasks)}")
     say(f"Commands in {folder.parent} find it: dalsegno run start FILE --wait")
 
 

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 from events.api import AnyRequest, CancelRun, RunAnswer, RunView, ShowRun, StartRun
+from events.definition import Definition
 from events.errors import Misconfigured, Unavailable
 from events.values import Value
 from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go, log_address
+from orchestrator.cli.definitions import AS_IT_IS, Reading
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
 from orchestrator.cli.run_display import print_run, run_json
-from orchestrator.cli.workflows import Imports, load_checked, send_definition
+from orchestrator.cli.workflows import load_checked, send_definition
 from orchestrator.config import Config
 from orchestrator.coordinator.ports import IndexRow
 from orchestrator.kernel.state import OPEN, TERMINAL
@@ -28,7 +30,7 @@ def start(
     input: str = "",  # noqa: A002 -- the flag is called so
     id: str | None = None,  # noqa: A002
     wait: bool = False,
-    imports: Imports = None,
+    reading: Reading = AS_IT_IS,
     common: Common = COMMON,
 ) -> int:
     """Start a run of a registered workflow, or of a file, which is checked and registered first.
@@ -38,20 +40,18 @@ def start(
     Parameters
     ----------
     workflow
-        A name, or a .yaml, .json or .py file.
+        A name, or a .yaml, .json or .py file, or a WfFormat trace.
     input
         The run's input as JSON, or @file.
     id
         Run id; a fresh one when not given.
     wait
         Wait for the end; exit code 1 if the run does not complete.
-    imports
-        Module with tasks, to check a file against.
     """
     value = read_input(input)
     run_id = new_run_id() if id is None else given_run_id(id)
     config = configured(common)
-    definition = load_checked(workflow, imports) if is_file(workflow) else None
+    definition = _definition(workflow, reading)
 
     async def ask() -> RunView:
         name, version = workflow, ""
@@ -68,6 +68,15 @@ def start(
     else:
         print(run.run_id)
     return FAILED if wait and run.status != "completed" else DONE
+
+
+def _definition(workflow: str, reading: Reading) -> Definition | None:
+    """That of a file; None for the name of a registered workflow."""
+    if is_file(workflow):
+        return load_checked(workflow, reading)
+    if reading.time_scale is not None:
+        raise Misconfigured(f"--time-scale is for WfFormat traces, {workflow} is a name: leave it")
+    return None
 
 
 def is_file(workflow: str) -> bool:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from events.api import ListNodes, Nodes, RegisterWorkflow, RunView, StartRun
 from events.connection import Connection
 from events.definition import Definition
-from events.errors import Unavailable
+from events.errors import Misconfigured, Unavailable
 from events.values import Value
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.adapters.nats.client import Client, connect
@@ -22,7 +22,12 @@ from orchestrator.cli.cluster import (
     work_folder,
 )
 from orchestrator.cli.common import go
-from orchestrator.cli.definitions import checked_authored, describe_tasks, implied_imports
+from orchestrator.cli.definitions import (
+    TimeScale,
+    checked_authored,
+    describe_tasks,
+    implied_imports,
+)
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import new_run_id
 from orchestrator.cli.inputs import read_input
@@ -30,7 +35,7 @@ from orchestrator.cli.local import Local
 from orchestrator.cli.output import print_json
 from orchestrator.cli.run_display import print_run, run_json
 
-AGENT = "agent-1"
+AGENTS_MAX = 64
 READY_TIMEOUT_S = 30.0
 LOOK_S = 0.25
 
@@ -40,6 +45,8 @@ def try_(
     *,
     input: str = "",  # noqa: A002 -- the flag is called so
     imports: Annotated[list[str] | None, Parameter(name="--import", negative="")] = None,
+    agents: int = 1,
+    time_scale: TimeScale = None,
     json: bool = False,
 ) -> int:
     """Run a workflow file to its end on embedded servers, print the run, stop everything.
@@ -49,25 +56,29 @@ def try_(
     Parameters
     ----------
     file
-        A .yaml, .json or .py file; a .py file may hold the tasks as well.
+        A .yaml, .json or .py file, or a WfFormat trace; a .py file may hold the tasks as well.
     input
         The run's input as JSON, or @file.
     imports
         Module with tasks, dotted or a path; may be repeated.
+    agents
+        How many agent processes.
     json
         Answer in JSON.
     """
-    authored = read(file)
+    if not 1 <= agents <= AGENTS_MAX:
+        raise Misconfigured(f"--agents is {agents}: expected 1 to {AGENTS_MAX}")
+    authored = read(file, time_scale=time_scale)
     value = read_input(input)
     modules = implied_imports(file, imports or ())
     with endings_as_interrupts(), EmbeddedServers() as servers:
-        definition = checked_authored(authored, describe_tasks(modules) if modules else {})
+        definition = checked_authored(authored, describe_tasks(modules))
         folder = work_folder(servers)
         environment = child_environment(servers, os.environ)
         with Local(folder, environment, stop_s=0) as local:
             start_coordinator(local)
-            if modules:
-                start_agent(local, AGENT, modules, folder)
+            for number in range(1, agents + 1):
+                start_agent(local, f"agent-{number}", modules, folder)
             connection = Connection(urls=(servers.nats.url,))
             run = go(lambda: _play(local, connection, definition, value))
     if json:

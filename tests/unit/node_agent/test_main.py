@@ -33,10 +33,17 @@ def module(folder: Path, name: str, text: str) -> str:
     return str(path)
 
 
+def test_built_in_tasks_need_no_import(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--describe", "--json"]) == 0
+    names = [one["name"] for one in msgspec.json.decode(capsys.readouterr().out)]
+    assert "trace.task" in names
+
+
 def test_tasks_are_described_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = module(tmp_path, "some_tasks", TASKS.format(name="add"))
     assert main(["--describe", "--json", "--import", path]) == 0
-    add, cat = msgspec.json.decode(capsys.readouterr().out)
+    described = msgspec.json.decode(capsys.readouterr().out)
+    add, cat = (one for one in described if one["name"] in {"add", "cat"})
     assert (add["name"], add["kind"], add["description"]) == ("add", "async", "Adds.")
     assert add["parameters"]["required"] == ["left"]
     assert (cat["name"], cat["kind"]) == ("cat", "subprocess")
@@ -85,7 +92,6 @@ def test_two_modules_with_one_task_name_are_refused(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "no task could run here: give --import"),
         (["--import", "no.such.module"], "there is no module no on the import path"),
         (["--import", "node_agent.nothing"], "there is no module node_agent.nothing"),
         (["--import", "none/tasks.py"], "there is no such file"),
