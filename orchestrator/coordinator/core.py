@@ -71,12 +71,25 @@ class Coordinator:
 
     def step(self, inputs: Sequence[s.CoordinatorInput], now: s.Now) -> list[s.CoordinatorOutput]:
         """Takes what has happened and the instant; returns what is to be done, in order."""
+        return [*self.hear(inputs, now), *self.decide()]
+
+    def hear(self, inputs: Sequence[s.CoordinatorInput], now: s.Now) -> list[s.CoordinatorOutput]:
+        """The first half of a step: returns what is to be done at once, effects of a commit among
+        it. They need not wait for the second half, which takes milliseconds under load."""
         memory = self._memory
         memory.advance(now)
         for given in inputs:
             self._handlers[type(given)](given)
         self._look()
+        return self._outputs()
+
+    def decide(self) -> list[s.CoordinatorOutput]:
+        """The second half: the next turn, if its time has come."""
         self._turn()
+        return self._outputs()
+
+    def _outputs(self) -> list[s.CoordinatorOutput]:
+        memory = self._memory
         out, memory.out = memory.out, []
         return out
 

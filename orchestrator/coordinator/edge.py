@@ -7,11 +7,12 @@ coordinator that cannot keep up slows its sources down.
 """
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
@@ -27,6 +28,11 @@ log = logging.getLogger("dalsegno.coordinator")
 
 INBOX_MAX = 10_000
 RETRY_S = 0.2
+
+MESSAGES = (s.Answer, s.AnswerHeartbeat, s.AcknowledgeReports, s.Announce)
+ROUNDS_TO_SOCKET = 3
+"""Of the event loop, until a message is written: its task, the client library's flusher, the
+system."""
 
 
 class Clock(Protocol):
@@ -73,6 +79,7 @@ class Edge:
         self._observers = observers
         self._send, self._inbox = anyio.create_memory_object_stream[s.CoordinatorInput](INBOX_MAX)
         self._serving: anyio.CancelScope | None = None
+        self._sent = False
         self._stopped = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -83,8 +90,9 @@ class Edge:
             task_status.started()
             while not self._stopped.is_set():
                 inputs = await self._gather()
-                for output in self._core.step(inputs, self._clock.now()):
-                    self._carry_out(group, output)
+                self._carry_out(group, self._core.hear(inputs, self._clock.now()))
+                await self._let_go()
+                self._carry_out(group, self._core.decide())
             group.cancel_scope.cancel()
 
     async def stop(self) -> None:
@@ -104,9 +112,33 @@ class Edge:
             except anyio.WouldBlock:
                 return inputs
 
+    async def _let_go(self) -> None:
+        """Lets what was just carried out reach the socket: agents and clients go on with it while
+        the next turn is decided here."""
+        for _ in range(ROUNDS_TO_SOCKET if self._sent else 0):
+            await anyio.lowlevel.checkpoint()
+        self._sent = False
+
     # -- outputs ----------------------------------------------------------------------------------
 
-    def _carry_out(self, group: TaskGroup, output: s.CoordinatorOutput) -> None:
+    def _carry_out(self, group: TaskGroup, outputs: Sequence[s.CoordinatorOutput]) -> None:
+        """Messages that nobody waits for go one after the other, commands before them; the rest is
+        a task each."""
+        messages: list[s.CoordinatorOutput] = []
+        for output in outputs:
+            if isinstance(output, MESSAGES):
+                messages.append(output)
+            else:
+                self._carry_out_one(group, output)
+        if messages:
+            self._sent = True
+            group.start_soon(self._perform_all, messages)
+
+    async def _perform_all(self, outputs: Sequence[s.CoordinatorOutput]) -> None:
+        for output in outputs:
+            await self._perform(output)
+
+    def _carry_out_one(self, group: TaskGroup, output: s.CoordinatorOutput) -> None:
         match output:
             case s.Stopped():
                 self._stopped.set()
@@ -235,11 +267,18 @@ class Edge:
 
     async def _requests(self, shards: tuple[int, ...]) -> None:
         async for request, reply_to in self._bus.requests(shards):
-            await self._send.send(s.RequestArrived(request=request, reply_to=reply_to))
+            await self._put(s.RequestArrived(request=request, reply_to=reply_to))
 
     async def _reports(self, output: s.Serve) -> None:
         async for deliveries in self._bus.reports(output.leases):
-            await self._send.send(s.ReportsArrived(deliveries=tuple(deliveries)))
+            await self._put(s.ReportsArrived(deliveries=tuple(deliveries)))
+
+    async def _put(self, arrived: s.CoordinatorInput) -> None:
+        """Without a pause while there is room, so that what has come together is heard together."""
+        try:
+            self._send.send_nowait(arrived)
+        except anyio.WouldBlock:
+            await self._send.send(arrived)
 
     async def _connection(self) -> None:
         async for connected in self._bus.connection():

@@ -65,8 +65,8 @@ class WatchedCoordinator(Coordinator):
         self.told: list[s.CoordinatorInput] = []
         self._event = anyio.Event()
 
-    def step(self, inputs: Sequence[s.CoordinatorInput], now: s.Now) -> list[s.CoordinatorOutput]:
-        outputs = super().step(inputs, now)
+    def hear(self, inputs: Sequence[s.CoordinatorInput], now: s.Now) -> list[s.CoordinatorOutput]:
+        outputs = super().hear(inputs, now)
         self.steps += 1
         self.told += inputs
         self._event.set()
