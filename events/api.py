@@ -45,6 +45,19 @@ class CancelRun(Request, frozen=True, kw_only=True, tag="cancel_run"):
     reason: str = ""
 
 
+class SignalRun(Request, frozen=True, kw_only=True, tag="signal_run"):
+    """Hand `data` to the step of the run that waits, or will wait, for the signal `name`.
+
+    The same `id` again is the same signal. `correlation` is what such a step may ask for.
+    """
+
+    run_id: str
+    name: str
+    id: str
+    data: Value = None
+    correlation: Value = None
+
+
 class ForkRun(Request, frozen=True, kw_only=True, tag="fork_run"):
     """Start `run_id` from the state that `source_run_id` had at `source_version`."""
 
@@ -71,7 +84,15 @@ class ListNodes(Request, frozen=True, kw_only=True, tag="list_nodes"):
 
 
 AnyRequest = (
-    Hello | RegisterWorkflow | StartRun | CancelRun | ForkRun | ShowRun | AwaitRun | ListNodes
+    Hello
+    | RegisterWorkflow
+    | StartRun
+    | CancelRun
+    | SignalRun
+    | ForkRun
+    | ShowRun
+    | AwaitRun
+    | ListNodes
 )
 
 
@@ -81,6 +102,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     started_at: int | None = None
     ended_at: int | None = None
+    pending: str | msgspec.UnsetType = msgspec.UNSET
+    """What a step that is no task waits for, when it does."""
 
 
 class TaskView(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,7 +86,25 @@ class FailStep(BaseStep, tag="fail", frozen=True, kw_only=True):
     message: str = ""
 
 
-Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep
+class WaitStep(BaseStep, tag="wait", frozen=True, kw_only=True):
+    """Waits for time or for a signal: exactly one of `duration`, `until` and `signal` is set.
+
+    `duration`: seconds, or a template that gives seconds or a text such as "5m". `until`: an
+    instant by RFC 3339, or a template that gives one; one that is past is met at once. `signal`:
+    the name of a signal to this run; its data is the step's output. `correlation`: a template; only
+    a signal with an equal correlation is taken (null: any). `timeout_s`: seconds after which the
+    step fails with code `signal_timeout`.
+    """
+
+    duration: Value = None
+    until: str = ""
+    signal: str = ""
+    correlation: Value = None
+    timeout_s: float | None = None
+    on_error: tuple[Handler, ...] = ()
+
+
+Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep | WaitStep
 
 
 class Definition(Part, frozen=True, kw_only=True):

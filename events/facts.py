@@ -48,6 +48,19 @@ class Choice(Part, frozen=True, kw_only=True):
     values: dict[str, Value] = {}
 
 
+class Waiting(Part, frozen=True, kw_only=True):
+    """A step that waits was reached: until `due_at`, which an `absolute` one has from its author
+    and any other from the instant it was reached; or for a signal of that name (and correlation,
+    unless it is null), for which `due_at` is the end of patience.
+    """
+
+    step: str
+    due_at: int | None = None
+    absolute: bool = False
+    signal: str = ""
+    correlation: Value = None
+
+
 class Stuck(Part, frozen=True, kw_only=True):
     """A step that was reached and could not act: an input that has no value, a `fail` step."""
 
@@ -73,6 +86,7 @@ class Flow(Part, frozen=True, kw_only=True):
     skipped: tuple[str, ...] = ()
     stuck: tuple[Stuck, ...] = ()
     ended: bool = False
+    waiting: tuple[Waiting, ...] = ()
 
 
 class Usage(Part, frozen=True, kw_only=True):

@@ -67,7 +67,23 @@ class Fail(NetPart, tag="fail", frozen=True, kw_only=True):
     message: str = ""
 
 
-Action = Start | End | Task | Set | Choice | Split | Join | Fail
+class Wait(NetPart, tag="wait", frozen=True, kw_only=True):
+    """Acts when its time has come or its signal arrives: exactly one of `duration`, `until` and
+    `signal` is set.
+
+    `duration`: seconds, or a template that gives them or a text such as "5m". `until`: an RFC 3339
+    instant, or a template that gives one. `correlation`: a template; only a signal with an equal
+    one is taken (null: any). `timeout_s`: when no signal has come by then, the step fails.
+    """
+
+    duration: Value = None
+    until: str = ""
+    signal: str = ""
+    correlation: Value = None
+    timeout_s: float | None = None
+
+
+Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait
 
 
 class NetStep(NetPart, frozen=True, kw_only=True):

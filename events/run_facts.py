@@ -20,11 +20,16 @@ class RunStarted(Fact, frozen=True, kw_only=True):
 
 
 class Renewed(Part, frozen=True, kw_only=True):
-    """A task that was open in the source of a fork: ready anew, with the inputs it had there."""
+    """A task that was open in the source of a fork: ready anew, with the inputs it had there; or a
+    step that waited there: it waits on, until `due_at` if there is one (`absolute`: as its author
+    said).
+    """
 
     step: str
     start_due_at: int | None = None
     close_due_at: int | None = None
+    due_at: int | None = None
+    absolute: bool = False
 
 
 class RunForked(Fact, frozen=True, kw_only=True):
@@ -45,6 +50,30 @@ class RunForked(Fact, frozen=True, kw_only=True):
     variables: dict[str, Value] = {}
     renewed: tuple[Renewed, ...] = ()
     reason: str = ""
+
+
+class SignalReceived(Fact, frozen=True, kw_only=True):
+    """A client's signal; it is kept until a step takes it. The same `id` again is the same signal.
+
+    `forgotten`: ids of taken signals that are not remembered any more.
+    """
+
+    TYPE = "signal.received.v1"
+    id: str
+    name: str
+    data: Value = None
+    correlation: Value = None
+    forgotten: tuple[str, ...] = ()
+
+
+class WaitEnded(Fact, frozen=True, kw_only=True):
+    """A step has waited long enough, or took the signal with this id; `output` is its data."""
+
+    TYPE = "wait.ended.v1"
+    step: str
+    signal: str = ""
+    output: Value = None
+    flow: Flow = Flow()
 
 
 class RunClosing(Fact, frozen=True, kw_only=True):

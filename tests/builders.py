@@ -85,6 +85,7 @@ class Play:
         self.instants: list[int] = []
         self.states: list[bytes] = []
         """The state's bytes at every version."""
+        self._signals = 0
         self.base: RunState | None = None
         """For a fork: the source's state before it."""
 
@@ -157,6 +158,14 @@ class Play:
     def cancel(self, reason: str = "") -> list[Fact]:
         return self.give(i.Cancel(reason=reason))
 
+    def signal(
+        self, name: str, data: Value = None, signal_id: str = "", correlation: Value = None
+    ) -> list[Fact]:
+        """Sends a signal, under an id of its own unless it is given one."""
+        self._signals += 1
+        signal_id = signal_id or f"signal-{self._signals}"
+        return self.give(i.Signal(id=signal_id, name=name, data=data, correlation=correlation))
+
     def fork(
         self, run_id: str, source_version: int, variables: dict[str, Value] | None = None
     ) -> list[Fact]:
@@ -189,6 +198,9 @@ class Play:
             for step in list(state.outstanding):
                 if step in state.outstanding:
                     self.answer(step)
+            for step, name in list(state.awaiting.items()):
+                if state.awaiting.get(step) == name:
+                    self.signal(name, correlation=state.steps[step].correlation)
             if not (state.ready or state.outstanding or state.terminal):
                 assert state.next_due_at is not None, "open, with nothing to wait for"
                 self.now = max(self.now, state.next_due_at)

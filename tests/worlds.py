@@ -19,12 +19,15 @@ from events.facts import Failure, LossReason
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.kernel import inputs as i
+from orchestrator.kernel.durations import as_text
 from orchestrator.kernel.env import MICROSECONDS
 from orchestrator.kernel.limits import Limits
-from tests.builders import Play, Setting
+from tests.builders import NOW, Play, Setting
 
 T = TypeVar("T")
 CODES = ("x", "y", "z")
+SIGNALS = ("go", "stop")
+PAST, SOON = "2020-02-29T12:00:00Z", as_text(NOW + 20 * MICROSECONDS)
 
 
 class Chooser(Protocol):
@@ -120,7 +123,7 @@ class Author:
         return tuple(step.id for step in siblings if chance(self._choose, 40))
 
     def _kind(self, name: str, readable: tuple[str, ...], depth: int) -> d.Step:
-        kind = self._choose.number(0, 12)
+        kind = self._choose.number(0, 14)
         if kind <= 6 or depth >= 3:
             return self._task(name, readable, depth)
         if kind == 7:
@@ -133,10 +136,28 @@ class Author:
                 for _ in range(self._choose.number(1, 2))
             )
             return d.ChoiceStep(id=name, cases=cases, default=self._steps(readable, depth + 1))
+        if kind >= 13:
+            return self._wait(name)
         branches = {
             f"b{k}": self._steps(readable, depth + 1) for k in range(self._choose.number(1, 4))
         }
         return d.ParallelStep(id=name, branches=branches)
+
+    def _wait(self, name: str) -> d.WaitStep:
+        """Signals only where the world sends some."""
+        durations: tuple[Value, ...] = (0.0, 3.0, "2s", "${input.n}")
+        duration = pick(self._choose, durations)
+        if not self._timed or chance(self._choose, 30):
+            return d.WaitStep(id=name, duration=duration)
+        if chance(self._choose, 30):
+            return d.WaitStep(id=name, until=pick(self._choose, (PAST, SOON)))
+        return d.WaitStep(
+            id=name,
+            signal=pick(self._choose, SIGNALS),
+            correlation="${input.n}" if chance(self._choose, 30) else None,
+            timeout_s=pick(self._choose, (None, None, 5.0)),
+            on_error=(d.Handler(codes=("signal_timeout",)),) if chance(self._choose, 60) else (),
+        )
 
     def _task(self, name: str, readable: tuple[str, ...], depth: int) -> d.TaskStep:
         handlers = self._handlers(readable, depth) if chance(self._choose, 30) else ()
@@ -235,6 +256,7 @@ class World:
             (10, self._linger),
             (8, self._obstruct),
             (8, self._forge),
+            (20, self._signal),
             (1, self._cancel),
         ]
         self._deeds = [deed for weight, deed in deeds for _ in range(weight)]
@@ -331,6 +353,16 @@ class World:
             before = self.play.state.version
             self.play.report(m.Completed(attempt=wrong, output="forged"))
             assert self.play.state.version == before
+
+    def _signal(self) -> None:
+        """One that some step may wait for, now or later, or that came before."""
+        state, names = self.play.state, self.play.net.signals
+        if names and not state.terminal and state.closing is None:
+            signal_id = f"s{self._choose.number(0, 9)}"
+            known = signal_id in state.signals_seen
+            correlation: Value = pick(self._choose, (5, None))
+            facts = self.play.signal(pick(self._choose, names), "data", signal_id, correlation)
+            assert bool(facts) != known
 
     def _cancel(self) -> None:
         if not self.play.state.terminal:

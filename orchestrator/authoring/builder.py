@@ -29,6 +29,7 @@ from events.definition import (
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -95,15 +96,31 @@ class StepHandle:
         return self._step
 
 
-class TaskHandle(StepHandle):
-    """A task that was added; `output` and `error` are terms for later steps."""
+class OutputHandle(StepHandle):
+    """A step that has an output and may fail; `output` and `error` are terms for later steps."""
 
-    def __init__(self, step: TaskStep, lists: Lists) -> None:
+    def __init__(self, step: TaskStep | WaitStep, lists: Lists) -> None:
         super().__init__(step)
         self._lists = lists
         self._handlers: list[tuple[tuple[str, ...], list[StepHandle]]] = []
         self.output = Term("steps")[step.id].output
         self.error = Term("steps")[step.id].error
+
+    @contextmanager
+    def on_error(self, *codes: str) -> Iterator[None]:
+        """The steps inside run when the step fails for good with one of `codes` (none: any)."""
+        steps: list[StepHandle] = []
+        self._handlers.append((codes, steps))
+        with self._lists.block(steps):
+            yield
+
+    def build(self) -> Step:
+        handlers = tuple(Handler(codes=c, steps=_built(steps)) for c, steps in self._handlers)
+        return msgspec.structs.replace(self._step, on_error=handlers)
+
+
+class TaskHandle(OutputHandle):
+    """A task that was added."""
 
     def retry(self, policy: Retry | int) -> Self:
         """A policy, or only the most attempts."""
@@ -151,18 +168,6 @@ class TaskHandle(StepHandle):
         """Labels that the node must carry."""
         self._step = msgspec.structs.replace(self._step, labels=labels)
         return self
-
-    @contextmanager
-    def on_error(self, *codes: str) -> Iterator[None]:
-        """The steps inside run when the task fails for good with one of `codes` (none: any)."""
-        steps: list[StepHandle] = []
-        self._handlers.append((codes, steps))
-        with self._lists.block(steps):
-            yield
-
-    def build(self) -> Step:
-        handlers = tuple(Handler(codes=c, steps=_built(steps)) for c, steps in self._handlers)
-        return msgspec.structs.replace(self._step, on_error=handlers)
 
 
 class ChoiceHandle(StepHandle):
@@ -259,6 +264,35 @@ class Workflow:
     def parallel(self, id_: str) -> ParallelHandle:
         """Adds a parallel; open its branches with `with`."""
         return self._added(ParallelHandle(ParallelStep(id=id_, branches={}), self._lists))
+
+    def sleep(self, id_: str, duration: Term | Duration) -> OutputHandle:
+        """Adds a step that waits so long: seconds, `"5m"`, or a term that gives one of these."""
+        if isinstance(duration, Term) or (isinstance(duration, str) and "${" in duration):
+            return self._wait(WaitStep(id=id_, duration=str(duration)))
+        return self._wait(WaitStep(id=id_, duration=seconds(duration)))
+
+    def wait_until(self, id_: str, instant: Term | str) -> OutputHandle:
+        """Adds a step that waits for an instant by RFC 3339, such as `"2026-12-24T18:00:00Z"`."""
+        return self._wait(WaitStep(id=id_, until=str(instant)))
+
+    def wait_for(
+        self,
+        id_: str,
+        signal: str,
+        *,
+        correlation: object = None,
+        timeout: Duration | None = None,
+    ) -> OutputHandle:
+        """Adds a step that waits for a signal to this run, whose data is its output. With a
+        `correlation` only for a signal that has an equal one; after `timeout` it fails with code
+        `signal_timeout`."""
+        step = WaitStep(
+            id=id_, signal=signal, correlation=plain(correlation), timeout_s=_seconds(timeout)
+        )
+        return self._wait(step)
+
+    def _wait(self, step: WaitStep) -> OutputHandle:
+        return self._added(OutputHandle(step, self._lists))
 
     def fail(self, id_: str, code: str, message: Term | str = "") -> StepHandle:
         """Adds a step that ends the run as failed."""

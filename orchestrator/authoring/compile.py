@@ -3,11 +3,12 @@
 Every step becomes a piece of net with one entry and one exit, so the whole is sound by
 construction: whatever branches are taken, the run reaches its end once and no token stays behind.
 
-    task, set, fail   the step itself
+    task, set, fail,  the step itself
+    wait
     choice            Choice ──conditional*, default──► branch ──► Join(any) `<id>/end`
     parallel          Split ──► every branch ──► Join(all) `<id>/end`
     when              Choice `<id>/when` ──► the step ──► Join(any) `<id>/after` ◄──default── Choice
-    on_error          the task ──error──► handler ──► Join(any) `<id>/after` ◄── the task
+    on_error          the step ──error──► handler ──► Join(any) `<id>/after` ◄── the step
 
 Several arcs into a step are an implicit AND join, several normal arcs out of it a parallel split.
 Branches of a choice and handlers with several first or last steps get a Split or Join of their own,
@@ -30,9 +31,10 @@ from events.definition import (
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
 from events.errors import InvariantViolation
-from orchestrator.authoring.outline import Block, Node, outline, waits
+from orchestrator.authoring.outline import Block, Node, handlers_of, has_output, outline, waits
 from orchestrator.kernel.expressions import Expressions
 
 ArcKind: TypeAlias = Literal["normal", "conditional", "default", "error", "cancel", "compensation"]
@@ -76,14 +78,14 @@ def compile_net(definition: Definition, expressions: Expressions) -> n.Net:
 
 
 def sinks(block: Block) -> Iterable[str]:
-    """Ids of the tasks whose outputs are the block's when nothing else is said: its last tasks,
-    those of its last choices and parallels included.
+    """Ids of the steps whose outputs are the block's when nothing else is said: the last ones that
+    have an output, those of its last choices and parallels included.
     """
     awaited = {wait.index for waiting in waits(block) for wait in waiting}
     for index, node in enumerate(block.nodes):
         if index in awaited:
             continue
-        if isinstance(node.step, TaskStep):
+        if has_output(node.step):
             yield node.step.id
         else:
             for inner in node.blocks:
@@ -153,14 +155,14 @@ class _Builder:
     def piece(self, node: Node) -> tuple[str, str]:
         """Makes a step's net; returns its entry and its exit."""
         step = node.step
-        handled = isinstance(step, TaskStep) and bool(step.on_error)
+        handlers = handlers_of(step)
         entry, exit_ = self._plain(node)
-        if step.when is None and not handled:
+        if step.when is None and not handlers:
             return entry, exit_
         after = self.step(f"{step.id}/after", n.Join(), joins_any=True)
         self.arc(exit_, after)
-        if isinstance(step, TaskStep):
-            self._handlers(step, node.blocks, after)
+        for handler, block in zip(handlers, node.blocks[-len(handlers) :], strict=False):
+            self._branch(step.id, block, after, _Way("error", codes=handler.codes))
         if step.when is not None:
             entry = self._when(node, step.when, entry, after)
         return entry, after
@@ -168,7 +170,7 @@ class _Builder:
     def _plain(self, node: Node) -> tuple[str, str]:
         step = node.step
         match step:
-            case TaskStep() | SetStep() | FailStep():
+            case TaskStep() | SetStep() | FailStep() | WaitStep():
                 self.step(step.id, _action(step), step.id)
                 return step.id, step.id
             case ChoiceStep():
@@ -203,10 +205,6 @@ class _Builder:
         self.arc(choice, entry, _Way("conditional", when))
         skipping = self.arc(choice, after, _Way("default"))
         return self.step(choice, n.Choice(skips={skipping: node.ids}))
-
-    def _handlers(self, step: TaskStep, blocks: tuple[Block, ...], after: str) -> None:
-        for handler, block in zip(step.on_error, blocks, strict=True):
-            self._branch(step.id, block, after, _Way("error", codes=handler.codes))
 
     def _branch(self, source: str, block: Block, target: str, way: _Way) -> str:
         """Leads from `source` through the block to `target`; returns the arc that enters it."""
@@ -250,5 +248,13 @@ def _action(step: Step) -> n.Action:
             return n.Set(variables=variables)
         case FailStep(code=code, message=message):
             return n.Fail(code=code, message=message)
+        case WaitStep():
+            return n.Wait(
+                duration=step.duration,
+                until=step.until,
+                signal=step.signal,
+                correlation=step.correlation,
+                timeout_s=step.timeout_s,
+            )
         case _:
             raise InvariantViolation(f"{step.id} is more than one step of a net")

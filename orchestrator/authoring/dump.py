@@ -12,6 +12,7 @@ from events.definition import (
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -80,6 +81,9 @@ def _step(step: Step) -> Form:
             form["parallel"] = {name: _steps(steps) for name, steps in branches.items()}
         case FailStep(code=code, message=message):
             form["fail"] = {"code": code, "message": message}
+        case WaitStep():
+            form["wait"] = _wait(step)
+            _put(form, "on_error", [_handler(handler) for handler in step.on_error])
     if step.depends_on is not None:
         form["depends_on"] = list(step.depends_on)
     if step.when is not None:
@@ -101,6 +105,20 @@ def _task(form: Form, step: TaskStep) -> None:
         form["needs"] = _needs(step.needs)
     _put(form, "labels", dict(step.labels))
     _put(form, "on_error", [_handler(handler) for handler in step.on_error])
+
+
+def _wait(step: WaitStep) -> Form:
+    form: Form = {}
+    for key, value in (
+        ("for", step.duration),
+        ("until", step.until or None),
+        ("signal", step.signal or None),
+        ("correlation", step.correlation),
+        ("timeout", step.timeout_s),
+    ):
+        if value is not None:
+            form[key] = value
+    return form
 
 
 def _handler(handler: Handler) -> Form:

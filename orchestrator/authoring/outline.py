@@ -18,10 +18,12 @@ from events.definition import (
     ChoiceStep,
     Definition,
     FailStep,
+    Handler,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
 from events.values import Value
 from orchestrator.authoring.problems import InvalidDefinition, Problem
@@ -78,11 +80,21 @@ def inner_blocks(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
             yield "default", default
         case ParallelStep(branches=branches):
             yield from branches.items()
-        case TaskStep(on_error=handlers):
+        case TaskStep(on_error=handlers) | WaitStep(on_error=handlers):
             for number, handler in enumerate(handlers, start=1):
                 yield f"error{number}", handler.steps
         case SetStep() | FailStep():
             pass
+
+
+def handlers_of(step: Step) -> tuple[Handler, ...]:
+    """What is to be done when the step fails; empty for steps that cannot have a handler."""
+    return step.on_error if isinstance(step, TaskStep | WaitStep) else ()
+
+
+def has_output(step: Step) -> bool:
+    """Whether `steps.<id>.output` and `.error` mean something."""
+    return isinstance(step, TaskStep | WaitStep)
 
 
 def conditions(step: Step) -> Iterator[str]:
@@ -103,6 +115,8 @@ def template_of(step: Step) -> Value:
             return variables
         case FailStep(message=message):
             return message
+        case WaitStep():
+            return [step.duration, step.until, step.correlation]
         case ChoiceStep() | ParallelStep():
             return None
 

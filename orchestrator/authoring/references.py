@@ -8,7 +8,8 @@ all. A task that its own `when` skips is no such case: its output is null.
 
 from collections.abc import Iterator, Mapping
 
-from events.definition import ChoiceStep, ParallelStep, SetStep, TaskStep
+from events.definition import ChoiceStep, ParallelStep, SetStep
+from orchestrator.authoring.outline import has_output
 from orchestrator.authoring.problems import suggestion
 from orchestrator.authoring.walk import Spot
 
@@ -59,9 +60,11 @@ class References:
         spot = self._spots.get(step_id)
         if spot is None:
             return f"`{path}`: there is no step `{step_id}`{suggestion(step_id, self._spots)}"
-        if not isinstance(spot.step, TaskStep):
-            mend = "read its tasks, or set a variable" if _is_split(spot) else "only tasks have one"
-            return f"`{path}`: `{step_id}` is no task and has no output: {mend}"
+        if not has_output(spot.step):
+            mend = "only tasks and waits have one"
+            if _is_split(spot):
+                mend = "read its tasks, or set a variable"
+            return f"`{path}`: `{step_id}` has no output: {mend}"
         below = _below_common(spot, reader)
         if reader is None:
             return self._may_not_run(spot, below[1:])

@@ -2,7 +2,16 @@
 
 from collections.abc import Iterable
 
-from events.definition import ChoiceStep, Definition, FailStep, ParallelStep, SetStep, TaskStep
+from events.definition import (
+    ChoiceStep,
+    Definition,
+    FailStep,
+    ParallelStep,
+    SetStep,
+    TaskStep,
+    WaitStep,
+)
+from orchestrator.authoring.outline import handlers_of
 from orchestrator.authoring.problems import Problems, suggestion
 from orchestrator.authoring.walk import Spot
 from orchestrator.kernel import ranges
@@ -69,6 +78,36 @@ class StepRules:
                 self._branches(f"{where}.parallel", spot.step)
             case FailStep(code=code):
                 self._name(f"{where}.fail.code", "the code", code, ranges.CODE)
+            case WaitStep():
+                self._wait(f"{where}.wait", spot.step)
+        self._handlers(spot)
+
+    def _wait(self, where: str, step: WaitStep) -> None:
+        named = [
+            name
+            for name, given in (
+                ("for", step.duration is not None),
+                ("until", bool(step.until)),
+                ("signal", bool(step.signal)),
+            )
+            if given
+        ]
+        if len(named) != 1:
+            told = " and ".join(named) or "none"
+            message = f"a wait has exactly one of for, until, signal; found {told}"
+            self._problems.add("step_kind", where, message)
+        if step.signal:
+            self._name(f"{where}.signal", "the signal", step.signal, ranges.SIGNAL_NAME)
+        elif step.correlation is not None or step.timeout_s is not None:
+            message = "`correlation` and `timeout` go with `signal`: remove them"
+            self._problems.add("step_kind", where, message)
+        self._ranges(where, ranges.wait_complaints(step, self._limits))
+
+    def _handlers(self, spot: Spot) -> None:
+        for index, handler in enumerate(handlers_of(spot.step)):
+            for place, code in enumerate(handler.codes):
+                at = f"{spot.where}.on_error[{index}].codes[{place}]"
+                self._name(at, "the code", code, ranges.CODE)
 
     def _task(self, where: str, step: TaskStep) -> None:
         self._name(f"{where}.task", "the task type", step.task, ranges.TASK_TYPE)
@@ -81,10 +120,6 @@ class StepRules:
             self._ranges(f"{where}.needs", ranges.needs_complaints(step.needs))
         for below, message in ranges.tags_complaints(step.labels, self._limits):
             self._problems.add("too_large", f"{where}.labels{below}", message)
-        for index, handler in enumerate(step.on_error):
-            for place, code in enumerate(handler.codes):
-                at = f"{where}.on_error[{index}].codes[{place}]"
-                self._name(at, "the code", code, ranges.CODE)
 
     def _branches(self, where: str, step: ParallelStep) -> None:
         if not step.branches:

@@ -16,6 +16,7 @@ from events.definition import (
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
 from events.values import Value
 
@@ -68,7 +69,7 @@ def blocks(spot: Spot) -> Iterator[tuple[str, tuple[Step, ...]]]:
         case ParallelStep(branches=branches):
             for name, steps in branches.items():
                 yield f"{spot.where}.parallel.{name}", steps
-        case TaskStep(on_error=handlers):
+        case TaskStep(on_error=handlers) | WaitStep(on_error=handlers):
             for index, handler in enumerate(handlers):
                 yield f"{spot.where}.on_error[{index}].steps", handler.steps
         case SetStep() | FailStep():
@@ -77,22 +78,33 @@ def blocks(spot: Spot) -> Iterator[tuple[str, tuple[Step, ...]]]:
 
 def written(spot: Spot) -> Iterator[Written]:
     """Conditions and templates that the step itself holds."""
-    step = spot.step
-    if step.when is not None:
-        yield Written(f"{spot.where}.when", step.when, is_condition=True)
+    if spot.step.when is not None:
+        yield Written(f"{spot.where}.when", spot.step.when, is_condition=True)
+    for key, condition in _conditions(spot.step):
+        yield Written(f"{spot.where}.{key}", condition, is_condition=True)
+    for key, value in _templates(spot.step):
+        yield Written(f"{spot.where}.{key}", value, is_condition=False)
+
+
+def _conditions(step: Step) -> Iterator[tuple[str, str]]:
+    if isinstance(step, ChoiceStep):
+        for index, case in enumerate(step.cases):
+            yield f"choice[{index}].when", case.when
+
+
+def _templates(step: Step) -> Iterator[tuple[str, Value]]:
     match step:
         case TaskStep(inputs=inputs):
-            for name, value in inputs.items():
-                yield Written(f"{spot.where}.with.{name}", value, is_condition=False)
+            yield from ((f"with.{name}", value) for name, value in inputs.items())
         case SetStep(variables=variables):
-            for name, value in variables.items():
-                yield Written(f"{spot.where}.set.{name}", value, is_condition=False)
-        case ChoiceStep(cases=cases):
-            for index, case in enumerate(cases):
-                yield Written(f"{spot.where}.choice[{index}].when", case.when, is_condition=True)
+            yield from ((f"set.{name}", value) for name, value in variables.items())
         case FailStep(message=message):
-            yield Written(f"{spot.where}.fail.message", message, is_condition=False)
-        case ParallelStep():
+            yield "fail.message", message
+        case WaitStep():
+            yield "wait.for", step.duration
+            yield "wait.until", step.until
+            yield "wait.correlation", step.correlation
+        case ChoiceStep() | ParallelStep():
             pass
 
 

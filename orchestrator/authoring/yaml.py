@@ -19,23 +19,27 @@ from events.definition import (
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
+from events.values import Value
 from orchestrator.authoring.form import Field, FormReader
 from orchestrator.authoring.located import Mapping, parse
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problems
 from orchestrator.kernel.limits import Limits
 
-KINDS = ("task", "choice", "parallel", "set", "fail")
+KINDS = ("task", "choice", "parallel", "set", "wait", "fail")
 COMMON = frozenset({"id", "depends_on", "when"})
 TASK = frozenset({"with", "retry", "timeouts", "needs", "labels", "on_error"})
+MORE = {"task": TASK, "wait": frozenset({"on_error"})}
+"""Keys of a step beside those of all and that of its kind."""
 ErrorPolicy: TypeAlias = Literal["fail_fast", "finish_others"]
 ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("fail_fast", "finish_others")
 RetryKind: TypeAlias = Literal["fixed", "linear", "exponential", "decorrelated"]
 RETRY_KINDS: tuple[RetryKind, ...] = ("fixed", "linear", "exponential", "decorrelated")
 
 T = TypeVar("T")
-S = TypeVar("S", TaskStep, SetStep, ChoiceStep, ParallelStep, FailStep)
+S = TypeVar("S", TaskStep, SetStep, ChoiceStep, ParallelStep, FailStep, WaitStep)
 
 
 class Authored(msgspec.Struct, frozen=True):
@@ -100,7 +104,7 @@ class _Reader:
             self._form.complain("step_kind", field, expected)
             return None
         kind = kinds[0]
-        allowed = COMMON | {kind} | (TASK if kind == "task" else frozenset())
+        allowed = COMMON | {kind} | MORE.get(kind, frozenset())
         found = self._form.fields(field, allowed, required=("id",))
         return self._of_kind(kind, found)
 
@@ -120,6 +124,8 @@ class _Reader:
             case "set":
                 variables = self._form.values(found["set"])
                 return _with(common, SetStep(id="", variables=variables))
+            case "wait":
+                return self._wait(common, found)
             case _:
                 return self._fail(common, found["fail"])
 
@@ -174,6 +180,27 @@ class _Reader:
         entries = self._form.entries(field)
         branches = {name: self._steps(branch) for name, branch in entries.items()}
         return _with(common, ParallelStep(id="", branches=branches))
+
+    def _wait(self, common: "_Common", found: dict[str, Field]) -> Step:
+        kinds = ("for", "until", "signal")
+        said = self._form.fields(found["wait"], (*kinds, "correlation", "timeout"))
+        step = WaitStep(
+            id="",
+            duration=_read(said, "for", self._duration, None),
+            until=_read(said, "until", self._form.text, ""),
+            signal=_read(said, "signal", self._form.text, ""),
+            correlation=_read(said, "correlation", self._form.value, None),
+            timeout_s=_read(said, "timeout", self._form.seconds, None),
+            on_error=_read(found, "on_error", self._handlers, ()),
+        )
+        return _with(common, step)
+
+    def _duration(self, field: Field) -> Value:
+        """Seconds, unless an expression gives the duration when the run gets there."""
+        value = self._form.value(field)
+        if isinstance(value, str) and "${" in value:
+            return value
+        return self._form.seconds(field)
 
     def _fail(self, common: "_Common", field: Field) -> Step:
         found = self._form.fields(field, ("code", "message"), required=("code",))

@@ -37,11 +37,12 @@ def make_app() -> cyclopts.App:
     workflow = _group(app, "workflow", work, "Check and register workflow files.")
     _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
     _add(workflow, "register", "workflows:register", None, "Check a file and register it.")
-    run = _group(app, "run", work, "Start, list, show and cancel runs.")
+    run = _group(app, "run", work, "Start, list, show, signal and cancel runs.")
     _add(run, "start", "runs:start", None, "Start a registered workflow, or that of a file.")
     _add(run, "list", "runs:list_", None, "List runs, the newest first.")
     _add(run, "show", "runs:show", None, "Show a run with its steps and tasks.")
     _add(run, "cancel", "runs:cancel", None, "Cancel a run.")
+    _add(run, "signal", "steering:signal", None, "Send a signal to a run.")
     nodes = _group(app, "nodes", work, "The nodes of the cluster.")
     _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
 

@@ -20,6 +20,8 @@ COLOURS = {
     "ready": "yellow",
     "retrying": "yellow",
     "pending": "yellow",
+    "waiting": "blue",
+    "paused": "yellow",
     "failed": "red",
     "timed_out": "red",
     "cancelled": "magenta",

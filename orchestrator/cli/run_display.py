@@ -39,13 +39,14 @@ def run_json(run: RunView) -> Shown:
 
 
 def _step(step: StepView) -> Shown:
-    return {
+    shown: Shown = {
         "name": step.name,
         "kind": step.kind,
         "status": step.status,
         "started_at": instant(step.started_at),
         "ended_at": instant(step.ended_at),
     }
+    return {**shown, "pending": step.pending} if step.pending else shown
 
 
 def _task(task: TaskView) -> Shown:
@@ -85,7 +86,7 @@ def _steps(run: RunView) -> object:
                 plain(task.node) if task else "",
                 clock(step.started_at),
                 took(step.started_at, step.ended_at),
-                plain(task.pending) if task else "",
+                plain(task.pending if task else step.pending or ""),
             )
         )
     return rows(made, lines)

@@ -7,7 +7,7 @@ changed nothing. What depends on the run's state (does it exist, is it open) is 
 import re
 from collections.abc import Iterator
 
-from events.api import AwaitRun, CancelRun, ForkRun, ShowRun, StartRun
+from events.api import AwaitRun, CancelRun, ForkRun, ShowRun, SignalRun, StartRun
 from events.codec import encode
 from events.errors import Rejected
 from events.policies import Origin
@@ -15,7 +15,7 @@ from events.values import admit
 from orchestrator.kernel import ranges
 from orchestrator.kernel.limits import Limits
 
-RunRequest = StartRun | CancelRun | ForkRun | ShowRun | AwaitRun
+RunRequest = StartRun | CancelRun | SignalRun | ForkRun | ShowRun | AwaitRun
 
 VERSION_MAX = 2**63 - 1
 SHOWN_CHARS = 40
@@ -33,6 +33,8 @@ def admit_request(request: RunRequest, limits: Limits) -> None:
             wrong += _fork(request, limits)
         case CancelRun():
             wrong += _reason(request.reason, limits)
+        case SignalRun():
+            wrong += _signal(request, limits)
         case ShowRun() | AwaitRun():
             pass
     if wrong:
@@ -41,6 +43,9 @@ def admit_request(request: RunRequest, limits: Limits) -> None:
         _admit_input(request, limits)
     elif isinstance(request, ForkRun):
         admit(request.variables, "variables")
+    elif isinstance(request, SignalRun):
+        admit(request.data, "data")
+        admit(request.correlation, "correlation")
 
 
 def _start(request: StartRun, limits: Limits) -> Iterator[str]:
@@ -55,6 +60,14 @@ def _start(request: StartRun, limits: Limits) -> Iterator[str]:
     if request.traceparent and not TRACEPARENT.fullmatch(request.traceparent):
         shown = request.traceparent[:SHOWN_CHARS]
         yield f"traceparent is {shown!r}: expected one of W3C Trace Context; or leave it out"
+
+
+def _signal(request: SignalRun, limits: Limits) -> Iterator[str]:
+    if message := ranges.name_complaint("name", request.name, ranges.SIGNAL_NAME, limits):
+        yield message
+    if not request.id:
+        yield "id is empty: expected one that is the same when the signal is sent again"
+    yield from _text("id", request.id, limits)
 
 
 def _fork(request: ForkRun, limits: Limits) -> Iterator[str]:

@@ -160,9 +160,12 @@ class Runs:
             self._recent.popitem(last=False)
 
 
+FLOWING = (r.RunStarted, r.WaitEnded, t.TaskCompleted, t.TaskFailed)
+
+
 def _made_ready(state: RunState, fact: Fact) -> Iterator[str]:
     """Steps that `fact` put into the ready set."""
-    if isinstance(fact, (r.RunStarted, t.TaskCompleted, t.TaskFailed)):
+    if isinstance(fact, FLOWING):
         yield from (enabled.step for enabled in fact.flow.enabled)
     elif isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
         if fact.step in state.ready:

@@ -5,7 +5,7 @@ from typing import assert_never
 from events import messages as m
 from events import run_facts as r
 from events import task_facts as t
-from events.api import AwaitRun, CancelRun, ForkRun, Refused, RunAnswer, ShowRun, StartRun
+from events.api import AwaitRun, ForkRun, Refused, RunAnswer, ShowRun, StartRun
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
@@ -13,6 +13,7 @@ from events.facts import Fact
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.asking import asked
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
@@ -184,11 +185,6 @@ class Turn:
                 self._start(work, request)
             case ForkRun():
                 self._fork(work, request)
-            case CancelRun():
-                slot = self._slot(request.run_id, work)
-                if slot is not None:
-                    stamp = self.stamp(slot.shard, request.actor, "cancel_run")
-                    self._answered(work, self.decide(slot, i.Cancel(reason=request.reason), stamp))
             case ShowRun():
                 slot = self._slot(request.run_id, work)
                 if slot is not None:
@@ -196,7 +192,11 @@ class Turn:
             case AwaitRun():
                 self._await(work, request)
             case _:
-                assert_never(request)
+                slot = self._slot(request.run_id, work)
+                if slot is not None:
+                    verb = str(request.__struct_config__.tag)
+                    stamp = self.stamp(slot.shard, request.actor, verb)
+                    self._answered(work, self.decide(slot, asked(request), stamp))
 
     def _answered(self, work: w.RequestWork, touched: Touched, created: bool = False) -> None:
         """Answers with the run's view as it is once the turn is durable."""

@@ -1,7 +1,10 @@
 """A run's view from its state and net: named steps in order of completion, tasks, error."""
 
+import msgspec
+
 from events.api import ErrorView, RunView, StepView, TaskView
 from events.net import Choice, Net, NetStep, Split, Task
+from orchestrator.kernel.durations import as_text
 from orchestrator.kernel.state import RunState, StepState
 
 KINDS = {Choice: "choice", Split: "parallel"}
@@ -20,7 +23,7 @@ def run_view(state: RunState, net: Net) -> RunView:
         status=state.status,
         output=state.output,
         error=_error(state),
-        steps=tuple(_step(named[name], steps[name]) for name in shown),
+        steps=tuple(_step(named[name], steps[name], _pending(state, name)) for name in shown),
         tasks=tuple(
             _task(name, steps[name]) for name in shown if isinstance(named[name].action, Task)
         ),
@@ -50,7 +53,20 @@ def _error(state: RunState) -> ErrorView | None:
     return ErrorView(code=failure.code, message=failure.message, step=step, details=failure.details)
 
 
-def _step(step: NetStep, state: StepState) -> StepView:
+def _pending(state: RunState, name: str) -> str:
+    """What a step waits for that is no task."""
+    if state.steps.get(name, NEVER).status != "waiting":
+        return ""
+    due_at = state.timers.get(f"wait:{name}", state.timers.get(f"until:{name}"))
+    until = "" if due_at is None else f" until {as_text(due_at)}"
+    signal = state.awaiting.get(name)
+    return f"signal {signal}{until}" if signal else f"timer{until}"
+
+
+NEVER = StepState("skipped")
+
+
+def _step(step: NetStep, state: StepState, pending: str) -> StepView:
     kind = KINDS.get(type(step.action), type(step.action).__name__.lower())
     return StepView(
         name=step.name,
@@ -58,6 +74,7 @@ def _step(step: NetStep, state: StepState) -> StepView:
         status=state.status,
         started_at=state.started_at or state.ready_at,
         ended_at=state.ended_at,
+        pending=pending or msgspec.UNSET,
     )
 
 

@@ -7,6 +7,7 @@ fenced attempt, a timer that was met) gives no facts; a request that is not allo
 `Rejected` and changes nothing.
 """
 
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 import msgspec
@@ -33,6 +34,7 @@ from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
+from orchestrator.kernel.waits import receive
 
 
 def decide(
@@ -47,26 +49,7 @@ def decide(
     Raises `Rejected` when a request is not allowed now; then nothing has changed.
     """
     decision = Decision(state, net, env, observe)
-    match given:
-        case i.Reported():
-            _reported(decision, given.report)
-        case i.Place():
-            _place(decision, given)
-        case i.Due():
-            fire_timers(decision)
-        case i.Start():
-            _start(decision, given)
-        case i.Unplaced():
-            _unplaced(decision, given)
-        case i.AttemptLost():
-            if state.holds(given.attempt):
-                attempt_lost(decision, given.attempt.step, given.reason, given.message)
-        case i.Cancel():
-            _cancel(decision, given)
-        case i.Fork():
-            _fork(decision, given)
-        case _:
-            assert_never(given)
+    DECISIONS[type(given)](decision, given)
     return decision.facts
 
 
@@ -140,6 +123,11 @@ def _exists(state: RunState) -> None:
         raise Rejected("there is no such run: has it been started?")
 
 
+def _signal(d: Decision, given: i.Signal) -> None:
+    _exists(d.state)
+    receive(d, given)
+
+
 def _cancel(d: Decision, given: i.Cancel) -> None:
     _exists(d.state)
     if d.state.terminal:
@@ -166,7 +154,7 @@ def _fork(d: Decision, given: i.Fork) -> None:
             origin=Origin(kind="fork", run_id=state.run_id, version=given.source_version),
             due_at=d.env.due(timeout_s),
             variables=given.variables,
-            renewed=tuple(_renewed(d, step_id) for step_id in _open_tasks(state)),
+            renewed=tuple(_renewed(d, step_id) for step_id in _open_steps(state)),
             reason=given.reason,
         )
     )
@@ -186,18 +174,33 @@ def _forkable(d: Decision, given: i.Fork) -> None:
     bounded(variables, d.env.limits, "the set of all variables")
 
 
-def _open_tasks(state: RunState) -> list[str]:
-    open_ = {"ready", "dispatched", "running", "retrying"}
+def _open_steps(state: RunState) -> list[str]:
+    open_ = {"ready", "dispatched", "running", "retrying", "waiting"}
     return [step_id for step_id, step in state.steps.items() if step.status in open_]
 
 
 def _renewed(d: Decision, step_id: str) -> Renewed:
+    if d.state.steps[step_id].status == "waiting":
+        return _waits_on(d, step_id)
     limits = timeouts(d.net.task(step_id), d.state)
     return Renewed(
         step=step_id,
         start_due_at=d.env.due(limits.schedule_to_start_s),
         close_due_at=d.env.due(limits.schedule_to_close_s),
     )
+
+
+def _waits_on(d: Decision, step_id: str) -> Renewed:
+    """A wait goes on in a fork for as long as it still had to last in the source; the instant that
+    an author named stays."""
+    timers = d.state.timers
+    absolute = timers.get(f"until:{step_id}")
+    if absolute is not None:
+        return Renewed(step=step_id, due_at=absolute, absolute=True)
+    due_at = timers.get(f"wait:{step_id}")
+    if due_at is not None:
+        due_at = d.env.now + max(0, due_at - d.state.updated_at)
+    return Renewed(step=step_id, due_at=due_at)
 
 
 # -- placement ------------------------------------------------------------------------------------
@@ -231,8 +234,18 @@ def _unplaced(d: Decision, given: i.Unplaced) -> None:
 # -- reports --------------------------------------------------------------------------------------
 
 
-def _reported(d: Decision, report: m.Report) -> None:
+def _lost(d: Decision, given: i.AttemptLost) -> None:
+    if d.state.holds(given.attempt):
+        attempt_lost(d, given.attempt.step, given.reason, given.message)
+
+
+def _due(d: Decision, _: i.Due) -> None:
+    fire_timers(d)
+
+
+def _reported(d: Decision, given: i.Reported) -> None:
     """Reports of fenced attempts change nothing."""
+    report = given.report
     if not d.state.holds(report.attempt):
         return
     match report:
@@ -286,3 +299,17 @@ def _task_started(d: Decision, report: m.Started) -> None:
             due_at=None if limit_s is None else d.env.after(limit_s + margin_s),
         )
     )
+
+
+DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
+    i.Start: _start,
+    i.Fork: _fork,
+    i.Cancel: _cancel,
+    i.Signal: _signal,
+    i.Reported: _reported,
+    i.AttemptLost: _lost,
+    i.Place: _place,
+    i.Unplaced: _unplaced,
+    i.Due: _due,
+}
+"""By kind of input; a test holds it complete."""

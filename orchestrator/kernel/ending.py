@@ -40,6 +40,10 @@ def _next(d: Decision) -> bool:
         if d.full:
             return False
         _fail_step(d, *next(iter(state.stuck.items())))
+    elif (taken := state.deliverable) is not None:
+        if d.full:
+            return False
+        _deliver(d, *taken)
     elif state.at_end:
         _complete(d)
     elif not state.waits:
@@ -68,10 +72,22 @@ def _fail_step(d: Decision, step_id: str, failure: Failure) -> None:
     )
 
 
+def _deliver(d: Decision, step_id: str, signal_id: str) -> None:
+    """A step that waits takes a signal."""
+    signal = d.state.signals[signal_id]
+    end_wait(d, step_id, signal.data, signal_id)
+
+
+def end_wait(d: Decision, step_id: str, output: Value = None, signal: str = "") -> None:
+    """The step need not wait any more: onward."""
+    walk = Walk(d.net, d.state, d.env, outputs={step_id: output}).leave(step_id)
+    d.record(r.WaitEnded(step=step_id, signal=signal, output=output, flow=walk.flow()))
+
+
 def _gives_up(d: Decision) -> bool:
     """Whether an unhandled failure ends the run now, or only when the others have finished."""
     state = d.state
-    return state.options.error_policy == "fail_fast" or not (state.waits or state.stuck)
+    return state.options.error_policy == "fail_fast" or not (state.waits or state.undecided)
 
 
 def close(
@@ -115,7 +131,7 @@ def _idle(d: Decision) -> tuple[str, ...]:
     return tuple(
         step_id
         for step_id, step in d.state.steps.items()
-        if step.status in {"ready", "retrying", "entered"}
+        if step.status in {"ready", "retrying", "entered", "waiting"}
     )
 
 

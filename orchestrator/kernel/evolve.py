@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from events import run_facts as r
 from events import task_facts as t
 from events.errors import InvariantViolation
-from events.facts import Enabled, Fact, Flow
-from orchestrator.kernel.state import Closing, RunState, StepState
+from events.facts import Enabled, Fact, Flow, Waiting
+from orchestrator.kernel.state import Closing, Kept, RunState, StepState
 
 
 def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
@@ -34,6 +34,8 @@ def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
             f"{fact.TYPE} as event {state.version} of run {state.run_id} does not fit the events "
             f"before it: there is no {error}"
         ) from error
+    if not state.terminal:
+        state.status = state.open_status
 
 
 # -- runs -----------------------------------------------------------------------------------------
@@ -69,6 +71,11 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.timers = {} if fact.due_at is None else {"run": fact.due_at}
     for renewed in fact.renewed:
         old = state.steps[renewed.step]
+        if old.status == "waiting":
+            if renewed.due_at is not None:
+                what = "until" if renewed.absolute else "wait"
+                state.timers[f"{what}:{renewed.step}"] = renewed.due_at
+            continue
         enabled = Enabled(
             step=renewed.step,
             inputs=old.inputs,
@@ -86,6 +93,7 @@ def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
     state.closing = Closing(fact.status, fact.reason, fact.failure, fact.step)
     _cancel(state, fact.cancelled, at)
     state.timers.clear()
+    state.awaiting.clear()
     _nothing_undecided(state)
 
 
@@ -120,6 +128,7 @@ def _end(state: RunState, status: str, at: int) -> None:
     state.timers.clear()
     state.ready.clear()
     state.outstanding.clear()
+    state.awaiting.clear()
     _nothing_undecided(state)
 
 
@@ -235,6 +244,21 @@ def _task_cancelled(state: RunState, fact: t.TaskCancelled, at: int) -> None:
     _close_step(state, fact.step, "cancelled", at)
 
 
+def _signal_received(state: RunState, fact: r.SignalReceived, _at: int) -> None:
+    state.signals[fact.id] = Kept(fact.name, fact.data, fact.correlation)
+    state.signals_seen[fact.id] = None
+    for signal_id in fact.forgotten:
+        del state.signals_seen[signal_id]
+
+
+def _wait_ended(state: RunState, fact: r.WaitEnded, at: int) -> None:
+    state.steps[fact.step].output = fact.output
+    if fact.signal:
+        del state.signals[fact.signal]
+    _close_step(state, fact.step, "completed", at)
+    _flow(state, fact.flow, at)
+
+
 def _ready(state: RunState, step_id: str, at: int, start_due_at: int | None = None) -> None:
     step = state.steps[step_id]
     step.status = "ready"
@@ -254,8 +278,9 @@ def _close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.order.append(step_id)
     state.ready.pop(step_id, None)
     state.outstanding.pop(step_id, None)
+    state.awaiting.pop(step_id, None)
     if state.timers:
-        for what in ("start", "close", "execute", "retry"):
+        for what in ("start", "close", "execute", "retry", "wait", "until"):
             state.timers.pop(f"{what}:{step_id}", None)
 
 
@@ -283,6 +308,8 @@ def _flow(state: RunState, flow: Flow, at: int) -> None:
         state.at_end = True
     for enabled in flow.enabled:
         _enable(state, enabled, at)
+    for waiting in flow.waiting:
+        _wait(state, waiting, at)
 
 
 def _enable(state: RunState, enabled: Enabled, at: int) -> None:
@@ -291,6 +318,16 @@ def _enable(state: RunState, enabled: Enabled, at: int) -> None:
     _ready(state, enabled.step, at, enabled.start_due_at)
     if enabled.close_due_at is not None:
         state.timers[f"close:{enabled.step}"] = enabled.close_due_at
+
+
+def _wait(state: RunState, waiting: Waiting, at: int) -> None:
+    step = StepState("waiting", started_at=at, correlation=waiting.correlation)
+    state.steps[waiting.step] = step
+    if waiting.signal:
+        state.awaiting[waiting.step] = waiting.signal
+    if waiting.due_at is not None:
+        what = "until" if waiting.absolute else "wait"
+        state.timers[f"{what}:{waiting.step}"] = waiting.due_at
 
 
 def _leave(state: RunState, name: str, at: int) -> None:
@@ -303,6 +340,8 @@ def _leave(state: RunState, name: str, at: int) -> None:
 FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.RunStarted: _started,
     r.RunForked: _forked,
+    r.SignalReceived: _signal_received,
+    r.WaitEnded: _wait_ended,
     r.RunClosing: _closing,
     r.RunCompleted: _completed,
     r.RunFailed: _failed,

@@ -8,12 +8,11 @@ what follows from that is for the next fact.
 """
 
 from collections import deque
-from collections.abc import Iterable
-from typing import assert_never
+from collections.abc import Callable, Iterable, Mapping
 
 from events import net as n
 from events.codec import encode
-from events.facts import Choice, Enabled, Failure, Flow, Stuck
+from events.facts import Choice, Enabled, Failure, Flow, Stuck, Waiting
 from events.policies import Timeouts
 from events.values import Value
 from orchestrator.kernel.bounds import FlowBudget, bounded
@@ -22,6 +21,7 @@ from orchestrator.kernel.expressions import ExpressionFailed, consult
 from orchestrator.kernel.netindex import NetIndex, StepIndex
 from orchestrator.kernel.scope import Scope
 from orchestrator.kernel.state import RunState
+from orchestrator.kernel.waiting import waiting
 
 
 class Walk:
@@ -48,6 +48,7 @@ class Walk:
         self._left: list[str] = []
         self._skipped: list[str] = []
         self._stuck: list[Stuck] = []
+        self._waiting: list[Waiting] = []
         self._ended = False
         self._budget = FlowBudget(env.limits)
         self._variable_bytes = 0
@@ -78,6 +79,7 @@ class Walk:
             left=tuple(self._left),
             skipped=tuple(self._skipped),
             stuck=tuple(self._stuck),
+            waiting=tuple(self._waiting),
             ended=self._ended,
         )
 
@@ -133,30 +135,26 @@ class Walk:
         self._stuck.append(Stuck(step=step.step.id, failure=failure))
 
     def _perform(self, step: StepIndex) -> None:
-        action = step.step.action
-        match action:
-            case n.Task():
-                self._enable(step, action)
-            case n.Join():
-                if action.closes:
-                    self._left.append(action.closes)
-                self._put(step.normal)
-            case n.Choice():
-                self._choose(step, action)
-            case n.Split():
-                self._enter(step)
-                self._put(step.normal)
-            case n.Set():
-                self._assign(step)
-            case n.Start():
-                self._put(step.normal)
-            case n.End():
-                self._ended = True
-            case n.Fail():
-                message = self._render(step)
-                self._stick(step, Failure(code=action.code, message=str(message or "")))
-            case _:
-                assert_never(action)
+        ACTS[type(step.step.action)](self, step, step.step.action)
+
+    def _begin(self, step: StepIndex, _: n.Start) -> None:
+        self._put(step.normal)
+
+    def _end(self, _step: StepIndex, _: n.End) -> None:
+        self._ended = True
+
+    def _join(self, step: StepIndex, join: n.Join) -> None:
+        if join.closes:
+            self._left.append(join.closes)
+        self._put(step.normal)
+
+    def _split(self, step: StepIndex, _: n.Split) -> None:
+        self._enter(step)
+        self._put(step.normal)
+
+    def _fail(self, step: StepIndex, fail: n.Fail) -> None:
+        message = self._render(step)
+        self._stick(step, Failure(code=fail.code, message=str(message or "")))
 
     def _render(self, step: StepIndex) -> Value:
         if step.template is None:
@@ -178,7 +176,12 @@ class Walk:
             )
         )
 
-    def _assign(self, step: StepIndex) -> None:
+    def _wait(self, step: StepIndex, wait: n.Wait) -> None:
+        values = self._render(step)
+        values = values if isinstance(values, dict) else {}
+        self._waiting.append(waiting(step.step.id, wait, values, self._env))
+
+    def _assign(self, step: StepIndex, _: n.Set) -> None:
         values = self._render(step)
         if isinstance(values, dict):
             self._bound_variables(values)
@@ -222,6 +225,20 @@ class Walk:
         if step.default is None:
             raise ExpressionFailed("no condition holds and there is no default")
         return step.default, "", values
+
+
+ACTS: Mapping[type[n.Action], Callable[..., None]] = {
+    n.Start: Walk._begin,
+    n.End: Walk._end,
+    n.Task: Walk._enable,
+    n.Set: Walk._assign,
+    n.Choice: Walk._choose,
+    n.Split: Walk._split,
+    n.Join: Walk._join,
+    n.Fail: Walk._fail,
+    n.Wait: Walk._wait,
+}
+"""What a step does when it acts, by its action; a test holds it complete."""
 
 
 def timeouts(task: n.Task, state: RunState) -> Timeouts:

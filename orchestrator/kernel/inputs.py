@@ -35,6 +35,15 @@ class Cancel(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Signal(Input, frozen=True, kw_only=True):
+    """A client's signal for a step that waits, or will wait, for it."""
+
+    id: str
+    name: str
+    data: Value = None
+    correlation: Value = None
+
+
 class Reported(Input, frozen=True, kw_only=True):
     report: Report
 
@@ -68,4 +77,4 @@ class Due(Input, frozen=True, kw_only=True):
     """Whatever timers are due by now."""
 
 
-RunInput = Start | Fork | Cancel | Reported | AttemptLost | Place | Unplaced | Due
+RunInput = Start | Fork | Cancel | Signal | Reported | AttemptLost | Place | Unplaced | Due

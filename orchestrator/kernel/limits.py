@@ -73,6 +73,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     refused_delay_s_max: Duration = 5.0
 
+    signals_max: Count = 1_000
+    """Signals that a run keeps for steps that have not taken them yet. A further one is refused."""
+
+    signal_ids_max: Count = 10_000
+    """Ids of taken signals that a run remembers, to know them when they are sent again; beyond, the
+    oldest is forgotten."""
+
     start_to_close_margin_s: Wait = 5.0
     """Seconds beyond start-to-close after which the coordinator asks for the attempt back; until
     then the agent enforces it."""

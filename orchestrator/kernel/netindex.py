@@ -3,8 +3,9 @@
 import msgspec
 
 from events.facts import Failure
-from events.net import Arc, Fail, Net, NetStep, Set, Task
+from events.net import Arc, Fail, Net, NetStep, Set, Task, Wait
 from orchestrator.kernel.templates import Template, compile_template
+from orchestrator.kernel.waiting import template_of
 
 
 class StepIndex(msgspec.Struct, frozen=True):
@@ -41,6 +42,10 @@ class NetIndex:
         }
         self.arcs = {arc.id: arc for arc in net.arcs}
         self.start = next(s.id for s in net.steps if not incoming[s.id])
+        actions = (step.action for step in net.steps)
+        waits = (action.signal for action in actions if isinstance(action, Wait) and action.signal)
+        self.signals = tuple(dict.fromkeys(waits))
+        """Names of the signals that some step waits for."""
         self.output = None if net.output is None else compile_template(net.output)
 
     def task(self, step_id: str) -> Task:
@@ -75,5 +80,7 @@ def _template(step: NetStep) -> Template | None:
             return compile_template(dict(variables))
         case Fail(message=message):
             return compile_template(message)
+        case Wait() as wait:
+            return compile_template(template_of(wait))
         case _:
             return None

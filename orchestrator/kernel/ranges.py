@@ -8,7 +8,9 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
+from events.definition import WaitStep
 from events.policies import Needs, Retry, RunOptions, Timeouts
+from orchestrator.kernel.durations import instant, seconds
 from orchestrator.kernel.limits import Limits
 
 Shape = re.Pattern[str]
@@ -17,6 +19,7 @@ Complaint = tuple[str, str]
 
 STEP_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 WORKFLOW_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+SIGNAL_NAME = WORKFLOW_NAME
 TASK_TYPE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CODE = re.compile(r"\S+")
@@ -125,6 +128,26 @@ def needs_complaints(needs: Needs) -> Iterator[Complaint]:
     for where, amount in amounts.items():
         if not (math.isfinite(amount) and amount >= 0):
             yield where, f"{amount} is not an amount: expected 0 or more"
+
+
+def wait_complaints(step: WaitStep, limits: Limits) -> Iterator[Complaint]:
+    """What is wrong with the constant times of a wait; what is an expression may give anything."""
+    if isinstance(step.duration, str) and "${" in step.duration:
+        pass
+    elif step.duration is not None:
+        try:
+            duration_s = seconds(step.duration)
+        except ValueError as error:
+            yield "for", str(error)
+        else:
+            if duration_s > limits.duration_s_max:
+                yield "for", f"{duration_s} s is over {limits.duration_s_max:.0f} s: wait until"
+    if step.until and "${" not in step.until:
+        try:
+            instant(step.until)
+        except ValueError as error:
+            yield "until", str(error)
+    yield from _duration("timeout", step.timeout_s, limits)
 
 
 def _duration(where: str, seconds: float | None, limits: Limits) -> Iterator[Complaint]:

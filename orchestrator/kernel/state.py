@@ -1,10 +1,14 @@
 """The state of a run: what the fold of its events says. Mutable inside the fold, pure from outside.
 
-    pending ──► running ──► completed | failed | cancelled | timed_out
-                  │  ▲
-                  ▼  │ closing: the end is decided, outstanding attempts are being given back
-               (waiting, paused, compensating: later rooms; parked is set by a reader, never by an
-               event)
+    pending ──► running ◄──► waiting: nothing but timers and signals is awaited
+                  │
+                  ▼
+                closing: the end is decided, outstanding attempts are being given back
+                  │
+                  ▼
+                completed | failed | cancelled | timed_out
+
+(compensating: a later room; parked is set by a reader, never by an event)
 
 A task's step:
 
@@ -12,6 +16,8 @@ A task's step:
       ▲           │             │
       └─ retrying ◄─────────────┘        recalled: asked back, still outstanding until the node
       answered
+
+A step that waits: waiting ──► completed | failed | cancelled.
 
 Field order is part of the serialised form, so equal folds give equal bytes.
 """
@@ -65,6 +71,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     ended_at: int | None = None
     next_attempt_at: int | None = None
     close_due_at: int | None = None
+    correlation: Value = None
+    """That the signal must have for which the step waits; null: any."""
 
 
 class Closing(msgspec.Struct):
@@ -76,12 +84,30 @@ class Closing(msgspec.Struct):
     step: str = ""
 
 
+class Kept(msgspec.Struct, omit_defaults=True):
+    """A signal that no step has taken yet."""
+
+    name: str
+    data: Value = None
+    correlation: Value = None
+
+    def fits(self, name: str, correlation: Value) -> bool:
+        """Whether a step that waits for this takes it; `true` is not 1 here."""
+        if self.name != name:
+            return False
+        return correlation is None or _content(correlation) == _content(self.correlation)
+
+
+_content = msgspec.json.Encoder(order="sorted").encode
+
+
 class RunState(msgspec.Struct, omit_defaults=True):
     """`tokens`: arc → tokens waiting there. `ready`: tasks awaiting placement, oldest first.
     `outstanding`: step → attempt number with a node. `timers`: key → due instant, where a key is
-    `run` or `<what>:<step>` with what of start, close, execute, retry. `order`: steps as they
-    ended. `stuck`: steps that were reached and could not act; `at_end`: the root scope was left;
-    both until it is decided what follows.
+    `run` or `<what>:<step>` with what of start, close, execute, retry, wait, until. `order`: steps
+    as they ended. `stuck`: steps that were reached and could not act; `at_end`: the root scope was
+    left; both until it is decided what follows. `awaiting`: step → name of the signal that it waits
+    for. `signals`: by id, in order of arrival. `signals_seen`: ids of these and of those taken.
     """
 
     run_id: str = ""
@@ -109,6 +135,9 @@ class RunState(msgspec.Struct, omit_defaults=True):
     timers: dict[str, int] = {}
     stuck: dict[str, Failure] = {}
     at_end: bool = False
+    awaiting: dict[str, str] = {}
+    signals: dict[str, Kept] = {}
+    signals_seen: dict[str, None] = {}
 
     @property
     def terminal(self) -> bool:
@@ -126,22 +155,46 @@ class RunState(msgspec.Struct, omit_defaults=True):
             return False
         if self.closing is not None:
             return not self.outstanding
-        if self.stuck or self.at_end:
+        if self.undecided:
             return True
         if self.failure is None:
             return False
         return self.options.error_policy == "fail_fast" or not self.waits
 
     @property
+    def undecided(self) -> bool:
+        """Whether something has happened of which it is still to be decided what follows."""
+        return bool(self.stuck) or self.at_end or self.deliverable is not None
+
+    @property
+    def deliverable(self) -> tuple[str, str] | None:
+        """The step that takes a signal next, and the signal's id. O(waits * signals)."""
+        if not (self.awaiting and self.signals):
+            return None
+        for step_id, name in self.awaiting.items():
+            correlation = self.steps[step_id].correlation
+            for signal_id, signal in self.signals.items():
+                if signal.fits(name, correlation):
+                    return step_id, signal_id
+        return None
+
+    @property
+    def open_status(self) -> str:
+        """What an open run is called: `waiting` when only timers and signals can make it go on."""
+        if self.outstanding or self.ready or self.closing is not None or self.undecided:
+            return "running"
+        return "waiting"
+
+    @property
     def waits(self) -> bool:
         """Whether something will come that makes the run go on."""
-        return bool(self.outstanding or self.ready) or self._waits_for_timer
+        return bool(self.outstanding or self.ready or self.awaiting) or self._waits_for_timer
 
     @property
     def next_due_at(self) -> int | None:
         """When `Due` is to be given, in microseconds: the earliest timer, or at once when a
         decision was cut off at its bound. O(timers)."""
-        if self.stuck or self.at_end:
+        if self.undecided:
             return self.updated_at
         return min(self.timers.values()) if self.timers else None
 

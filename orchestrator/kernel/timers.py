@@ -1,4 +1,4 @@
-"""Due timers of a run: its own timeout, retry waits, and the timeouts of its tasks.
+"""Due timers of a run: its own timeout, waits, retry waits, and the timeouts of its tasks.
 
 An attempt that a node may still start is never given up one-sidedly: it is recalled, stays
 outstanding, and what follows is decided when the node has answered or is lost. Otherwise it might
@@ -18,6 +18,7 @@ from orchestrator.kernel.attempts import (
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.flow import timeouts
+from orchestrator.kernel.waits import wait_is_over
 
 RUN_TIMEOUT = "run_timeout"
 
@@ -41,6 +42,8 @@ def _fire(d: Decision, key: str) -> None:
         _run_timeout(d)
     elif what == "retry":
         _retry(d, step_id)
+    elif what in {"wait", "until"}:
+        wait_is_over(d, step_id)
     elif what == "close":
         _give_up(d, step_id, CLOSE_TIMEOUT)
     elif what == "start":

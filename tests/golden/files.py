@@ -17,7 +17,7 @@ from events.net import Net
 from events.values import Value
 
 FOLDER = Path(__file__).parent
-RELEASE = "0.1.0"
+RELEASE = "0.2.0"
 """The release whose formats are written today; folders of others are never written again."""
 
 

@@ -1,7 +1,8 @@
 """Records the formats that are written today: `python -m tests.golden.record`.
 
-Free to run until release 0.1.0; from then on the files of a release are its promise, and a test
-that fails says that the promise is about to be broken. A new release gets a folder of its own.
+It writes the folder of the coming release, and is free to run until that is out; from then on the
+files are its promise, and a test that fails says that the promise is about to be broken. The next
+release gets a folder of its own.
 """
 
 from collections.abc import Iterable, Iterator

@@ -13,7 +13,18 @@ from events import messages as m
 from events import net as n
 from events import run_facts as r
 from events import task_facts as t
-from events.facts import Choice, Enabled, Fact, Failure, Flow, HostSample, Placement, Stuck, Usage
+from events.facts import (
+    Choice,
+    Enabled,
+    Fact,
+    Failure,
+    Flow,
+    HostSample,
+    Placement,
+    Stuck,
+    Usage,
+    Waiting,
+)
 from events.ids import Attempt
 from events.policies import Needs, Origin, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -64,6 +75,10 @@ FLOW = Flow(
     skipped=("s",),
     stuck=(Stuck(step="bad", failure=FAILURE),),
     ended=True,
+    waiting=(
+        Waiting(step="w", due_at=AT + 3, signal="go", correlation=VALUE),
+        Waiting(step="u", due_at=AT + 4, absolute=True),
+    ),
 )
 USAGE = Usage(wall_s=1.5, cpu_s=1.25, memory_peak_bytes=2**20, input_bytes=10, output_bytes=20)
 SAID = t.Said(
@@ -100,6 +115,15 @@ DEFINITION = d.Definition(
             default=(d.FailStep(id="stop", code="no", message="because ${run.id}"),),
         ),
         d.ParallelStep(id="p", branches={"l": (d.TaskStep(id="b", task="work"),), "r": ()}),
+        d.WaitStep(id="nap", duration=90.0),
+        d.WaitStep(id="until", until="2026-12-24T18:00:00Z"),
+        d.WaitStep(
+            id="w",
+            signal="go",
+            correlation={"order": "${input.order}"},
+            timeout_s=60.0,
+            on_error=(d.Handler(codes=("signal_timeout",)),),
+        ),
     ),
     output={"all": "${steps.b.output}"},
     options=OPTIONS,
@@ -124,6 +148,13 @@ NET = n.Net(
         n.NetStep(id="route", name="route", action=n.Choice(skips={"route>a": ("stop",)})),
         n.NetStep(id="p", name="p", action=n.Split()),
         n.NetStep(id="p/end", action=n.Join(closes="p"), join="any"),
+        n.NetStep(id="nap", name="nap", action=n.Wait(duration=90.0)),
+        n.NetStep(id="until", name="until", action=n.Wait(until="2026-12-24T18:00:00Z")),
+        n.NetStep(
+            id="w",
+            name="w",
+            action=n.Wait(signal="go", correlation={"order": "${input.order}"}, timeout_s=60.0),
+        ),
         n.NetStep(id="stop", name="stop", action=n.Fail(code="no", message="because")),
         n.NetStep(id="/end", action=n.End()),
     ),
@@ -161,9 +192,14 @@ FACTS: tuple[Fact, ...] = (
         origin=ORIGIN,
         due_at=AT,
         variables={"v": VALUE},
-        renewed=(r.Renewed(step="fetch", start_due_at=AT + 1, close_due_at=AT + 2),),
+        renewed=(
+            r.Renewed(step="fetch", start_due_at=AT + 1, close_due_at=AT + 2),
+            r.Renewed(step="until", due_at=AT + 3, absolute=True),
+        ),
         reason="a mended input",
     ),
+    r.SignalReceived(id="s1", name="go", data=VALUE, correlation=VALUE, forgotten=("s0",)),
+    r.WaitEnded(step="w", signal="s1", output=VALUE, flow=FLOW),
     r.RunClosing(
         status="cancelled",
         reason="enough",
@@ -341,6 +377,9 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         traceparent="00-aa-bb-01",
     ),
     api.CancelRun(actor="user:ada", run_id="run-1", reason="enough"),
+    api.SignalRun(
+        actor="user:ada", run_id="run-1", name="go", id="s1", data=VALUE, correlation=VALUE
+    ),
     api.ForkRun(
         actor="user:ada",
         run_id="run-2",
@@ -363,6 +402,7 @@ RUN = api.RunView(
     error=api.ErrorView(code="boom", message="it went up", step="fetch", details=VALUE),
     steps=(
         api.StepView(name="fetch", kind="task", status="failed", started_at=AT, ended_at=AT + 5),
+        api.StepView(name="w", kind="wait", status="waiting", started_at=AT, pending="signal go"),
     ),
     tasks=(
         api.TaskView(

@@ -88,6 +88,33 @@ def timed_out() -> Play:
     return play
 
 
+def waited() -> Play:
+    """Sleeps, instants and signals; one is awaited in vain."""
+    play = started(
+        workflow(
+            d.WaitStep(id="nap", duration="${ input.nap }"),
+            parallel(
+                early=(task("a"), d.WaitStep(id="early", signal="go", correlation="${ input.n }")),
+                past=d.WaitStep(id="past", until="2020-02-29T12:00:00+01:00"),
+                vain=d.WaitStep(
+                    id="vain",
+                    signal="stop",
+                    timeout_s=60.0,
+                    on_error=(d.Handler(codes=("signal_timeout",), steps=(task("mend"),)),),
+                ),
+            ),
+        ),
+        value={"nap": "5m", "n": 1},
+    )
+    play.due(300.0)
+    play.signal("go", "of another", "s0", correlation=2)
+    play.signal("go", {"by": "ada"}, "s1", correlation=1)
+    play.run("a")
+    play.due(60.0)
+    play.run("mend")
+    return play
+
+
 def still_open() -> Play:
     """In the middle of everything: it must go on under any later release."""
     timeouts = Timeouts(schedule_to_start_s=30.0, start_to_close_s=60.0, schedule_to_close_s=600.0)
@@ -118,6 +145,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "failed": failed,
     "cancelled": cancelled,
     "timed_out": timed_out,
+    "waited": waited,
     "still_open": still_open,
 }
 

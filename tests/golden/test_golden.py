@@ -1,9 +1,9 @@
 """What a release has written, every later one reads, and what is written today is what was
 recorded.
 
-A failure here means that the bytes of a stored or wire format have changed. Before release 0.1.0:
-`python -m tests.golden.record`. After it: give the new shape a new name and the old one an
-upcaster.
+A failure here means that the bytes of a stored or wire format have changed. As long as only the
+coming release is concerned: `python -m tests.golden.record`. Otherwise: give the new shape a new
+name and the old one an upcaster.
 """
 
 from pathlib import Path

@@ -58,7 +58,7 @@ class RunBook:
             workflow_version=state.workflow_version,
             status=state.status,
             version=state.version,
-            next_due_at=min(state.timers.values(), default=None),
+            next_due_at=state.next_due_at,
             outstanding=len(state.outstanding),
             ready=len(state.ready),
             started_at=state.started_at,

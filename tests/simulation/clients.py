@@ -11,6 +11,7 @@ from events.api import (
     RegisterWorkflow,
     RunAnswer,
     ShowRun,
+    SignalRun,
     StartRun,
 )
 from events.errors import Rejected
@@ -82,6 +83,7 @@ class Clients:
             self._after(SECOND, lambda: self._start(wanted))
             return
         self.started.add(wanted.run_id)
+        self._signal(wanted.run_id, wanted.workflow)
         now = self._scheduler.now
         if wanted.cancel_at is not None:
             cancel = CancelRun(run_id=wanted.run_id, reason="not wanted any more")
@@ -94,6 +96,16 @@ class Clients:
                 wanted.fork_at - now,
                 lambda: self._ask(wanted.run_id, show, lambda seen: self._fork(wanted, seen)),
             )
+
+    def _signal(self, run_id: str, workflow: str) -> None:
+        """Every signal that the run may wait for, at any time, some of them twice."""
+        for name in self._workload.signals[workflow]:
+            signal = SignalRun(
+                run_id=run_id, name=name, id=f"for {name}", data=name, correlation=workflow
+            )
+            for _ in range(self._scheduler.rng.choice((1, 1, 2))):
+                delay_us = int(self._scheduler.rng.random() * 8 * SECOND)
+                self._after(delay_us, lambda given=signal: self._ask(run_id, given, lambda _: None))  # type: ignore[misc]
 
     def _fork(self, wanted: Wanted, seen: AnyAnswer) -> None:
         if not isinstance(seen, RunAnswer):
@@ -108,3 +120,4 @@ class Clients:
         if isinstance(answer, RunAnswer):
             self.started.add(run_id)
             self.forked.append(run_id)
+            self._signal(run_id, answer.run.workflow)

@@ -36,10 +36,16 @@ def undisturbed(engine: Engine, definition: Definition, wanted: Wanted) -> RunSt
             i.Place(step=step, node="n", incarnation="i", placement=Placement())
             for step in state.ready
         ]
+        given += [_signal(state, step) for step in state.awaiting]
         if not given:
             now = max(now, state.next_due_at or now)
             given = [i.Due()]
     raise AssertionError(f"{wanted.run_id} does not end even undisturbed")
+
+
+def _signal(state: RunState, step_id: str) -> i.Signal:
+    name = state.awaiting[step_id]
+    return i.Signal(id=name, name=name, data=name, correlation=state.workflow)
 
 
 def _report(state: RunState, net: NetIndex, step_id: str) -> i.Reported:

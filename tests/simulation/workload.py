@@ -20,6 +20,7 @@ from events.definition import (
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
@@ -53,7 +54,8 @@ class Draft:
         self._name = name
         self._uneasy = uneasy
         self._count = 0
-        self._set_vars: list[str] = []
+        self.signals: list[str] = []
+        """Names of the signals that its steps wait for."""
 
     def definition(self) -> Definition:
         rng = self._rng
@@ -99,9 +101,28 @@ class Draft:
         if drawn < 0.3:
             variable = f"v{step_id}"
             return SetStep(id=step_id, depends_on=depends, variables={variable: "${ input.n }"})
+        if drawn > 0.92:
+            return self._wait(step_id, depends)
         if depth and drawn < 0.32:
             return FailStep(id=step_id, depends_on=depends, code="E3", message="as written")
         return self._task(step_id, depends, tasks, depth)
+
+    def _wait(self, step_id: str, depends: tuple[str, ...] | None) -> WaitStep:
+        """Clients send every signal sooner or later, so only patience can race."""
+        rng = self._rng
+        if rng.random() < 0.5:
+            seconds = rng.choice((0.0, 0.3, 5.0, "${ input.n }"))
+            return WaitStep(id=step_id, depends_on=depends, duration=seconds)
+        handled = rng.random() < 0.7
+        self.signals.append(step_id)
+        return WaitStep(
+            id=step_id,
+            depends_on=depends,
+            signal=step_id,
+            correlation="${ run.workflow }" if rng.random() < 0.3 else None,
+            timeout_s=rng.choice((0.5, 6.0)) if self._lucky(0.3) else None,
+            on_error=(Handler(codes=("signal_timeout",)),) if handled else (),
+        )
 
     def _condition(self) -> str:
         return f"input.n > {self._rng.randint(0, 10)}"
@@ -168,10 +189,13 @@ class Workload:
         rng = Random(f"workload {seed}")
         self.definitions: list[Definition] = []
         steady: dict[str, bool] = {}
+        self.signals: dict[str, list[str]] = {}
         for number in range(3):
             uneasy = rng.random() < 0.5
-            definition = Draft(rng, f"w{number}", uneasy).definition()
+            draft = Draft(rng, f"w{number}", uneasy)
+            definition = draft.definition()
             self.definitions.append(definition)
+            self.signals[definition.name] = draft.signals
             steady[definition.name] = not uneasy
         self.runs: list[Wanted] = [
             Wanted(

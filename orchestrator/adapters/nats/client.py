@@ -26,6 +26,7 @@ from events.api import (
     RunAnswer,
     RunView,
     ShowRun,
+    SignalRun,
     StartRun,
 )
 from events.codec import encode
@@ -143,7 +144,7 @@ class Client:
 def _run_of(request: AnyRequest) -> str | None:
     """The run whose owner has to answer; None when any coordinator can."""
     match request:
-        case StartRun() | CancelRun() | ForkRun() | ShowRun() | AwaitRun():
+        case StartRun() | CancelRun() | SignalRun() | ForkRun() | ShowRun() | AwaitRun():
             return request.run_id
         case Hello() | RegisterWorkflow() | ListNodes():
             return None

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import msgspec
 from hypothesis import strategies as st
 
 from events.definition import (
@@ -16,8 +17,9 @@ from events.definition import (
     SetStep,
     Step,
     TaskStep,
+    WaitStep,
 )
-from events.net import Arc, Choice, End, Net, NetStep, Start, Task
+from events.net import Arc, Choice, End, Net, NetStep, Start, Task, Wait
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.kernel.limits import Limits
@@ -84,7 +86,7 @@ class Game:
         errors = [arc for arc in arcs if arc.kind == "error"]
         if isinstance(step.action, Choice):
             return [self._one(arcs)]
-        if isinstance(step.action, Task) and errors:
+        if isinstance(step.action, Task | Wait) and errors:
             ways: list[list[Arc]] = [normal, *([arc] for arc in errors)]
             way = self._pick(ways)
             assert isinstance(way, list)
@@ -100,6 +102,13 @@ class Game:
 # -- definitions ----------------------------------------------------------------------------------
 
 CONDITIONS = ("input.n > 3", "has(input.x)", "true", "run.id == 'a' || input.xs.exists(x, x > 1)")
+WAITS = (
+    WaitStep(id="w", duration=1.5),
+    WaitStep(id="w", duration="${ input.n }s"),
+    WaitStep(id="w", until="2026-12-24T18:00:00+01:00"),
+    WaitStep(id="w", signal="go", correlation={"n": ["${ input.n }"]}, timeout_s=60.0),
+    WaitStep(id="w", signal="go", on_error=(Handler(codes=("signal_timeout",)),)),
+)
 TEXTS = st.text(max_size=8)
 VALUES: st.SearchStrategy[Value] = st.recursive(
     st.none()
@@ -143,7 +152,8 @@ class _Writer:
         return tuple(found)
 
     def _step(self, depth: int, readable: tuple[str, ...], siblings: tuple[str, ...]) -> Step:
-        kinds = ["task", "set", "fail", "choice", "parallel"] if depth else ["task", "set", "fail"]
+        flat = ["task", "set", "fail", "wait"]
+        kinds = [*flat, "choice", "parallel"] if depth else flat
         kind = self._draw(st.sampled_from(kinds))
         self._count += 1
         id_ = f"s{self._count}"
@@ -159,6 +169,9 @@ class _Writer:
             case "set":
                 values = {"v": self._read(readable), "w": self._draw(VALUES.map(constants))}
                 return SetStep(id=id_, depends_on=depends_on, when=when, variables=values)
+            case "wait":
+                wait = self._draw(st.sampled_from(WAITS))
+                return msgspec.structs.replace(wait, id=id_, depends_on=depends_on, when=when)
             case "fail":
                 return FailStep(id=id_, depends_on=depends_on, when=when, code="bad", message="m")
             case "choice":

@@ -228,8 +228,8 @@ HANDLER = (
     ("steps", "reads", "after", "words"),
     [
         (CHOICE, "input.q", "steps.q.output", "there is no step `q`"),
-        (CHOICE, "input.q", "steps.c.output", "`c` is no task and has no output"),
-        (CHOICE, "input.q", "steps.sa.output", "`sa` is no task and has no output"),
+        (CHOICE, "input.q", "steps.c.output", "`c` has no output"),
+        (CHOICE, "input.q", "steps.sa.output", "`sa` has no output"),
         (CHOICE, "input.q", "steps.a.status", "read steps.a.output or steps.a.error"),
         (CHOICE, "input.q", "steps.a.output", "in a branch of `c` that may not have run"),
         (CHOICE, "steps.a.output", "input.q", "in a branch of `c` that does not run with this one"),

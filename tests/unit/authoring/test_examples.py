@@ -77,6 +77,23 @@ def test_an_order_without_items_fails_with_the_code_of_its_handler(registry: Tas
     assert play.state.failure.message == "order A-18 has no items"
 
 
+def test_an_order_that_somebody_approves_is_accepted(registry: TaskRegistry) -> None:
+    play = played("approval.yaml", {"order": "A-17"}, registry)
+    play.due(0.2)
+    play.signal("approved", {"by": "eve"}, correlation="A-18")
+    play.signal("approved", {"by": "ada"}, correlation="A-17")
+
+    assert play.state.output == {"order": "A-17", "state": "accepted", "by": "ada"}
+
+
+def test_an_order_that_nobody_approves_is_put_back(registry: TaskRegistry) -> None:
+    play = played("approval.yaml", {"order": "A-17"}, registry)
+    play.due(0.2)
+    play.due(3.0)
+
+    assert play.state.output == {"order": "A-17", "state": "put back", "by": "nobody"}
+
+
 def played(name: str, value: Value, registry: TaskRegistry) -> Play:
     """A run of an example whose tasks are executed here, one at a time."""
     definition = read(EXAMPLES / name).definition

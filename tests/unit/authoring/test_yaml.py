@@ -164,7 +164,11 @@ def test_every_part_has_its_place() -> None:
         ("workflow: x\nsteps: {}", 2, "expected a list, found an object"),
         ("workflow: x\nstepps: []\nsteps: []", 2, "did you mean `steps`?"),
         ("workflow: x\nsteps:\n  - 5", 3, "expected an object (key: value), found 5"),
-        ("workflow: x\nsteps:\n  - id: a", 3, "exactly one of task, choice, parallel, set, fail"),
+        (
+            "workflow: x\nsteps:\n  - id: a",
+            3,
+            "exactly one of task, choice, parallel, set, wait, fail",
+        ),
         ("workflow: x\nsteps:\n  - {id: a, task: t, set: {}}", 3, "found task and set"),
         ("workflow: x\nsteps:\n  - task: t", 3, "`id` is missing"),
         ("workflow: x\nsteps:\n  - {id: a, set: {}, with: {}}", 3, "unknown key `with`"),

@@ -1,0 +1,23 @@
+"""What a client asks of a run that exists, as an input of the kernel."""
+
+from typing import assert_never
+
+from events.api import CancelRun, SignalRun
+from orchestrator.kernel import inputs as i
+
+Asked = CancelRun | SignalRun
+
+
+def asked(request: Asked) -> i.RunInput:
+    match request:
+        case CancelRun():
+            return i.Cancel(reason=request.reason)
+        case SignalRun():
+            return i.Signal(
+                id=request.id,
+                name=request.name,
+                data=request.data,
+                correlation=request.correlation,
+            )
+        case _:
+            assert_never(request)
