@@ -31,6 +31,7 @@ from orchestrator.cli.bench_watch import Watch, Watched, watching
 from orchestrator.cli.local import Local
 
 TASKS_IN_RUN = 10
+SINGLE, SEQUENCE = "bench-1", "bench-10"
 INSERT_BATCH = 1000
 COMPLETED = "task.completed.v1"
 READY_S = 30.0
@@ -38,12 +39,14 @@ LOOK_S = 0.1
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """`runs` of ten tasks each, `in_flight` at a time; then `singles` of one task, one by one."""
+    """First `singles` runs of one task and `tens` of ten tasks, one by one on the idle system; then
+    `runs` of ten tasks each, `in_flight` at a time."""
 
     runs: int = 2000
     in_flight: int = 1000
     agents: int = 2
     singles: int = 200
+    tens: int = 60
     insert_s: float = 3.0
     slots: int = 64
     credits: int = 1000
@@ -55,12 +58,21 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     tasks_per_s: float
     single_task_p50_ms: float
     single_task_p99_ms: float
+    ten_task_p50_ms: float
+    ten_task_p99_ms: float
     insert_events_per_s: float
     ratio: float
     events_per_s: float
     tasks: int
     seconds: float
     profile: Profile
+
+
+class Latencies(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds from the start call to the completion visible to the client, run by run."""
+
+    singles: Sequence[float]
+    tens: Sequence[float]
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,10 +142,11 @@ async def measure(plan: Plan) -> Figures:
         store = await PostgresStore.open(watched.dsn)
         async with store, connect(connection, timeout_s=120) as client:
             await _ready(client, plan, local)
-            singles = await _singles(client, plan)
+            singles = await _one_by_one(client, SINGLE, plan.singles)
+            tens = await _one_by_one(client, SEQUENCE, plan.tens)
             load = await _load(client, plan, store, watched)
         insert = await measure_insert_rate(watched.dsn, plan.insert_s, INSERT_BATCH)
-    return _figures(singles, load, insert)
+    return _figures(Latencies(singles=singles, tens=tens), load, insert)
 
 
 async def _load(client: Client, plan: Plan, store: PostgresStore, watched: Watched) -> Load:
@@ -159,11 +172,13 @@ async def _timed(client: Client, plan: Plan, watch: Watch) -> float:
     return seconds
 
 
-def _figures(singles: Sequence[float], load: Load, insert: float) -> Figures:
+def _figures(idle: Latencies, load: Load, insert: float) -> Figures:
     return Figures(
         tasks_per_s=round(load.tasks / load.seconds, 1),
-        single_task_p50_ms=round(statistics.median(singles) * 1000, 2),
-        single_task_p99_ms=round(statistics.quantiles(singles, n=100)[98] * 1000, 2),
+        single_task_p50_ms=percentile_ms(idle.singles, 50),
+        single_task_p99_ms=percentile_ms(idle.singles, 99),
+        ten_task_p50_ms=percentile_ms(idle.tens, 50),
+        ten_task_p99_ms=percentile_ms(idle.tens, 99),
         insert_events_per_s=round(insert, 1),
         ratio=round(load.events / load.seconds / insert, 3),
         events_per_s=round(load.events / load.seconds, 1),
@@ -180,8 +195,8 @@ async def _ready(client: Client, plan: Plan, local: Local) -> None:
     """
     async with anyio.create_task_group() as group:
         group.start_soon(_alive, local)
-        await client.request(RegisterWorkflow(definition=sequence("bench-10", TASKS_IN_RUN)))
-        await client.request(RegisterWorkflow(definition=sequence("bench-1", 1)))
+        await client.request(RegisterWorkflow(definition=sequence(SEQUENCE, TASKS_IN_RUN)))
+        await client.request(RegisterWorkflow(definition=sequence(SINGLE, 1)))
         with anyio.fail_after(READY_S):
             await _agents(client, plan.agents)
         group.cancel_scope.cancel()
@@ -201,13 +216,18 @@ async def _agents(client: Client, count: int) -> None:
         await anyio.sleep(LOOK_S)
 
 
-async def _singles(client: Client, plan: Plan) -> list[float]:
-    """Seconds from the start call to the completion visible to the client, one run at a time."""
+def percentile_ms(seconds: Sequence[float], percent: int) -> float:
+    """In milliseconds; of two values or more."""
+    return round(statistics.quantiles(seconds, n=100, method="inclusive")[percent - 1] * 1000, 2)
+
+
+async def _one_by_one(client: Client, workflow: str, runs: int) -> list[float]:
+    """Seconds of each run but the first tenth, in which everybody warms up."""
     taken = []
-    for number in range(plan.singles):
+    for number in range(runs):
         began = time.perf_counter()
-        run_id = f"single-{number}"
-        await client.request(StartRun(run_id=run_id, workflow="bench-1"))
+        run_id = f"{workflow}-{number}"
+        await client.request(StartRun(run_id=run_id, workflow=workflow))
         await client.await_run(run_id)
         taken.append(time.perf_counter() - began)
     return taken[len(taken) // 10 :]
@@ -219,7 +239,7 @@ async def _many(client: Client, plan: Plan) -> None:
     async def keep_going() -> None:
         for number in numbers:
             run_id = f"run-{number}"
-            await client.request(StartRun(run_id=run_id, workflow="bench-10"))
+            await client.request(StartRun(run_id=run_id, workflow=SEQUENCE))
             await client.await_run(run_id)
 
     async with anyio.create_task_group() as group:
