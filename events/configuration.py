@@ -6,10 +6,12 @@ earlier one. Nothing is read here: texts and mappings are handed in.
 
     setting        file                        environment
     postgres.dsn   [postgres] dsn = "…"        DALSEGNO_POSTGRES__DSN or DALSEGNO_POSTGRES_DSN
+
+A variable with `_FILE` behind it names a file that holds the value, as secrets of containers do.
 """
 
 import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Generic, TypeVar
 
@@ -114,6 +116,31 @@ def from_environment(
         else:
             _check_not_misspelt(variable, variables)
     return Layer(source="environment", values=values, texts=True)
+
+
+def with_files(
+    environment: Mapping[str, str],
+    schema: type[msgspec.Struct],
+    aliases: Mapping[str, str],
+    read: Callable[[str], str],
+) -> Mapping[str, str]:
+    """The environment, with what files hold for settings whose `<VARIABLE>_FILE` names one.
+
+    `read` returns the text of a file and raises `Misconfigured`; space around the text does not
+    count. Raises `Misconfigured` also when the file is empty, or the variable itself is set too.
+    """
+    variables = {**variables_of(setting_types(schema)), **aliases}
+    found = dict(environment)
+    for variable in variables:
+        named = f"{variable}_FILE"
+        if named in variables or not (path := environment.get(named)):
+            continue
+        if environment.get(variable):
+            raise Misconfigured(f"environment: {variable} and {named} are both set: give one")
+        found[variable] = read(path).strip()
+        if not found.pop(named) or not found[variable]:
+            raise Misconfigured(f"environment: {named}: {path} is empty, expected a value")
+    return found
 
 
 def variables_of(names: Collection[str]) -> dict[str, str]:

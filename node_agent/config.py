@@ -14,7 +14,14 @@ from typing import Literal
 
 import msgspec
 
-from events.configuration import Effective, combine, from_environment, from_flags, from_toml
+from events.configuration import (
+    Effective,
+    combine,
+    from_environment,
+    from_flags,
+    from_toml,
+    with_files,
+)
 from events.connection import Connection
 from events.constraints import (
     Amount,
@@ -132,7 +139,8 @@ def load_config(
     if file is not None or Path(FILE).is_file():
         path = file or Path(FILE)
         layers.append(from_toml(_read_text(path), f"file {path}", Config, OTHER_SECTIONS))
-    layers.append(from_environment(environment, Config, ALIASES))
+    variables = with_files(environment, Config, ALIASES, lambda named: _read_text(Path(named)))
+    layers.append(from_environment(variables, Config, ALIASES))
     layers.append(from_flags(flags, Config))
     effective = combine(Config, layers, RULES)
     return msgspec.structs.replace(effective, value=_named(effective.value))

@@ -6,7 +6,15 @@ from typing import Literal
 
 import msgspec
 
-from events.configuration import Effective, Layer, combine, from_environment, from_flags, from_toml
+from events.configuration import (
+    Effective,
+    Layer,
+    combine,
+    from_environment,
+    from_flags,
+    from_toml,
+    with_files,
+)
 from events.connection import Connection
 from events.constraints import Name, Prefix, Rule, Shards
 from events.errors import Misconfigured
@@ -113,7 +121,8 @@ def load_config(
     if file is not None or Path(FILE).is_file():
         path = file or Path(FILE)
         layers.append(from_toml(read_text(path), f"file {path}", Config, OTHER_SECTIONS))
-    layers.append(from_environment(environment, Config, ALIASES))
+    variables = with_files(environment, Config, ALIASES, lambda named: read_text(Path(named)))
+    layers.append(from_environment(variables, Config, ALIASES))
     layers.append(from_flags(flags, Config))
     return combine(Config, layers, RULES)
 

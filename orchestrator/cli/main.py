@@ -37,12 +37,14 @@ def make_app() -> cyclopts.App:
     workflow = _group(app, "workflow", work, "Check and register workflow files.")
     _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
     _add(workflow, "register", "workflows:register", None, "Check a file and register it.")
-    run = _group(app, "run", work, "Start, list, show, signal and cancel runs.")
+    run = _group(app, "run", work, "Start, list, show, steer and cancel runs.")
     _add(run, "start", "runs:start", None, "Start a registered workflow, or that of a file.")
     _add(run, "list", "runs:list_", None, "List runs, the newest first.")
     _add(run, "show", "runs:show", None, "Show a run with its steps and tasks.")
     _add(run, "cancel", "runs:cancel", None, "Cancel a run.")
     _add(run, "signal", "steering:signal", None, "Send a signal to a run.")
+    _add(run, "pause", "steering:pause", None, "Dispatch nothing new until it is resumed.")
+    _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
     nodes = _group(app, "nodes", work, "The nodes of the cluster.")
     _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
 
@@ -53,6 +55,7 @@ def make_app() -> cyclopts.App:
     _add(app, "verify", "replays:verify", look, "Audit runs against the log.")
 
     _add(app, "migrate", "care:migrate", care, "Make the schema, or bring it up to date.")
+    _add(app, "health", "health:health", care, "Whether a coordinator answers, or a node is well.")
     config = _group(app, "config", care, "The configuration.")
     _add(config, "show", "care:show_config", None, "Every setting with its value and source.")
     _add(app, "bench", "benching:bench", care, "Measure durable throughput and latency.")
