@@ -58,6 +58,18 @@ class SignalRun(Request, frozen=True, kw_only=True, tag="signal_run"):
     correlation: Value = None
 
 
+class PauseRun(Request, frozen=True, kw_only=True, tag="pause_run"):
+    """Dispatch nothing new and let no timer fire until the run is resumed."""
+
+    run_id: str
+    reason: str = ""
+
+
+class ResumeRun(Request, frozen=True, kw_only=True, tag="resume_run"):
+    run_id: str
+    reason: str = ""
+
+
 class ForkRun(Request, frozen=True, kw_only=True, tag="fork_run"):
     """Start `run_id` from the state that `source_run_id` had at `source_version`."""
 
@@ -89,6 +101,8 @@ AnyRequest = (
     | StartRun
     | CancelRun
     | SignalRun
+    | PauseRun
+    | ResumeRun
     | ForkRun
     | ShowRun
     | AwaitRun
@@ -138,6 +152,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[TaskView, ...] = ()
     started_at: int | None = None
     ended_at: int | None = None
+    pending: str | msgspec.UnsetType = msgspec.UNSET
+    """What keeps the whole run from going on, when something does."""
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):

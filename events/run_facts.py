@@ -76,6 +76,26 @@ class WaitEnded(Fact, frozen=True, kw_only=True):
     flow: Flow = Flow()
 
 
+class RunPaused(Fact, frozen=True, kw_only=True):
+    """Nothing is dispatched and no timer fires until the run is resumed; who and why is recorded.
+
+    The run's clock stands still: instants that are decided meanwhile are counted from this one.
+    """
+
+    TYPE = "run.paused.v1"
+    reason: str = ""
+
+
+class RunResumed(Fact, frozen=True, kw_only=True):
+    """The run's clock goes on: its timers, but for those at instants that the author named, come
+    `shift_us` microseconds later.
+    """
+
+    TYPE = "run.resumed.v1"
+    shift_us: int
+    reason: str = ""
+
+
 class RunClosing(Fact, frozen=True, kw_only=True):
     """The end is decided and waits for outstanding attempts to come back; nothing new starts."""
 

@@ -166,6 +166,12 @@ class Play:
         signal_id = signal_id or f"signal-{self._signals}"
         return self.give(i.Signal(id=signal_id, name=name, data=data, correlation=correlation))
 
+    def pause(self, reason: str = "") -> list[Fact]:
+        return self.give(i.Pause(reason=reason))
+
+    def resume(self, reason: str = "") -> list[Fact]:
+        return self.give(i.Resume(reason=reason))
+
     def fork(
         self, run_id: str, source_version: int, variables: dict[str, Value] | None = None
     ) -> list[Fact]:
@@ -194,6 +200,8 @@ class Play:
             state = self.state
             if state.terminal:
                 return self
+            if state.paused is not None:
+                self.resume()
             self.place_all()
             for step in list(state.outstanding):
                 if step in state.outstanding:

@@ -257,6 +257,8 @@ class World:
             (8, self._obstruct),
             (8, self._forge),
             (20, self._signal),
+            (6, self._pause),
+            (9, self._resume),
             (1, self._cancel),
         ]
         self._deeds = [deed for weight, deed in deeds for _ in range(weight)]
@@ -357,12 +359,25 @@ class World:
     def _signal(self) -> None:
         """One that some step may wait for, now or later, or that came before."""
         state, names = self.play.state, self.play.net.signals
-        if names and not state.terminal and state.closing is None:
+        if names and self._is_steerable():
             signal_id = f"s{self._choose.number(0, 9)}"
             known = signal_id in state.signals_seen
             correlation: Value = pick(self._choose, (5, None))
             facts = self.play.signal(pick(self._choose, names), "data", signal_id, correlation)
             assert bool(facts) != known
+
+    def _is_steerable(self) -> bool:
+        return not self.play.state.terminal and self.play.state.closing is None
+
+    def _pause(self) -> None:
+        if self._is_steerable():
+            was_paused = self.play.state.paused is not None
+            assert bool(self.play.pause("because")) != was_paused
+
+    def _resume(self) -> None:
+        if self._is_steerable():
+            was_paused = self.play.state.paused is not None
+            assert bool(self.play.resume()) == was_paused
 
     def _cancel(self) -> None:
         if not self.play.state.terminal:

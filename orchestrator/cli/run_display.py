@@ -25,7 +25,7 @@ Shown = dict[str, object]
 
 def run_json(run: RunView) -> Shown:
     """The JSON form of a run, the same from every command."""
-    return {
+    shown: Shown = {
         "run_id": run.run_id,
         "workflow": run.workflow,
         "workflow_version": run.workflow_version,
@@ -36,6 +36,7 @@ def run_json(run: RunView) -> Shown:
         "steps": [_step(step) for step in run.steps],
         "tasks": [_task(task) for task in run.tasks],
     }
+    return {**shown, "pending": run.pending} if run.pending else shown
 
 
 def _step(step: StepView) -> Shown:
@@ -65,6 +66,8 @@ def print_run(run: RunView) -> None:
     out = console()
     head = f"[bold]{plain(run.run_id)}[/]  {status(run.status)}"
     out.print(f"{head}  [dim]{took(run.started_at, run.ended_at)}[/]")
+    if run.pending:
+        out.print(f"[yellow]{plain(run.pending)}[/]")
     version = run.workflow_version[:12]
     out.print(f"[dim]workflow[/] {plain(run.workflow)} [dim]{version}, {run.version} events[/]")
     out.print(_steps(run))

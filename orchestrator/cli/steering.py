@@ -1,6 +1,6 @@
-"""`dalsegno run signal`: what people do to a run that is under way."""
+"""`dalsegno run signal`, `pause` and `resume`: what people do to a run that is under way."""
 
-from events.api import AnyRequest, RunAnswer, RunView, SignalRun
+from events.api import AnyRequest, PauseRun, ResumeRun, RunAnswer, RunView, SignalRun
 from events.errors import Rejected, Unavailable
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.ids import given_run_id, new_run_id
@@ -40,6 +40,31 @@ def signal(
     )
     run = _ask(common, request)
     _tell(run, common, f"signal {name} is recorded as {request.id}; {run.run_id} is {run.status}")
+
+
+def pause(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
+    """Pause a run: nothing new is dispatched and no timer fires. What runs goes on, and its results
+    are recorded. Exit code 3 if it has ended.
+
+    Parameters
+    ----------
+    reason
+        Kept in the history, and shown.
+    """
+    run = _ask(common, PauseRun(run_id=given_run_id(run_id), reason=reason))
+    _tell(run, common, f"{run.run_id} is {run.status}")
+
+
+def resume(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
+    """Let a paused run go on; its timers come later by the length of the pause.
+
+    Parameters
+    ----------
+    reason
+        Kept in the history.
+    """
+    run = _ask(common, ResumeRun(run_id=given_run_id(run_id), reason=reason))
+    _tell(run, common, f"{run.run_id} is {run.status}")
 
 
 def _ask(common: Common, request: AnyRequest) -> RunView:

@@ -2,16 +2,20 @@
 
 from typing import assert_never
 
-from events.api import CancelRun, SignalRun
+from events.api import CancelRun, PauseRun, ResumeRun, SignalRun
 from orchestrator.kernel import inputs as i
 
-Asked = CancelRun | SignalRun
+Asked = CancelRun | SignalRun | PauseRun | ResumeRun
 
 
 def asked(request: Asked) -> i.RunInput:
     match request:
         case CancelRun():
             return i.Cancel(reason=request.reason)
+        case PauseRun():
+            return i.Pause(reason=request.reason)
+        case ResumeRun():
+            return i.Resume(reason=request.reason)
         case SignalRun():
             return i.Signal(
                 id=request.id,

@@ -229,9 +229,10 @@ class Committing:
             memory.out.append(s.RunEnded(run=view, traceparent=slot.traceparent))
 
     def _evict_idle(self, slot: Slot) -> None:
-        """A run that only waits for a far timer leaves memory; `run_index` brings it back."""
+        """A run that only waits (for a far timer, a signal, or to be resumed) leaves memory; the
+        index or a request brings it back."""
         memory, state = self._memory, slot.state
-        if state.outstanding or state.ready:
+        if state.outstanding or (state.ready and state.paused is None):
             return
         horizon = memory.now.wall + microseconds(memory.settings.due_horizon_s)
         if state.next_due_at is None or state.next_due_at > horizon:

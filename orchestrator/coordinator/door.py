@@ -7,7 +7,16 @@ changed nothing. What depends on the run's state (does it exist, is it open) is 
 import re
 from collections.abc import Iterator
 
-from events.api import AwaitRun, CancelRun, ForkRun, ShowRun, SignalRun, StartRun
+from events.api import (
+    AwaitRun,
+    CancelRun,
+    ForkRun,
+    PauseRun,
+    ResumeRun,
+    ShowRun,
+    SignalRun,
+    StartRun,
+)
 from events.codec import encode
 from events.errors import Rejected
 from events.policies import Origin
@@ -15,7 +24,7 @@ from events.values import admit
 from orchestrator.kernel import ranges
 from orchestrator.kernel.limits import Limits
 
-RunRequest = StartRun | CancelRun | SignalRun | ForkRun | ShowRun | AwaitRun
+RunRequest = StartRun | CancelRun | SignalRun | PauseRun | ResumeRun | ForkRun | ShowRun | AwaitRun
 
 VERSION_MAX = 2**63 - 1
 SHOWN_CHARS = 40
@@ -31,7 +40,7 @@ def admit_request(request: RunRequest, limits: Limits) -> None:
             wrong += _start(request, limits)
         case ForkRun():
             wrong += _fork(request, limits)
-        case CancelRun():
+        case CancelRun() | PauseRun() | ResumeRun():
             wrong += _reason(request.reason, limits)
         case SignalRun():
             wrong += _signal(request, limits)

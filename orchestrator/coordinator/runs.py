@@ -129,8 +129,9 @@ class Runs:
             return
         self._slots[slot.run_id] = slot
         self.held.add(slot.state)
-        for step_id in slot.state.ready:
-            self.ready.setdefault((slot.run_id, step_id), now)
+        if slot.state.paused is None:
+            for step_id in slot.state.ready:
+                self.ready.setdefault((slot.run_id, step_id), now)
 
     def discard(self, run_id: str) -> None:
         """Throws a run's state away with everything derived from it."""
@@ -148,6 +149,11 @@ class Runs:
     def note(self, slot: Slot, fact: Fact, now: int) -> None:
         """Follows one fact of a run's decision."""
         self.held.note(slot.state, fact)
+        if isinstance(fact, r.RunPaused):
+            for step_id in slot.state.ready:
+                self.ready.pop((slot.run_id, step_id), None)
+        if slot.state.paused is not None:
+            return
         again = isinstance(fact, (t.AttemptFailed, t.TaskRetryDue))
         for step_id in _made_ready(slot.state, fact):
             self.ready.setdefault((slot.run_id, step_id), now)
@@ -170,5 +176,5 @@ def _made_ready(state: RunState, fact: Fact) -> Iterator[str]:
     elif isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
         if fact.step in state.ready:
             yield fact.step
-    elif isinstance(fact, r.RunForked):
+    elif isinstance(fact, r.RunForked | r.RunResumed):
         yield from state.ready

@@ -29,7 +29,14 @@ def run_view(state: RunState, net: Net) -> RunView:
         ),
         started_at=state.started_at or None,
         ended_at=state.ended_at,
+        pending=_paused(state) or msgspec.UNSET,
     )
+
+
+def _paused(state: RunState) -> str:
+    if state.paused is None:
+        return ""
+    return ": ".join(filter(None, ("paused", state.paused.reason)))
 
 
 def _never_run(state: RunState, named: dict[str, NetStep]) -> dict[str, StepState]:

@@ -32,6 +32,7 @@ from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.pausing import pause, resume
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
 from orchestrator.kernel.waits import receive
@@ -128,6 +129,16 @@ def _signal(d: Decision, given: i.Signal) -> None:
     receive(d, given)
 
 
+def _pause(d: Decision, given: i.Pause) -> None:
+    _exists(d.state)
+    pause(d, given.reason)
+
+
+def _resume(d: Decision, given: i.Resume) -> None:
+    _exists(d.state)
+    resume(d, given.reason)
+
+
 def _cancel(d: Decision, given: i.Cancel) -> None:
     _exists(d.state)
     if d.state.terminal:
@@ -142,6 +153,7 @@ def _fork(d: Decision, given: i.Fork) -> None:
     """
     state = d.state
     _forkable(d, given)
+    d.awake()
     timeout_s = state.options.timeout_s
     d.record(
         RunForked(
@@ -199,7 +211,7 @@ def _waits_on(d: Decision, step_id: str) -> Renewed:
         return Renewed(step=step_id, due_at=absolute, absolute=True)
     due_at = timers.get(f"wait:{step_id}")
     if due_at is not None:
-        due_at = d.env.now + max(0, due_at - d.state.updated_at)
+        due_at = d.env.now + max(0, due_at - d.state.clock(d.state.updated_at))
     return Renewed(step=step_id, due_at=due_at)
 
 
@@ -207,7 +219,8 @@ def _waits_on(d: Decision, step_id: str) -> Renewed:
 
 
 def _place(d: Decision, given: i.Place) -> None:
-    if given.step not in d.state.ready or d.state.closing is not None:
+    state = d.state
+    if given.step not in state.ready or state.closing is not None or state.paused is not None:
         return
     step = d.state.steps[given.step]
     d.record(
@@ -306,6 +319,8 @@ DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
     i.Fork: _fork,
     i.Cancel: _cancel,
     i.Signal: _signal,
+    i.Pause: _pause,
+    i.Resume: _resume,
     i.Reported: _reported,
     i.AttemptLost: _lost,
     i.Place: _place,

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from events.facts import Fact
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.evolve import evolve
@@ -17,9 +19,13 @@ Observer = Callable[[RunState], None]
 
 
 class Decision:
-    """`record` both notes a fact and evolves the state by it."""
+    """`record` both notes a fact and evolves the state by it.
 
-    __slots__ = ("_observe", "env", "facts", "net", "state")
+    `now` is the instant at which facts are recorded; `env` has the run's clock, which stands still
+    while the run is paused.
+    """
+
+    __slots__ = ("_env", "_observe", "_paused", "env", "facts", "net", "now", "state")
 
     def __init__(
         self, state: RunState, net: NetIndex, env: Env, observe: Observer | None = None
@@ -27,7 +33,9 @@ class Decision:
         self._observe = observe
         self.state = state
         self.net = net
-        self.env = env
+        self.now = env.now
+        self._env = env
+        self._set_clock()
         self.facts: list[Fact] = []
 
     @property
@@ -36,6 +44,18 @@ class Decision:
 
     def record(self, fact: Fact) -> None:
         self.facts.append(fact)
-        evolve(self.state, fact, self.env.now)
+        evolve(self.state, fact, self.now)
+        if self.state.paused is not self._paused:
+            self._set_clock()
         if self._observe is not None:
             self._observe(self.state)
+
+    def awake(self) -> None:
+        """What follows is decided for a run that is not paused, whatever the state was."""
+        self.env = self._env
+
+    def _set_clock(self) -> None:
+        paused = self._paused = self.state.paused
+        self.env = self._env
+        if paused is not None:
+            self.env = msgspec.structs.replace(self._env, now=paused.at)

@@ -11,7 +11,7 @@ from events import run_facts as r
 from events import task_facts as t
 from events.errors import InvariantViolation
 from events.facts import Enabled, Fact, Flow, Waiting
-from orchestrator.kernel.state import Closing, Kept, RunState, StepState
+from orchestrator.kernel.state import Closing, Kept, Paused, RunState, StepState
 
 
 def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
@@ -66,6 +66,7 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.origin = fact.origin
     state.started_at = at
     state.variables.update(fact.variables)
+    state.paused = None
     state.ready.clear()
     state.outstanding.clear()
     state.timers = {} if fact.due_at is None else {"run": fact.due_at}
@@ -94,7 +95,25 @@ def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
     _cancel(state, fact.cancelled, at)
     state.timers.clear()
     state.awaiting.clear()
+    state.paused = None
     _nothing_undecided(state)
+
+
+def _paused(state: RunState, fact: r.RunPaused, at: int) -> None:
+    state.paused = Paused(at, fact.reason)
+
+
+def _resumed(state: RunState, fact: r.RunResumed, _at: int) -> None:
+    state.paused = None
+    for key, due_at in state.timers.items():
+        what, _, step_id = key.partition(":")
+        if what == "until":
+            continue
+        state.timers[key] = due_at + fact.shift_us
+        if what == "retry":
+            state.steps[step_id].next_attempt_at = due_at + fact.shift_us
+        elif what == "close":
+            state.steps[step_id].close_due_at = due_at + fact.shift_us
 
 
 def _completed(state: RunState, fact: r.RunCompleted, at: int) -> None:
@@ -129,6 +148,7 @@ def _end(state: RunState, status: str, at: int) -> None:
     state.ready.clear()
     state.outstanding.clear()
     state.awaiting.clear()
+    state.paused = None
     _nothing_undecided(state)
 
 
@@ -214,7 +234,7 @@ def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
     state.ready.pop(fact.step, None)
     for what in ("start", "execute"):
         state.timers.pop(f"{what}:{fact.step}", None)
-    if fact.next_attempt_at <= at:
+    if fact.next_attempt_at <= state.clock(at):
         _ready(state, fact.step, at, fact.start_due_at)
     else:
         step.status = "retrying"
@@ -342,6 +362,8 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.RunForked: _forked,
     r.SignalReceived: _signal_received,
     r.WaitEnded: _wait_ended,
+    r.RunPaused: _paused,
+    r.RunResumed: _resumed,
     r.RunClosing: _closing,
     r.RunCompleted: _completed,
     r.RunFailed: _failed,

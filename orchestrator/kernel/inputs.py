@@ -44,6 +44,14 @@ class Signal(Input, frozen=True, kw_only=True):
     correlation: Value = None
 
 
+class Pause(Input, frozen=True, kw_only=True):
+    reason: str = ""
+
+
+class Resume(Input, frozen=True, kw_only=True):
+    reason: str = ""
+
+
 class Reported(Input, frozen=True, kw_only=True):
     report: Report
 
@@ -77,4 +85,16 @@ class Due(Input, frozen=True, kw_only=True):
     """Whatever timers are due by now."""
 
 
-RunInput = Start | Fork | Cancel | Signal | Reported | AttemptLost | Place | Unplaced | Due
+RunInput = (
+    Start
+    | Fork
+    | Cancel
+    | Signal
+    | Pause
+    | Resume
+    | Reported
+    | AttemptLost
+    | Place
+    | Unplaced
+    | Due
+)

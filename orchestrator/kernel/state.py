@@ -1,7 +1,7 @@
 """The state of a run: what the fold of its events says. Mutable inside the fold, pure from outside.
 
     pending ──► running ◄──► waiting: nothing but timers and signals is awaited
-                  │
+                  │ ◄──────► paused: nothing is dispatched and no timer fires
                   ▼
                 closing: the end is decided, outstanding attempts are being given back
                   │
@@ -84,6 +84,13 @@ class Closing(msgspec.Struct):
     step: str = ""
 
 
+class Paused(msgspec.Struct):
+    """Since when and why the run is paused."""
+
+    at: int
+    reason: str = ""
+
+
 class Kept(msgspec.Struct, omit_defaults=True):
     """A signal that no step has taken yet."""
 
@@ -138,6 +145,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     awaiting: dict[str, str] = {}
     signals: dict[str, Kept] = {}
     signals_seen: dict[str, None] = {}
+    paused: Paused | None = None
 
     @property
     def terminal(self) -> bool:
@@ -181,6 +189,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     @property
     def open_status(self) -> str:
         """What an open run is called: `waiting` when only timers and signals can make it go on."""
+        if self.paused is not None:
+            return "paused"
         if self.outstanding or self.ready or self.closing is not None or self.undecided:
             return "running"
         return "waiting"
@@ -196,7 +206,13 @@ class RunState(msgspec.Struct, omit_defaults=True):
         decision was cut off at its bound. O(timers)."""
         if self.undecided:
             return self.updated_at
+        if self.paused is not None:
+            return None
         return min(self.timers.values()) if self.timers else None
+
+    def clock(self, at: int) -> int:
+        """What the run's own clock shows at an instant: it stands still during a pause."""
+        return at if self.paused is None else self.paused.at
 
     def attempt_of(self, step_id: str) -> Attempt:
         """The step's last attempt; raises KeyError for a step that was never entered."""

@@ -26,14 +26,19 @@ RUN_TIMEOUT = "run_timeout"
 def fire_timers(d: Decision) -> None:
     """Fires every timer that is due, earliest first, ties in order of the key, up to the bound of a
     decision; then the rest stays due."""
-    due = sorted((at, key) for key, at in d.state.timers.items() if at <= d.env.now)
-    for at, key in due:
+    for at, key in _due(d):
         if d.full:
             return
         if d.state.timers.get(key) == at and not d.state.terminal:
             _fire(d, key)
     if d.state.unsettled:
         settle(d)
+
+
+def _due(d: Decision) -> list[tuple[int, str]]:
+    if d.state.paused is not None:
+        return []
+    return sorted((at, key) for key, at in d.state.timers.items() if at <= d.env.now)
 
 
 def _fire(d: Decision, key: str) -> None:

@@ -200,6 +200,8 @@ FACTS: tuple[Fact, ...] = (
     ),
     r.SignalReceived(id="s1", name="go", data=VALUE, correlation=VALUE, forgotten=("s0",)),
     r.WaitEnded(step="w", signal="s1", output=VALUE, flow=FLOW),
+    r.RunPaused(reason="a look first"),
+    r.RunResumed(shift_us=90_000_000, reason="looked"),
     r.RunClosing(
         status="cancelled",
         reason="enough",
@@ -380,6 +382,8 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     api.SignalRun(
         actor="user:ada", run_id="run-1", name="go", id="s1", data=VALUE, correlation=VALUE
     ),
+    api.PauseRun(actor="user:ada", run_id="run-1", reason="a look first"),
+    api.ResumeRun(actor="user:ada", run_id="run-1", reason="looked"),
     api.ForkRun(
         actor="user:ada",
         run_id="run-2",
@@ -417,6 +421,7 @@ RUN = api.RunView(
     ),
     started_at=AT,
     ended_at=AT + 5,
+    pending="paused: a look first",
 )
 ANSWERS: tuple[api.AnyAnswer, ...] = (
     api.Here(coordinator="c1", shards=16, owned=(0, 3), release="0.1.0"),

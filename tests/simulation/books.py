@@ -22,6 +22,9 @@ from orchestrator.kernel.state import RunState, serialise
 
 ENDS = (r.RunCompleted, r.RunFailed, r.RunCancelled, r.RunTimedOut)
 
+HELD = (t.TaskDispatched, t.TaskRetryDue, t.TaskRecalled, r.RunTimedOut)
+"""What waits while a run is paused."""
+
 
 class RunBook:
     """`take` is called with every committed event, in order."""
@@ -42,6 +45,7 @@ class RunBook:
         self.counted: dict[str, int] = {}
         self.completing: tuple[Attempt, Value] | None = None
         self.ended_at: int | None = None
+        self.paused = False
         self._digest = ""
         self._epoch = 0
         self._due: dict[str, int] = {}
@@ -97,6 +101,11 @@ class RunBook:
     def _keep(self, event: Event, now: int) -> Iterator[str]:
         fact = event.fact
         self.completing = None
+        if self.paused and isinstance(fact, HELD):
+            yield f"{fact.TYPE} while the run is paused"
+        self.paused = isinstance(fact, r.RunPaused) or (
+            self.paused and not isinstance(fact, r.RunResumed)
+        )
         match fact:
             case t.TaskDispatched():
                 yield from self._dispatch(fact, event.header.recorded_at)

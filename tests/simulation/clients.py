@@ -7,8 +7,10 @@ from events.api import (
     AnyRequest,
     CancelRun,
     ForkRun,
+    PauseRun,
     Refused,
     RegisterWorkflow,
+    ResumeRun,
     RunAnswer,
     ShowRun,
     SignalRun,
@@ -90,11 +92,33 @@ class Clients:
             self._after(
                 wanted.cancel_at - now, lambda: self._ask(wanted.run_id, cancel, lambda _: None)
             )
+        if wanted.pause_at is not None:
+            self._after(wanted.pause_at - now, lambda: self._pause(wanted.run_id))
         if wanted.fork_at is not None:
             show = ShowRun(run_id=wanted.run_id)
             self._after(
                 wanted.fork_at - now,
                 lambda: self._ask(wanted.run_id, show, lambda seen: self._fork(wanted, seen)),
+            )
+
+    def _pause(self, run_id: str) -> None:
+        """For a while; then it is looked at until it goes on: a message that comes twice may pause
+        it once more."""
+        pause = PauseRun(run_id=run_id, reason="a look first")
+        delay_us = int(self._scheduler.rng.random() * 6 * SECOND)
+        self._ask(run_id, pause, lambda _: self._after(delay_us, lambda: self._resume(run_id)))
+
+    def _resume(self, run_id: str) -> None:
+        resume = ResumeRun(run_id=run_id, reason="looked")
+        self._ask(run_id, resume, lambda answer: self._look(run_id, answer))
+
+    def _look(self, run_id: str, seen: AnyAnswer) -> None:
+        if isinstance(seen, RunAnswer) and seen.run.status == "paused":
+            self._resume(run_id)
+        elif isinstance(seen, RunAnswer) and seen.run.ended_at is None:
+            show = ShowRun(run_id=run_id)
+            self._after(
+                5 * SECOND, lambda: self._ask(run_id, show, lambda more: self._look(run_id, more))
             )
 
     def _signal(self, run_id: str, workflow: str) -> None:

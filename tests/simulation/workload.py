@@ -44,6 +44,7 @@ class Wanted(msgspec.Struct):
     steady: bool
     cancel_at: int | None = None
     fork_at: int | None = None
+    pause_at: int | None = None
 
 
 class Draft:
@@ -213,6 +214,8 @@ class Workload:
                 wanted.steady = False
             elif rng.random() < 0.1:
                 wanted.fork_at = wanted.at + int(rng.random() * 3_000_000)
+            if rng.random() < 0.2:
+                wanted.pause_at = wanted.at + int(rng.random() * 3_000_000)
 
 
 def tasks_of(steps: tuple[Step, ...]) -> Iterator[TaskStep]:

@@ -21,8 +21,10 @@ from events.api import (
     Hello,
     Here,
     ListNodes,
+    PauseRun,
     Refused,
     RegisterWorkflow,
+    ResumeRun,
     RunAnswer,
     RunView,
     ShowRun,
@@ -144,7 +146,9 @@ class Client:
 def _run_of(request: AnyRequest) -> str | None:
     """The run whose owner has to answer; None when any coordinator can."""
     match request:
-        case StartRun() | CancelRun() | SignalRun() | ForkRun() | ShowRun() | AwaitRun():
+        case StartRun() | CancelRun() | SignalRun() | PauseRun() | ResumeRun():
+            return request.run_id
+        case ForkRun() | ShowRun() | AwaitRun():
             return request.run_id
         case Hello() | RegisterWorkflow() | ListNodes():
             return None

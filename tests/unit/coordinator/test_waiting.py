@@ -2,7 +2,9 @@
 
 from events.api import (
     AnyRequest,
+    PauseRun,
     RegisterWorkflow,
+    ResumeRun,
     RunAnswer,
     RunView,
     ShowRun,
@@ -75,3 +77,26 @@ def test_what_a_wait_enables_is_placed() -> None:
     drive.step(s.RunLoaded(run_id="r1", era=ask.era, rebuilt=drive.rebuilt())).step().commit()
     assert drive.rebuilt().state.status == "running"
     assert [e.attempt.step for e in drive.executes()] == ["a"]
+
+
+def test_a_paused_run_leaves_memory_and_is_placed_when_it_is_resumed() -> None:
+    drive = Drive().own().register()
+    drive.start().commit()
+    view = answered(drive, PauseRun(run_id="r1", reason="a look first"))
+    assert (view.status, view.pending) == ("paused", "paused: a look first")
+    drive.node().commit()
+    assert drive.executes() == []
+    assert answered(drive, ShowRun(run_id="r1")).status == "paused"
+    assert answered(drive, ResumeRun(run_id="r1")).status == "running"
+    assert [e.attempt.step for e in drive.executes()] == ["a"]
+
+
+def test_what_becomes_ready_during_a_pause_is_placed_after_it() -> None:
+    drive = Drive().ready().start().commit()
+    (first,) = drive.executes()
+    answered(drive, PauseRun(run_id="r1"))
+    drive.step(drive.report(first.attempt)).commit()
+    assert drive.rebuilt().state.ready == {"b": None}
+    assert drive.executes() == []
+    answered(drive, ResumeRun(run_id="r1"))
+    assert [e.attempt.step for e in drive.executes()] == ["b"]
