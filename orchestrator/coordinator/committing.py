@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from events.api import RunAnswer
 from events.envelope import Head
-from events.ids import node_stream
+from events.ids import Attempt, node_stream
 from events.messages import Command, Commands, Settle
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -27,6 +27,7 @@ from orchestrator.kernel.snapshot import fingerprint
 from orchestrator.kernel.state import serialise
 
 COMMANDS_IN_MESSAGE_MAX = 512
+SETTLED_IN_COMMAND_MAX = 256
 NODE = node_stream("")
 
 
@@ -158,7 +159,7 @@ class Committing:
         """Everything that waited for the commit leaves, in order."""
         memory = self._memory
         self._flight = self._batch = None
-        outgoing: dict[NodeKey, list[Command]] = {}
+        outgoing = _settles(tx)
         for key, direct in tx.direct:
             outgoing.setdefault(key, []).append(direct)
         for touched in tx.streams.values():
@@ -167,8 +168,8 @@ class Committing:
         hashes = tuple(found for touched in tx.streams.values() for found in touched.hashes)
         if hashes:
             memory.out.append(s.RecordHashes(hashes=hashes))
-        for delivery in memory.acks.ready():
-            memory.out.append(s.AcknowledgeReports(deliveries=(delivery,)))
+        if deliveries := memory.acks.ready():
+            memory.out.append(s.AcknowledgeReports(deliveries=deliveries))
         if self._idle is not None:
             then, self._idle = self._idle, None
             then()
@@ -176,12 +177,6 @@ class Committing:
     def _effects(self, touched: Touched, outgoing: dict[NodeKey, list[Command]]) -> None:
         memory = self._memory
         memory.out.extend(touched.answers)
-        settled: dict[NodeKey, list[Settle]] = {}
-        for key, settle in touched.settled:
-            settled.setdefault(key, []).append(settle)
-        for key, settles in settled.items():
-            attempts = tuple(attempt for settle in settles for attempt in settle.attempts)
-            outgoing.setdefault(key, []).append(Settle(attempts=attempts))
         for work in touched.works:
             if isinstance(work, w.ReportWork):
                 memory.acks.done(work.delivery)
@@ -255,3 +250,18 @@ class Committing:
             state=data,
         )
         self._memory.out.append(s.SaveSnapshot(snapshot=snapshot))
+
+
+def _settles(tx: Transaction) -> dict[NodeKey, list[Command]]:
+    """For each node, before anything else, which of its reports are dealt with."""
+    attempts: dict[NodeKey, list[Attempt]] = {}
+    for touched in tx.streams.values():
+        for key, attempt in touched.settled:
+            attempts.setdefault(key, []).append(attempt)
+    return {
+        key: [
+            Settle(attempts=tuple(found[start : start + SETTLED_IN_COMMAND_MAX]))
+            for start in range(0, len(found), SETTLED_IN_COMMAND_MAX)
+        ]
+        for key, found in attempts.items()
+    }

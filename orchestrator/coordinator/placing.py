@@ -45,7 +45,9 @@ class Placer:
             memory.runs.ready.pop(key, None)
             self._stuck.pop(key, None)
             return False
-        if slot.net is None or not memory.holds(run_id) or slot.state.closing is not None:
+        if slot.net is None or slot.state.closing is not None:
+            return False
+        if not memory.ownership.holds(slot.shard, memory.now.monotonic):
             return False
         if self._stuck.get(key) == memory.cluster.changes or _capped(slot):
             return False

@@ -13,7 +13,8 @@ There is one commit in flight; what arrives meanwhile waits for the next turn.
 import msgspec
 
 from events.envelope import Stored
-from events.messages import Command, Settle
+from events.ids import Attempt
+from events.messages import Command
 from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.signals import Answer
@@ -34,7 +35,8 @@ class Touched(msgspec.Struct):
     answers: list[Answer] = []
     commands: dict[str, None] = {}
     """Steps whose command is to be sent, derived from the state at commit."""
-    settled: list[tuple[NodeKey, Settle]] = []
+    settled: list[tuple[NodeKey, Attempt]] = []
+    """Attempts whose final report is recorded or discarded, by who sent it."""
     hashes: list[tuple[str, int, str]] = []
 
 

@@ -144,8 +144,7 @@ class Turn:
         touched = self.decide(slot, i.Reported(report=report), stamp)
         touched.works.append(work)
         if isinstance(report, FINAL):
-            key = (node, work.delivery.reports.incarnation)
-            touched.settled.append((key, m.Settle(attempts=(report.attempt,))))
+            touched.settled.append(((node, work.delivery.reports.incarnation), report.attempt))
 
     def _own(self, work: w.RunWork) -> None:
         if not self.memory.holds(work.run_id) or work.run_id in self.memory.parked:
