@@ -37,12 +37,13 @@ class Cluster:
         self.folder = folder
         self.servers = servers
         self.dsn = servers.postgres.dsn
+        self.nats_url = servers.nats.url
         self.ledger = folder / "ledger.jsonl"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def connection(self) -> Connection:
-        return Connection(urls=(self.servers.nats.url,))
+        return Connection(urls=(self.nats_url,))
 
     # -- processes --------------------------------------------------------------------------------
 
@@ -60,7 +61,7 @@ class Cluster:
         self._start(name, ["tests.e2e.coordinator_main", str(path), *([point] if point else [])])
 
     def start_agent(self, name: str) -> None:
-        arguments = ["--node", name, "--nats-url", self.servers.nats.url]
+        arguments = ["--node", name, "--nats-url", self.nats_url]
         arguments += ["--import", "tests.e2e.work", "--data-dir", str(self.folder / name)]
         arguments += ["--slots", "8"]
         self._start(name, ["node_agent", *arguments])
