@@ -3,7 +3,7 @@
 Texts of the form `${ CEL }` inside a template (`inputs`, `set`, `output`) are expressions; a text
 that is one expression and nothing else keeps the value's type, otherwise values are put into the
 text. Expressions may read `input`, `steps.<id>.output`, `steps.<id>.error`, `vars.<name>`,
-`run.id`.
+`run.id`, and inside a loop `iteration.index` and `iteration.item`.
 """
 
 import msgspec
@@ -104,7 +104,46 @@ class WaitStep(BaseStep, tag="wait", frozen=True, kw_only=True):
     on_error: tuple[Handler, ...] = ()
 
 
-Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep | WaitStep
+ITERATIONS_MAX = 1_000
+"""Of a loop that says nothing else."""
+
+
+class WhileStep(BaseStep, tag="while", frozen=True, kw_only=True):
+    """Repeats `steps` as long as `condition` holds, looked at before each iteration.
+
+    The output of a loop is that of its last iteration. Needing more than `iterations_max`
+    iterations is a failure with code `too_many_iterations`.
+    """
+
+    condition: str
+    steps: "tuple[Step, ...]" = ()
+    iterations_max: int = ITERATIONS_MAX
+    on_error: tuple[Handler, ...] = ()
+
+
+class UntilStep(BaseStep, tag="until", frozen=True, kw_only=True):
+    """Repeats `steps` until `condition` holds, looked at after each iteration."""
+
+    condition: str
+    steps: "tuple[Step, ...]" = ()
+    iterations_max: int = ITERATIONS_MAX
+    on_error: tuple[Handler, ...] = ()
+
+
+class ForEachStep(BaseStep, tag="for_each", frozen=True, kw_only=True):
+    """Does `steps` for each of `items` (a template that gives a list), one after the other.
+
+    Its output is the list of its iterations' outputs.
+    """
+
+    items: Value
+    steps: "tuple[Step, ...]" = ()
+    iterations_max: int = ITERATIONS_MAX
+    on_error: tuple[Handler, ...] = ()
+
+
+LoopStep = WhileStep | UntilStep | ForEachStep
+Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep | WaitStep | LoopStep
 
 
 class Definition(Part, frozen=True, kw_only=True):

@@ -61,6 +61,13 @@ class Waiting(Part, frozen=True, kw_only=True):
     correlation: Value = None
 
 
+class Looping(Part, frozen=True, kw_only=True):
+    """A loop was reached; `items` are those of one that goes through a list."""
+
+    step: str
+    items: list[Value] | None = None
+
+
 class Stuck(Part, frozen=True, kw_only=True):
     """A step that was reached and could not act: an input that has no value, a `fail` step."""
 
@@ -73,8 +80,10 @@ class Flow(Part, frozen=True, kw_only=True):
 
     `entered` and `left` name the author's steps that began or ended without being a task of a node
     (a set enters and leaves at once; a parallel enters at its split and leaves at its join);
-    `skipped` those that will not run. `stuck` and `ended` (the root scope was left) are still to be
-    decided on: by the next facts, or by those of a run that is forked from here.
+    `skipped` those that will not run. `stuck`, `ended` (the root scope was left), `loops` and
+    `turned` (loops of which an iteration is over) are still to be decided on: by the next facts, or
+    by those of a run that is forked from here. Steps are named as instances: inside loops with the
+    number of the iteration, `parse[3]`, and so are arcs.
     """
 
     tokens: dict[str, int] = {}
@@ -87,6 +96,8 @@ class Flow(Part, frozen=True, kw_only=True):
     stuck: tuple[Stuck, ...] = ()
     ended: bool = False
     waiting: tuple[Waiting, ...] = ()
+    loops: tuple[Looping, ...] = ()
+    turned: tuple[str, ...] = ()
 
 
 class Usage(Part, frozen=True, kw_only=True):

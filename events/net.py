@@ -83,7 +83,22 @@ class Wait(NetPart, tag="wait", frozen=True, kw_only=True):
     timeout_s: float | None = None
 
 
-Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait
+class Loop(NetPart, tag="loop", frozen=True, kw_only=True):
+    """Repeats the scope that has this step's id, from its start to its end, one after the other.
+
+    `when`: CEL; a `while` loop goes on as long as it holds before an iteration, an `until` loop
+    until it holds after one. `items`: a template; a `for_each` loop has an iteration for each.
+    `sinks`: as of a net, for one iteration.
+    """
+
+    kind: Literal["while", "until", "for_each"]
+    iterations_max: int
+    when: str = ""
+    items: Value = None
+    sinks: tuple[str, ...] = ()
+
+
+Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait | Loop
 
 
 class NetStep(NetPart, frozen=True, kw_only=True):
@@ -109,12 +124,13 @@ class Arc(NetPart, frozen=True, kw_only=True):
 
 class Scope(NetPart, frozen=True, kw_only=True):
     """A region with its own tokens, variables, timeout and handlers. The root scope has the id
-    ``""``.
+    ``""``. One that `repeats` is there once for each iteration of the step that has its id.
     """
 
     id: str
     parent: str | None = None
     timeout_s: float | None = None
+    repeats: bool = False
 
 
 class Net(NetPart, frozen=True, kw_only=True):

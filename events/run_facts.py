@@ -76,6 +76,22 @@ class WaitEnded(Fact, frozen=True, kw_only=True):
     flow: Flow = Flow()
 
 
+class LoopAdvanced(Fact, frozen=True, kw_only=True):
+    """A loop's iteration `index` began, or (None) the loop was left, because of the values that its
+    condition `when` read. `output`: of the iteration that was over then, where it is kept: that is
+    each of a loop over a list, and the last of any other.
+    """
+
+    TYPE = "loop.advanced.v1"
+    step: str
+    index: int | None = None
+    output: Value = None
+    output_bytes: int = 0
+    when: str = ""
+    values: dict[str, Value] = {}
+    flow: Flow = Flow()
+
+
 class RunPaused(Fact, frozen=True, kw_only=True):
     """Nothing is dispatched and no timer fires until the run is resumed; who and why is recorded.
 

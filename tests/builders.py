@@ -209,7 +209,7 @@ class Play:
             for step, name in list(state.awaiting.items()):
                 if state.awaiting.get(step) == name:
                     self.signal(name, correlation=state.steps[step].correlation)
-            if not (state.ready or state.outstanding or state.terminal):
+            if not (state.ready or state.outstanding or state.awaiting or state.terminal):
                 assert state.next_due_at is not None, "open, with nothing to wait for"
                 self.now = max(self.now, state.next_due_at)
                 assert self.give(i.Due()), "due, and nothing follows: a busy loop"

@@ -123,7 +123,7 @@ class Author:
         return tuple(step.id for step in siblings if chance(self._choose, 40))
 
     def _kind(self, name: str, readable: tuple[str, ...], depth: int) -> d.Step:
-        kind = self._choose.number(0, 14)
+        kind = self._choose.number(0, 17)
         if kind <= 6 or depth >= 3:
             return self._task(name, readable, depth)
         if kind == 7:
@@ -136,12 +136,37 @@ class Author:
                 for _ in range(self._choose.number(1, 2))
             )
             return d.ChoiceStep(id=name, cases=cases, default=self._steps(readable, depth + 1))
-        if kind >= 13:
+        if kind >= 15 and depth < 2:
+            return self._loop(name, readable, depth)
+        if kind >= 13 and depth < 3:
             return self._wait(name)
         branches = {
             f"b{k}": self._steps(readable, depth + 1) for k in range(self._choose.number(1, 4))
         }
         return d.ParallelStep(id=name, branches=branches)
+
+    def _loop(self, name: str, readable: tuple[str, ...], depth: int) -> d.LoopStep:
+        kind = self._choose.number(0, 2)
+        most = 3 if self._calm else self._choose.number(1, 3)
+        steps = self._steps(readable, depth + 1)
+        handlers: tuple[d.Handler, ...] = ()
+        if chance(self._choose, 30):
+            handlers = (d.Handler(steps=self._steps(readable, depth + 1)),)
+        if kind == 0:
+            lists: tuple[Value, ...] = ([], [1, "${input.n}"], "${[input.n, 2, 3]}")
+            items = pick(self._choose, lists)
+            return d.ForEachStep(
+                id=name, items=items, steps=steps, iterations_max=most, on_error=handlers
+            )
+        if kind == 1:
+            condition = pick(self._choose, ("iteration.index < 2", "false"))
+            return d.WhileStep(
+                id=name, condition=condition, steps=steps, iterations_max=most, on_error=handlers
+            )
+        condition = pick(self._choose, ("iteration.index >= 1", "true"))
+        return d.UntilStep(
+            id=name, condition=condition, steps=steps, iterations_max=most, on_error=handlers
+        )
 
     def _wait(self, name: str) -> d.WaitStep:
         """Signals only where the world sends some."""

@@ -20,16 +20,21 @@ from typing import Protocol, Self, TypeVar
 import msgspec
 
 from events.definition import (
+    ITERATIONS_MAX,
     Case,
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
     Handler,
+    LoopStep,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -99,7 +104,7 @@ class StepHandle:
 class OutputHandle(StepHandle):
     """A step that has an output and may fail; `output` and `error` are terms for later steps."""
 
-    def __init__(self, step: TaskStep | WaitStep, lists: Lists) -> None:
+    def __init__(self, step: TaskStep | WaitStep | LoopStep, lists: Lists) -> None:
         super().__init__(step)
         self._lists = lists
         self._handlers: list[tuple[tuple[str, ...], list[StepHandle]]] = []
@@ -168,6 +173,32 @@ class TaskHandle(OutputHandle):
         """Labels that the node must carry."""
         self._step = msgspec.structs.replace(self._step, labels=labels)
         return self
+
+
+class LoopHandle(OutputHandle):
+    """Steps that are repeated. `index` and `item` are terms for the steps inside; `output` is that
+    of the last iteration, or the list of all of them for a loop over a list.
+    """
+
+    def __init__(self, step: LoopStep, lists: Lists) -> None:
+        super().__init__(step, lists)
+        self._body: list[StepHandle] = []
+        self.index = Term("iteration").index
+        self.item = Term("iteration").item
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """The steps inside are repeated; opened again, more of them."""
+        with self._lists.block(self._body):
+            yield
+
+    def until(self, condition: Condition) -> Self:
+        """Says when a loop ends whose condition reads what is inside it."""
+        self._step = msgspec.structs.replace(self._step, condition=_condition(condition))
+        return self
+
+    def build(self) -> Step:
+        return msgspec.structs.replace(super().build(), steps=_built(self._body))
 
 
 class ChoiceHandle(StepHandle):
@@ -264,6 +295,27 @@ class Workflow:
     def parallel(self, id_: str) -> ParallelHandle:
         """Adds a parallel; open its branches with `with`."""
         return self._added(ParallelHandle(ParallelStep(id=id_, branches={}), self._lists))
+
+    def repeat_while(
+        self, id_: str, condition: Condition, *, most: int = ITERATIONS_MAX
+    ) -> LoopHandle:
+        """Adds a loop that goes on as long as the condition holds, looked at before each iteration;
+        open its `body` with `with`. It fails when it needs more than `most` iterations."""
+        return self._loop(WhileStep(id=id_, condition=_condition(condition), iterations_max=most))
+
+    def repeat_until(
+        self, id_: str, condition: Condition = "", *, most: int = ITERATIONS_MAX
+    ) -> LoopHandle:
+        """Adds a loop that ends when the condition holds, looked at after each iteration. One that
+        reads what is inside can be said afterwards by `until`."""
+        return self._loop(UntilStep(id=id_, condition=_condition(condition), iterations_max=most))
+
+    def for_each(self, id_: str, items: object, *, most: int = ITERATIONS_MAX) -> LoopHandle:
+        """Adds a loop that has an iteration for each item of a list, one after the other."""
+        return self._loop(ForEachStep(id=id_, items=plain(items), iterations_max=most))
+
+    def _loop(self, step: LoopStep) -> LoopHandle:
+        return self._added(LoopHandle(step, self._lists))
 
     def sleep(self, id_: str, duration: Term | Duration) -> OutputHandle:
         """Adds a step that waits so long: seconds, `"5m"`, or a term that gives one of these."""

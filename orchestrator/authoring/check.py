@@ -27,7 +27,7 @@ from orchestrator.authoring.problems import (
 from orchestrator.authoring.references import References
 from orchestrator.authoring.schemas import TaskSchema, mismatches
 from orchestrator.authoring.step_rules import StepRules
-from orchestrator.authoring.walk import Spot, Written, blocks, spots, written
+from orchestrator.authoring.walk import Spot, Written, blocks, loop_condition, spots, written
 from orchestrator.kernel.expressions import Expressions, InvalidExpression
 from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.templates import compile_template
@@ -113,6 +113,8 @@ class _Check:
         rules.apply(self._definition)
         output = [Written("output", self._definition.output, is_condition=False)]
         reads = [(spot, self._paths(written(spot))) for spot in self._spots]
+        for reader, condition in filter(None, map(loop_condition, self._spots)):
+            reads.append((reader, self._paths([condition])))
         output_reads = self._paths(output)
         if task_schemas is not None:
             self._tasks(task_schemas)

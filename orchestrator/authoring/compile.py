@@ -7,6 +7,8 @@ construction: whatever branches are taken, the run reaches its end once and no t
     wait
     choice            Choice ──conditional*, default──► branch ──► Join(any) `<id>/end`
     parallel          Split ──► every branch ──► Join(all) `<id>/end`
+    while, until,     the step; its body is a scope of its own, `<id>/start` ──► … ──► `<id>/end`,
+    for_each          which the step repeats
     when              Choice `<id>/when` ──► the step ──► Join(any) `<id>/after` ◄──default── Choice
     on_error          the step ──error──► handler ──► Join(any) `<id>/after` ◄── the step
 
@@ -27,11 +29,15 @@ from events.definition import (
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
+    LoopStep,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
 from events.errors import InvariantViolation
 from orchestrator.authoring.outline import Block, Node, handlers_of, has_output, outline, waits
@@ -69,12 +75,15 @@ def compile_net(definition: Definition, expressions: Expressions) -> n.Net:
     builder.step(END, n.End())
     builder.arcs_between([START], first or [END])
     builder.arcs_between(last, [END])
-    return n.Net(
+    net = n.Net(
         steps=tuple(builder.steps),
         arcs=tuple(builder.arcs),
         output=definition.output,
         sinks=tuple(sinks(root)),
     )
+    # Scopes that are the default are left out: a net without loops has the bytes it always had.
+    more = len(builder.scopes) > 1
+    return msgspec.structs.replace(net, scopes=tuple(builder.scopes)) if more else net
 
 
 def sinks(block: Block) -> Iterable[str]:
@@ -85,7 +94,7 @@ def sinks(block: Block) -> Iterable[str]:
     for index, node in enumerate(block.nodes):
         if index in awaited:
             continue
-        if has_output(node.step):
+        if has_output(node.step):  # a loop's is that of what is inside it
             yield node.step.id
         else:
             for inner in node.blocks:
@@ -109,11 +118,15 @@ class _Builder:
     def __init__(self) -> None:
         self.steps: list[n.NetStep] = []
         self.arcs: list[n.Arc] = []
+        self.scopes: list[n.Scope] = [n.Scope(id="")]
+        self._scope = ""
         self._pairs: dict[tuple[str, str], int] = {}
 
     def step(self, step_id: str, action: n.Action, name: str = "", joins_any: bool = False) -> str:
         join: Literal["any", "all"] = "any" if joins_any else "all"
-        self.steps.append(n.NetStep(id=step_id, action=action, name=name, join=join))
+        self.steps.append(
+            n.NetStep(id=step_id, action=action, name=name, scope=self._scope, join=join)
+        )
         return step_id
 
     def arc(self, source: str, target: str, way: _Way = PLAIN) -> str:
@@ -177,6 +190,9 @@ class _Builder:
                 return step.id, self._choice(step, node.blocks)
             case ParallelStep():
                 return step.id, self._parallel(step, node.blocks)
+            case WhileStep() | UntilStep() | ForEachStep():
+                self._loop(step, node.blocks[0])
+                return step.id, step.id
 
     def _parallel(self, step: ParallelStep, blocks: tuple[Block, ...]) -> str:
         self.step(step.id, n.Split(), step.id)
@@ -186,6 +202,18 @@ class _Builder:
             self.arcs_between([step.id], first or [end])
             self.arcs_between(last, [end])
         return end
+
+    def _loop(self, step: LoopStep, body: Block) -> None:
+        """The step, and its body as a scope of its own that begins and ends like a net."""
+        self.step(step.id, _loop_action(step, tuple(sinks(body))), step.id)
+        outer, self._scope = self._scope, step.id
+        self.scopes.append(n.Scope(id=step.id, parent=outer, repeats=True))
+        start = self.step(f"{step.id}/start", n.Start())
+        first, last = self.block(body)
+        end = self.step(f"{step.id}/end", n.End())
+        self.arcs_between([start], first or [end])
+        self.arcs_between(last, [end])
+        self._scope = outer
 
     def _choice(self, step: ChoiceStep, blocks: tuple[Block, ...]) -> str:
         place = len(self.steps)
@@ -197,14 +225,15 @@ class _Builder:
         ]
         taken.append(self._branch(step.id, default, end, _Way("default")))
         action = n.Choice(skips=_skips(taken, blocks))
-        self.steps.insert(place, n.NetStep(id=step.id, action=action, name=step.id))
+        choice = n.NetStep(id=step.id, action=action, name=step.id, scope=self._scope)
+        self.steps.insert(place, choice)
         return self.step(end, n.Join(closes=step.id), joins_any=True)
 
     def _when(self, node: Node, when: str, entry: str, after: str) -> str:
         choice = f"{node.step.id}/when"
         self.arc(choice, entry, _Way("conditional", when))
         skipping = self.arc(choice, after, _Way("default"))
-        return self.step(choice, n.Choice(skips={skipping: node.ids}))
+        return self.step(choice, n.Choice(skips={skipping: node.own_ids}))
 
     def _branch(self, source: str, block: Block, target: str, way: _Way) -> str:
         """Leads from `source` through the block to `target`; returns the arc that enters it."""
@@ -225,12 +254,23 @@ class _Builder:
 
 def _skips(taken: list[str], blocks: tuple[Block, ...]) -> dict[str, tuple[str, ...]]:
     """For each arc of a choice, the steps behind the other arcs."""
-    ids = [block.ids for block in blocks]
+    ids = [block.own_ids for block in blocks]
     skips = {
         arc: tuple(chain.from_iterable(ids[:place] + ids[place + 1 :]))
         for place, arc in enumerate(taken)
     }
     return {arc: skipped for arc, skipped in skips.items() if skipped}
+
+
+def _loop_action(step: LoopStep, last: tuple[str, ...]) -> n.Loop:
+    most = step.iterations_max
+    match step:
+        case WhileStep(condition=condition):
+            return n.Loop(kind="while", when=condition, iterations_max=most, sinks=last)
+        case UntilStep(condition=condition):
+            return n.Loop(kind="until", when=condition, iterations_max=most, sinks=last)
+        case ForEachStep(items=items):
+            return n.Loop(kind="for_each", items=items, iterations_max=most, sinks=last)
 
 
 def _action(step: Step) -> n.Action:

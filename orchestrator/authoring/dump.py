@@ -3,16 +3,21 @@
 import yaml
 
 from events.definition import (
+    ITERATIONS_MAX,
     Case,
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
     Handler,
+    LoopStep,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -69,6 +74,15 @@ def _steps(steps: tuple[Step, ...]) -> list[Value]:
 
 def _step(step: Step) -> Form:
     form: Form = {"id": step.id}
+    _kind(form, step)
+    if step.depends_on is not None:
+        form["depends_on"] = list(step.depends_on)
+    if step.when is not None:
+        form["when"] = step.when
+    return form
+
+
+def _kind(form: Form, step: Step) -> None:
     match step:
         case TaskStep():
             form["task"] = step.task
@@ -84,11 +98,8 @@ def _step(step: Step) -> Form:
         case WaitStep():
             form["wait"] = _wait(step)
             _put(form, "on_error", [_handler(handler) for handler in step.on_error])
-    if step.depends_on is not None:
-        form["depends_on"] = list(step.depends_on)
-    if step.when is not None:
-        form["when"] = step.when
-    return form
+        case WhileStep() | UntilStep() | ForEachStep():
+            _loop(form, step)
 
 
 def _case(case: Case) -> Form:
@@ -104,6 +115,20 @@ def _task(form: Form, step: TaskStep) -> None:
     if step.needs is not None:
         form["needs"] = _needs(step.needs)
     _put(form, "labels", dict(step.labels))
+    _put(form, "on_error", [_handler(handler) for handler in step.on_error])
+
+
+def _loop(form: Form, step: LoopStep) -> None:
+    match step:
+        case WhileStep(condition=condition):
+            form["while"] = condition
+        case UntilStep(condition=condition):
+            form["until"] = condition
+        case ForEachStep(items=items):
+            form["for_each"] = items
+    if step.iterations_max != ITERATIONS_MAX:
+        form["max"] = step.iterations_max
+    form["steps"] = _steps(step.steps)
     _put(form, "on_error", [_handler(handler) for handler in step.on_error])
 
 

@@ -8,6 +8,8 @@ from orchestrator.authoring.outline import Wait
 
 Waits = tuple[tuple[Wait, ...], ...]
 SHOWN_MAX = 6
+LOOPS_MAX = 100
+"""Loops that are looked for; each costs as much as the whole list."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -20,11 +22,14 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def order(waits: Waits) -> Order:
-    """The order that `waits` define. Loops that share a step are reported one at a time."""
+    """The order that `waits` define. Loops that share a step are reported one at a time; where
+    there are `LOOPS_MAX`, nothing is said of who comes after whom."""
     graph = {index: {wait.index for wait in waiting} for index, waiting in enumerate(waits)}
     loops: list[tuple[int, ...]] = []
     while loop := _a_loop(graph):
         loops.append(loop)
+        if len(loops) == LOOPS_MAX:
+            return Order((0,) * len(waits), tuple(loops))
         graph = {
             index: waiting.difference(loop) for index, waiting in graph.items() if index not in loop
         }
@@ -54,7 +59,8 @@ def loop_message(loop: tuple[int, ...], waits: Waits, ids: tuple[str, ...]) -> s
     ]
     if len(parts) > SHOWN_MAX:
         parts = [*parts[: SHOWN_MAX - 1], f"… {len(parts) - SHOWN_MAX} more …", parts[-1]]
-    return f"a loop: {', '.join(parts)}; loops are not possible yet, take one of these away"
+    mend = "take one of these away; what is to repeat goes into while, until or for_each"
+    return f"a loop: {', '.join(parts)}; {mend}"
 
 
 def _why(waiting: tuple[Wait, ...], index: int) -> str:

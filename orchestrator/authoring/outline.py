@@ -18,12 +18,16 @@ from events.definition import (
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
     Handler,
+    LoopStep,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
 from events.values import Value
 from orchestrator.authoring.problems import InvalidDefinition, Problem
@@ -55,13 +59,21 @@ class Block(msgspec.Struct, frozen=True):
         """Ids of all steps, those inside others included, in the order of the definition."""
         return tuple(step_id for node in self.nodes for step_id in node.ids)
 
+    @property
+    def own_ids(self) -> tuple[str, ...]:
+        """Those without what lies inside loops, which is there once for each iteration."""
+        return tuple(step_id for node in self.nodes for step_id in node.own_ids)
+
 
 class Node(msgspec.Struct, frozen=True):
-    """A step with its blocks. `ids`, `reads` and `sets` cover the step and all inside it."""
+    """A step with its blocks. `ids`, `reads` and `sets` cover the step and all inside it, `own_ids`
+    what is not inside a loop.
+    """
 
     step: Step
     blocks: tuple[Block, ...]
     ids: tuple[str, ...]
+    own_ids: tuple[str, ...]
     reads: Reads
     sets: frozenset[str]
 
@@ -80,21 +92,25 @@ def inner_blocks(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
             yield "default", default
         case ParallelStep(branches=branches):
             yield from branches.items()
-        case TaskStep(on_error=handlers) | WaitStep(on_error=handlers):
-            for number, handler in enumerate(handlers, start=1):
-                yield f"error{number}", handler.steps
-        case SetStep() | FailStep():
+        case WhileStep() | UntilStep() | ForEachStep():
+            yield BODY, step.steps
+        case _:
             pass
+    for number, handler in enumerate(handlers_of(step), start=1):
+        yield f"error{number}", handler.steps
+
+
+BODY = "body"
 
 
 def handlers_of(step: Step) -> tuple[Handler, ...]:
     """What is to be done when the step fails; empty for steps that cannot have a handler."""
-    return step.on_error if isinstance(step, TaskStep | WaitStep) else ()
+    return step.on_error if isinstance(step, TaskStep | WaitStep | LoopStep) else ()
 
 
 def has_output(step: Step) -> bool:
     """Whether `steps.<id>.output` and `.error` mean something."""
-    return isinstance(step, TaskStep | WaitStep)
+    return isinstance(step, TaskStep | WaitStep | LoopStep)
 
 
 def conditions(step: Step) -> Iterator[str]:
@@ -104,6 +120,8 @@ def conditions(step: Step) -> Iterator[str]:
     if isinstance(step, ChoiceStep):
         for case in step.cases:
             yield case.when
+    elif isinstance(step, WhileStep | UntilStep):
+        yield step.condition
 
 
 def template_of(step: Step) -> Value:
@@ -117,7 +135,9 @@ def template_of(step: Step) -> Value:
             return message
         case WaitStep():
             return [step.duration, step.until, step.correlation]
-        case ChoiceStep() | ParallelStep():
+        case ForEachStep(items=items):
+            return items
+        case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
             return None
 
 
@@ -154,6 +174,15 @@ def _node(step: Step, expressions: Expressions) -> Node:
         step=step,
         blocks=blocks,
         ids=(step.id, *(step_id for block in blocks for step_id in block.ids)),
+        own_ids=(
+            step.id,
+            *(
+                step_id
+                for block in blocks
+                if not (isinstance(step, LoopStep) and block.label == BODY)
+                for step_id in block.own_ids
+            ),
+        ),
         reads=own.union(*(node.reads for node in inside)),
         sets=sets.union(*(node.sets for node in inside)),
     )

@@ -8,10 +8,10 @@ all. A task that its own `when` skips is no such case: its output is null.
 
 from collections.abc import Iterator, Mapping
 
-from events.definition import ChoiceStep, ParallelStep, SetStep
+from events.definition import ChoiceStep, ForEachStep, ParallelStep, SetStep
 from orchestrator.authoring.outline import has_output
 from orchestrator.authoring.problems import suggestion
-from orchestrator.authoring.walk import Spot
+from orchestrator.authoring.walk import Spot, is_body
 
 ROOTS = "`input`, `steps.<id>.output`, `steps.<id>.error`, `vars.<name>`, `run.id`, `run.workflow`"
 
@@ -49,6 +49,8 @@ class References:
                 )
             case ["vars", name, *_]:
                 return self._variable(name, reader)
+            case ["iteration", "index"] | ["iteration", "item", *_]:
+                return _iteration(path, reader)
             case ["error", *_]:
                 return f"`{path}` is not known: read steps.<id>.error of the task that failed"
             case _:
@@ -60,18 +62,13 @@ class References:
         spot = self._spots.get(step_id)
         if spot is None:
             return f"`{path}`: there is no step `{step_id}`{suggestion(step_id, self._spots)}"
-        if not has_output(spot.step):
-            mend = "only tasks and waits have one"
-            if _is_split(spot):
-                mend = "read its tasks, or set a variable"
-            return f"`{path}`: `{step_id}` has no output: {mend}"
         below = _below_common(spot, reader)
+        if message := _without_output(path, spot) or _inside_loop(spot, below):
+            return message
         if reader is None:
             return self._may_not_run(spot, below[1:])
-        if reader is spot:
-            return f"`{path}`: a step cannot read itself"
         if spot in reader.chain:
-            return ""
+            return _of_its_own(path, spot, reader)
         if reader in spot.chain:
             return f"`{path}`: `{step_id}` runs only after `{reader.step.id}` has read this"
         if not _is_same_list(spot, reader):
@@ -115,9 +112,51 @@ class References:
         if setter is reader or reader in setter.chain or not _is_same_list(setter, reader):
             return False
         first, second = _below_common(setter, reader)[0], _below_common(reader, setter)[0]
+        if second.index < 0:  # a condition that is looked at before anything of its list
+            return False
         if first.index < second.index:
             return True
         return bool(self._after[second.block][second.index] >> first.index & 1)
+
+
+def _without_output(path: str, spot: Spot) -> str:
+    if has_output(spot.step):
+        return ""
+    mend = "only tasks, waits and loops have one"
+    if _is_split(spot):
+        mend = "read its tasks, or set a variable"
+    return f"`{path}`: `{spot.step.id}` has no output: {mend}"
+
+
+def _inside_loop(spot: Spot, below: tuple[Spot, ...]) -> str:
+    """`below` leads from the sibling of the reader to `spot`."""
+    for inner in below[1:]:
+        if is_body(inner) and inner.holder:
+            loop_id = inner.holder.step.id
+            return (
+                f"steps.{spot.step.id} runs in every iteration of `{loop_id}`: "
+                f"read steps.{loop_id}.output, or set a variable"
+            )
+    return ""
+
+
+def _of_its_own(path: str, spot: Spot, reader: Spot) -> str:
+    """A step reads itself, or one that it lies in: the task whose failure it handles."""
+    if reader is spot:
+        return f"`{path}`: a step cannot read itself"
+    if is_body(reader.chain[reader.chain.index(spot) + 1]):
+        return f"`{path}`: `{spot.step.id}` is not over while it repeats this"
+    return ""
+
+
+def _iteration(path: str, reader: Spot | None) -> str:
+    chain = reader.chain if reader else ()
+    loops = [spot.holder.step for spot in chain if spot.holder and is_body(spot)]
+    if not loops:
+        return f"`{path}` is there only in the steps of a while, until or for_each"
+    if path != "iteration.index" and not isinstance(loops[-1], ForEachStep):
+        return f"`{path}`: `{loops[-1].id}` goes through no list; only a for_each has items"
+    return ""
 
 
 def _is_split(spot: Spot) -> bool:

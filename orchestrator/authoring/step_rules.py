@@ -6,11 +6,17 @@ from events.definition import (
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
+    LoopStep,
     ParallelStep,
     SetStep,
+    Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
+from events.values import Value
 from orchestrator.authoring.outline import handlers_of
 from orchestrator.authoring.problems import Problems, suggestion
 from orchestrator.authoring.walk import Spot
@@ -62,25 +68,33 @@ class StepRules:
         where = spot.where
         self._name(f"{where}.id", "the step's id", spot.step.id, ranges.STEP_ID)
         self._dependencies(spot)
-        match spot.step:
+        self._handlers(spot)
+        self._kind(where, spot.step)
+
+    def _kind(self, where: str, step: Step) -> None:
+        match step:
             case TaskStep():
-                self._task(where, spot.step)
+                self._task(where, step)
             case SetStep(variables=variables):
-                if not variables:
-                    self._problems.add("empty", f"{where}.set", "sets no variable")
-                for name in variables:
-                    self._name(f"{where}.set.{name}", "the variable", name, ranges.VARIABLE)
+                self._set(f"{where}.set", variables)
             case ChoiceStep(cases=cases):
                 if not cases:
                     message = "a choice without a case: add `- when: …`"
                     self._problems.add("empty", f"{where}.choice", message)
             case ParallelStep():
-                self._branches(f"{where}.parallel", spot.step)
+                self._branches(f"{where}.parallel", step)
             case FailStep(code=code):
                 self._name(f"{where}.fail.code", "the code", code, ranges.CODE)
             case WaitStep():
-                self._wait(f"{where}.wait", spot.step)
-        self._handlers(spot)
+                self._wait(f"{where}.wait", step)
+            case WhileStep() | UntilStep() | ForEachStep():
+                self._loop(where, step)
+
+    def _set(self, where: str, variables: Iterable[str]) -> None:
+        if not variables:
+            self._problems.add("empty", where, "sets no variable")
+        for name in variables:
+            self._name(f"{where}.{name}", "the variable", name, ranges.VARIABLE)
 
     def _wait(self, where: str, step: WaitStep) -> None:
         named = [
@@ -102,6 +116,17 @@ class StepRules:
             message = "`correlation` and `timeout` go with `signal`: remove them"
             self._problems.add("step_kind", where, message)
         self._ranges(where, ranges.wait_complaints(step, self._limits))
+
+    def _loop(self, where: str, step: LoopStep) -> None:
+        if not step.steps:
+            self._problems.add("empty", f"{where}.steps", "no steps: a loop needs at least one")
+        most = self._limits.iterations_max
+        if not 1 <= step.iterations_max <= most:
+            message = f"{step.iterations_max} iterations: expected 1 to {most}"
+            self._problems.add("out_of_range", f"{where}.max", message)
+        if isinstance(step, ForEachStep) and not _may_be_list(step.items):
+            message = "expected a list, or an expression that gives one"
+            self._problems.add("wrong_type", f"{where}.for_each", message)
 
     def _handlers(self, spot: Spot) -> None:
         for index, handler in enumerate(handlers_of(spot.step)):
@@ -144,3 +169,7 @@ class StepRules:
     def _ranges(self, where: str, complaints: Iterable[ranges.Complaint]) -> None:
         for below, message in complaints:
             self._problems.add("out_of_range", f"{where}.{below}", message)
+
+
+def _may_be_list(items: Value) -> bool:
+    return isinstance(items, list) or (isinstance(items, str) and "${" in items)

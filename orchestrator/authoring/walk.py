@@ -12,13 +12,18 @@ from events.definition import (
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
+    LoopStep,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
 from events.values import Value
+from orchestrator.authoring.outline import handlers_of
 
 
 class Spot(msgspec.Struct, frozen=True, eq=False):
@@ -69,11 +74,34 @@ def blocks(spot: Spot) -> Iterator[tuple[str, tuple[Step, ...]]]:
         case ParallelStep(branches=branches):
             for name, steps in branches.items():
                 yield f"{spot.where}.parallel.{name}", steps
-        case TaskStep(on_error=handlers) | WaitStep(on_error=handlers):
-            for index, handler in enumerate(handlers):
-                yield f"{spot.where}.on_error[{index}].steps", handler.steps
-        case SetStep() | FailStep():
+        case WhileStep() | UntilStep() | ForEachStep():
+            yield f"{spot.where}.steps", spot.step.steps
+        case _:
             pass
+    for index, handler in enumerate(handlers_of(spot.step)):
+        yield f"{spot.where}.on_error[{index}].steps", handler.steps
+
+
+def is_body(spot: Spot) -> bool:
+    """Whether the list of steps that this one is in is what a loop repeats."""
+    holder = spot.holder
+    is_in_loop = holder is not None and isinstance(holder.step, LoopStep)
+    return is_in_loop and holder is not None and spot.block == f"{holder.where}.steps"
+
+
+def loop_condition(spot: Spot) -> tuple[Spot, Written] | None:
+    """The condition of a loop, and from where it reads: as if it stood before the first step of the
+    body, or after the last. None for steps that have none.
+    """
+    match spot.step:
+        case WhileStep(condition=condition):
+            index, key = -1, "while"
+        case UntilStep(condition=condition, steps=steps):
+            index, key = len(steps), "until"
+        case _:
+            return None
+    reader = Spot(spot.step, spot.where, spot, f"{spot.where}.steps", index)
+    return reader, Written(f"{spot.where}.{key}", condition, is_condition=True)
 
 
 def written(spot: Spot) -> Iterator[Written]:
@@ -104,7 +132,9 @@ def _templates(step: Step) -> Iterator[tuple[str, Value]]:
             yield "wait.for", step.duration
             yield "wait.until", step.until
             yield "wait.correlation", step.correlation
-        case ChoiceStep() | ParallelStep():
+        case ForEachStep(items=items):
+            yield "for_each", items
+        case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
             pass
 
 

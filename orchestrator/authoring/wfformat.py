@@ -77,7 +77,7 @@ def _read(text: str, problems: Problems, limits: Limits, time_scale: float) -> D
     trace = _decoded(text, problems)
     if trace is None:
         return None
-    Judge(trace, problems, time_scale, limits.duration_s_max).judge()
+    Judge(trace, problems, time_scale, limits).judge()
     waits = () if problems.found else dependencies(trace, problems, limits.arcs_max)
     return None if problems.found else _definition(trace, waits, time_scale, limits)
 

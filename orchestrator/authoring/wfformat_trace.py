@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from orchestrator.authoring.problems import Problems, suggestion
+from orchestrator.kernel.limits import Limits
 
 Id = Annotated[str, Meta(min_length=1)]
 
@@ -72,18 +73,21 @@ class Trace(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Judge:
-    """Looks for everything that the schema cannot say; `slowest_s` bounds a scaled runtime."""
+    """Looks for everything that the schema cannot say; gives up when there is far too much."""
 
-    def __init__(self, trace: Trace, problems: Problems, time_scale: float, slowest_s: float):
+    def __init__(self, trace: Trace, problems: Problems, time_scale: float, limits: Limits) -> None:
         self._trace = trace
         self._problems = problems
         self._time_scale = time_scale
-        self._slowest_s = slowest_s
+        self._limits = limits
         self._ids = {task.id for task in trace.tasks}
 
     def judge(self) -> None:
         if not self._trace.tasks:
             self._problems.add("empty", TASKS, "no tasks: a trace needs at least one")
+        if len(self._trace.tasks) > (most := self._limits.steps_max):
+            self._problems.add("too_large", TASKS, f"over {most} tasks: split the trace")
+            return
         self._unique(TASKS, [task.id for task in self._trace.tasks])
         self._unique(FILES, [file.id for file in self._trace.workflow.specification.files])
         self._unique(EXECUTED, [task.id for task in self._trace.workflow.execution.tasks])
@@ -100,6 +104,8 @@ class Judge:
 
     def _relations(self) -> None:
         for index, task in enumerate(self._trace.tasks):
+            if self._problems.is_overflowing:
+                return
             for kind, names in (("parents", task.parents), ("children", task.children)):
                 for place, name in self._unknown(names):
                     mend = suggestion(name, self._ids) or ": list it, or take it away here"
@@ -129,6 +135,8 @@ class Judge:
 
     def _runtimes(self) -> None:
         for index, task in enumerate(self._trace.workflow.execution.tasks):
+            if self._problems.is_overflowing:
+                return
             where, runtime_s = f"{EXECUTED}[{index}]", task.runtime_in_seconds
             if task.id not in self._ids:
                 mend = suggestion(task.id, self._ids) or f": list it in {TASKS}"
@@ -136,9 +144,9 @@ class Judge:
             if runtime_s < 0:
                 message = f"`{task.id}` ran for {runtime_s:g} s: expected 0 or more"
                 self._problems.add("out_of_range", f"{where}.runtimeInSeconds", message)
-            elif runtime_s * self._time_scale > self._slowest_s:
+            elif runtime_s * self._time_scale > (most_s := self._limits.duration_s_max):
                 message = (
-                    f"{runtime_s:g} s times {self._time_scale:g} is over {self._slowest_s:.0f} s: "
+                    f"{runtime_s:g} s times {self._time_scale:g} is over {most_s:.0f} s: "
                     "give a smaller --time-scale"
                 )
                 self._problems.add("out_of_range", f"{where}.runtimeInSeconds", message)

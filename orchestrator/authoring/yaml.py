@@ -10,16 +10,21 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from events.definition import (
+    ITERATIONS_MAX,
+    BaseStep,
     Case,
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
     Handler,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -28,10 +33,12 @@ from orchestrator.authoring.located import Mapping, parse
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problems
 from orchestrator.kernel.limits import Limits
 
-KINDS = ("task", "choice", "parallel", "set", "wait", "fail")
+LOOPS = ("while", "until", "for_each")
+KINDS = ("task", "choice", "parallel", "set", "wait", *LOOPS, "fail")
 COMMON = frozenset({"id", "depends_on", "when"})
 TASK = frozenset({"with", "retry", "timeouts", "needs", "labels", "on_error"})
-MORE = {"task": TASK, "wait": frozenset({"on_error"})}
+LOOP = frozenset({"steps", "max", "on_error"})
+MORE = {"task": TASK, "wait": frozenset({"on_error"}), **dict.fromkeys(LOOPS, LOOP)}
 """Keys of a step beside those of all and that of its kind."""
 ErrorPolicy: TypeAlias = Literal["fail_fast", "finish_others"]
 ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("fail_fast", "finish_others")
@@ -39,7 +46,7 @@ RetryKind: TypeAlias = Literal["fixed", "linear", "exponential", "decorrelated"]
 RETRY_KINDS: tuple[RetryKind, ...] = ("fixed", "linear", "exponential", "decorrelated")
 
 T = TypeVar("T")
-S = TypeVar("S", TaskStep, SetStep, ChoiceStep, ParallelStep, FailStep, WaitStep)
+S = TypeVar("S", bound=BaseStep)
 
 
 class Authored(msgspec.Struct, frozen=True):
@@ -105,7 +112,8 @@ class _Reader:
             return None
         kind = kinds[0]
         allowed = COMMON | {kind} | MORE.get(kind, frozenset())
-        found = self._form.fields(field, allowed, required=("id",))
+        required = ("id", "steps") if kind in LOOPS else ("id",)
+        found = self._form.fields(field, allowed, required)
         return self._of_kind(kind, found)
 
     def _of_kind(self, kind: str, found: dict[str, Field]) -> Step:
@@ -126,6 +134,8 @@ class _Reader:
                 return _with(common, SetStep(id="", variables=variables))
             case "wait":
                 return self._wait(common, found)
+            case "while" | "until" | "for_each":
+                return self._loop(common, kind, found)
             case _:
                 return self._fail(common, found["fail"])
 
@@ -194,6 +204,23 @@ class _Reader:
             on_error=_read(found, "on_error", self._handlers, ()),
         )
         return _with(common, step)
+
+    def _loop(self, common: "_Common", kind: str, found: dict[str, Field]) -> Step:
+        steps: tuple[Step, ...] = _read(found, "steps", self._steps, ())
+        most = _read(found, "max", self._form.integer, ITERATIONS_MAX)
+        handlers: tuple[Handler, ...] = _read(found, "on_error", self._handlers, ())
+        if kind == "for_each":
+            items = self._form.value(found[kind])
+            each = ForEachStep(
+                id="", items=items, steps=steps, iterations_max=most, on_error=handlers
+            )
+            return _with(common, each)
+        condition = self._form.text(found[kind])
+        loop = WhileStep if kind == "while" else UntilStep
+        made: WhileStep | UntilStep = loop(
+            id="", condition=condition, steps=steps, iterations_max=most, on_error=handlers
+        )
+        return _with(common, made)
 
     def _duration(self, field: Field) -> Value:
         """Seconds, unless an expression gives the duration when the run gets there."""

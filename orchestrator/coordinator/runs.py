@@ -166,7 +166,7 @@ class Runs:
             self._recent.popitem(last=False)
 
 
-FLOWING = (r.RunStarted, r.WaitEnded, t.TaskCompleted, t.TaskFailed)
+FLOWING = (r.RunStarted, r.WaitEnded, r.LoopAdvanced, t.TaskCompleted, t.TaskFailed)
 
 
 def _made_ready(state: RunState, fact: Fact) -> Iterator[str]:

@@ -3,8 +3,9 @@
 import msgspec
 
 from events.api import ErrorView, RunView, StepView, TaskView
-from events.net import Choice, Net, NetStep, Split, Task
+from events.net import Choice, Loop, Net, NetStep, Split, Task
 from orchestrator.kernel.durations import as_text
+from orchestrator.kernel.instances import static_of, suffix_of
 from orchestrator.kernel.state import RunState, StepState
 
 KINDS = {Choice: "choice", Split: "parallel"}
@@ -14,7 +15,8 @@ def run_view(state: RunState, net: Net) -> RunView:
     """The state as it is shown; open steps come after the ended ones, in order of entry."""
     named = {step.name: step for step in net.steps if step.name}
     steps = state.steps | _never_run(state, named)
-    shown = [name for name in _ordered(state, steps) if name in named]
+    ordered = ((name, named.get(static_of(name))) for name in _ordered(state, steps))
+    shown = [(name, step) for name, step in ordered if step is not None]
     return RunView(
         run_id=state.run_id,
         workflow=state.workflow,
@@ -23,9 +25,9 @@ def run_view(state: RunState, net: Net) -> RunView:
         status=state.status,
         output=state.output,
         error=_error(state),
-        steps=tuple(_step(named[name], steps[name], _pending(state, name)) for name in shown),
+        steps=tuple(_step(name, step, steps[name], _pending(state, name)) for name, step in shown),
         tasks=tuple(
-            _task(name, steps[name]) for name in shown if isinstance(named[name].action, Task)
+            _task(name, steps[name]) for name, step in shown if isinstance(step.action, Task)
         ),
         started_at=state.started_at or None,
         ended_at=state.ended_at,
@@ -44,7 +46,11 @@ def _never_run(state: RunState, named: dict[str, NetStep]) -> dict[str, StepStat
     such as the handlers of an error that did not happen."""
     if state.status != "completed":
         return {}
-    return {name: StepState("skipped") for name in named if name not in state.steps}
+    return {
+        name: StepState("skipped")
+        for name, step in named.items()
+        if name not in state.steps and not step.scope
+    }
 
 
 def _ordered(state: RunState, steps: dict[str, StepState]) -> list[str]:
@@ -56,13 +62,16 @@ def _error(state: RunState) -> ErrorView | None:
     failure = state.failure
     if failure is None or state.status not in {"failed", "timed_out"}:
         return None
-    step = state.failed_step.split("/", 1)[0]
+    step = static_of(state.failed_step).split("/", 1)[0] + suffix_of(state.failed_step)
     return ErrorView(code=failure.code, message=failure.message, step=step, details=failure.details)
 
 
 def _pending(state: RunState, name: str) -> str:
     """What a step waits for that is no task."""
-    if state.steps.get(name, NEVER).status != "waiting":
+    step = state.steps.get(name, NEVER)
+    if step.loop is not None and step.loop.index is not None:
+        return f"iteration {step.loop.index}"
+    if step.status != "waiting":
         return ""
     due_at = state.timers.get(f"wait:{name}", state.timers.get(f"until:{name}"))
     until = "" if due_at is None else f" until {as_text(due_at)}"
@@ -73,10 +82,12 @@ def _pending(state: RunState, name: str) -> str:
 NEVER = StepState("skipped")
 
 
-def _step(step: NetStep, state: StepState, pending: str) -> StepView:
+def _step(name: str, step: NetStep, state: StepState, pending: str) -> StepView:
     kind = KINDS.get(type(step.action), type(step.action).__name__.lower())
+    if isinstance(step.action, Loop):
+        kind = step.action.kind
     return StepView(
-        name=step.name,
+        name=name,
         kind=kind,
         status=state.status,
         started_at=state.started_at or state.ready_at,

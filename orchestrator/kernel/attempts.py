@@ -197,10 +197,10 @@ def _retry(d: Decision, step_id: str) -> Retry:
 
 def fail_task(d: Decision, step_id: str, ended: Ended, why: str) -> None:
     """The step failed for good: along an error arc that takes its code, else the run decides."""
-    arc = d.net.steps[step_id].error_arc(ended.failure)
+    arc = d.net.step(step_id).error_arc(ended.failure)
     walk = Walk(d.net, d.state, d.env, failures={step_id: ended.failure})
     if arc is not None:
-        walk.follow(arc)
+        walk.follow(arc, step_id)
     step = d.state.steps.get(step_id)
     d.record(
         TaskFailed(

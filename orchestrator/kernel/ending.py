@@ -16,6 +16,7 @@ from orchestrator.kernel.bounds import bounded
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.expressions import ExpressionFailed
 from orchestrator.kernel.flow import Walk
+from orchestrator.kernel.loops import advance
 from orchestrator.kernel.scope import Scope
 
 NO_PROGRESS = "no_progress"
@@ -36,14 +37,10 @@ def _next(d: Decision) -> bool:
         return False
     if state.failure is not None and _gives_up(d):
         close(d, "failed", failure=state.failure, step=state.failed_step)
-    elif state.stuck:
+    elif state.is_to_go_on:
         if d.full:
             return False
-        _fail_step(d, *next(iter(state.stuck.items())))
-    elif (taken := state.deliverable) is not None:
-        if d.full:
-            return False
-        _deliver(d, *taken)
+        _decide_what_follows(d)
     elif state.at_end:
         _complete(d)
     elif not state.waits:
@@ -54,12 +51,23 @@ def _next(d: Decision) -> bool:
     return True
 
 
+def _decide_what_follows(d: Decision) -> None:
+    """Of a step that could not act, a loop that turns, a signal that is taken: the first."""
+    state = d.state
+    if state.stuck:
+        _fail_step(d, *next(iter(state.stuck.items())))
+    elif state.turning:
+        _advance(d, next(iter(state.turning)))
+    elif (taken := state.deliverable) is not None:
+        _deliver(d, *taken)
+
+
 def _fail_step(d: Decision, step_id: str, failure: Failure) -> None:
     """A step failed before any attempt: along its error arc, if there is one."""
-    arc = d.net.steps[step_id].error_arc(failure)
+    arc = d.net.step(step_id).error_arc(failure)
     walk = Walk(d.net, d.state, d.env, failures={step_id: failure})
     if arc is not None:
-        walk.follow(arc)
+        walk.follow(arc, step_id)
     d.record(
         TaskFailed(
             step=step_id,
@@ -70,6 +78,12 @@ def _fail_step(d: Decision, step_id: str, failure: Failure) -> None:
             flow=walk.flow(),
         )
     )
+
+
+def _advance(d: Decision, loop_id: str) -> None:
+    failure = advance(d, loop_id)
+    if failure is not None:
+        _fail_step(d, loop_id, failure)
 
 
 def _deliver(d: Decision, step_id: str, signal_id: str) -> None:

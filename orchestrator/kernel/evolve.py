@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from events import run_facts as r
 from events import task_facts as t
 from events.errors import InvariantViolation
-from events.facts import Enabled, Fact, Flow, Waiting
-from orchestrator.kernel.state import Closing, Kept, Paused, RunState, StepState
+from events.facts import Enabled, Fact, Flow, Looping, Waiting
+from orchestrator.kernel.state import Closing, Kept, LoopState, Paused, RunState, StepState
 
 
 def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
@@ -154,6 +154,7 @@ def _end(state: RunState, status: str, at: int) -> None:
 
 def _nothing_undecided(state: RunState) -> None:
     state.stuck.clear()
+    state.turning.clear()
     state.at_end = False
 
 
@@ -279,6 +280,23 @@ def _wait_ended(state: RunState, fact: r.WaitEnded, at: int) -> None:
     _flow(state, fact.flow, at)
 
 
+def _loop_advanced(state: RunState, fact: r.LoopAdvanced, at: int) -> None:
+    step = state.steps[fact.step]
+    loop = step.loop
+    if loop is None:
+        raise KeyError(fact.step)
+    del state.turning[fact.step]
+    if loop.items is not None and loop.index is not None:
+        loop.outputs.append(fact.output)
+        loop.output_bytes += fact.output_bytes
+    loop.index = fact.index
+    if fact.index is None:
+        step.output = fact.output if loop.items is None else loop.outputs
+        step.loop = None
+        _leave(state, fact.step, at)
+    _flow(state, fact.flow, at)
+
+
 def _ready(state: RunState, step_id: str, at: int, start_due_at: int | None = None) -> None:
     step = state.steps[step_id]
     step.status = "ready"
@@ -299,6 +317,8 @@ def _close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.ready.pop(step_id, None)
     state.outstanding.pop(step_id, None)
     state.awaiting.pop(step_id, None)
+    state.turning.pop(step_id, None)
+    step.loop = None
     if state.timers:
         for what in ("start", "close", "execute", "retry", "wait", "until"):
             state.timers.pop(f"{what}:{step_id}", None)
@@ -322,6 +342,11 @@ def _flow(state: RunState, flow: Flow, at: int) -> None:
     for name in flow.skipped:
         state.steps[name] = StepState("skipped", ended_at=at)
         state.order.append(name)
+    _reached(state, flow, at)
+
+
+def _reached(state: RunState, flow: Flow, at: int) -> None:
+    """Steps that are not over: ready, waiting, stuck, or to be decided on."""
     for stuck in flow.stuck:
         state.stuck[stuck.step] = stuck.failure
     if flow.ended:
@@ -330,6 +355,10 @@ def _flow(state: RunState, flow: Flow, at: int) -> None:
         _enable(state, enabled, at)
     for waiting in flow.waiting:
         _wait(state, waiting, at)
+    for looping in flow.loops:
+        _loop(state, looping, at)
+    for loop_id in flow.turned:
+        state.turning[loop_id] = None
 
 
 def _enable(state: RunState, enabled: Enabled, at: int) -> None:
@@ -338,6 +367,12 @@ def _enable(state: RunState, enabled: Enabled, at: int) -> None:
     _ready(state, enabled.step, at, enabled.start_due_at)
     if enabled.close_due_at is not None:
         state.timers[f"close:{enabled.step}"] = enabled.close_due_at
+
+
+def _loop(state: RunState, looping: Looping, at: int) -> None:
+    items = None if looping.items is None else list(looping.items)
+    state.steps[looping.step] = StepState("entered", started_at=at, loop=LoopState(items=items))
+    state.turning[looping.step] = None
 
 
 def _wait(state: RunState, waiting: Waiting, at: int) -> None:
@@ -362,6 +397,7 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.RunForked: _forked,
     r.SignalReceived: _signal_received,
     r.WaitEnded: _wait_ended,
+    r.LoopAdvanced: _loop_advanced,
     r.RunPaused: _paused,
     r.RunResumed: _resumed,
     r.RunClosing: _closing,

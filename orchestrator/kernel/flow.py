@@ -10,22 +10,36 @@ what follows from that is for the next fact.
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+
 from events import net as n
 from events.codec import encode
-from events.facts import Choice, Enabled, Failure, Flow, Stuck, Waiting
+from events.facts import Choice, Enabled, Failure, Flow, Looping, Stuck, Waiting
 from events.policies import Timeouts
 from events.values import Value
 from orchestrator.kernel.bounds import FlowBudget, bounded
 from orchestrator.kernel.env import Env
-from orchestrator.kernel.expressions import ExpressionFailed, consult
+from orchestrator.kernel.expressions import ExpressionFailed, consult, describe
+from orchestrator.kernel.instances import index_of, inside, outside, static_of, suffix_of
 from orchestrator.kernel.netindex import NetIndex, StepIndex
 from orchestrator.kernel.scope import Scope
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.waiting import waiting
 
 
+class TooManyIterations(ExpressionFailed):
+    code = "too_many_iterations"
+
+    def __init__(self, loop_id: str, most: int) -> None:
+        super().__init__(f"{loop_id} needs more than {most} iterations, its limit")
+
+
 class Walk:
-    """One token game. `outputs` and `failures`: what the decision under way is about to record."""
+    """One token game. `outputs` and `failures`: what the decision under way is about to record.
+
+    `_suffix` and `_scope` belong to the step that acts: the iterations that it is in, and what it
+    sees from there.
+    """
 
     def __init__(
         self,
@@ -39,9 +53,11 @@ class Walk:
         self._state = state
         self._env = env
         self._variables: dict[str, Value] = {}
-        self._scope = Scope(state, outputs or {}, failures or {}, self._variables)
+        self._root = Scope(state, outputs or {}, failures or {}, self._variables, depths=net.depths)
+        self._scope = self._root
+        self._suffix = ""
         self._tokens: dict[str, int] = {}
-        self._fresh: deque[n.Arc] = deque()
+        self._fresh: deque[tuple[n.Arc, str]] = deque()
         self._enabled: list[Enabled] = []
         self._choices: list[Choice] = []
         self._entered: list[str] = []
@@ -49,6 +65,8 @@ class Walk:
         self._skipped: list[str] = []
         self._stuck: list[Stuck] = []
         self._waiting: list[Waiting] = []
+        self._loops: list[Looping] = []
+        self._turned: list[str] = []
         self._ended = False
         self._budget = FlowBudget(env.limits)
         self._variable_bytes = 0
@@ -58,13 +76,21 @@ class Walk:
         self._act(self._net.steps[self._net.start])
         return self._run()
 
-    def leave(self, step_id: str) -> "Walk":
-        """The step is done: a token on each normal outgoing arc, and onward."""
-        self._put(self._net.steps[step_id].normal)
+    def enter(self, loop_id: str, index: int) -> "Walk":
+        """Begins an iteration of a loop."""
+        self._go(inside(suffix_of(loop_id), index))
+        self._act(self._net.steps[self._net.starts[static_of(loop_id)]])
         return self._run()
 
-    def follow(self, arc: n.Arc) -> "Walk":
-        """A token on this arc (an error arc), and onward."""
+    def leave(self, step_id: str) -> "Walk":
+        """The step is done: a token on each normal outgoing arc, and onward."""
+        self._go(suffix_of(step_id))
+        self._put(self._net.step(step_id).normal)
+        return self._run()
+
+    def follow(self, arc: n.Arc, step_id: str) -> "Walk":
+        """A token on this arc (an error arc) of a step, and onward."""
+        self._go(suffix_of(step_id))
         self._put((arc,))
         return self._run()
 
@@ -80,25 +106,31 @@ class Walk:
             skipped=tuple(self._skipped),
             stuck=tuple(self._stuck),
             waiting=tuple(self._waiting),
+            loops=tuple(self._loops),
+            turned=tuple(self._turned),
             ended=self._ended,
         )
 
     # -- tokens -----------------------------------------------------------------------------------
 
     def _put(self, arcs: Iterable[n.Arc]) -> None:
+        suffix = self._suffix
         for arc in arcs:
-            self._tokens[arc.id] = self._tokens.get(arc.id, 0) + 1
-            self._fresh.append(arc)
+            place = arc.id + suffix
+            self._tokens[place] = self._tokens.get(place, 0) + 1
+            self._fresh.append((arc, suffix))
 
     def _take(self, arc_id: str) -> None:
+        arc_id += self._suffix
         self._tokens[arc_id] = self._tokens.get(arc_id, 0) - 1
 
     def _has(self, arc_id: str) -> bool:
+        arc_id += self._suffix
         return self._state.tokens.get(arc_id, 0) + self._tokens.get(arc_id, 0) > 0
 
     def _run(self) -> "Walk":
         while self._fresh:
-            arc = self._fresh.popleft()
+            arc, self._suffix = self._fresh.popleft()
             target = self._net.steps[arc.target]
             if not self._has(arc.id):
                 continue
@@ -125,14 +157,31 @@ class Walk:
 
     # -- steps ------------------------------------------------------------------------------------
 
+    def _go(self, suffix: str) -> None:
+        """To these iterations."""
+        self._suffix = suffix
+
+    def _see(self, step: StepIndex) -> None:
+        """What the step that acts sees from where it is."""
+        suffix = self._suffix
+        if self._scope.suffix == suffix:
+            return
+        self._scope = self._root
+        if suffix:
+            loop = step.step.scope + outside(suffix)
+            self._scope = msgspec.structs.replace(
+                self._root, suffix=suffix, loop=loop, index=index_of(suffix)
+            )
+
     def _act(self, step: StepIndex) -> None:
+        self._see(step)
         try:
             self._perform(step)
         except ExpressionFailed as error:
             self._stick(step, Failure(code=error.code, message=str(error)))
 
     def _stick(self, step: StepIndex, failure: Failure) -> None:
-        self._stuck.append(Stuck(step=step.step.id, failure=failure))
+        self._stuck.append(Stuck(step=step.step.id + self._suffix, failure=failure))
 
     def _perform(self, step: StepIndex) -> None:
         ACTS[type(step.step.action)](self, step, step.step.action)
@@ -140,12 +189,15 @@ class Walk:
     def _begin(self, step: StepIndex, _: n.Start) -> None:
         self._put(step.normal)
 
-    def _end(self, _step: StepIndex, _: n.End) -> None:
-        self._ended = True
+    def _end(self, step: StepIndex, _: n.End) -> None:
+        if step.step.scope:
+            self._turned.append(step.step.scope + outside(self._suffix))
+        else:
+            self._ended = True
 
     def _join(self, step: StepIndex, join: n.Join) -> None:
         if join.closes:
-            self._left.append(join.closes)
+            self._left.append(join.closes + self._suffix)
         self._put(step.normal)
 
     def _split(self, step: StepIndex, _: n.Split) -> None:
@@ -169,7 +221,7 @@ class Walk:
         limits = timeouts(task, self._state)
         self._enabled.append(
             Enabled(
-                step=step.step.id,
+                step=step.step.id + self._suffix,
                 inputs=inputs if isinstance(inputs, dict) else {},
                 start_due_at=_due(self._env, limits.schedule_to_start_s),
                 close_due_at=_due(self._env, limits.schedule_to_close_s),
@@ -179,14 +231,27 @@ class Walk:
     def _wait(self, step: StepIndex, wait: n.Wait) -> None:
         values = self._render(step)
         values = values if isinstance(values, dict) else {}
-        self._waiting.append(waiting(step.step.id, wait, values, self._env))
+        self._waiting.append(waiting(step.step.id + self._suffix, wait, values, self._env))
+
+    def _loop(self, step: StepIndex, loop: n.Loop) -> None:
+        """Reaching it is all; whether an iteration begins is a decision of its own."""
+        loop_id = step.step.id + self._suffix
+        items = self._render(step)
+        if loop.kind != "for_each":
+            self._loops.append(Looping(step=loop_id))
+            return
+        if not isinstance(items, list):
+            raise ExpressionFailed(f"{loop_id} goes through {describe(items)}: expected a list")
+        if len(items) > loop.iterations_max:
+            raise TooManyIterations(loop_id, loop.iterations_max)
+        self._loops.append(Looping(step=loop_id, items=items))
 
     def _assign(self, step: StepIndex, _: n.Set) -> None:
         values = self._render(step)
         if isinstance(values, dict):
             self._bound_variables(values)
             self._variables.update(values)
-        self._left.append(step.step.id)
+        self._left.append(step.step.id + self._suffix)
         self._put(step.normal)
 
     def _bound_variables(self, values: dict[str, Value]) -> None:
@@ -200,14 +265,16 @@ class Walk:
 
     def _enter(self, step: StepIndex) -> None:
         if step.step.name:
-            self._entered.append(step.step.name)
+            self._entered.append(step.step.name + self._suffix)
 
     def _choose(self, step: StepIndex, action: n.Choice) -> None:
         arc, when, values = self._decide(step)
         self._budget.take(values, f"what the conditions of {step.step.id} read")
         self._enter(step)
-        self._choices.append(Choice(step=step.step.id, arc=arc.id, when=when, values=values))
-        self._skipped.extend(action.skips.get(arc.id, ()))
+        self._choices.append(
+            Choice(step=step.step.id + self._suffix, arc=arc.id, when=when, values=values)
+        )
+        self._skipped.extend(name + self._suffix for name in action.skips.get(arc.id, ()))
         self._put((arc,))
 
     def _decide(self, step: StepIndex) -> tuple[n.Arc, str, dict[str, Value]]:
@@ -237,6 +304,7 @@ ACTS: Mapping[type[n.Action], Callable[..., None]] = {
     n.Join: Walk._join,
     n.Fail: Walk._fail,
     n.Wait: Walk._wait,
+    n.Loop: Walk._loop,
 }
 """What a step does when it acts, by its action; a test holds it complete."""
 

@@ -9,7 +9,7 @@ HELD = frozenset({"dispatched", "running"})
 
 def violations(state: RunState) -> list[str]:
     """Everything that is wrong with `state`, in words; empty when it is sound."""
-    return [*_status(state), *_tasks(state), *_tokens(state), *_progress(state)]
+    return [*_status(state), *_tasks(state), *_tokens(state), *_loops(state), *_progress(state)]
 
 
 def _status(state: RunState) -> Iterator[str]:
@@ -46,6 +46,15 @@ def _tokens(state: RunState) -> Iterator[str]:
             yield f"arc {arc} has {tokens} tokens"
     if state.status == "completed" and state.tokens:
         yield f"completed with tokens left on {', '.join(state.tokens)}"
+
+
+def _loops(state: RunState) -> Iterator[str]:
+    for loop_id in state.turning:
+        if loop_id not in state.steps or state.steps[loop_id].loop is None:
+            yield f"loop {loop_id} is to be decided on and not under way"
+    for step_id, step in state.steps.items():
+        if step.loop is not None and step.status != "entered":
+            yield f"loop {step_id} is {step.status} and still under way"
 
 
 def _progress(state: RunState) -> Iterator[str]:

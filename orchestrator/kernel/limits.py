@@ -73,6 +73,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     refused_delay_s_max: Duration = 5.0
 
+    iterations_max: Count = 10_000
+    """Most iterations that a loop may ask for. Refused at check."""
+
+    instances_max: Count = 20_000
+    """Steps of a run, those of each iteration of its loops counted. A loop that would make more
+    fails with code `too_many_instances`."""
+
     signals_max: Count = 1_000
     """Signals that a run keeps for steps that have not taken them yet. A further one is refused."""
 

@@ -3,7 +3,8 @@
 import msgspec
 
 from events.facts import Failure
-from events.net import Arc, Fail, Net, NetStep, Set, Task, Wait
+from events.net import Arc, Fail, Loop, Net, NetStep, Set, Start, Task, Wait
+from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.templates import Template, compile_template
 from orchestrator.kernel.waiting import template_of
 
@@ -41,19 +42,49 @@ class NetIndex:
             step.id: _index(step, incoming[step.id], outgoing[step.id]) for step in net.steps
         }
         self.arcs = {arc.id: arc for arc in net.arcs}
-        self.start = next(s.id for s in net.steps if not incoming[s.id])
+        self.start = next(s.id for s in net.steps if not (incoming[s.id] or s.scope))
+        self.starts = {s.scope: s.id for s in net.steps if isinstance(s.action, Start)}
+        """Where each scope begins."""
+        repetitions = _repetitions(net)
+        self.depths = {s.id: depth for s in net.steps if (depth := repetitions[s.scope])}
+        """In how many repetitions a step is, for those in any."""
+        self.sizes = _sizes(net)
+        """How many named steps are in each scope, those of scopes inside it included."""
         actions = (step.action for step in net.steps)
         waits = (action.signal for action in actions if isinstance(action, Wait) and action.signal)
         self.signals = tuple(dict.fromkeys(waits))
         """Names of the signals that some step waits for."""
         self.output = None if net.output is None else compile_template(net.output)
 
+    def step(self, instance: str) -> StepIndex:
+        """The step of an instance; raises KeyError when there is none."""
+        return self.steps.get(instance) or self.steps[static_of(instance)]
+
     def task(self, step_id: str) -> Task:
-        """The task action of a step; raises KeyError when it is none."""
-        action = self.steps[step_id].step.action
+        """The task action of a step's instance; raises KeyError when it is none."""
+        action = self.step(step_id).step.action
         if not isinstance(action, Task):
             raise KeyError(step_id)
         return action
+
+
+def _repetitions(net: Net) -> dict[str, int]:
+    """How many repetitions each scope is in, itself included; outer scopes come first in a net."""
+    found: dict[str, int] = {}
+    for scope in net.scopes:
+        found[scope.id] = found.get(scope.parent or "", 0) + scope.repeats
+    return found
+
+
+def _sizes(net: Net) -> dict[str, int]:
+    parents = {scope.id: scope.parent for scope in net.scopes}
+    found = dict.fromkeys(parents, 0)
+    for step in net.steps:
+        scope: str | None = step.scope
+        while step.name and scope is not None:
+            found[scope] += 1
+            scope = parents[scope]
+    return found
 
 
 def _index(step: NetStep, incoming: list[Arc], outgoing: list[Arc]) -> StepIndex:
@@ -80,6 +111,8 @@ def _template(step: NetStep) -> Template | None:
             return compile_template(dict(variables))
         case Fail(message=message):
             return compile_template(message)
+        case Loop(items=items):
+            return compile_template(items)
         case Wait() as wait:
             return compile_template(template_of(wait))
         case _:

@@ -7,16 +7,24 @@ import msgspec
 from events.facts import Failure
 from events.values import Value
 from orchestrator.kernel.expressions import PathMissing, descend
+from orchestrator.kernel.instances import prefix
 from orchestrator.kernel.state import RunState
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """A run's values with those of the decision under way laid over them."""
+    """A run's values with those of the decision under way laid over them, seen from somewhere:
+    from inside iteration `index` of `loop`, where instances have `suffix`.
+    """
 
     state: RunState
     outputs: Mapping[str, Value] = {}
     failures: Mapping[str, Failure] = {}
     variables: Mapping[str, Value] = {}
+    depths: Mapping[str, int] = {}
+    """In how many repetitions a step is."""
+    suffix: str = ""
+    loop: str = ""
+    index: int = 0
 
     def resolve(self, path: str) -> Value:
         """The value at a dotted path; raises `PathMissing` naming the part that is missing.
@@ -32,6 +40,10 @@ class Scope(msgspec.Struct, frozen=True):
                 return self._error(path, step)
             case ["vars", name, *_]:
                 return descend(self._variable(path, name), path, 2)
+            case ["iteration", "index"] if self.loop:
+                return self.index
+            case ["iteration", "item", *_] if self.loop:
+                return descend(self._item(path), path, 2)
             case ["run", "id"]:
                 return self.state.run_id
             case ["run", "workflow"]:
@@ -50,7 +62,18 @@ class Scope(msgspec.Struct, frozen=True):
             return self.state.variables[name]
         raise PathMissing(path, f"`vars.{name}` is not set yet")
 
+    def _item(self, path: str) -> Value:
+        loop = self.state.steps[self.loop].loop
+        if loop is None or loop.items is None:
+            raise PathMissing(path, f"`{path}` is not there: {self.loop} goes through no list")
+        return loop.items[self.index]
+
+    def _instance(self, step: str) -> str:
+        """The instance of a step that is meant here: of the same iterations."""
+        return step + prefix(self.suffix, self.depths.get(step, 0)) if self.suffix else step
+
     def _output(self, path: str, step: str) -> Value:
+        step = self._instance(step)
         if step in self.outputs:
             return descend(self.outputs[step], path, 3)
         state = self.state.steps.get(step)
@@ -59,6 +82,7 @@ class Scope(msgspec.Struct, frozen=True):
         return descend(state.output, path, 3)
 
     def _error(self, path: str, step: str) -> Value:
+        step = self._instance(step)
         failure = self.failures.get(step)
         if failure is None:
             state = self.state.steps.get(step)

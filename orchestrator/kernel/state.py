@@ -35,6 +35,16 @@ TERMINAL = frozenset(
 )
 
 
+class LoopState(msgspec.Struct, omit_defaults=True):
+    """Where a loop is: its present iteration (None: it was only reached), the items of one over a
+    list and the outputs of the iterations that are over, with their bytes together."""
+
+    index: int | None = None
+    items: list[Value] | None = None
+    outputs: list[Value] = []
+    output_bytes: int = 0
+
+
 class StepState(msgspec.Struct, omit_defaults=True):
     """One instance of a step. Instants in microseconds; None is "not yet" or "no limit".
 
@@ -73,6 +83,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     close_due_at: int | None = None
     correlation: Value = None
     """That the signal must have for which the step waits; null: any."""
+    loop: LoopState | None = None
+    """Of a loop that is under way."""
 
 
 class Closing(msgspec.Struct):
@@ -115,6 +127,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     as they ended. `stuck`: steps that were reached and could not act; `at_end`: the root scope was
     left; both until it is decided what follows. `awaiting`: step → name of the signal that it waits
     for. `signals`: by id, in order of arrival. `signals_seen`: ids of these and of those taken.
+    `turning`: loops that were reached, or of which an iteration is over. Everywhere steps and arcs
+    are named as instances (see `instances`).
     """
 
     run_id: str = ""
@@ -146,6 +160,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     signals: dict[str, Kept] = {}
     signals_seen: dict[str, None] = {}
     paused: Paused | None = None
+    turning: dict[str, None] = {}
 
     @property
     def terminal(self) -> bool:
@@ -172,7 +187,12 @@ class RunState(msgspec.Struct, omit_defaults=True):
     @property
     def undecided(self) -> bool:
         """Whether something has happened of which it is still to be decided what follows."""
-        return bool(self.stuck) or self.at_end or self.deliverable is not None
+        return self.at_end or self.is_to_go_on
+
+    @property
+    def is_to_go_on(self) -> bool:
+        """The same without the end of the run."""
+        return bool(self.stuck or self.turning) or self.deliverable is not None
 
     @property
     def deliverable(self) -> tuple[str, str] | None:

@@ -118,6 +118,40 @@ def waited() -> Play:
     return play
 
 
+def looped() -> Play:
+    """The three loops, one inside another, one that is over its limit; a retry in an iteration."""
+    play = started(
+        workflow(
+            d.SetStep(id="zero", variables={"n": 0}),
+            d.WhileStep(
+                id="poll",
+                condition="vars.n < 2",
+                steps=(
+                    d.ForEachStep(
+                        id="each", items=["${ vars.n }", "x"], steps=(task("a", retry=AGAIN),)
+                    ),
+                    d.SetStep(id="up", variables={"n": "${ vars.n + 1 }"}),
+                ),
+            ),
+            d.UntilStep(
+                id="again",
+                condition="steps.b.output",
+                steps=(task("b"),),
+                iterations_max=2,
+                on_error=(d.Handler(codes=("too_many_iterations",), steps=(task("mend"),)),),
+            ),
+        ),
+    )
+    play.run("a[0][0]", output=1)
+    play.place("a[0][1]")
+    play.fail("a[0][1]", "busy")
+    play.due(2.0)
+    play.run("a[0][1]", "a[1][0]", "a[1][1]", output={"x": None})
+    play.run("b[0]", "b[1]", output=False)
+    play.run("mend")
+    return play
+
+
 def still_open() -> Play:
     """In the middle of everything: it must go on under any later release."""
     timeouts = Timeouts(schedule_to_start_s=30.0, start_to_close_s=60.0, schedule_to_close_s=600.0)
@@ -149,6 +183,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "cancelled": cancelled,
     "timed_out": timed_out,
     "waited": waited,
+    "looped": looped,
     "still_open": still_open,
 }
 

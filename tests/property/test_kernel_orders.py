@@ -40,7 +40,7 @@ class Oracle:
         return m.Completed(attempt=attempt, output={"n": number // 3 % 10})
 
     def _may_fail(self, step: str, number: int) -> bool:
-        found = self._play.net.steps[step]
+        found = self._play.net.step(step)
         if any(not arc.codes for arc in found.errors):
             return True
         action = found.step.action

@@ -15,12 +15,16 @@ from events.definition import (
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
     Handler,
+    LoopStep,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
@@ -102,11 +106,34 @@ class Draft:
         if drawn < 0.3:
             variable = f"v{step_id}"
             return SetStep(id=step_id, depends_on=depends, variables={variable: "${ input.n }"})
+        if depth < 2 and 0.84 < drawn < 0.92:
+            return self._loop(step_id, depends, depth)
         if drawn > 0.92:
             return self._wait(step_id, depends)
         if depth and drawn < 0.32:
             return FailStep(id=step_id, depends_on=depends, code="E3", message="as written")
         return self._task(step_id, depends, tasks, depth)
+
+    def _loop(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> LoopStep:
+        rng = self._rng
+        steps = self._steps(rng.randint(1, 2), depth + 1)
+        most = rng.choice((2, 5, 5))
+        times = rng.choice((0, 1, 3))
+        kind = rng.choice(("while", "until", "for_each"))
+        if kind == "for_each":
+            items: list[Value] = ["${ input.n }"] * times
+            return ForEachStep(
+                id=step_id, depends_on=depends, items=items, steps=steps, iterations_max=most
+            )
+        loop, sign = (WhileStep, "<") if kind == "while" else (UntilStep, ">=")
+        made: WhileStep | UntilStep = loop(
+            id=step_id,
+            depends_on=depends,
+            condition=f"iteration.index {sign} {times}",
+            steps=steps,
+            iterations_max=most,
+        )
+        return made
 
     def _wait(self, step_id: str, depends: tuple[str, ...] | None) -> WaitStep:
         """Clients send every signal sooner or later, so only patience can race."""
@@ -230,6 +257,8 @@ def tasks_of(steps: tuple[Step, ...]) -> Iterator[TaskStep]:
                 for case in step.cases:
                     yield from tasks_of(case.steps)
                 yield from tasks_of(step.default)
+            case WhileStep() | UntilStep() | ForEachStep():
+                yield from tasks_of(step.steps)
             case ParallelStep():
                 for branch in step.branches.values():
                     yield from tasks_of(branch)

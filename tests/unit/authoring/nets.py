@@ -12,14 +12,18 @@ from events.definition import (
     ChoiceStep,
     Definition,
     FailStep,
+    ForEachStep,
     Handler,
+    LoopStep,
     ParallelStep,
     SetStep,
     Step,
     TaskStep,
+    UntilStep,
     WaitStep,
+    WhileStep,
 )
-from events.net import Arc, Choice, End, Net, NetStep, Start, Task, Wait
+from events.net import Arc, Choice, End, Loop, Net, NetStep, Start, Task, Wait
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.kernel.limits import Limits
@@ -46,17 +50,41 @@ class Game:
         self.taken: set[str] = set()
 
     def play(self) -> None:
-        start = next(s for s in self._steps.values() if isinstance(s.action, Start))
+        start = next(s for s in self._starts() if not s.scope)
         self._fire(start)
+        self._play_on()
+
+    def _play_on(self) -> None:
         while ready := [step for step in self._steps.values() if self._is_ready(step)]:
             step = self._pick(ready)
             assert isinstance(step, NetStep)
             self._take(step)
             self._fire(step)
 
+    def scope_of(self, step_id: str) -> str:
+        return self._steps[step_id].scope
+
+    def _starts(self) -> list[NetStep]:
+        return [step for step in self._steps.values() if isinstance(step.action, Start)]
+
+    def _repeat(self, loop: NetStep) -> None:
+        """So often as it is picked; what is inside plays by itself and must leave nothing."""
+        start = next(step for step in self._starts() if step.scope == loop.id)
+        outside = self.tokens
+        while self._pick([True, False, False]):
+            self.tokens = Counter()
+            before = len(self.fired)
+            self._fire(start)
+            self._play_on()
+            ended = [self._steps[step_id] for step_id in self.fired[before:]]
+            assert [s.scope for s in ended if isinstance(s.action, End)].count(loop.id) == 1
+            assert not self.left_over
+        self.tokens = outside
+
     @property
     def ends(self) -> int:
-        return sum(isinstance(self._steps[step_id].action, End) for step_id in self.fired)
+        ends = [self._steps[step_id] for step_id in self.fired]
+        return sum(isinstance(step.action, End) and not step.scope for step in ends)
 
     @property
     def left_over(self) -> dict[str, int]:
@@ -75,6 +103,8 @@ class Game:
 
     def _fire(self, step: NetStep) -> None:
         self.fired.append(step.id)
+        if isinstance(step.action, Loop):
+            self._repeat(step)
         for arc in self._chosen(step):
             self.taken.add(arc.id)
             self.tokens[arc.id] += 1
@@ -86,7 +116,7 @@ class Game:
         errors = [arc for arc in arcs if arc.kind == "error"]
         if isinstance(step.action, Choice):
             return [self._one(arcs)]
-        if isinstance(step.action, Task | Wait) and errors:
+        if isinstance(step.action, Task | Wait | Loop) and errors:
             ways: list[list[Arc]] = [normal, *([arc] for arc in errors)]
             way = self._pick(ways)
             assert isinstance(way, list)
@@ -153,7 +183,7 @@ class _Writer:
 
     def _step(self, depth: int, readable: tuple[str, ...], siblings: tuple[str, ...]) -> Step:
         flat = ["task", "set", "fail", "wait"]
-        kinds = [*flat, "choice", "parallel"] if depth else flat
+        kinds = [*flat, "choice", "parallel", "while", "until", "for_each"] if depth else flat
         kind = self._draw(st.sampled_from(kinds))
         self._count += 1
         id_ = f"s{self._count}"
@@ -169,6 +199,9 @@ class _Writer:
             case "set":
                 values = {"v": self._read(readable), "w": self._draw(VALUES.map(constants))}
                 return SetStep(id=id_, depends_on=depends_on, when=when, variables=values)
+            case "while" | "until" | "for_each":
+                loop = self._loop(kind, depth, readable)
+                return msgspec.structs.replace(loop, id=id_, depends_on=depends_on, when=when)
             case "wait":
                 wait = self._draw(st.sampled_from(WAITS))
                 return msgspec.structs.replace(wait, id=id_, depends_on=depends_on, when=when)
@@ -194,6 +227,28 @@ class _Writer:
                 )
                 branches = {name: self.steps(depth - 1, readable, least=1) for name in names}
                 return ParallelStep(id=id_, depends_on=depends_on, when=when, branches=branches)
+
+    def _loop(self, kind: str, depth: int, readable: tuple[str, ...]) -> LoopStep:
+        steps = self.steps(depth - 1, readable, least=1)
+        most = self._draw(st.integers(1, 10_000))
+        handlers = self._draw(st.sampled_from([(), (Handler(codes=("too_many_iterations",)),)]))
+        last = steps[-1]
+        condition = self._draw(st.sampled_from([*CONDITIONS, "iteration.index > 2"]))
+        if isinstance(last, TaskStep) and self._draw(st.booleans()):
+            condition = f"steps.{last.id}.output == null"
+        lists: list[Value] = ["${ input.xs }", [1, "${ input.n }", None]]
+        items = self._draw(st.sampled_from(lists))
+        if kind == "for_each":
+            return ForEachStep(
+                id="", items=items, steps=steps, iterations_max=most, on_error=handlers
+            )
+        if kind == "while":
+            return WhileStep(
+                id="", condition=condition, steps=steps, iterations_max=most, on_error=handlers
+            )
+        return UntilStep(
+            id="", condition=condition, steps=steps, iterations_max=most, on_error=handlers
+        )
 
     def _task(
         self,

@@ -77,6 +77,17 @@ def test_an_order_without_items_fails_with_the_code_of_its_handler(registry: Tas
     assert play.state.failure.message == "order A-18 has no items"
 
 
+def test_batches_are_done_one_after_the_other(registry: TaskRegistry) -> None:
+    play = played("batches.yaml", {"names": ["Ada", "Bob"]}, registry)
+    for _ in range(2):
+        play.due(0.05)
+        play.due(0.05)
+        carry_on(play, registry)
+
+    assert play.state.output == ["HELLO, ADA!", "HELLO, BOB!"]
+    assert play.step("pause[1][1]").status == "completed"
+
+
 def test_an_order_that_somebody_approves_is_accepted(registry: TaskRegistry) -> None:
     play = played("approval.yaml", {"order": "A-17"}, registry)
     play.due(0.2)
@@ -97,7 +108,11 @@ def test_an_order_that_nobody_approves_is_put_back(registry: TaskRegistry) -> No
 def played(name: str, value: Value, registry: TaskRegistry) -> Play:
     """A run of an example whose tasks are executed here, one at a time."""
     definition = read(EXAMPLES / name).definition
-    play = started(definition, Setting(options=definition.options), value)
+    return carry_on(started(definition, Setting(options=definition.options), value), registry)
+
+
+def carry_on(play: Play, registry: TaskRegistry) -> Play:
+    """Executes tasks until none is ready."""
     while play.state.ready:
         step = next(iter(play.state.ready))
         play.place(step)

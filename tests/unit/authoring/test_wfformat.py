@@ -255,6 +255,20 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_text() -> None:
     assert places == sorted(place for place in places if place is not None)
 
 
+def test_too_many_tasks_are_refused_before_anything_is_compared() -> None:
+    (problem,) = problems(trace(*(entry(f"t{i}", "ghost") for i in range(20))), Limits(steps_max=9))
+    assert (problem.code, problem.where) == ("too_large", SPEC)
+
+
+def test_of_countless_problems_some_are_told() -> None:
+    """In bounded time: parents that nobody knows, and loops."""
+    ghosts = problems(trace(*(entry(f"t{i}", f"ghost{i}") for i in range(3000))))
+    assert {one.code for one in ghosts} == {"unknown_task"}
+    loops = problems(trace(*(entry(f"t{i}", f"t{i ^ 1}") for i in range(3000))))
+    assert {one.code for one in loops} == {"loop"}
+    assert len(ghosts) == len(loops) == 100
+
+
 def test_files_that_join_everything_with_everything_are_refused_early() -> None:
     writers = [entry(f"w{i}", writes="f") for i in range(30)]
     readers = [entry(f"r{i}", reads="f") for i in range(30)]
