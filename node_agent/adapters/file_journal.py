@@ -14,13 +14,14 @@ and still there. At a start the newest segment with an intact beginning is read,
 cut off, and a new segment is begun at once.
 """
 
+import asyncio
 import fcntl
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
 import anyio
-import anyio.to_thread
 
 from events.errors import Unavailable
 from node_agent.errors import JournalDamaged, NodeTaken
@@ -38,7 +39,7 @@ class FileJournal:
         self._ledger = Ledger()
         self._lock: IO[str] | None = None
         # Of its own: handlers may use up all threads of the loop, and reports must still get out.
-        self._thread: anyio.CapacityLimiter | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._fd = -1
         self._number = 0
         self._size = 0
@@ -86,13 +87,13 @@ class FileJournal:
             raise self._broken(error) from error
 
     async def sync(self) -> None:
-        if self._thread is None:
-            self._thread = anyio.CapacityLimiter(1)
         fd, size, number = self._fd, self._size, self._number
         superseded, self._superseded = self._superseded, []
         retired, self._retired = self._retired, []
         try:
-            await anyio.to_thread.run_sync(self._flush, fd, superseded, limiter=self._thread)
+            with anyio.CancelScope(shield=True):
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(self._thread, self._flush, fd, superseded)
         except OSError as error:
             raise self._broken(error) from error
         finally:
@@ -102,6 +103,7 @@ class FileJournal:
             self._synced = max(self._synced, size)
 
     def close(self) -> None:
+        self._thread.shutdown()
         for fd in (*self._retired, self._fd):
             if fd >= 0:
                 os.close(fd)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.architecture.tree import ROOT
 
-NATS_TWINS = ("connecting", "declare", "link", "listen", "publish", "pull", "session")
+NATS_TWINS = ("connecting", "declare", "direct", "link", "listen", "publish", "pull", "session")
 
 
 @pytest.mark.parametrize("name", NATS_TWINS)

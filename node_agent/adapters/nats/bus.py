@@ -83,12 +83,12 @@ class NatsBus:
                     yield Delivery(COMMANDS.read(message.data), token)
                 except Corrupt as error:
                     self._complain(error)
-                    await self._done(token, TERMINATE)
+                    self._done(token, TERMINATE)
 
     async def acknowledge(self, delivery: Delivery) -> None:
         """Best effort: an acknowledgement that is lost costs a repetition."""
         if isinstance(delivery.token, _Token):
-            await self._done(delivery.token, ACK)
+            self._done(delivery.token, ACK)
 
     async def publish_reports(self, shard: int, reports: Reports) -> None:
         """Raises `Unavailable`; `Rejected` for a report that no message can carry."""
@@ -123,9 +123,16 @@ class NatsBus:
     async def close(self) -> None:
         await self._link.close()
 
-    async def _done(self, token: "_Token", how: bytes) -> None:
+    def _done(self, token: "_Token", how: bytes) -> None:
+        """Not at once: the first report of a command usually takes its acknowledgement along."""
         token.resume.acknowledged(token.sequence)
-        await self._send(token.reply, how)
+        session = self._link.live()
+        if session is None:
+            return
+        try:
+            session.send_later(token.reply, how)
+        except Unavailable as error:
+            log.debug("%s", error)
 
     async def _send(self, subject: str, body: bytes, reply: str = "") -> None:
         session = self._link.live()

@@ -111,7 +111,7 @@ class NatsBus:
             if deliveries := [read for message in batch if (read := self._read(message))]:
                 yield deliveries
             elif subject := self._acks.done({}):
-                await self._send(subject, ACK)
+                self._acknowledge(subject)
 
     async def acknowledge(self, deliveries: Sequence[ReportDelivery]) -> None:
         """Best effort: an acknowledgement that is lost costs a repetition."""
@@ -119,7 +119,7 @@ class NatsBus:
         for delivery in deliveries:
             upto[delivery.shard] = max(upto.get(delivery.shard, 0), delivery.sequence)
         if subject := self._acks.done(upto):
-            await self._send(subject, ACK)
+            self._acknowledge(subject)
 
     async def heartbeats(self) -> AsyncIterator[tuple[Heartbeat, str]]:
         async for message in listen(self._link, [Topic(self._subjects.heartbeat)]):
@@ -173,6 +173,16 @@ class NatsBus:
         known = shard if reports.reports else None
         sequence = self._acks.delivered(place.sequence, known, message.reply)
         return None if sequence is None else ReportDelivery(shard, sequence, reports)
+
+    def _acknowledge(self, subject: str) -> None:
+        """Not at once: the next message takes it along."""
+        session = self._link.live()
+        if session is None:
+            return
+        try:
+            session.send_later(subject, ACK)
+        except Unavailable as error:
+            log.debug("%s", error)
 
     async def _send(self, subject: str, body: bytes) -> None:
         """To whom it may concern: lost when there is no connection or nobody to reply to."""

@@ -3,7 +3,6 @@
 The same file lies in the other process's adapter; see `link.py`.
 """
 
-import asyncio
 import logging
 import ssl
 from contextlib import suppress
@@ -11,10 +10,10 @@ from pathlib import Path
 
 import anyio
 import nats.errors
-from nats.aio.client import Client
 
 from events.connection import Connection
 from events.errors import Misconfigured, Unavailable
+from orchestrator.adapters.nats.direct import DirectClient, Plain
 from orchestrator.adapters.nats.session import FLUSH_TIMEOUT_S, Session
 
 PING_INTERVAL_S = 5
@@ -23,34 +22,11 @@ PING_INTERVAL_S = 5
 log = logging.getLogger("dalsegno.bus")
 
 
-class _Plain(nats.errors.Error):
-    """The server offers no TLS, and secrets are for TLS only."""
-
-
-class _Client(Client):
-    """The library's client; with `tls_only` it says nothing to a server that does not speak TLS."""
-
-    tls_only = False
-
-    async def _process_info(
-        self, info: dict[str, object], initial_connection: bool = False
-    ) -> None:
-        if initial_connection and self.tls_only and not info.get("tls_required"):
-            raise _Plain("the server does not ask for TLS")
-        await super()._process_info(info, initial_connection)
-
-    async def _process_pong(self) -> None:
-        """The library fails on the answer to a ping that nobody waits for any more."""
-        if self._pongs and self._pongs[0].done():
-            self._pongs[0] = asyncio.Future()
-        await super()._process_pong()
-
-
 async def connect(connection: Connection, servers: list[str], name: str) -> Session:
     """Returns a session with one of the connection's servers, or of `servers`, which it told of
     earlier. Raises `Unavailable`, or `Misconfigured` when it can never be."""
     tls = _tls(connection)
-    client, sessions, problems = _Client(), list[Session](), list[Exception]()
+    client, sessions, problems = DirectClient(), list[Session](), list[Exception]()
     client.tls_only = connection.tls
 
     async def on_error(error: Exception) -> None:
@@ -93,7 +69,7 @@ async def connect(connection: Connection, servers: list[str], name: str) -> Sess
     return session
 
 
-async def _abandon(client: Client) -> None:
+async def _abandon(client: DirectClient) -> None:
     """Closes what a failed attempt has opened; the client asserts that it has begun to connect."""
     with anyio.move_on_after(FLUSH_TIMEOUT_S, shield=True):
         with suppress(AssertionError, nats.errors.Error, OSError):
@@ -107,7 +83,7 @@ def _translated(
     cause = problems[-1] if isinstance(error, nats.errors.NoServersError) and problems else error
     if isinstance(cause, ImportError):
         return Misconfigured("a credentials file of NATS needs the package 'nkeys': install it")
-    if isinstance(cause, _Plain):
+    if isinstance(cause, Plain):
         return Misconfigured(f"NATS at {connection.shown} does not offer TLS: turn it on there")
     if "invalid" in str(cause):
         return Misconfigured(f"{connection.shown!r} is no address of NATS: write nats://host:port")

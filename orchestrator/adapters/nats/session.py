@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from events.errors import Unavailable
 from events.jetstream import Call
+from orchestrator.adapters.nats.direct import DirectClient
 
 NO_RESPONDERS = "503"
 FLUSH_TIMEOUT_S = 1.0
@@ -32,7 +32,7 @@ class TooSlow(Unavailable):
 class Session:
     """One connection, from its start to its loss."""
 
-    def __init__(self, client: Client, shown: str) -> None:
+    def __init__(self, client: DirectClient, shown: str) -> None:
         self.lost = anyio.Event()
         self.bytes_max = client.max_payload
         self._client = client
@@ -52,6 +52,15 @@ class Session:
         try:
             await self._client.publish(subject, body, reply=reply)
         except (nats.errors.Error, OSError) as error:
+            raise Unavailable(f"NATS at {self._shown} takes no message: {error}") from error
+
+    def send_later(self, subject: str, body: bytes) -> None:
+        """As `send`, for what is in no hurry: goes along with the next message, or soon alone."""
+        if self.lost.is_set():
+            raise Unavailable(f"the connection to NATS at {self._shown} is lost")
+        try:
+            self._client.send_later(subject, body)
+        except nats.errors.Error as error:
             raise Unavailable(f"NATS at {self._shown} takes no message: {error}") from error
 
     async def ask(self, call: Call, timeout_s: float) -> bytes:
