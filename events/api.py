@@ -58,6 +58,25 @@ class SignalRun(Request, frozen=True, kw_only=True, tag="signal_run"):
     correlation: Value = None
 
 
+class UpdateRun(Request, frozen=True, kw_only=True, tag="update_run"):
+    """Change the run by an update that its workflow declares; refused when that does not accept it.
+
+    The same `id` again is the same update.
+    """
+
+    run_id: str
+    name: str
+    id: str
+    data: Value = None
+
+
+class QueryRun(Request, frozen=True, kw_only=True, tag="query_run"):
+    """The value of a CEL expression over the run's state; changes nothing."""
+
+    run_id: str
+    expression: str
+
+
 class PauseRun(Request, frozen=True, kw_only=True, tag="pause_run"):
     """Dispatch nothing new and let no timer fire until the run is resumed."""
 
@@ -101,6 +120,8 @@ AnyRequest = (
     | StartRun
     | CancelRun
     | SignalRun
+    | UpdateRun
+    | QueryRun
     | PauseRun
     | ResumeRun
     | ForkRun
@@ -192,6 +213,22 @@ class RunAnswer(Answer, frozen=True, kw_only=True, tag="run"):
     created: bool = False
 
 
+class Updated(Answer, frozen=True, kw_only=True, tag="updated"):
+    """`variables`: those that the update sets, as they are now."""
+
+    run_id: str
+    version: int
+    variables: dict[str, Value] = {}
+
+
+class Queried(Answer, frozen=True, kw_only=True, tag="queried"):
+    """`version` is that of the state that was asked."""
+
+    run_id: str
+    version: int
+    value: Value = None
+
+
 class Nodes(Answer, frozen=True, kw_only=True, tag="nodes"):
     nodes: tuple[NodeView, ...]
 
@@ -203,4 +240,4 @@ class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
     message: str
 
 
-AnyAnswer = Here | Registered | RunAnswer | Nodes | Refused
+AnyAnswer = Here | Registered | RunAnswer | Updated | Queried | Nodes | Refused

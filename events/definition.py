@@ -146,6 +146,15 @@ LoopStep = WhileStep | UntilStep | ForEachStep
 Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep | WaitStep | LoopStep
 
 
+class Update(Part, frozen=True, kw_only=True):
+    """What a client may change while a run is open: `variables` are set when `accept` holds (empty:
+    always). Both may read `update`, the request's data, beside all that is known by then.
+    """
+
+    accept: str = ""
+    variables: dict[str, Value] = {}
+
+
 class Definition(Part, frozen=True, kw_only=True):
     """A workflow. `output` None: the last steps' outputs (one: itself; several: by step id)."""
 
@@ -154,3 +163,4 @@ class Definition(Part, frozen=True, kw_only=True):
     description: str = ""
     output: Value = None
     options: RunOptions = RunOptions()
+    updates: dict[str, Update] = {}

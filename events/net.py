@@ -133,6 +133,14 @@ class Scope(NetPart, frozen=True, kw_only=True):
     repeats: bool = False
 
 
+class Update(NetPart, frozen=True, kw_only=True):
+    """What a client may change: `variables` (templates) are set when `accept` (CEL; empty: always)
+    holds. Both may read `update`, the request's data."""
+
+    accept: str = ""
+    variables: dict[str, Value] = {}
+
+
 class Net(NetPart, frozen=True, kw_only=True):
     """`output` is a template; null means the outputs of `sinks` (one: itself, several: by name)."""
 
@@ -142,3 +150,4 @@ class Net(NetPart, frozen=True, kw_only=True):
     output: Value = None
     sinks: tuple[str, ...] = ()
     format: int = 1
+    updates: dict[str, Update] = {}

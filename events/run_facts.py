@@ -92,6 +92,22 @@ class LoopAdvanced(Fact, frozen=True, kw_only=True):
     flow: Flow = Flow()
 
 
+class UpdateAccepted(Fact, frozen=True, kw_only=True):
+    """A client's update was accepted, because of the values that its condition `when` read, and has
+    set `variables`. The same `id` again is the same update; `forgotten` ids are not remembered any
+    more.
+    """
+
+    TYPE = "update.accepted.v1"
+    id: str
+    name: str
+    data: Value = None
+    when: str = ""
+    values: dict[str, Value] = {}
+    variables: dict[str, Value] = {}
+    forgotten: tuple[str, ...] = ()
+
+
 class RunPaused(Fact, frozen=True, kw_only=True):
     """Nothing is dispatched and no timer fires until the run is resumed; who and why is recorded.
 

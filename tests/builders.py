@@ -166,6 +166,12 @@ class Play:
         signal_id = signal_id or f"signal-{self._signals}"
         return self.give(i.Signal(id=signal_id, name=name, data=data, correlation=correlation))
 
+    def update(self, name: str, data: Value = None, update_id: str = "") -> list[Fact]:
+        """Sends an update, under an id of its own unless it is given one."""
+        self._signals += 1
+        update_id = update_id or f"update-{self._signals}"
+        return self.give(i.Update(id=update_id, name=name, data=data))
+
     def pause(self, reason: str = "") -> list[Fact]:
         return self.give(i.Pause(reason=reason))
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from events import definition as d
 from events import messages as m
+from events.errors import Rejected
 from events.facts import Failure, LossReason
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
@@ -92,7 +93,8 @@ class Author:
                 retry=self._retry() if chance(self._choose, 20) else None,
                 timeouts=self._timeouts() if self._timed and chance(self._choose, 20) else None,
             )
-        return d.Definition(name="workflow", steps=steps, options=options)
+        note = d.Update(accept="update > 3", variables={"noted": "${update}"})
+        return d.Definition(name="workflow", steps=steps, options=options, updates={"note": note})
 
     def _steps(self, before: tuple[str, ...], depth: int) -> tuple[d.Step, ...]:
         """A list of steps; `before` are tasks that are over when it begins."""
@@ -283,6 +285,7 @@ class World:
             (8, self._forge),
             (20, self._signal),
             (6, self._pause),
+            (6, self._update),
             (9, self._resume),
             (1, self._cancel),
         ]
@@ -390,6 +393,17 @@ class World:
             correlation: Value = pick(self._choose, (5, None))
             facts = self.play.signal(pick(self._choose, names), "data", signal_id, correlation)
             assert bool(facts) != known
+
+    def _update(self) -> None:
+        if not self._is_steerable():
+            return
+        update_id, data = f"u{self._choose.number(0, 4)}", self._choose.number(0, 9)
+        known = update_id in self.play.state.updates_seen
+        try:
+            assert bool(self.play.update("note", data, update_id)) != known
+        except Rejected:
+            assert data <= 3
+            assert not known
 
     def _is_steerable(self) -> bool:
         return not self.play.state.terminal and self.play.state.closing is None

@@ -33,6 +33,7 @@ from events.definition import (
     Step,
     TaskStep,
     UntilStep,
+    Update,
     WaitStep,
     WhileStep,
 )
@@ -277,6 +278,9 @@ class Workflow:
         self._options = options
         self._lists = Lists()
         self._output: Value = None
+        self.update = Term("update")
+        """The data of the request, in what `accept_update` is given."""
+        self._updates: dict[str, Update] = {}
 
     def task(self, id_: str, task: str | NamedTask, /, **inputs: object) -> TaskHandle:
         """Adds a task of this type, a name or the task itself; its parameters may hold terms."""
@@ -350,6 +354,10 @@ class Workflow:
         """Adds a step that ends the run as failed."""
         return self._added(StepHandle(FailStep(id=id_, code=code, message=str(message))))
 
+    def accept_update(self, name: str, condition: Condition = "", /, **variables: object) -> None:
+        """Lets clients set these variables while a run is open, when the condition holds."""
+        self._updates[name] = Update(accept=_condition(condition), variables=_values(variables))
+
     def output(self, value: object = None, /, **fields: object) -> None:
         """What the run returns: one value, or an object of `fields`."""
         self._output = plain(fields if fields else value)
@@ -362,6 +370,7 @@ class Workflow:
             options=self._options,
             steps=self._lists.outermost(),
             output=self._output,
+            updates=self._updates,
         )
 
     def _added(self, handle: H) -> H:

@@ -27,7 +27,15 @@ from orchestrator.authoring.problems import (
 from orchestrator.authoring.references import References
 from orchestrator.authoring.schemas import TaskSchema, mismatches
 from orchestrator.authoring.step_rules import StepRules
-from orchestrator.authoring.walk import Spot, Written, blocks, loop_condition, spots, written
+from orchestrator.authoring.walk import (
+    Spot,
+    Written,
+    blocks,
+    loop_condition,
+    spots,
+    written,
+    written_in_updates,
+)
 from orchestrator.kernel.expressions import Expressions, InvalidExpression
 from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.templates import compile_template
@@ -102,6 +110,7 @@ class _Check:
         self._problems = problems
         self._limits = limits
         self._spots: tuple[Spot, ...] = ()
+        self._updates: Paths = {}
         self._broken: set[str] = set()
         """Paths of pieces that are no values or hold no valid expression."""
 
@@ -116,6 +125,7 @@ class _Check:
         for reader, condition in filter(None, map(loop_condition, self._spots)):
             reads.append((reader, self._paths([condition])))
         output_reads = self._paths(output)
+        self._updates = self._paths(written_in_updates(self._definition))
         if task_schemas is not None:
             self._tasks(task_schemas)
         if rules.are_ids_unique and not self._broken:
@@ -191,6 +201,9 @@ class _Check:
         except InvalidDefinition as error:
             self._problems.found.extend(error.problems)
             return
+        for where, paths in self._updates.items():
+            for message in references.complaints_of_update(paths, self._definition):
+                self._problems.add("invalid_reference", where, message)
         for reader, pieces in reads:
             if self._problems.is_overflowing:
                 break

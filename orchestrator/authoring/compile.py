@@ -81,6 +81,12 @@ def compile_net(definition: Definition, expressions: Expressions) -> n.Net:
         output=definition.output,
         sinks=tuple(sinks(root)),
     )
+    if definition.updates:
+        updates = {
+            name: n.Update(accept=one.accept, variables=one.variables)
+            for name, one in definition.updates.items()
+        }
+        net = msgspec.structs.replace(net, updates=updates)
     # Scopes that are the default are left out: a net without loops has the bytes it always had.
     more = len(builder.scopes) > 1
     return msgspec.structs.replace(net, scopes=tuple(builder.scopes)) if more else net

@@ -16,6 +16,7 @@ from events.definition import (
     Step,
     TaskStep,
     UntilStep,
+    Update,
     WaitStep,
     WhileStep,
 )
@@ -59,7 +60,15 @@ def dump(definition: Definition) -> str:
     form["steps"] = _steps(definition.steps)
     if definition.output is not None:
         form["output"] = definition.output
+    _put(form, "updates", {name: _update(one) for name, one in definition.updates.items()})
     return yaml.dump(form, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _update(update: Update) -> Form:
+    form: Form = {}
+    _put(form, "accept", update.accept)
+    form["set"] = update.variables
+    return form
 
 
 def _put(form: Form, key: str, value: Value) -> None:

@@ -8,7 +8,7 @@ all. A task that its own `when` skips is no such case: its output is null.
 
 from collections.abc import Iterator, Mapping
 
-from events.definition import ChoiceStep, ForEachStep, ParallelStep, SetStep
+from events.definition import ChoiceStep, Definition, ForEachStep, ParallelStep, SetStep
 from orchestrator.authoring.outline import has_output
 from orchestrator.authoring.problems import suggestion
 from orchestrator.authoring.walk import Spot, is_body
@@ -36,6 +36,24 @@ class References:
         for path in paths:
             if complaint := self._complaint(path, reader):
                 yield complaint
+
+    def complaints_of_update(self, paths: tuple[str, ...], definition: Definition) -> Iterator[str]:
+        """What is wrong with `paths` for an update, which may come at any time: it reads what there
+        is by then, of steps that are there once."""
+        for path in paths:
+            match path.split("."):
+                case ["update" | "input", *_] | ["run", "id" | "workflow" | "status"]:
+                    continue
+                case ["vars", name, *_]:
+                    by_updates = (one.variables for one in definition.updates.values())
+                    if name not in self._setters and not any(name in one for one in by_updates):
+                        yield f"vars.{name} is set nowhere{suggestion(name, self._setters)}"
+                case ["steps", step_id, "output" | "error", *_] if step_id in self._spots:
+                    spot = self._spots[step_id]
+                    yield from filter(None, [_without_output(path, spot)])
+                    yield from filter(None, [_inside_loop(spot, (spot, *spot.chain))])
+                case _:
+                    yield f"`{path}` is not known: an update reads `update`, {ROOTS}"
 
     def _complaint(self, path: str, reader: Spot | None) -> str:
         match path.split("."):

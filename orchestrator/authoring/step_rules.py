@@ -53,7 +53,16 @@ class StepRules:
             self._problems.add("too_large", "description", f"over {most} characters: shorten it")
         if not definition.steps:
             self._problems.add("empty", "steps", "no steps: a workflow needs at least one")
+        self._updates(definition)
         self._ranges("options", ranges.options_complaints(definition.options, self._limits))
+
+    def _updates(self, definition: Definition) -> None:
+        if len(definition.updates) > (most := self._limits.updates_max):
+            self._problems.add("too_large", "updates", f"over {most} updates: remove some")
+            return
+        for name, update in definition.updates.items():
+            self._name(f"updates.{name}", "the update", name, ranges.SIGNAL_NAME)
+            self._set(f"updates.{name}.set", update.variables)
 
     def _unique(self) -> None:
         first: dict[str, Spot] = {}

@@ -138,6 +138,15 @@ def _templates(step: Step) -> Iterator[tuple[str, Value]]:
             pass
 
 
+def written_in_updates(definition: Definition) -> Iterator[Written]:
+    """Conditions and templates of what clients may change."""
+    for name, update in definition.updates.items():
+        if update.accept:
+            yield Written(f"updates.{name}.accept", update.accept, is_condition=True)
+        for variable, value in update.variables.items():
+            yield Written(f"updates.{name}.set.{variable}", value, is_condition=False)
+
+
 def _in_list(block: str, steps: tuple[Step, ...], holder: Spot | None) -> Iterator[Spot]:
     for index, step in enumerate(steps):
         yield Spot(step, f"{block}[{index}]", holder, block, index)

@@ -23,6 +23,7 @@ from events.definition import (
     Step,
     TaskStep,
     UntilStep,
+    Update,
     WaitStep,
     WhileStep,
 )
@@ -86,7 +87,7 @@ class _Reader:
         self._form = form
 
     def definition(self, field: Field) -> Definition:
-        allowed = ("workflow", "description", "options", "steps", "output")
+        allowed = ("workflow", "description", "options", "steps", "output", "updates")
         found = self._form.fields(field, allowed, required=("workflow", "steps"))
         return Definition(
             name=_read(found, "workflow", self._form.text, ""),
@@ -94,6 +95,17 @@ class _Reader:
             options=_read(found, "options", self._options, RunOptions()),
             steps=_read(found, "steps", self._steps, ()),
             output=_read(found, "output", self._form.value, None),
+            updates=_read(found, "updates", self._updates, {}),
+        )
+
+    def _updates(self, field: Field) -> dict[str, Update]:
+        return {name: self._update(entry) for name, entry in self._form.entries(field).items()}
+
+    def _update(self, field: Field) -> Update:
+        found = self._form.fields(field, ("accept", "set"), required=("set",))
+        return Update(
+            accept=_read(found, "accept", self._form.text, ""),
+            variables=_read(found, "set", self._form.values, {}),
         )
 
     # -- steps ------------------------------------------------------------------------------------

@@ -43,6 +43,8 @@ def make_app() -> cyclopts.App:
     _add(run, "show", "runs:show", None, "Show a run with its steps and tasks.")
     _add(run, "cancel", "runs:cancel", None, "Cancel a run.")
     _add(run, "signal", "steering:signal", None, "Send a signal to a run.")
+    _add(run, "update", "steering:update", None, "Change a run as its workflow allows.")
+    _add(run, "query", "steering:query", None, "Print what an expression finds in a run.")
     _add(run, "pause", "steering:pause", None, "Dispatch nothing new until it is resumed.")
     _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
     nodes = _group(app, "nodes", work, "The nodes of the cluster.")

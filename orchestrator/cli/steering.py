@@ -1,6 +1,18 @@
-"""`dalsegno run signal`, `pause` and `resume`: what people do to a run that is under way."""
+"""`dalsegno run signal`, `update`, `query`, `pause` and `resume`: steering a run under way."""
 
-from events.api import AnyRequest, PauseRun, ResumeRun, RunAnswer, RunView, SignalRun
+from events.api import (
+    AnyAnswer,
+    AnyRequest,
+    PauseRun,
+    Queried,
+    QueryRun,
+    ResumeRun,
+    RunAnswer,
+    RunView,
+    SignalRun,
+    Updated,
+    UpdateRun,
+)
 from events.errors import Rejected, Unavailable
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.ids import given_run_id, new_run_id
@@ -29,12 +41,10 @@ def signal(
     id
         The signal's id: sent again under the same id it is the same signal, and changes nothing.
     """
-    if id == "":
-        raise Rejected("the signal's id is empty: leave --id out for a fresh one")
     request = SignalRun(
         run_id=given_run_id(run_id),
         name=name,
-        id=new_run_id() if id is None else id,
+        id=_request_id(id),
         data=read_input(data),
         correlation=read_input(correlation),
     )
@@ -67,15 +77,73 @@ def resume(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     _tell(run, common, f"{run.run_id} is {run.status}")
 
 
-def _ask(common: Common, request: AnyRequest) -> RunView:
-    async def ask() -> RunView:
+def update(
+    run_id: str,
+    name: str,
+    *,
+    data: str = "",
+    id: str | None = None,  # noqa: A002 -- the flag is called so
+    common: Common = COMMON,
+) -> None:
+    """Change a run by an update that its workflow declares, and print the variables that it sets.
+    Exit code 3 if the run does not accept it now.
+
+    Parameters
+    ----------
+    data
+        What the update reads as `update`: JSON, or @file.
+    id
+        The update's id: sent again under the same id it is the same update, and changes nothing.
+    """
+    request = UpdateRun(
+        run_id=given_run_id(run_id), name=name, id=_request_id(id), data=read_input(data)
+    )
+    answer = _answer(common, request)
+    if not isinstance(answer, Updated):
+        raise _unexpected(answer)
+    print_json(answer.variables)
+
+
+def query(run_id: str, expression: str, *, common: Common = COMMON) -> None:
+    """Print, as JSON, the value of an expression over a run's state, such as `vars.total`.
+
+    Parameters
+    ----------
+    expression
+        CEL over `input`, `vars`, `steps.<id>.output`, `steps.<id>.error` and `run`.
+    """
+    answer = _answer(common, QueryRun(run_id=given_run_id(run_id), expression=expression))
+    if not isinstance(answer, Queried):
+        raise _unexpected(answer)
+    print_json(answer.value)
+
+
+def _request_id(given: str | None) -> str:
+    if given == "":
+        raise Rejected("--id is empty: leave it out for a fresh one")
+    return new_run_id() if given is None else given
+
+
+def _answer(common: Common, request: AnyRequest) -> AnyAnswer:
+    async def ask() -> AnyAnswer:
         async with client_of(configured(common)) as client:
-            answer = await client.request(request)
-        if isinstance(answer, RunAnswer):
-            return answer.run
-        raise Unavailable(f"a coordinator answers {type(answer).__name__} to a request about a run")
+            return await client.request(request)
 
     return go(ask)
+
+
+def _ask(common: Common, request: AnyRequest) -> RunView:
+    answer = _answer(common, request)
+    if isinstance(answer, RunAnswer):
+        return answer.run
+    raise _unexpected(answer)
+
+
+def _unexpected(answer: AnyAnswer) -> Unavailable:
+    return Unavailable(
+        f"a coordinator answers {type(answer).__name__} to a request about a run: is it of another "
+        "release?"
+    )
 
 
 def _tell(run: RunView, common: Common, words: str) -> None:

@@ -2,16 +2,20 @@
 
 from typing import assert_never
 
-from events.api import CancelRun, PauseRun, ResumeRun, SignalRun
+from events.api import CancelRun, PauseRun, ResumeRun, SignalRun, Updated, UpdateRun
 from orchestrator.kernel import inputs as i
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.state import RunState
 
-Asked = CancelRun | SignalRun | PauseRun | ResumeRun
+Asked = CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun
 
 
 def asked(request: Asked) -> i.RunInput:
     match request:
         case CancelRun():
             return i.Cancel(reason=request.reason)
+        case UpdateRun():
+            return i.Update(id=request.id, name=request.name, data=request.data)
         case PauseRun():
             return i.Pause(reason=request.reason)
         case ResumeRun():
@@ -25,3 +29,11 @@ def asked(request: Asked) -> i.RunInput:
             )
         case _:
             assert_never(request)
+
+
+def updated(request: UpdateRun, state: RunState, net: NetIndex) -> Updated:
+    """The answer to an update that was accepted, now or before."""
+    declared = net.net.updates.get(request.name)
+    names = declared.variables if declared is not None else {}
+    variables = {name: state.variables[name] for name in names if name in state.variables}
+    return Updated(run_id=state.run_id, version=state.version, variables=variables)

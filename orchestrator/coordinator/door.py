@@ -12,10 +12,12 @@ from events.api import (
     CancelRun,
     ForkRun,
     PauseRun,
+    QueryRun,
     ResumeRun,
     ShowRun,
     SignalRun,
     StartRun,
+    UpdateRun,
 )
 from events.codec import encode
 from events.errors import Rejected
@@ -24,7 +26,18 @@ from events.values import admit
 from orchestrator.kernel import ranges
 from orchestrator.kernel.limits import Limits
 
-RunRequest = StartRun | CancelRun | SignalRun | PauseRun | ResumeRun | ForkRun | ShowRun | AwaitRun
+RunRequest = (
+    StartRun
+    | CancelRun
+    | SignalRun
+    | UpdateRun
+    | QueryRun
+    | PauseRun
+    | ResumeRun
+    | ForkRun
+    | ShowRun
+    | AwaitRun
+)
 
 VERSION_MAX = 2**63 - 1
 SHOWN_CHARS = 40
@@ -34,27 +47,45 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 def admit_request(request: RunRequest, limits: Limits) -> None:
     """Raises `Rejected` naming every field that is wrong, what was expected, and the mend."""
-    wrong = [*_text("actor", request.actor, limits), *_run_id("run_id", request.run_id, limits)]
-    match request:
-        case StartRun():
-            wrong += _start(request, limits)
-        case ForkRun():
-            wrong += _fork(request, limits)
-        case CancelRun() | PauseRun() | ResumeRun():
-            wrong += _reason(request.reason, limits)
-        case SignalRun():
-            wrong += _signal(request, limits)
-        case ShowRun() | AwaitRun():
-            pass
+    wrong = [
+        *_text("actor", request.actor, limits),
+        *_run_id("run_id", request.run_id, limits),
+        *_fields(request, limits),
+    ]
     if wrong:
         raise Rejected("; ".join(wrong))
-    if isinstance(request, StartRun):
-        _admit_input(request, limits)
-    elif isinstance(request, ForkRun):
-        admit(request.variables, "variables")
-    elif isinstance(request, SignalRun):
-        admit(request.data, "data")
-        admit(request.correlation, "correlation")
+    _admit_values(request, limits)
+
+
+def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:
+    match request:
+        case StartRun():
+            yield from _start(request, limits)
+        case ForkRun():
+            yield from _fork(request, limits)
+        case CancelRun() | PauseRun() | ResumeRun():
+            yield from _reason(request.reason, limits)
+        case SignalRun() | UpdateRun():
+            yield from _signal(request, limits)
+        case QueryRun():
+            yield from _query(request, limits)
+        case ShowRun() | AwaitRun():
+            pass
+
+
+def _admit_values(request: RunRequest, limits: Limits) -> None:
+    match request:
+        case StartRun():
+            _admit_input(request, limits)
+        case ForkRun():
+            admit(request.variables, "variables")
+        case SignalRun():
+            admit(request.data, "data")
+            admit(request.correlation, "correlation")
+        case UpdateRun():
+            admit(request.data, "data")
+        case _:
+            pass
 
 
 def _start(request: StartRun, limits: Limits) -> Iterator[str]:
@@ -71,12 +102,18 @@ def _start(request: StartRun, limits: Limits) -> Iterator[str]:
         yield f"traceparent is {shown!r}: expected one of W3C Trace Context; or leave it out"
 
 
-def _signal(request: SignalRun, limits: Limits) -> Iterator[str]:
+def _signal(request: SignalRun | UpdateRun, limits: Limits) -> Iterator[str]:
     if message := ranges.name_complaint("name", request.name, ranges.SIGNAL_NAME, limits):
         yield message
     if not request.id:
-        yield "id is empty: expected one that is the same when the signal is sent again"
+        yield "id is empty: expected one that is the same when the request is sent again"
     yield from _text("id", request.id, limits)
+
+
+def _query(request: QueryRun, limits: Limits) -> Iterator[str]:
+    if not 0 < len(request.expression) <= limits.expression_chars_max:
+        most = limits.expression_chars_max
+        yield f"expression has {len(request.expression)} characters: expected 1 to {most}"
 
 
 def _fork(request: ForkRun, limits: Limits) -> Iterator[str]:

@@ -5,7 +5,18 @@ from typing import assert_never
 from events import messages as m
 from events import run_facts as r
 from events import task_facts as t
-from events.api import AwaitRun, ForkRun, Refused, RunAnswer, ShowRun, StartRun
+from events.api import (
+    AnyAnswer,
+    AwaitRun,
+    ForkRun,
+    Queried,
+    QueryRun,
+    Refused,
+    RunAnswer,
+    ShowRun,
+    StartRun,
+    UpdateRun,
+)
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
@@ -13,7 +24,7 @@ from events.facts import Fact
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.asking import asked
+from orchestrator.coordinator.asking import Asked, asked, updated
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
@@ -29,6 +40,7 @@ from orchestrator.kernel.decision import Observer
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
+from orchestrator.kernel.updates import query
 
 FINAL = (m.Completed, m.Failed, m.Returned)
 CLIENT_WAIT_S_MAX = 60.0
@@ -190,12 +202,34 @@ class Turn:
                     self._answered(work, self.tx.touch(slot.head.stream, slot.shard, slot))
             case AwaitRun():
                 self._await(work, request)
+            case QueryRun():
+                self._query(work, request)
             case _:
-                slot = self._slot(request.run_id, work)
-                if slot is not None:
-                    verb = str(request.__struct_config__.tag)
-                    stamp = self.stamp(slot.shard, request.actor, verb)
-                    self._answered(work, self.decide(slot, asked(request), stamp))
+                self._ask(work, request)
+
+    def _ask(self, work: w.RequestWork, request: Asked) -> None:
+        slot = self._slot(request.run_id, work)
+        if slot is None:
+            return
+        stamp = self.stamp(slot.shard, request.actor, str(request.__struct_config__.tag))
+        touched = self.decide(slot, asked(request), stamp)
+        if isinstance(request, UpdateRun) and slot.net is not None:
+            self._tell(work, touched, updated(request, slot.state, slot.net))
+        else:
+            self._answered(work, touched)
+
+    def _query(self, work: w.RequestWork, request: QueryRun) -> None:
+        slot = self._slot(request.run_id, work)
+        if slot is None or slot.net is None:
+            return
+        value = query(slot.state, slot.net, request.expression, self._env)
+        state = slot.state
+        answer = Queried(run_id=state.run_id, version=state.version, value=value)
+        self._tell(work, self.tx.touch(slot.head.stream, slot.shard, slot), answer)
+
+    def _tell(self, work: w.RequestWork, touched: Touched, answer: AnyAnswer) -> None:
+        touched.works.append(work)
+        touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))
 
     def _answered(self, work: w.RequestWork, touched: Touched, created: bool = False) -> None:
         """Answers with the run's view as it is once the turn is durable."""

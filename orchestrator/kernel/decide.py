@@ -35,6 +35,7 @@ from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.pausing import pause, resume
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
+from orchestrator.kernel.updates import update
 from orchestrator.kernel.waits import receive
 
 
@@ -127,6 +128,11 @@ def _exists(state: RunState) -> None:
 def _signal(d: Decision, given: i.Signal) -> None:
     _exists(d.state)
     receive(d, given)
+
+
+def _update(d: Decision, given: i.Update) -> None:
+    _exists(d.state)
+    update(d, given)
 
 
 def _pause(d: Decision, given: i.Pause) -> None:
@@ -319,6 +325,7 @@ DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
     i.Fork: _fork,
     i.Cancel: _cancel,
     i.Signal: _signal,
+    i.Update: _update,
     i.Pause: _pause,
     i.Resume: _resume,
     i.Reported: _reported,

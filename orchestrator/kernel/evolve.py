@@ -272,6 +272,13 @@ def _signal_received(state: RunState, fact: r.SignalReceived, _at: int) -> None:
         del state.signals_seen[signal_id]
 
 
+def _update_accepted(state: RunState, fact: r.UpdateAccepted, _at: int) -> None:
+    state.variables.update(fact.variables)
+    state.updates_seen[fact.id] = None
+    for update_id in fact.forgotten:
+        del state.updates_seen[update_id]
+
+
 def _wait_ended(state: RunState, fact: r.WaitEnded, at: int) -> None:
     state.steps[fact.step].output = fact.output
     if fact.signal:
@@ -398,6 +405,7 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.SignalReceived: _signal_received,
     r.WaitEnded: _wait_ended,
     r.LoopAdvanced: _loop_advanced,
+    r.UpdateAccepted: _update_accepted,
     r.RunPaused: _paused,
     r.RunResumed: _resumed,
     r.RunClosing: _closing,

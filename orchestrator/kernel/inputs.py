@@ -44,6 +44,14 @@ class Signal(Input, frozen=True, kw_only=True):
     correlation: Value = None
 
 
+class Update(Input, frozen=True, kw_only=True):
+    """A client's update, by the name that the workflow declares."""
+
+    id: str
+    name: str
+    data: Value = None
+
+
 class Pause(Input, frozen=True, kw_only=True):
     reason: str = ""
 
@@ -90,6 +98,7 @@ RunInput = (
     | Fork
     | Cancel
     | Signal
+    | Update
     | Pause
     | Resume
     | Reported

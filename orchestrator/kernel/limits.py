@@ -87,6 +87,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of taken signals that a run remembers, to know them when they are sent again; beyond, the
     oldest is forgotten."""
 
+    update_ids_max: Count = 1_000
+    """Ids of updates that a run remembers, to know them when they are sent again; beyond, the
+    oldest is forgotten."""
+
+    updates_max: Count = 100
+    """Updates that a workflow may declare. Refused at check."""
+
     start_to_close_margin_s: Wait = 5.0
     """Seconds beyond start-to-close after which the coordinator asks for the attempt back; until
     then the agent enforces it."""

@@ -28,6 +28,13 @@ class StepIndex(msgspec.Struct, frozen=True):
         return next(matching, None)
 
 
+class UpdateIndex(msgspec.Struct, frozen=True):
+    """An update with its template parsed."""
+
+    accept: str
+    template: Template
+
+
 class NetIndex:
     """Immutable after construction; shared by all runs of a workflow version."""
 
@@ -54,6 +61,10 @@ class NetIndex:
         waits = (action.signal for action in actions if isinstance(action, Wait) and action.signal)
         self.signals = tuple(dict.fromkeys(waits))
         """Names of the signals that some step waits for."""
+        self.updates = {
+            name: UpdateIndex(one.accept, compile_template(dict(one.variables)))
+            for name, one in net.updates.items()
+        }
         self.output = None if net.output is None else compile_template(net.output)
 
     def step(self, instance: str) -> StepIndex:

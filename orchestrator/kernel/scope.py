@@ -25,6 +25,8 @@ class Scope(msgspec.Struct, frozen=True):
     suffix: str = ""
     loop: str = ""
     index: int = 0
+    update: tuple[Value, ...] = ()
+    """The data of an update, where one is being decided on."""
 
     def resolve(self, path: str) -> Value:
         """The value at a dotted path; raises `PathMissing` naming the part that is missing.
@@ -40,20 +42,28 @@ class Scope(msgspec.Struct, frozen=True):
                 return self._error(path, step)
             case ["vars", name, *_]:
                 return descend(self._variable(path, name), path, 2)
-            case ["iteration", "index"] if self.loop:
-                return self.index
-            case ["iteration", "item", *_] if self.loop:
-                return descend(self._item(path), path, 2)
+            case ["iteration" | "update", *_]:
+                return self._around(path)
             case ["run", "id"]:
                 return self.state.run_id
             case ["run", "workflow"]:
                 return self.state.workflow
+            case ["run", "status"]:
+                return self.state.status
             case _:
-                raise PathMissing(
-                    path,
-                    f"`{path}` is not known: expected input, steps.<id>.output, steps.<id>.error, "
-                    "vars.<name>, run.id or run.workflow",
-                )
+                raise _unknown(path)
+
+    def _around(self, path: str) -> Value:
+        """What is there in some places only."""
+        match path.split("."):
+            case ["iteration", "index"] if self.loop:
+                return self.index
+            case ["iteration", "item", *_] if self.loop:
+                return descend(self._item(path), path, 2)
+            case ["update", *_] if self.update:
+                return descend(self.update[0], path)
+            case _:
+                raise _unknown(path)
 
     def _variable(self, path: str, name: str) -> Value:
         if name in self.variables:
@@ -95,3 +105,11 @@ class Scope(msgspec.Struct, frozen=True):
             "details": failure.details,
         }
         return descend(value, path, 3)
+
+
+def _unknown(path: str) -> PathMissing:
+    return PathMissing(
+        path,
+        f"`{path}` is not known: expected input, steps.<id>.output, steps.<id>.error, vars.<name>, "
+        "run.id or run.workflow",
+    )

@@ -127,8 +127,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     as they ended. `stuck`: steps that were reached and could not act; `at_end`: the root scope was
     left; both until it is decided what follows. `awaiting`: step → name of the signal that it waits
     for. `signals`: by id, in order of arrival. `signals_seen`: ids of these and of those taken.
-    `turning`: loops that were reached, or of which an iteration is over. Everywhere steps and arcs
-    are named as instances (see `instances`).
+    `updates_seen`: ids of updates. `turning`: loops that were reached, or of which an iteration is
+    over. Everywhere steps and arcs are named as instances (see `instances`).
     """
 
     run_id: str = ""
@@ -161,6 +161,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     signals_seen: dict[str, None] = {}
     paused: Paused | None = None
     turning: dict[str, None] = {}
+    updates_seen: dict[str, None] = {}
 
     @property
     def terminal(self) -> bool:

@@ -151,6 +151,7 @@ DEFINITION = d.Definition(
     ),
     output={"all": "${steps.b.output}"},
     options=OPTIONS,
+    updates={"raise": d.Update(accept="update.n > 3", variables={"limit": "${update.n}"})},
 )
 NET = n.Net(
     steps=(
@@ -201,6 +202,7 @@ NET = n.Net(
     output={"all": "${steps.b.output}"},
     sinks=("b",),
     format=2,
+    updates={"raise": n.Update(accept="update.n > 3", variables={"limit": "${update.n}"})},
 )
 
 # -- facts ----------------------------------------------------------------------------------------
@@ -242,6 +244,15 @@ FACTS: tuple[Fact, ...] = (
         when="vars.n < 3",
         values={"vars.n": 2},
         flow=FLOW,
+    ),
+    r.UpdateAccepted(
+        id="u1",
+        name="raise",
+        data=VALUE,
+        when="update.n > 3",
+        values={"update.n": 5},
+        variables={"limit": 5},
+        forgotten=("u0",),
     ),
     r.RunPaused(reason="a look first"),
     r.RunResumed(shift_us=90_000_000, reason="looked"),
@@ -425,6 +436,8 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     api.SignalRun(
         actor="user:ada", run_id="run-1", name="go", id="s1", data=VALUE, correlation=VALUE
     ),
+    api.UpdateRun(actor="user:ada", run_id="run-1", name="raise", id="u1", data=VALUE),
+    api.QueryRun(actor="user:ada", run_id="run-1", expression="vars.limit"),
     api.PauseRun(actor="user:ada", run_id="run-1", reason="a look first"),
     api.ResumeRun(actor="user:ada", run_id="run-1", reason="looked"),
     api.ForkRun(
@@ -470,6 +483,8 @@ ANSWERS: tuple[api.AnyAnswer, ...] = (
     api.Here(coordinator="c1", shards=16, owned=(0, 3), release="0.1.0"),
     api.Registered(workflow="census", workflow_version="v1", created=True),
     api.RunAnswer(run=RUN, created=True),
+    api.Updated(run_id="run-1", version=9, variables={"limit": 5}),
+    api.Queried(run_id="run-1", version=9, value=VALUE),
     api.Nodes(
         nodes=(
             api.NodeView(

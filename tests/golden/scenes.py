@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import msgspec
+
 from events import definition as d
 from events import messages as m
 from events.policies import Retry, RunOptions, Timeouts
@@ -118,10 +120,17 @@ def waited() -> Play:
     return play
 
 
+def updatable(updates: dict[str, d.Update], *steps: d.Step) -> d.Definition:
+    return msgspec.structs.replace(workflow(*steps), updates=updates)
+
+
 def looped() -> Play:
-    """The three loops, one inside another, one that is over its limit; a retry in an iteration."""
+    """The three loops, one inside another, one that is over its limit; a retry in an iteration; an
+    update."""
+    note = d.Update(accept="update > vars.n", variables={"noted": ["${ update }"]})
     play = started(
-        workflow(
+        updatable(
+            {"note": note},
             d.SetStep(id="zero", variables={"n": 0}),
             d.WhileStep(
                 id="poll",
@@ -147,7 +156,9 @@ def looped() -> Play:
     play.fail("a[0][1]", "busy")
     play.due(2.0)
     play.run("a[0][1]", "a[1][0]", "a[1][1]", output={"x": None})
-    play.run("b[0]", "b[1]", output=False)
+    play.run("b[0]", output=False)
+    play.update("note", 7, "u1")
+    play.run("b[1]", output=False)
     play.run("mend")
     return play
 

@@ -15,8 +15,10 @@ from events.api import (
     ShowRun,
     SignalRun,
     StartRun,
+    UpdateRun,
 )
 from events.errors import Rejected
+from events.values import Value
 from tests.simulation.scheduler import SECOND, Scheduler
 from tests.simulation.workload import Wanted, Workload
 
@@ -86,6 +88,7 @@ class Clients:
             return
         self.started.add(wanted.run_id)
         self._signal(wanted.run_id, wanted.workflow)
+        self._update(wanted.run_id)
         now = self._scheduler.now
         if wanted.cancel_at is not None:
             cancel = CancelRun(run_id=wanted.run_id, reason="not wanted any more")
@@ -99,6 +102,16 @@ class Clients:
             self._after(
                 wanted.fork_at - now,
                 lambda: self._ask(wanted.run_id, show, lambda seen: self._fork(wanted, seen)),
+            )
+
+    def _update(self, run_id: str) -> None:
+        """Some that are accepted and one that is not, whatever their order."""
+        sent: tuple[Value, ...] = (1, "bad", {"x": 2})
+        for number, data in enumerate(sent):
+            update = UpdateRun(run_id=run_id, name="note", id=f"u{number}", data=data)
+            self._after(
+                int(self._scheduler.rng.random() * 4 * SECOND),
+                lambda given=update: self._ask(run_id, given, lambda _: None),  # type: ignore[misc]
             )
 
     def _pause(self, run_id: str) -> None:

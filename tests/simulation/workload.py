@@ -23,6 +23,7 @@ from events.definition import (
     Step,
     TaskStep,
     UntilStep,
+    Update,
     WaitStep,
     WhileStep,
 )
@@ -72,7 +73,8 @@ class Draft:
             concurrency_max=rng.choice((1, 2)) if rng.random() < 0.15 else None,
         )
         steps = self._steps(rng.randint(2, 5), depth=0)
-        return Definition(name=self._name, steps=steps, options=options)
+        note = Update(accept="update != 'bad'", variables={"noted": "${ update }"})
+        return Definition(name=self._name, steps=steps, options=options, updates={"note": note})
 
     def _lucky(self, share: float) -> bool:
         return self._uneasy and self._rng.random() < share

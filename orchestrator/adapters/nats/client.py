@@ -22,6 +22,7 @@ from events.api import (
     Here,
     ListNodes,
     PauseRun,
+    QueryRun,
     Refused,
     RegisterWorkflow,
     ResumeRun,
@@ -30,6 +31,7 @@ from events.api import (
     ShowRun,
     SignalRun,
     StartRun,
+    UpdateRun,
 )
 from events.codec import encode
 from events.connection import Connection
@@ -148,7 +150,7 @@ def _run_of(request: AnyRequest) -> str | None:
     match request:
         case StartRun() | CancelRun() | SignalRun() | PauseRun() | ResumeRun():
             return request.run_id
-        case ForkRun() | ShowRun() | AwaitRun():
+        case UpdateRun() | QueryRun() | ForkRun() | ShowRun() | AwaitRun():
             return request.run_id
         case Hello() | RegisterWorkflow() | ListNodes():
             return None

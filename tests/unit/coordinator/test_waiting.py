@@ -1,8 +1,12 @@
 """Runs that only wait: out of memory, and brought back by their timer or a request."""
 
 from events.api import (
+    AnyAnswer,
     AnyRequest,
     PauseRun,
+    Queried,
+    QueryRun,
+    Refused,
     RegisterWorkflow,
     ResumeRun,
     RunAnswer,
@@ -10,8 +14,10 @@ from events.api import (
     ShowRun,
     SignalRun,
     StartRun,
+    Updated,
+    UpdateRun,
 )
-from events.definition import Definition, TaskStep, WaitStep
+from events.definition import Definition, TaskStep, Update, WaitStep
 from events.ids import shard_of
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.runs import Slot
@@ -19,6 +25,7 @@ from tests.unit.coordinator.driving import SHARDS, START, Drive
 
 WAITING = Definition(
     name="waiting",
+    updates={"note": Update(accept="update != 0", variables={"noted": "${ update }"})},
     steps=(
         WaitStep(id="nap", duration=3600.0),
         WaitStep(id="go", signal="go"),
@@ -37,6 +44,12 @@ def begun() -> Drive:
 
 
 def answered(drive: Drive, request: AnyRequest) -> RunView:
+    answer = told(drive, request)
+    assert isinstance(answer, RunAnswer)
+    return answer.run
+
+
+def told(drive: Drive, request: AnyRequest) -> AnyAnswer:
     """What a client is told, with the run loaded when that is asked for."""
     drive.outputs = []
     drive.ask(request)
@@ -44,8 +57,7 @@ def answered(drive: Drive, request: AnyRequest) -> RunView:
         drive.step(s.RunLoaded(run_id=ask.run_id, era=ask.era, rebuilt=drive.rebuilt(ask.run_id)))
     drive.commit()
     (answer,) = [out.answer for out in drive.take(s.Answer) if out.reply_to == "client"]
-    assert isinstance(answer, RunAnswer)
-    return answer.run
+    return answer
 
 
 def test_a_run_that_only_waits_is_not_in_memory_and_comes_back_when_it_is_due() -> None:
@@ -100,3 +112,18 @@ def test_what_becomes_ready_during_a_pause_is_placed_after_it() -> None:
     assert drive.executes() == []
     answered(drive, ResumeRun(run_id="r1"))
     assert [e.attempt.step for e in drive.executes()] == ["b"]
+
+
+def test_an_update_is_answered_with_what_it_set_and_a_query_with_what_it_found() -> None:
+    drive = begun()
+    update = UpdateRun(run_id="r1", name="note", id="u1", data={"x": 1})
+    answer = Updated(run_id="r1", version=2, variables={"noted": {"x": 1}})
+    assert told(drive, update) == answer
+    assert told(drive, update) == answer, "the same update again"
+    refused = told(drive, UpdateRun(run_id="r1", name="note", id="u2", data=0))
+    assert isinstance(refused, Refused)
+    assert "is not accepted by run r1 now" in refused.message
+    found = told(drive, QueryRun(run_id="r1", expression="vars.noted.x + 1"))
+    assert found == Queried(run_id="r1", version=2, value=2)
+    assert isinstance(told(drive, QueryRun(run_id="r1", expression="vars.nope")), Refused)
+    assert isinstance(told(drive, QueryRun(run_id="r1", expression="")), Refused)
