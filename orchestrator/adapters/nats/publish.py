@@ -55,6 +55,9 @@ class Publisher:
         return (await self._session()).bytes_max
 
     async def _session(self) -> Session:
+        live = self._link.live()
+        if live is not None and not self._link.closed:
+            return live  # a deadline costs more than what it would guard
         try:
             with anyio.fail_after(self._timeout_s):
                 return await self._link.session()
