@@ -10,6 +10,7 @@ from events import run_facts as r
 from events import task_facts as t
 from events.envelope import Event, Stored
 from events.errors import InvariantViolation
+from events.facts import Fact
 from events.ids import Attempt
 from events.policies import Retry
 from events.values import Value
@@ -46,6 +47,9 @@ class RunBook:
         self.completing: tuple[Attempt, Value] | None = None
         self.ended_at: int | None = None
         self.paused = False
+        self.signals: dict[str, bool] = {}
+        """Ids of signals, and whether a step has taken each."""
+        self._iterations: dict[str, int] = {}
         self._digest = ""
         self._epoch = 0
         self._due: dict[str, int] = {}
@@ -95,17 +99,18 @@ class RunBook:
         source = self._book(fact.source_run_id)
         if source is not None:
             self.state = restore(source.states[fact.source_version])
+            self.signals = {id_: id_ not in self.state.signals for id_ in self.state.signals_seen}
+            loops = {name: step.loop for name, step in self.state.steps.items() if step.loop}
+            self._iterations = {
+                name: loop.index for name, loop in loops.items() if loop.index is not None
+            }
 
     # -- books that owe nothing to the kernel -----------------------------------------------------
 
     def _keep(self, event: Event, now: int) -> Iterator[str]:
         fact = event.fact
         self.completing = None
-        if self.paused and isinstance(fact, HELD):
-            yield f"{fact.TYPE} while the run is paused"
-        self.paused = isinstance(fact, r.RunPaused) or (
-            self.paused and not isinstance(fact, r.RunResumed)
-        )
+        yield from self._pause(fact)
         match fact:
             case t.TaskDispatched():
                 yield from self._dispatch(fact, event.header.recorded_at)
@@ -117,12 +122,38 @@ class RunBook:
                 yield from self._over(fact.step, fact.attempt)
             case t.TaskCancelled() if fact.attempt:
                 yield from self._over(fact.step, fact.attempt)
+            case r.SignalReceived() | r.WaitEnded():
+                yield from self._signal(fact)
+            case r.LoopAdvanced(index=int()):
+                yield from self._iterate(fact)
             case _ if isinstance(fact, ENDS):
                 self.ended_at = now
                 if self.outstanding:
                     yield f"ended with {next(iter(self.outstanding))} outstanding"
             case _:
                 pass
+
+    def _pause(self, fact: Fact) -> Iterator[str]:
+        if self.paused and isinstance(fact, HELD):
+            yield f"{fact.TYPE} while the run is paused"
+        if isinstance(fact, r.RunPaused | r.RunResumed):
+            self.paused = isinstance(fact, r.RunPaused)
+
+    def _signal(self, fact: r.SignalReceived | r.WaitEnded) -> Iterator[str]:
+        if isinstance(fact, r.SignalReceived):
+            if fact.id in self.signals:
+                yield f"signal {fact.id} is received a second time"
+            self.signals[fact.id] = False
+        elif fact.signal:
+            if self.signals.get(fact.signal) is not False:
+                yield f"{fact.step} takes signal {fact.signal}, which is not there"
+            self.signals[fact.signal] = True
+
+    def _iterate(self, fact: r.LoopAdvanced) -> Iterator[str]:
+        expected = self._iterations.get(fact.step, -1) + 1
+        if fact.index != expected:
+            yield f"iteration {fact.index} of {fact.step} begins instead of {expected}"
+        self._iterations[fact.step] = expected
 
     def _attempt(self, step: str, number: int) -> Attempt:
         return Attempt(self.run_id, step, 0, number)
