@@ -200,6 +200,8 @@ class Committing:
             self._memory.set_timer(slot)
             self._snapshot(slot)
             self._evict_idle(slot)
+        else:  # it was looked at only, and may have been loaded for that
+            self._evict_idle(slot)
 
     def _publish(self, outgoing: dict[NodeKey, list[Command]]) -> None:
         name = self._memory.identity.name

@@ -70,6 +70,15 @@ def test_a_run_that_only_waits_is_not_in_memory_and_comes_back_when_it_is_due() 
     assert row.next_due_at == START + 3600_000_000
 
 
+def test_a_run_that_is_looked_at_does_not_stay_in_memory() -> None:
+    drive = begun()
+    for _ in range(2):
+        drive.outputs = []
+        drive.ask(ShowRun(run_id="r1"))
+        (ask,) = drive.take(s.LoadRun)
+        drive.step(s.RunLoaded(run_id="r1", era=ask.era, rebuilt=drive.rebuilt()))
+
+
 def test_a_signal_loads_the_run_and_is_answered_once_it_is_durable() -> None:
     drive = begun()
     assert answered(drive, SIGNAL).status == "waiting"
