@@ -44,6 +44,7 @@ def make_app() -> cyclopts.App:
     _add(run, "cancel", "runs:cancel", None, "Cancel a run.")
     nodes = _group(app, "nodes", work, "The nodes of the cluster.")
     _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
+    _add(nodes, "show", "nodes:show", None, "Show all that is known of a node.")
 
     events = _group(app, "events", look, "The event log.")
     _add(events, "show", "log:show", None, "All events of a run.")
