@@ -71,6 +71,15 @@ def test_the_files_it_links_exist(document: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("document", HANDBOOK, ids=_ids)
+def test_the_tests_it_names_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for path, name in re.findall(r"`(tests/[\w/.-]+)(?:::(\w+))?`", text):
+        assert (ROOT / path).exists(), path
+        code = (ROOT / path).read_text(encoding="utf-8") if name else ""
+        assert not name or re.search(rf"def {name}\(", code), f"{path} has no {name}"
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=_ids)
 def test_a_decision_record_has_its_parts(record: Path) -> None:
     number = record.name[:4]

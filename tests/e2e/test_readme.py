@@ -4,7 +4,6 @@ A line `$ command` of a console block is run as it stands; the lines after it ar
 words with digits in them stand for any word, `…` for any text, a line of `…` for any lines.
 """
 
-import os
 import re
 import signal
 import subprocess
@@ -153,17 +152,9 @@ def promises() -> list[str]:
 
 
 @pytest.mark.parametrize("row", promises(), ids=lambda row: row[2:30])
-def test_the_tests_behind_a_promise_exist(row: str) -> None:
-    named = re.findall(r"`((?:tests|orchestrator)/[^`]*)`", row)
-    assert named, "no test is named"
-    for one in named:
-        path, _, name = one.partition("::")
-        assert (ROOT / path).exists(), one
-        code = (ROOT / path).read_text("utf-8") if name else ""
-        assert not name or re.search(rf"def {name}\(", code), one
-    assert any(
-        os.fspath(ROOT / one.partition("::")[0]).startswith(f"{ROOT}/tests") for one in named
-    )
+def test_a_promise_names_a_test(row: str) -> None:
+    # That what it names exists, is tested with all other documents.
+    assert re.search(r"`tests/[^`]*test_\w+\.py", row)
 
 
 def test_every_promise_has_its_row() -> None:
