@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 import cyclopts
 
-from orchestrator.cli.exits import DONE, MISCONFIGURED, tell, the_cause
+from events.errors import Misconfigured
+from orchestrator.cli.exits import DONE, tell, the_cause
 from orchestrator.cli.usage import wrong_usage
 
 HERE = "orchestrator.cli"
@@ -85,8 +86,7 @@ def run(arguments: list[str]) -> int:
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except cyclopts.CycloptsError as error:
-        print(f"dalsegno: {wrong_usage(error)}", file=sys.stderr)
-        return MISCONFIGURED
+        return tell(Misconfigured(wrong_usage(error)), as_json=as_json)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- the last place to tell it
         if isinstance(the_cause(error), BrokenPipeError):
             return reader_has_gone()
