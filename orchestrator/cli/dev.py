@@ -103,7 +103,10 @@ def _say_where(folder: Path, servers: EmbeddedServers, config: Config, tasks: li
     say(f"  postgres  127.0.0.1:{servers.postgres.port}  (address with password: connection.json)")
     say(f"  nats      127.0.0.1:{servers.nats.port}  prefix {config.prefix}")
     say(f"  tasks     {', '.join(tasks) or 'none, and so no agent: give --import'}")
-    say(f"Commands in {folder.parent} find it: dalsegno run start FILE --wait")
+    if folder == Path(DATA_DIR).absolute():
+        say(f"Commands in {folder.parent} find it: dalsegno run start FILE --wait")
+    else:
+        say(f"Commands take --dsn and --nats-url from {folder / 'connection.json'}")
 
 
 def say(text: str) -> None:

@@ -21,7 +21,7 @@ from orchestrator.cli.cluster import (
     start_coordinator,
     work_folder,
 )
-from orchestrator.cli.common import go
+from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.definitions import checked_authored, describe_tasks, implied_imports
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import new_run_id
@@ -60,6 +60,7 @@ def try_(
     authored = read(file)
     value = read_input(input)
     modules = implied_imports(file, imports or ())
+    configured(Common())  # which a coordinator would refuse later, and in its log
     with endings_as_interrupts(), EmbeddedServers() as servers:
         definition = checked_authored(authored, describe_tasks(modules) if modules else {})
         folder = work_folder(servers)

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import COMMAND, TASKS, dalsegno, dev, environment
+from tests.e2e.command_line import (
+    COMMAND,
+    TASKS,
+    dalsegno,
+    dev,
+    environment,
+    lines_until,
+    started,
+)
 
 pytest_plugins = ["tests.servers"]
 
@@ -76,6 +84,26 @@ def test_a_module_that_has_no_tasks(tmp_path: Path, command: str, module: str, s
     assert done.code == 2, done
     assert said in done.err
     assert not (tmp_path / ".dalsegno").exists()
+
+
+@pytest.mark.parametrize("command", ["try greet.py", "dev", "coordinator", "run list"])
+def test_a_configuration_that_is_wrong_is_refused_at_once(tmp_path: Path, command: str) -> None:
+    (tmp_path / "greet.py").write_text(TASKS)
+    (tmp_path / "dalsegno.toml").write_text('[engine]\ntick_s = "soon"\n')
+    done = dalsegno(tmp_path, *command.split())
+    assert done.code == 2, done
+    assert "file dalsegno.toml: engine.tick_s is 'soon': Expected float" in done.err
+
+
+@pytest.mark.timeout(60)
+def test_another_data_folder_is_not_promised_to_be_found(data_folder: Path) -> None:
+    elsewhere = data_folder / "with blanks"
+    with started(data_folder, "dev", "--data-dir", str(elsewhere)) as process:
+        said = lines_until(process, "Commands ")
+        assert said[-1] == f"Commands take --dsn and --nats-url from {elsewhere}/connection.json\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not (elsewhere / "connection.json").exists()
 
 
 @pytest.mark.timeout(60)
