@@ -135,7 +135,7 @@ def test_a_damaged_snapshot_is_named_and_the_log_goes_before_it() -> None:
     with a_folder() as made, dev(made, "--import", "greet.py", **EVERY_EVENT) as process:
         given = ("--input", '{"name": "ann", "fail": false}', "--id", "r", "--wait")
         assert dalsegno(made, "run", "start", "greet.py", *given).code == 0
-        deadline = time.monotonic() + 20  # it is saved after the answer
+        deadline = time.monotonic() + 40  # it is saved after the answer
         while not (before := dalsegno(made, "replay", "r", "--json").json)["snapshot_version"]:
             assert time.monotonic() < deadline
         found = json.loads((made / ".dalsegno/connection.json").read_text())
