@@ -42,8 +42,10 @@ def a_folder() -> Iterator[Path]:
     made.chmod(0o755)
     (made / "greet.py").write_text(TASKS)
     (made / "large.py").write_text(LARGE)
-    yield made
-    shutil.rmtree(made)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")
