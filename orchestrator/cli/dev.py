@@ -85,8 +85,8 @@ def dev(
             start_coordinator(local)
             for number in range(1, agents + 1 if modules else 1):
                 start_agent(local, f"agent-{number}", modules, folder)
-            _say_where(folder, servers, config, sorted(tasks))
             with suppress(KeyboardInterrupt):  # the way to end it; another one hurries it up
+                _say_where(folder, servers, config, sorted(tasks))
                 go(lambda: supervise(local))
             say("Stopping ...")
     say(f"Stopped; data stays in {folder}")
