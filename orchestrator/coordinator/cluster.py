@@ -78,6 +78,11 @@ class Cluster:
 
     # -- nodes ------------------------------------------------------------------------------------
 
+    def forget(self, name: str) -> None:
+        """Another owner may have lost it since: it begins anew, as when we start."""
+        self.nodes.pop(name, None)
+        self.changes += 1
+
     def expect(self, name: str) -> Node:
         """A node that must be there because it holds attempts; silent from now on if it is not."""
         return self.nodes.setdefault(name, Node(name, seen_at=self._observed))

@@ -38,7 +38,7 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         return
     node = memory.cluster.heard(beat)
     if node.head is None:
-        memory.load(f"node:{beat.node}", s.LoadNode(node=beat.node))
+        memory.load_node(beat.node)
         return
     if node.incarnation != beat.incarnation:
         _join(memory, node, beat)
@@ -57,8 +57,8 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     node.past.update(loaded.past)
     if node.status == "joining":
         node.incarnation = loaded.incarnation
-        if loaded.gone:
-            memory.cluster.set_status(node, "lost")
+    if loaded.gone and node.incarnation == loaded.incarnation and node.status not in GONE:
+        memory.cluster.set_status(node, "lost")
     beat = node.beat
     if beat is not None and (beat.incarnation in node.past or _is_late(node, beat)):
         node.beat = None
@@ -168,7 +168,7 @@ def watch(memory: Memory) -> None:
     for node in cluster.newly_lost():
         if node.head is None:
             # Its incarnation has to be known: another word of that one must not be believed.
-            memory.load(f"node:{node.name}", s.LoadNode(node=node.name))
+            memory.load_node(node.name)
         else:
             _lose(memory, node)
     for node in cluster.nodes.values():

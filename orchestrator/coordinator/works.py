@@ -6,9 +6,9 @@ import msgspec
 
 from events.api import RegisterWorkflow
 from events.cluster_facts import LeaseAcquired
-from events.facts import Fact
 from events.messages import Report
 from orchestrator.coordinator.door import RunRequest
+from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.ports import ReportDelivery
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
 
@@ -47,7 +47,7 @@ class NodeWork(Work, kw_only=True):
     """A fact about a node."""
 
     node: str
-    fact: Fact
+    fact: NodeFact
 
 
 class LeaseWork(Work, kw_only=True):
