@@ -42,6 +42,8 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         return
     if node.incarnation != beat.incarnation:
         _join(memory, node, beat)
+    elif node.status == "joining":  # its stream was read before it was heard
+        memory.cluster.join(node, beat)
     _follow(memory, node, beat)
     _sample(memory, node, beat)
     memory.beats[beat.node] = beat

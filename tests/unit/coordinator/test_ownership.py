@@ -132,6 +132,10 @@ def test_a_run_that_was_read_in_an_earlier_era_is_read_again() -> None:
     assert answer.run.version == late.head.version
 
 
+LATER = 1_000
+"""A step after those of the acquisition."""
+
+
 def beats(drive: Drive) -> list[HeartbeatAnswer]:
     """The answers to a heartbeat of a node that this coordinator knows, or knew."""
     drive.take(s.AnswerHeartbeat)
@@ -167,6 +171,15 @@ def test_what_was_asked_about_a_node_in_an_earlier_ownership_is_asked_again() ->
     drive.step(lost_elsewhere(after))
     (answer,) = beats(drive)
     assert isinstance(answer, Reset)
+
+
+def test_a_node_whose_stream_was_read_before_it_was_heard_takes_part() -> None:
+    drive = Drive().own()
+    head = Head("node:n1", 1)
+    drive.step(s.NodeLoaded(node="n1", head=head, incarnation="i1", step=LATER))
+    (answer,) = beats(drive)
+    assert isinstance(answer, Granted)
+    assert drive.view("n1").status == "healthy"
 
 
 @pytest.mark.parametrize("more", [False, True])
