@@ -95,7 +95,7 @@ def test_a_configuration_that_is_wrong_is_refused_at_once(tmp_path: Path, comman
     assert "file dalsegno.toml: engine.tick_s is 'soon': Expected float" in done.err
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_another_data_folder_is_not_promised_to_be_found(data_folder: Path) -> None:
     elsewhere = data_folder / "with blanks"
     with started(data_folder, "dev", "--data-dir", str(elsewhere)) as process:
@@ -106,7 +106,7 @@ def test_another_data_folder_is_not_promised_to_be_found(data_folder: Path) -> N
     assert not (elsewhere / "connection.json").exists()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_ctrl_c_ends_dev_in_good_order_and_the_rest_works_in_between(data_folder: Path) -> None:
     (data_folder / "greet.py").write_text(TASKS)
     with dev(data_folder, "--import", "greet.py") as process:

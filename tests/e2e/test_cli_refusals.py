@@ -57,7 +57,7 @@ def folder() -> Iterator[Path]:
         yield made
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("mib", "said"),
     [
@@ -75,7 +75,7 @@ def test_an_input_over_the_limit_is_refused(folder: Path, mib: int, said: str) -
     assert dalsegno(folder, "run", "show", "fat").code == 3, "something is left of it"
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 def test_a_value_in_a_definition_over_the_limit_is_refused(folder: Path) -> None:
     step = json.dumps({"id": "a", "task": "greet.shout", "with": {"text": "x" * (2 * MIB)}})
     (folder / "fat.yaml").write_text(f"workflow: fat\nsteps:\n  - {step}\n")
@@ -87,7 +87,7 @@ def test_a_value_in_a_definition_over_the_limit_is_refused(folder: Path) -> None
     assert dalsegno(folder, "run", "start", "fat").code == 3, "it is registered"
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 def test_an_output_over_the_limit_fails_the_run_by_name(folder: Path) -> None:
     given = ("--input", json.dumps({"n": 2 * MIB}), "--wait", "--json")
     done = dalsegno(folder, "run", "start", "large", *given)
@@ -98,7 +98,7 @@ def test_an_output_over_the_limit_fails_the_run_by_name(folder: Path) -> None:
     assert "262144 are allowed: return a reference instead" in str(error["message"])
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("step", "said"),
     [
@@ -120,7 +120,7 @@ def test_what_the_tasks_do_not_take_is_refused_where_they_are_known(
     assert dalsegno(folder, "run", "start", "bad").code == 3, "it is registered"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_an_unknown_node_is_named(folder: Path) -> None:
     done = dalsegno(folder, "nodes", "show", "nobody")
     assert done.code == 3, done
@@ -132,7 +132,7 @@ def test_an_unknown_node_is_named(folder: Path) -> None:
     assert "host.load" in table
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 def test_a_damaged_snapshot_is_named_and_the_log_goes_before_it() -> None:
     with a_folder() as made, dev(made, "--import", "greet.py", **EVERY_EVENT) as process:
         given = ("--input", '{"name": "ann", "fail": false}', "--id", "r", "--wait")
