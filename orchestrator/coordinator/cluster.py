@@ -41,6 +41,8 @@ class Node(msgspec.Struct):
     """What the stream says up to `head`."""
     snapshot_version: int = 0
     slots: NodeSlots | None = None
+    is_gone_in_log: bool = False
+    """Whether it is durable that this incarnation is lost or has left."""
     past: set[str] = msgspec.field(default_factory=set)
     """Incarnations that another one has followed: they never come back."""
 
@@ -98,6 +100,7 @@ class Cluster:
         if node.incarnation and node.incarnation != beat.incarnation:
             node.past.add(node.incarnation)
         node.incarnation = beat.incarnation
+        node.is_gone_in_log = False
         node.status = "draining" if beat.draining else "healthy"
         node.slots = NodeSlots(
             node=node.name,

@@ -348,7 +348,7 @@ class Coordinator:
 
     def _node_loaded(self, given: s.NodeLoaded) -> None:
         memory = self._memory
-        if given.step < memory.owned_since.get(memory.shard(given.node), 0):
+        if not memory.stands(given.node, given.step):
             memory.out.append(s.LoadNode(node=given.node, step=memory.steps))
             return
         node_loaded(memory, given)

@@ -291,6 +291,8 @@ class Turn:
         node = self.memory.cluster.nodes.get(work.node)
         if node is None or not self.memory.holds(work.node):
             return
+        if not self.memory.stands(work.node, work.passed_in):
+            return
         if node.head is None:
             self.memory.load_node(work.node, work)
             return

@@ -44,10 +44,11 @@ class RunWork(Work, kw_only=True):
 
 
 class NodeWork(Work, kw_only=True):
-    """A fact about a node."""
+    """A fact about a node, as it was judged in the step `passed_in`."""
 
     node: str
     fact: NodeFact
+    passed_in: int
 
 
 class LeaseWork(Work, kw_only=True):
