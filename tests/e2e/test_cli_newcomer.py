@@ -45,7 +45,7 @@ def test_an_empty_run_id_is_refused(tmp_path: Path, command: str) -> None:
         ("empty.yaml", b"", "empty.yaml:1:1: empty: expected a workflow"),
         ("empty.py", b"", "must hold exactly one Workflow, found none"),
         ("binary.yaml", b"\x7fELF\xff\x00", "binary.yaml:1:5: not UTF-8"),
-        ("binary.py", b"\x7fELF\xff\x00", "binary.py: SyntaxError"),
+        ("binary.py", b"\x7fELF\xff\x00", "cannot contain null bytes"),
         ("tab.yaml", b"workflow: x\nsteps:\n\t- {id: a, task: t}\n", "tab.yaml:3:1: a tab"),
         ("syntax.py", b"x = 1\ndef f(:\n", "syntax.py:2: SyntaxError: invalid syntax"),
         ("text.txt", b"x", "expected .yaml, .yml, .json or .py"),
