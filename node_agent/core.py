@@ -250,6 +250,7 @@ class AgentCore:
         if now.monotonic_us >= self._stop_due_us:
             return True
         if not self._is_handed_over:
+            self._settle_due_us = None  # it is due to nobody while something is on its way
             return False
         if self._settle_due_us is None:
             self._settle_due_us = now.monotonic_us + microseconds(SETTLE_WAIT_S)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 
@@ -33,6 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Left to itself, pytest keeps the folders of three sessions outside the clone.
     """
+    # A shell starts what is to run in the background deaf to Ctrl-C, and so would be all that we
+    # start, also what a test interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.basetemp is None:
         config.option.basetemp = tempfile.mkdtemp(prefix="dalsegno-tests-")
         if not os.environ.get("KEEP_TMP"):

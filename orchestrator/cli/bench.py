@@ -4,7 +4,7 @@ Production defaults: fsync, ordering lock, epoch check, hash chain, journal with
 coordinator and agents in processes of their own. The same run measures how fast the bare insert is
 through the same statement, so that machines can be compared by the ratio. While the load runs, all
 processes are watched from outside; the coordinator samples its own stacks, some 200 times a second
-of its CPU time, which costs it less than one percent.
+of its CPU time, which costs less than can be measured.
 """
 
 import os

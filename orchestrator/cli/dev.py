@@ -85,8 +85,8 @@ def dev(
             start_coordinator(local)
             for number in range(1, agents + 1):
                 start_agent(local, f"agent-{number}", modules, folder)
-            _say_where(folder, servers, config, sorted(tasks))
             with suppress(KeyboardInterrupt):  # the way to end it; another one hurries it up
+                _say_where(folder, servers, config, sorted(tasks))
                 go(lambda: supervise(local))
             say("Stopping ...")
     say(f"Stopped; data stays in {folder}")
@@ -103,7 +103,10 @@ def _say_where(folder: Path, servers: EmbeddedServers, config: Config, tasks: li
     say(f"  postgres  127.0.0.1:{servers.postgres.port}  (address with password: connection.json)")
     say(f"  nats      127.0.0.1:{servers.nats.port}  prefix {config.prefix}")
     say(f"  tasks     {', '.join(tasks)}")
-    say(f"Commands in {folder.parent} find it: dalsegno run start FILE --wait")
+    if folder == Path(DATA_DIR).absolute():
+        say(f"Commands in {folder.parent} find it: dalsegno run start FILE --wait")
+    else:
+        say(f"Commands take --dsn and --nats-url from {folder / 'connection.json'}")
 
 
 def say(text: str) -> None:

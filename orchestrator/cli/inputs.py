@@ -29,9 +29,12 @@ def read_input(text: str) -> Value:
 
 def _file(path: Path, source: str) -> str:
     try:
-        if path.stat().st_size > INPUT_BYTES_MAX:
+        # Bounded, whatever a file's size is said to be: a pipe or a device has none.
+        with path.open("rb") as file:
+            data = file.read(INPUT_BYTES_MAX + 1)
+        if len(data) > INPUT_BYTES_MAX:
             raise Rejected(f"{source} has over {INPUT_BYTES_MAX} bytes: pass a reference instead")
-        return path.read_text("utf-8")
+        return data.decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise Rejected(f"{source} cannot be read: {reason}") from None

@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 import cyclopts
 
-from orchestrator.cli.exits import DONE, MISCONFIGURED, tell, the_cause
+from events.errors import Misconfigured
+from orchestrator.cli.exits import DONE, tell, the_cause
 from orchestrator.cli.usage import wrong_usage
 
 HERE = "orchestrator.cli"
@@ -49,6 +50,7 @@ def make_app() -> cyclopts.App:
     _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
     nodes = _group(app, "nodes", work, "The nodes of the cluster.")
     _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
+    _add(nodes, "show", "nodes:show", None, "Show all that is known of a node.")
 
     events = _group(app, "events", look, "The event log.")
     _add(events, "show", "log:show", None, "All events of a run.")
@@ -90,8 +92,7 @@ def run(arguments: list[str]) -> int:
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except cyclopts.CycloptsError as error:
-        print(f"dalsegno: {wrong_usage(error)}", file=sys.stderr)
-        return MISCONFIGURED
+        return tell(Misconfigured(wrong_usage(error)), as_json=as_json)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- the last place to tell it
         if isinstance(the_cause(error), BrokenPipeError):
             return reader_has_gone()

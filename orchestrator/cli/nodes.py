@@ -1,9 +1,9 @@
-"""`dalsegno nodes list`."""
+"""`dalsegno nodes`: list, show."""
 
 import msgspec
 
 from events.api import ListNodes, Nodes, NodeView
-from events.errors import Unavailable
+from events.errors import Rejected, Unavailable
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.output import console, plain, print_json, rows, status, table
 from orchestrator.config import Config
@@ -30,6 +30,30 @@ def list_(*, common: Common = COMMON) -> None:
         for node in found
     ]
     console().print(rows(made, lines) if found else "no nodes; start one with `dalsegno agent`")
+
+
+def show(node: str, *, common: Common = COMMON) -> None:
+    """Show all that the coordinator knows of a node. Exit code 3 if it knows none of this name."""
+    answered = go(lambda: _ask(configured(common)))
+    found = next((one for one in answered if one.node == node), None)
+    if found is None:
+        raise Rejected(
+            f"there is no node {node!r}: `dalsegno nodes list` shows those there are, "
+            "`dalsegno agent --node NAME` starts one"
+        )
+    told = msgspec.to_builtins(found)
+    if common.json:
+        print_json(told)
+        return
+    host = {f"host.{name}": value for name, value in told.pop("host").items()}
+    made = table("what", "value")
+    console().print(
+        rows(made, ((plain(name), plain(_text(v))) for name, v in (told | host).items()))
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 async def _ask(config: Config) -> tuple[NodeView, ...]:

@@ -21,7 +21,7 @@ from orchestrator.cli.cluster import (
     start_coordinator,
     work_folder,
 )
-from orchestrator.cli.common import go
+from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.definitions import (
     TimeScale,
     checked_authored,
@@ -71,6 +71,7 @@ def try_(
     authored = read(file, time_scale=time_scale)
     value = read_input(input)
     modules = implied_imports(file, imports or ())
+    configured(Common())  # which a coordinator would refuse later, and in its log
     with endings_as_interrupts(), EmbeddedServers() as servers:
         definition = checked_authored(authored, describe_tasks(modules))
         folder = work_folder(servers)

@@ -41,6 +41,8 @@ class Node(msgspec.Struct):
     """What the stream says up to `head`."""
     snapshot_version: int = 0
     slots: NodeSlots | None = None
+    is_gone_in_log: bool = False
+    """Whether it is durable that this incarnation is lost or has left."""
     past: set[str] = msgspec.field(default_factory=set)
     """Incarnations that another one has followed: they never come back."""
 
@@ -78,6 +80,11 @@ class Cluster:
 
     # -- nodes ------------------------------------------------------------------------------------
 
+    def forget(self, name: str) -> None:
+        """Another owner may have lost it since: it begins anew, as when we start."""
+        self.nodes.pop(name, None)
+        self.changes += 1
+
     def expect(self, name: str) -> Node:
         """A node that must be there because it holds attempts; silent from now on if it is not."""
         return self.nodes.setdefault(name, Node(name, seen_at=self._observed))
@@ -93,6 +100,7 @@ class Cluster:
         if node.incarnation and node.incarnation != beat.incarnation:
             node.past.add(node.incarnation)
         node.incarnation = beat.incarnation
+        node.is_gone_in_log = False
         node.status = "draining" if beat.draining else "healthy"
         node.slots = NodeSlots(
             node=node.name,

@@ -180,6 +180,8 @@ class Coordinator:
             return
         shards = tuple(lease.shard for lease in fresh)
         self._drop(shards)  # held under an earlier epoch, others may have written since
+        for name in [one for one in memory.cluster.nodes if memory.shard(one) in shards]:
+            memory.cluster.forget(name)
         memory.ownership.grant(fresh, given.asked_at)
         memory.warming.update(shards)
         memory.owned_since.update(dict.fromkeys(shards, memory.steps))
@@ -359,6 +361,9 @@ class Coordinator:
 
     def _node_loaded(self, given: s.NodeLoaded) -> None:
         memory = self._memory
+        if not memory.stands(given.node, given.step):
+            memory.out.append(s.LoadNode(node=given.node, step=memory.steps))
+            return
         node_loaded(memory, given)
         memory.intake.extendleft(reversed(memory.loaded(f"node:{given.node}")))
 

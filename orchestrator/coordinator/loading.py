@@ -36,7 +36,7 @@ class Loader:
             case s.LoadDefinition():
                 return await self._definition(output)
             case s.LoadNode():
-                return await self._node(output.node)
+                return await self._node(output)
             case s.LoadHead():
                 head, _ = await self._stream(output.stream)
                 return s.HeadLoaded(head=head)
@@ -71,18 +71,19 @@ class Loader:
             step=output.step,
         )
 
-    async def _node(self, node: str) -> s.NodeLoaded:
-        base, log = await self._node_base(node_stream(node))
+    async def _node(self, output: s.LoadNode) -> s.NodeLoaded:
+        base, log = await self._node_base(node_stream(output.node))
         head, events = await self._stream(base.stream, base)
         for event in events:
             log.note(event.fact)
         return s.NodeLoaded(
-            node=node,
+            node=output.node,
             head=head,
             incarnation=log.incarnation,
             past=tuple(log.past),
             gone=log.gone,
             tail_events=head.version - base.version,
+            step=output.step,
         )
 
     async def _node_base(self, stream: str) -> tuple[Head, NodeLog]:

@@ -132,6 +132,14 @@ class Memory:
     def load_run(self, run_id: str, work: AnyWork | None = None) -> None:
         self.load(f"run:{run_id}", s.LoadRun(run_id=run_id), work)
 
+    def load_node(self, node: str, work: AnyWork | None = None) -> None:
+        self.load(f"node:{node}", s.LoadNode(node=node, step=self.steps), work)
+
+    def stands(self, node: str, passed_in: int) -> bool:
+        """Whether what was read or judged of a node in this step is of this ownership: another
+        owner may have judged it otherwise since."""
+        return passed_in >= self.owned_since.get(self.shard(node), 0)
+
     def load_definition(self, workflow: str, work: AnyWork | None = None) -> None:
         """Asks for the versions of a workflow that are not known here."""
         self.load(f"definition:{workflow}", self.definition_question(workflow), work)

@@ -8,11 +8,29 @@ not. One that is damaged, or of another form, is left aside and the whole stream
 
 import msgspec
 
-from events.cluster_facts import NodeLeft, NodeLost, NodeRegistered
+from events.cluster_facts import (
+    NodeDraining,
+    NodeLeft,
+    NodeLost,
+    NodeRecovered,
+    NodeRegistered,
+    NodeSampled,
+    NodeSuspected,
+)
 from events.codec import decode, encode
 from events.envelope import Head
 from events.facts import Fact
 from orchestrator.coordinator.ports import Snapshot
+
+NodeFact = (
+    NodeRegistered
+    | NodeSampled
+    | NodeSuspected
+    | NodeRecovered
+    | NodeLost
+    | NodeDraining
+    | NodeLeft
+)
 
 FINGERPRINT = "node-1"
 """The form of these snapshots; another name when it changes."""
@@ -24,6 +42,13 @@ class NodeLog(msgspec.Struct):
     incarnation: str = ""
     past: list[str] = []
     gone: bool = False
+
+    def admits(self, fact: NodeFact) -> bool:
+        """Whether a fact that was decided on what memory knew still fits: an incarnation registers
+        once, and nothing is said of one that is past or gone."""
+        if isinstance(fact, NodeRegistered):
+            return fact.incarnation != self.incarnation and fact.incarnation not in self.past
+        return fact.incarnation == self.incarnation and not self.gone
 
     def note(self, fact: Fact) -> None:
         """Follows the stream's next fact."""

@@ -15,7 +15,7 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.cluster import Node
 from orchestrator.coordinator.memory import Memory
-from orchestrator.coordinator.nodelog import NodeLog, snapshot_of
+from orchestrator.coordinator.nodelog import NodeFact, NodeLog, snapshot_of
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.inputs import AttemptLost
 
@@ -38,10 +38,12 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         return
     node = memory.cluster.heard(beat)
     if node.head is None:
-        memory.load(f"node:{beat.node}", s.LoadNode(node=beat.node))
+        memory.load_node(beat.node)
         return
     if node.incarnation != beat.incarnation:
         _join(memory, node, beat)
+    elif node.status == "joining":  # its stream was read before it was heard
+        memory.cluster.join(node, beat)
     _follow(memory, node, beat)
     _sample(memory, node, beat)
     memory.beats[beat.node] = beat
@@ -57,16 +59,18 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     node.past.update(loaded.past)
     if node.status == "joining":
         node.incarnation = loaded.incarnation
-        if loaded.gone:
+    if loaded.gone and node.incarnation == loaded.incarnation:
+        node.is_gone_in_log = True
+        if node.status not in GONE:
             memory.cluster.set_status(node, "lost")
     beat = node.beat
     if beat is not None and (beat.incarnation in node.past or _is_late(node, beat)):
         node.beat = None
     if node.beat is not None and not (loaded.gone and node.beat.incarnation == loaded.incarnation):
-        if node.beat.incarnation == loaded.incarnation:
-            memory.cluster.join(node, node.beat)
-        else:
+        if node.beat.incarnation != loaded.incarnation:
             _join(memory, node, node.beat)
+        elif node.status == "joining" or node.incarnation != loaded.incarnation:
+            memory.cluster.join(node, node.beat)
 
 
 def _is_late(node: Node, beat: Heartbeat) -> bool:
@@ -103,6 +107,10 @@ def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
 
 
+def _note(memory: Memory, node: str, fact: NodeFact) -> None:
+    memory.intake.append(w.NodeWork(node=node, fact=fact, passed_in=memory.steps))
+
+
 def _join(memory: Memory, node: Node, beat: Heartbeat) -> None:
     memory.cluster.join(node, beat)
     fact = NodeRegistered(
@@ -115,7 +123,7 @@ def _join(memory: Memory, node: Node, beat: Heartbeat) -> None:
         credits=beat.credits,
         capacity=beat.capacity,
     )
-    memory.intake.append(w.NodeWork(node=beat.node, fact=fact))
+    _note(memory, beat.node, fact)
 
 
 def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
@@ -126,16 +134,16 @@ def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
     if beat.leaving:
         memory.cluster.set_status(node, "left")
         fact = NodeLeft(node=name, incarnation=incarnation, reason="drained")
-        memory.intake.append(w.NodeWork(node=name, fact=fact))
+        _note(memory, name, fact)
         _give_up(memory, node, "node_restarted", f"{name} left")
     elif beat.draining and node.status != "draining":
         memory.cluster.set_status(node, "draining")
         draining = NodeDraining(node=name, incarnation=incarnation)
-        memory.intake.append(w.NodeWork(node=name, fact=draining))
+        _note(memory, name, draining)
     elif node.status == "suspected":
         memory.cluster.set_status(node, "healthy")
         recovered = NodeRecovered(node=name, incarnation=incarnation)
-        memory.intake.append(w.NodeWork(node=name, fact=recovered))
+        _note(memory, name, recovered)
 
 
 def _sample(memory: Memory, node: Node, beat: Heartbeat) -> None:
@@ -149,7 +157,7 @@ def _sample(memory: Memory, node: Node, beat: Heartbeat) -> None:
         return
     node.sampled_at = now
     fact = NodeSampled(node=beat.node, incarnation=beat.incarnation, sample=beat.host)
-    memory.intake.append(w.NodeWork(node=beat.node, fact=fact))
+    _note(memory, beat.node, fact)
 
 
 def watch(memory: Memory) -> None:
@@ -164,25 +172,31 @@ def watch(memory: Memory) -> None:
         cluster.set_status(node, "suspected")
         silent_s = round(cluster.silent_s(node), 3)
         fact = NodeSuspected(node=node.name, incarnation=node.incarnation, silent_s=silent_s)
-        memory.intake.append(w.NodeWork(node=node.name, fact=fact))
+        _note(memory, node.name, fact)
     for node in cluster.newly_lost():
         if node.head is None:
             # Its incarnation has to be known: another word of that one must not be believed.
-            memory.load(f"node:{node.name}", s.LoadNode(node=node.name))
+            memory.load_node(node.name)
         else:
             _lose(memory, node)
     for node in cluster.nodes.values():
-        if node.status in GONE and not memory.intake:
+        if not memory.intake and _is_certainly_gone(memory, node):
             # Runs that were loaded since, or an earlier owner that did not come so far.
             _give_up(memory, node, "node_lost", f"{node.name} is {node.status}")
 
 
+def _is_certainly_gone(memory: Memory, node: Node) -> bool:
+    """Whether its attempts may go to others: not before every later owner knows it, too, and grants
+    it nothing any more."""
+    return node.status in GONE and (node.is_gone_in_log or not memory.holds(node.name))
+
+
 def _lose(memory: Memory, node: Node) -> None:
+    """Its attempts are given up once this is durable."""
     memory.cluster.set_status(node, "lost")
     silent_s = round(memory.cluster.silent_s(node), 3)
     fact = NodeLost(node=node.name, incarnation=node.incarnation, silent_s=silent_s)
-    memory.intake.append(w.NodeWork(node=node.name, fact=fact))
-    _give_up(memory, node, "node_lost", f"{node.name} was silent for {silent_s:g} s")
+    _note(memory, node.name, fact)
 
 
 def _give_up(memory: Memory, node: Node, reason: LossReason, message: str) -> None:
@@ -192,10 +206,16 @@ def _give_up(memory: Memory, node: Node, reason: LossReason, message: str) -> No
 
 
 def written(memory: Memory, name: str) -> None:
-    """Events of a node have become durable: takes a snapshot when there are many since the last."""
+    """Events of a node have become durable: gives its attempts up if it is lost by them, takes a
+    snapshot when there are many since the last."""
     node = memory.cluster.nodes.get(name)
     if node is None or node.head is None:
         return
+    if node.log.gone and node.status in GONE and not node.is_gone_in_log:
+        node.is_gone_in_log = True
+        if node.status == "lost":
+            silent_s = memory.cluster.silent_s(node)
+            _give_up(memory, node, "node_lost", f"{name} was silent for {silent_s:.3g} s")
     if node.head.version - node.snapshot_version >= memory.settings.node_tail_events_max:
         node.snapshot_version = node.head.version
         memory.out.append(s.SaveSnapshot(snapshot=snapshot_of(node.head, node.log)))

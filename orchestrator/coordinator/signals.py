@@ -73,7 +73,8 @@ class DefinitionLoaded(Signal, frozen=True, kw_only=True):
 
 class NodeLoaded(Signal, frozen=True, kw_only=True):
     """What the log last said about a node: its incarnation, whether that one is gone, and which
-    ones came before it. `tail_events`: how many events were read after the last snapshot."""
+    ones came before it. `tail_events`: how many events were read after the last snapshot. `step` is
+    that of the question."""
 
     node: str
     head: Head
@@ -81,6 +82,7 @@ class NodeLoaded(Signal, frozen=True, kw_only=True):
     past: tuple[str, ...] = ()
     gone: bool = False
     tail_events: int = 0
+    step: int = 0
 
 
 class HeadLoaded(Signal, frozen=True, kw_only=True):
@@ -237,7 +239,10 @@ class LoadDefinition(Signal, frozen=True, kw_only=True):
 
 
 class LoadNode(Signal, frozen=True, kw_only=True):
+    """Read what the log says about a node. `step`: the step that asked."""
+
     node: str
+    step: int = 0
 
 
 class LoadHead(Signal, frozen=True, kw_only=True):

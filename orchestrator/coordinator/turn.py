@@ -324,8 +324,12 @@ class Turn:
         node = self.memory.cluster.nodes.get(work.node)
         if node is None or not self.memory.holds(work.node):
             return
+        if not self.memory.stands(work.node, work.passed_in):
+            return
         if node.head is None:
-            self.memory.load(f"node:{work.node}", s.LoadNode(node=work.node), work)
+            self.memory.load_node(work.node, work)
+            return
+        if not node.log.admits(work.fact):
             return
         shard = self.memory.shard(work.node)
         touched = self.tx.touch(node_stream(work.node), shard)

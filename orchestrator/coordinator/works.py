@@ -6,9 +6,9 @@ import msgspec
 
 from events.api import RegisterWorkflow
 from events.cluster_facts import LeaseAcquired
-from events.facts import Fact
 from events.messages import Report
 from orchestrator.coordinator.door import RunRequest
+from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.ports import ReportDelivery
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
 
@@ -44,10 +44,11 @@ class RunWork(Work, kw_only=True):
 
 
 class NodeWork(Work, kw_only=True):
-    """A fact about a node."""
+    """A fact about a node, as it was judged in the step `passed_in`."""
 
     node: str
-    fact: Fact
+    fact: NodeFact
+    passed_in: int
 
 
 class LeaseWork(Work, kw_only=True):

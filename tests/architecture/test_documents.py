@@ -71,12 +71,21 @@ def test_the_files_it_links_exist(document: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("document", HANDBOOK, ids=_ids)
+def test_the_tests_it_names_exist(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for path, name in re.findall(r"`(tests/[\w/.-]+)(?:::(\w+))?`", text):
+        assert (ROOT / path).exists(), path
+        code = (ROOT / path).read_text(encoding="utf-8") if name else ""
+        assert not name or re.search(rf"def {name}\(", code), f"{path} has no {name}"
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=_ids)
 def test_a_decision_record_has_its_parts(record: Path) -> None:
     number = record.name[:4]
     text = record.read_text(encoding="utf-8")
-    assert re.match(rf"# {number}\.? \S", text), f"the title starts with `# {number}. `"
-    assert re.search(r"^(## Status\n\n|Status: )\w", text, re.MULTILINE), "its status is missing"
+    assert re.match(rf"# {number}\. \S", text), f"the title starts with `# {number}. `"
+    assert re.search(r"^## Status\n\n\w", text, re.MULTILINE), "its status is missing"
     parts = ["Context", "Decision", "Consequences", "Alternatives"]
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert [heading for heading in headings if heading in parts] == parts
@@ -85,6 +94,16 @@ def test_a_decision_record_has_its_parts(record: Path) -> None:
 def test_decision_records_have_a_number_each() -> None:
     numbers = [record.name[:4] for record in RECORDS]
     assert len(numbers) == len(set(numbers))
+
+
+def test_the_index_lists_every_document() -> None:
+    index = ROOT / "docs/README.md"
+    linked = set(re.findall(r"\]\(([^)]+\.md)\)", index.read_text(encoding="utf-8")))
+    pages = {path.relative_to(index.parent).as_posix() for path in index.parent.rglob("*.md")}
+    assert pages - {"README.md"} <= linked
+    for record in RECORDS:
+        title = record.read_text(encoding="utf-8").partition("\n")[0][len("# 0000. ") :]
+        assert f"(adr/{record.name}) | {title} |" in index.read_text(encoding="utf-8")
 
 
 def test_the_changelog_knows_the_version() -> None:

@@ -50,6 +50,9 @@ def test_a_definition_that_is_wrong_is_refused(tmp_path: Path, steps: str, said:
         ("workflow check broken.py", 3, "ZeroDivisionError: division by zero"),
         ("workflow check ok.yaml --import none.py", 2, "none.py: there is no such file"),
         ("run start x --input {n:1}", 3, "--input is not JSON"),
+        ('run start x --input {"n":NaN}', 3, "input.n is nan"),
+        ("run start x --input [9223372036854775808]", 3, "input[0] is an integer of 64 bits"),
+        ("run start x --input @none.json", 3, "--input @none.json cannot be read: No such file"),
         ("run list", 2, "postgres.dsn is not set"),
         ("run list --dsn nonsense", 2, "DSN cannot be parsed"),
         ("run list --dsn postgresql://u:hunter2@127.0.0.1:1/x", 4, "cannot be reached"),
@@ -81,15 +84,17 @@ def test_nobody_answers(tmp_path: Path) -> None:
     assert "tok3n" not in done.err
 
 
-def test_a_port_in_use_is_named(data_folder: Path) -> None:
+@pytest.mark.parametrize("flag", ["--nats-port", "--postgres-port"])
+def test_a_port_in_use_is_named(data_folder: Path, flag: str) -> None:
     (data_folder / "greet.py").write_text(TASKS)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = dalsegno(data_folder, "dev", "--nats-port", port)
-    assert done.code in {2, 4}, done
-    assert port in done.err
+        done = dalsegno(data_folder, "dev", flag, port)
+    assert done.code == 2, done
+    assert f"port {port} on 127.0.0.1 is in use" in done.err
+    assert not (data_folder / ".dalsegno/connection.json").exists()
 
 
 def test_a_password_that_is_wrong_is_misconfigured(
@@ -102,21 +107,30 @@ def test_a_password_that_is_wrong_is_misconfigured(
     assert "wr0ng" not in done.err
 
 
+NEWER = "INSERT INTO dalsegno.migration (number, name) VALUES (9999, 'later')"
+OLDER = "DELETE FROM dalsegno.migration WHERE number = (SELECT max(number) FROM dalsegno.migration)"
+
+
 @pytest.mark.parametrize(
-    ("statement", "said"),
+    ("statement", "command", "said"),
     [
-        ("DROP SCHEMA dalsegno CASCADE", "run `dalsegno migrate`"),
-        ("INSERT INTO dalsegno.migration (number, name) VALUES (9999, 'later')", "newer release"),
+        ("DROP SCHEMA dalsegno CASCADE", "run list", "run `dalsegno migrate`"),
+        (OLDER, "run list", "run `dalsegno migrate`"),
+        (OLDER, "verify --all", "run `dalsegno migrate`"),
+        (NEWER, "run list", "by a newer release; run that one"),
+        (NEWER, "migrate", "by a newer release; run that one"),
+        (NEWER, "coordinator", "by a newer release; run that one"),
     ],
-    ids=["none", "newer"],
 )
 def test_another_schema_is_refused(
-    tmp_path: Path, database_factory: DatabaseFactory, statement: str, said: str
+    tmp_path: Path, database_factory: DatabaseFactory, statement: str, command: str, said: str
 ) -> None:
     dsn = database_factory(None)
     migrate(dsn)
     with psycopg.connect(dsn) as connection:
         connection.execute(statement.encode())
-    done = dalsegno(tmp_path, "run", "list", "--dsn", dsn)
+    done = dalsegno(tmp_path, *command.split(), "--dsn", dsn)
     assert done.code == 2, done
     assert said in done.err
+    assert "schema" in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err

@@ -50,7 +50,7 @@ def address(folder: Path) -> str:
     return str(found["dsn"])
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_run_is_shown_in_its_documented_shape(folder: Path, first_run: Done) -> None:
     assert first_run.code == 0, first_run
     run = first_run.json
@@ -72,7 +72,7 @@ def test_a_run_is_shown_in_its_documented_shape(folder: Path, first_run: Done) -
     assert dalsegno(folder, "run", "show", "first", "--json").json == run
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) -> None:
     again = dalsegno(folder, "run", "start", "greet", "--input", GREET, "--id", "first", "--json")
     assert (again.code, again.json) == (0, first_run.json)
@@ -82,7 +82,7 @@ def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) 
     assert other.json["error"] == {"code": "rejected", "message": other.err[10:].strip()}
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("command", "said"),
     [
@@ -104,7 +104,7 @@ def test_what_is_not_there_is_rejected(
     assert said in done.err
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) -> None:
     assert first_run.code == 0
     events = [
@@ -120,7 +120,7 @@ def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) ->
     assert tail.out.count("task.completed.v1") == 2
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_the_log_is_followed_until_interrupted(folder: Path, first_run: Done) -> None:
     assert first_run.code == 0
     after = last_position(folder)
@@ -145,7 +145,7 @@ def last_position(folder: Path) -> int:
     return int(json.loads(done.out)["position"])
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("given", ["--after -1", "--after 9223372036854775808", "--limit -1"])
 def test_a_position_that_is_none_is_refused(folder: Path, given: str) -> None:
     done = dalsegno(folder, "events", "tail", *given.split())
@@ -153,7 +153,7 @@ def test_a_position_that_is_none_is_refused(folder: Path, given: str) -> None:
     assert f"{given.replace(' ', ' is ')}: expected" in done.err
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_replay_is_the_same_from_events_and_at_any_version(folder: Path, first_run: Done) -> None:
     replayed = dalsegno(folder, "replay", "first", "--hashes", "--json").json
     hashes = replayed["hashes"]
@@ -164,7 +164,7 @@ def test_replay_is_the_same_from_events_and_at_any_version(folder: Path, first_r
     assert (earlier["status"], earlier["state_hash"]) == ("running", hashes[2])
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_lists(folder: Path, first_run: Done) -> None:
     assert first_run.code == 0
     runs = json.loads(dalsegno(folder, "run", "list", "--workflow", "greet", "--json").out)
@@ -189,7 +189,7 @@ def changed_event(folder: Path, stream: str, version: int) -> Iterator[None]:
         connection.execute(mending.encode(), (stream, version))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_verify_names_the_event_that_was_changed(folder: Path, first_run: Done) -> None:
     assert first_run.code == 0
     dalsegno(folder, "run", "start", "greet", "--input", GREET, "--id", "damaged", "--wait")
@@ -203,7 +203,7 @@ def test_verify_names_the_event_that_was_changed(folder: Path, first_run: Done) 
         assert replayed.code == 5, replayed
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_task_that_nobody_has_waits_visibly(folder: Path) -> None:
     (folder / "other.yaml").write_text("workflow: other\nsteps:\n  - {id: a, task: nobody.has}\n")
     assert dalsegno(folder, "run", "start", "other.yaml", "--id", "waits").code == 0
@@ -215,14 +215,14 @@ def test_a_task_that_nobody_has_waits_visibly(folder: Path) -> None:
     assert cancelled["status"] == "cancelled"
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_two_in_one_folder_are_refused(folder: Path) -> None:
     done = dalsegno(folder, "dev")
     assert done.code == 2, done
     assert "in use" in done.err or "another" in done.err
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 def test_kill_9_leaves_no_process_and_the_data_stays(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import COMMAND, TASKS, dalsegno, dev, environment
+from tests.e2e.command_line import (
+    COMMAND,
+    TASKS,
+    dalsegno,
+    dev,
+    environment,
+    lines_until,
+    started,
+)
 
 pytest_plugins = ["tests.servers"]
 
@@ -37,7 +45,7 @@ def test_an_empty_run_id_is_refused(tmp_path: Path, command: str) -> None:
         ("empty.yaml", b"", "empty.yaml:1:1: empty: expected a workflow"),
         ("empty.py", b"", "must hold exactly one Workflow, found none"),
         ("binary.yaml", b"\x7fELF\xff\x00", "binary.yaml:1:5: not UTF-8"),
-        ("binary.py", b"\x7fELF\xff\x00", "binary.py: SyntaxError"),
+        ("binary.py", b"\x7fELF\xff\x00", "cannot contain null bytes"),
         ("tab.yaml", b"workflow: x\nsteps:\n\t- {id: a, task: t}\n", "tab.yaml:3:1: a tab"),
         ("syntax.py", b"x = 1\ndef f(:\n", "syntax.py:2: SyntaxError: invalid syntax"),
         ("text.txt", b"x", "expected .yaml, .yml, .json or .py"),
@@ -78,7 +86,27 @@ def test_a_module_that_has_no_tasks(tmp_path: Path, command: str, module: str, s
     assert not (tmp_path / ".dalsegno").exists()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.parametrize("command", ["try greet.py", "dev", "coordinator", "run list"])
+def test_a_configuration_that_is_wrong_is_refused_at_once(tmp_path: Path, command: str) -> None:
+    (tmp_path / "greet.py").write_text(TASKS)
+    (tmp_path / "dalsegno.toml").write_text('[engine]\ntick_s = "soon"\n')
+    done = dalsegno(tmp_path, *command.split())
+    assert done.code == 2, done
+    assert "file dalsegno.toml: engine.tick_s is 'soon': Expected float" in done.err
+
+
+@pytest.mark.timeout(120)
+def test_another_data_folder_is_not_promised_to_be_found(data_folder: Path) -> None:
+    elsewhere = data_folder / "with blanks"
+    with started(data_folder, "dev", "--data-dir", str(elsewhere)) as process:
+        said = lines_until(process, "Commands ")
+        assert said[-1] == f"Commands take --dsn and --nats-url from {elsewhere}/connection.json\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not (elsewhere / "connection.json").exists()
+
+
+@pytest.mark.timeout(120)
 def test_ctrl_c_ends_dev_in_good_order_and_the_rest_works_in_between(data_folder: Path) -> None:
     (data_folder / "greet.py").write_text(TASKS)
     with dev(data_folder, "--import", "greet.py") as process:

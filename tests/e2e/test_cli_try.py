@@ -9,7 +9,7 @@ from tests.e2e.command_line import TASKS, dalsegno, none_is_left
 pytest_plugins = ["tests.servers"]
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 def test_a_run_that_completes_exits_0(tmp_path: Path) -> None:
     (tmp_path / "greet.py").write_text(TASKS)
     done = dalsegno(tmp_path, "try", "greet.py", "--input", '{"name": "bo", "fail": false}')
@@ -19,7 +19,7 @@ def test_a_run_that_completes_exits_0(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix) == ["greet.py"]
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 def test_a_run_that_fails_exits_1_and_says_why(tmp_path: Path) -> None:
     (tmp_path / "greet.py").write_text(TASKS)
     (tmp_path / "input.json").write_text('{"name": "bo", "fail": true}')
@@ -35,7 +35,7 @@ def test_a_run_that_fails_exits_1_and_says_why(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("step", "said"),
     [
@@ -51,7 +51,7 @@ def test_tasks_are_checked_before_anything_starts(tmp_path: Path, step: str, sai
     assert said in done.err
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(120)
 def test_the_demo_ends_well_and_leaves_nothing(tmp_path: Path, data_folder: Path) -> None:
     done = dalsegno(tmp_path, "demo", TMPDIR=str(data_folder))
     assert done.code == 0, done

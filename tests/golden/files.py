@@ -5,6 +5,7 @@
 <release>/histories/*.txt the net, the events as stored, the end that they lead to
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from events.values import Value
 FOLDER = Path(__file__).parent
 RELEASE = "0.2.0"
 """The release whose formats are written today; folders of others are never written again."""
+FROZEN = {"0.1.0": "f60504cc71c329dcdbe35ef1cb3445eb05a5b6ac150a798454dcffdeaab646b6"}
+"""Release → digest of its folder, from the day that it was published."""
 
 
 class Line(NamedTuple):
@@ -45,6 +48,12 @@ class History(NamedTuple):
 
 def releases() -> list[str]:
     return sorted(path.name for path in FOLDER.iterdir() if (path / "facts.txt").exists())
+
+
+def digest(release: str) -> str:
+    """Of all that a release has recorded."""
+    paths = sorted((FOLDER / release).rglob("*.txt"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def write_lines(name: str, lines: Iterable[Line]) -> None:

@@ -1,8 +1,7 @@
 """Records the formats that are written today: `python -m tests.golden.record`.
 
-It writes the folder of the coming release, and is free to run until that is out; from then on the
-files are its promise, and a test that fails says that the promise is about to be broken. The next
-release gets a folder of its own.
+Free to run until a release is published; from then on its files are its promise, and a test that
+fails says that the promise is about to be broken. A new release gets a folder of its own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ import msgspec
 
 from events.codec import encode
 from tests.golden import samples
-from tests.golden.files import Line, write_history, write_lines
+from tests.golden.files import FROZEN, RELEASE, Line, write_history, write_lines
 from tests.golden.scenes import SCENES, history
 
 
@@ -44,6 +43,8 @@ def messages() -> Iterator[Line]:
 
 
 def main() -> None:
+    if RELEASE in FROZEN:
+        raise SystemExit(f"{RELEASE} is published: its formats are frozen, the next has a folder")
     write_lines("facts", facts())
     write_lines("messages", messages())
     for name, scene in SCENES.items():

@@ -1,9 +1,9 @@
 """What a release has written, every later one reads, and what is written today is what was
 recorded.
 
-A failure here means that the bytes of a stored or wire format have changed. As long as only the
-coming release is concerned: `python -m tests.golden.record`. Otherwise: give the new shape a new
-name and the old one an upcaster.
+A failure here means that the bytes of a stored or wire format have changed. Before the release is
+published: `python -m tests.golden.record`. After it: give the new shape a new name and the old one
+an upcaster.
 """
 
 from pathlib import Path
@@ -26,7 +26,16 @@ from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 from tests.builders import Play
 from tests.golden import record, samples
-from tests.golden.files import RELEASE, Line, histories, read_history, read_lines, releases
+from tests.golden.files import (
+    FROZEN,
+    RELEASE,
+    Line,
+    digest,
+    histories,
+    read_history,
+    read_lines,
+    releases,
+)
 from tests.golden.scenes import SCENES, end_of, history
 
 CATALOGUE = Catalogue()
@@ -48,6 +57,11 @@ RECORDED_MESSAGES = [line for release in releases() for line in read_lines(relea
 
 def label(line: object) -> str:
     return f"{line.name}-{line.variant}" if isinstance(line, Line) else str(line)
+
+
+@pytest.mark.parametrize("release", FROZEN)
+def test_what_was_published_stays_as_it_is(release: str) -> None:
+    assert digest(release) == FROZEN[release]
 
 
 # -- facts ----------------------------------------------------------------------------------------

@@ -69,6 +69,8 @@ SETTINGS = Settings(
 )
 LEASE_TTL_S = 5.0
 LEASE_TTL_US = 5_000_000
+LOOKS_MAX = 1_000
+"""Far more than a core wants to look at its timers in the longest wait."""
 PASSING = (OVER, FULL)
 FINAL = (Completed, Failed, Returned)
 
@@ -317,9 +319,12 @@ class World(RuleBasedStateMachine):
     def wait(self, by_s: float, looks: bool) -> None:
         """Time passes, with or without steps meanwhile (the host may stand still)."""
         until_us = self.now_us + round(by_s * 1_000_000)
+        steps = 0
         while looks and (due_us := self.core.next_due()) is not None and due_us < until_us:
             self.now_us = max(self.now_us, due_us)
             self.feed(Tick())
+            steps += 1
+            assert steps < LOOKS_MAX, "what is due stays due, and the agent spins"
         self.now_us = until_us
         self.feed(Tick())
 

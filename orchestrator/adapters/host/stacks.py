@@ -13,6 +13,7 @@ Two signals from outside bound the time that is looked at:
 import signal
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import FrameType
 
@@ -31,7 +32,7 @@ class StackSampler:
 
     def __init__(self, path: Path, room_of: RoomOf) -> None:
         self._path = path
-        self._room_of = room_of
+        self._room_of = cache(room_of)
         self._counts: Counter[str] = Counter()
 
     def install(self) -> None:

@@ -61,6 +61,8 @@ def test_inputs(tmp_path: Path) -> None:
         ('{"n": NaN}', "input.n is nan"),
         ('{"n": 18446744073709551616}', "input.n is an integer of 65 bits, over 64"),
         ("@/no/such/file", "cannot be read: No such file"),
+        ("@/", "cannot be read: Is a directory"),
+        ("@/dev/zero", "has over 67108864 bytes: pass a reference instead"),
     ],
 )
 def test_inputs_that_are_refused(text: str, said: str) -> None:

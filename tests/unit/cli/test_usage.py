@@ -1,5 +1,7 @@
 """Wrong usage is told in one sentence, with the command whose help to read."""
 
+import json
+
 import pytest
 
 from orchestrator.cli.main import run
@@ -26,3 +28,11 @@ def test_wrong_usage(
     assert told.startswith("dalsegno: ")
     assert said in told
     assert mend == f"Try `{' '.join(['dalsegno', help_of]).strip()} --help`."
+
+
+def test_a_program_that_uses_it_wrongly_gets_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["run", "show", "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["exit_code"] == 2
+    assert told["error"]["code"] == "misconfigured"
+    assert "RUN-ID is missing" in told["error"]["message"]

@@ -106,7 +106,8 @@ class Drive:
             for ask in self.take(s.LoadHead):
                 self.step(s.HeadLoaded(head=Head(ask.stream)))
             for node in self.take(s.LoadNode):
-                self.step(s.NodeLoaded(node=node.node, head=Head(f"node:{node.node}")))
+                head = Head(f"node:{node.node}")
+                self.step(s.NodeLoaded(node=node.node, head=head, step=node.step))
             for one in self.take(s.LoadDefinition):
                 self.step(self.definition(one))
         return self

@@ -5,13 +5,19 @@ import msgspec
 import pytest
 
 from events.catalogue import Catalogue
-from events.cluster_facts import NodeLeft, NodeLost, NodeRegistered, NodeSampled
+from events.cluster_facts import (
+    NodeLeft,
+    NodeLost,
+    NodeRecovered,
+    NodeRegistered,
+    NodeSampled,
+)
 from events.envelope import Head, Stamp, Stored, seal
 from events.facts import Fact, HostSample
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.loading import Loader
-from orchestrator.coordinator.nodelog import NodeLog, snapshot_of
+from orchestrator.coordinator.nodelog import NodeFact, NodeLog, snapshot_of
 from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.coordinator.settings import Settings
 from tests.unit.coordinator.driving import Drive
@@ -38,6 +44,28 @@ HISTORY: tuple[Fact, ...] = (
     SAMPLED,
     NodeLeft(node="n1", incarnation="i3"),
 )
+
+
+LOG = NodeLog("i2", ["i1"])
+GONE = NodeLog("i2", ["i1"], gone=True)
+
+
+@pytest.mark.parametrize(
+    "fact", [registered("i3"), lost("i2"), NodeLeft(node="n1", incarnation="i2")]
+)
+def test_what_is_decided_about_the_incarnation_that_the_log_knows_fits(fact: NodeFact) -> None:
+    assert LOG.admits(fact)
+
+
+@pytest.mark.parametrize("fact", [registered("i1"), registered("i2"), lost("i1"), SAMPLED])
+def test_what_is_decided_about_another_one_does_not_fit(fact: NodeFact) -> None:
+    assert not LOG.admits(fact)
+
+
+@pytest.mark.parametrize("fact", [NodeRecovered(node="n1", incarnation="i2"), lost("i2")])
+def test_nothing_is_said_of_one_that_is_gone(fact: NodeFact) -> None:
+    assert LOG.admits(fact)
+    assert not GONE.admits(fact)
 
 
 class Kept:

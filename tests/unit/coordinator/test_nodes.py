@@ -2,12 +2,14 @@
 
 from events.catalogue import Catalogue
 from events.cluster_facts import NodeSampled
-from events.envelope import unseal
+from events.envelope import Head, unseal
 from events.facts import HostSample
+from events.ids import Attempt, shard_of
 from events.messages import Heartbeat
 from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.ports import Conflicted, Lease
 from orchestrator.coordinator.settings import Settings
-from tests.unit.coordinator.driving import Drive
+from tests.unit.coordinator.driving import SHARDS, Drive
 
 
 def facts(drive: Drive) -> list[str]:
@@ -103,3 +105,65 @@ def test_people_are_shown_the_last_sample() -> None:
     for load in (0.5, 2.5):
         sampled(drive, load)
     assert drive.view("n1").host.load == 2.5
+
+
+# -- what follows from a loss ---------------------------------------------------------------------
+
+
+def about_to_lose() -> tuple[Drive, s.Append]:
+    """n1 holds an attempt and falls silent; its loss is decided and not yet durable."""
+    drive = Drive().ready().start().commit()
+    drive.outputs = []
+    for _ in range(40):
+        drive.wait(0.25).node("n2", "j1")
+        for append in drive.take(s.Append):
+            if any(one.type == "node.lost.v1" for one in append.batch.events):
+                drive.outputs = []
+                return drive, append
+            drive.step(s.AppendDone(batch_id=append.batch.id, outcome=drive.durable()))
+    raise AssertionError("n1 was never lost")
+
+
+def given_to_others(drive: Drive) -> list[Attempt]:
+    for _ in range(3):
+        drive.wait(0.25).node("n2", "j1").commit()
+    return [execute.attempt for execute in drive.executes()]
+
+
+def known(drive: Drive) -> Drive:
+    """The log's answer about n1: it is there, and nothing else was ever said of it."""
+    for ask in drive.take(s.LoadNode):
+        head = Head("node:n1", 1)
+        loaded = s.NodeLoaded(node=ask.node, head=head, incarnation="i1", step=ask.step)
+        drive.step(loaded)
+    return drive
+
+
+def test_attempts_go_to_others_once_it_is_durable_that_their_node_is_lost() -> None:
+    """A later owner would believe it again, and let it start what others have done by then."""
+    drive, append = about_to_lose()
+    drive.step(s.AppendDone(batch_id=append.batch.id, outcome=Conflicted(streams=("node:n1",))))
+    asked = drive.take(s.LoadNode)
+    assert given_to_others(drive) == []
+    drive.outputs += asked
+    assert given_to_others(known(drive).commit()) == [Attempt("r1", "a", 0, 2)]
+
+
+def test_a_verdict_of_an_earlier_ownership_is_void() -> None:
+    """It waits behind a commit while the shard of the node is lost and won again."""
+    drive = Drive().ready().start().commit()
+    drive.outputs = []
+    drive.start("r2")
+    (slow,) = drive.take(s.Append)
+    for _ in range(24):
+        drive.wait(0.25).node("n2", "j1")
+    assert drive.view("n1").status == "lost"
+    drive.lose(shard_of("n1", SHARDS))
+    again = Lease(shard=shard_of("n1", SHARDS), epoch=2, holder="c1")
+    drive.step(s.LeasesAcquired(leases=(again,), asked_at=drive.at))
+    beat = Heartbeat(node="n1", incarnation="i1", sequence=99, credits=10, tasks=("t",))
+    drive.step(s.HeartbeatArrived(beat=beat, reply_to="beat"))
+    known(drive).step(s.AppendDone(batch_id=slow.batch.id, outcome=drive.durable()))
+    assert "node.lost.v1" not in facts(drive)
+    drive.wait(0.25).node("n2", "j1").commit()
+    assert Attempt("r1", "a", 0, 2) not in [execute.attempt for execute in drive.executes()]

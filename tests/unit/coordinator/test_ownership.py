@@ -3,8 +3,9 @@
 import pytest
 
 from events.api import RunAnswer, ShowRun
+from events.envelope import Head
 from events.ids import Attempt, shard_of
-from events.messages import Granted
+from events.messages import Granted, Heartbeat, HeartbeatAnswer, Reset
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import IndexRow, Lease
 from tests.unit.coordinator.driving import SHARDS, Drive, two_tasks
@@ -129,6 +130,56 @@ def test_a_run_that_was_read_in_an_earlier_era_is_read_again() -> None:
     (answer,) = [out.answer for out in drive.take(s.Answer) if out.reply_to == "c"]
     assert isinstance(answer, RunAnswer)
     assert answer.run.version == late.head.version
+
+
+LATER = 1_000
+"""A step after those of the acquisition."""
+
+
+def beats(drive: Drive) -> list[HeartbeatAnswer]:
+    """The answers to a heartbeat of a node that this coordinator knows, or knew."""
+    drive.take(s.AnswerHeartbeat)
+    beat = Heartbeat(node="n1", incarnation="i1", sequence=99, credits=10, tasks=("t",))
+    drive.step(s.HeartbeatArrived(beat=beat, reply_to="beat"))
+    return [out.answer for out in drive.take(s.AnswerHeartbeat)]
+
+
+def lost_elsewhere(ask: s.LoadNode) -> s.NodeLoaded:
+    """What another owner has written about the node while the shards were its own."""
+    head = Head("node:n1", 2)
+    return s.NodeLoaded(node="n1", head=head, incarnation="i1", gone=True, step=ask.step)
+
+
+def test_a_node_is_believed_only_after_its_stream_was_read_in_this_ownership() -> None:
+    """Its attempts may be with others since: a lease would start them beside their completion."""
+    drive = again(Drive().own().node().commit())
+    assert beats(drive) == []
+    (ask,) = drive.take(s.LoadNode)
+    drive.step(lost_elsewhere(ask))
+    (answer,) = beats(drive)
+    assert isinstance(answer, Reset)
+
+
+def test_what_was_asked_about_a_node_in_an_earlier_ownership_is_asked_again() -> None:
+    drive = Drive().own()
+    assert beats(drive) == []
+    (before,) = drive.take(s.LoadNode)
+    again(drive)
+    drive.step(s.NodeLoaded(node="n1", head=Head("node:n1"), step=before.step))
+    (after,) = drive.take(s.LoadNode)
+    assert beats(drive) == []
+    drive.step(lost_elsewhere(after))
+    (answer,) = beats(drive)
+    assert isinstance(answer, Reset)
+
+
+def test_a_node_whose_stream_was_read_before_it_was_heard_takes_part() -> None:
+    drive = Drive().own()
+    head = Head("node:n1", 1)
+    drive.step(s.NodeLoaded(node="n1", head=head, incarnation="i1", step=LATER))
+    (answer,) = beats(drive)
+    assert isinstance(answer, Granted)
+    assert drive.view("n1").status == "healthy"
 
 
 @pytest.mark.parametrize("more", [False, True])

@@ -118,6 +118,10 @@ def take_over(drive: Drive, definition: Definition) -> Drive:
     return drive.answer_loads().commit()
 
 
+LATER = 1_000
+"""A step after those of the takeover."""
+
+
 def given_again(drive: Drive) -> list[Attempt]:
     """What another node is given within a moment, long before it could be missed."""
     for _ in range(3):
@@ -137,8 +141,8 @@ def test_attempts_on_a_node_that_an_earlier_owner_declared_lost_are_given_up() -
     """The earlier one wrote that the node is lost, and died before it gave the attempts up."""
     drive = Drive().own(OTHER).node("n2", "j1").commit()
     take_over(drive, two_tasks())
-    gone = s.NodeLoaded(node="n1", head=Head("node:n1", 2), incarnation="i1", gone=True)
-    drive.step(gone)
+    head = Head("node:n1", 2)
+    drive.step(s.NodeLoaded(node="n1", head=head, incarnation="i1", gone=True, step=LATER))
     assert given_again(drive) == [Attempt("r1", "a", 0, 2)]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from events.facts import HostSample, Usage
 from events.messages import (
+    Cancel,
     Commands,
     Completed,
     Drain,
@@ -240,6 +241,21 @@ def test_a_leaving_node_does_not_wait_for_ever_to_be_settled() -> None:
     assert not rig.all(Stopped)
     rig.sleep(0.2)
     assert rig.all(Stopped) == [Stopped(clean=True)]
+
+
+def test_a_leaving_node_that_is_asked_for_one_more_report_waits_for_it_in_peace() -> None:
+    """The wait to be settled ends while a report is on its way: nothing is due by that."""
+    rig = Rig()
+    rig.grant()
+    rig.command(execute())
+    rig.end(A)
+    rig.feed(DrainRequested())
+    rig.answers = False
+    rig.command(Cancel(attempt=attempt("unknown"), shard=0))
+    rig.doze(3.5)
+    rig.sleep(0.0)
+    assert (rig.core.next_due() or 0) > rig.now_us
+    assert not rig.all(Stopped)
 
 
 def test_what_runs_longer_than_the_drain_is_cancelled_and_given_back() -> None:
