@@ -165,7 +165,8 @@ def watch(memory: Memory) -> None:
     cluster = memory.cluster
     cluster.observe(memory.now.monotonic)
     for name in memory.runs.held.nodes():
-        cluster.expect(name)
+        if cluster.expect(name).head is None:
+            memory.load_node(name)  # an earlier owner may have lost it: then nothing is to wait for
     if memory.warming or not memory.ownership.held:
         return
     for node in cluster.newly_suspected():

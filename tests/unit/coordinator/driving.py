@@ -61,6 +61,8 @@ class Drive:
         self.sequence = 0
         self.log: list[Stored] = []
         """What `commit` made durable."""
+        self.streams: dict[str, s.NodeLoaded] = {}
+        """What the store says about nodes; nothing about others."""
         self.registered: dict[str, list[DefinitionRegistered]] = {}
         """What the store says about workflows: what others have registered."""
 
@@ -106,8 +108,9 @@ class Drive:
             for ask in self.take(s.LoadHead):
                 self.step(s.HeadLoaded(head=Head(ask.stream)))
             for node in self.take(s.LoadNode):
-                head = Head(f"node:{node.node}")
-                self.step(s.NodeLoaded(node=node.node, head=head, step=node.step))
+                nothing = s.NodeLoaded(node=node.node, head=Head(f"node:{node.node}"))
+                said = self.streams.get(node.node, nothing)
+                self.step(msgspec.structs.replace(said, step=node.step))
             for one in self.take(s.LoadDefinition):
                 self.step(self.definition(one))
         return self

@@ -118,10 +118,6 @@ def take_over(drive: Drive, definition: Definition) -> Drive:
     return drive.answer_loads().commit()
 
 
-LATER = 1_000
-"""A step after those of the takeover."""
-
-
 def given_again(drive: Drive) -> list[Attempt]:
     """What another node is given within a moment, long before it could be missed."""
     for _ in range(3):
@@ -140,9 +136,9 @@ def test_attempts_on_a_node_that_we_declared_lost_are_given_up_in_runs_loaded_la
 def test_attempts_on_a_node_that_an_earlier_owner_declared_lost_are_given_up() -> None:
     """The earlier one wrote that the node is lost, and died before it gave the attempts up."""
     drive = Drive().own(OTHER).node("n2", "j1").commit()
-    take_over(drive, two_tasks())
     head = Head("node:n1", 2)
-    drive.step(s.NodeLoaded(node="n1", head=head, incarnation="i1", gone=True, step=LATER))
+    drive.streams["n1"] = s.NodeLoaded(node="n1", head=head, incarnation="i1", gone=True)
+    take_over(drive, two_tasks())
     assert given_again(drive) == [Attempt("r1", "a", 0, 2)]
 
 
