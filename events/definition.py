@@ -6,6 +6,8 @@ text. Expressions may read `input`, `steps.<id>.output`, `steps.<id>.error`, `va
 `run.id`, and inside a loop `iteration.index` and `iteration.item`.
 """
 
+from typing import Literal
+
 import msgspec
 
 from events.policies import Needs, Retry, RunOptions, Timeouts
@@ -142,8 +144,37 @@ class ForEachStep(BaseStep, tag="for_each", frozen=True, kw_only=True):
     on_error: tuple[Handler, ...] = ()
 
 
+MAP_CONCURRENCY = 1_000
+"""Tasks of a map that says nothing else that are under way at the same time."""
+
+
+class MapStep(BaseStep, tag="map", frozen=True, kw_only=True):
+    """A task for each of `items` (a template that gives a list), many at the same time.
+
+    `inputs` may read `iteration.item` and `iteration.index`. At most `concurrency` tasks are under
+    way; with a `batch` none of the next so many items begins before those before it are over. Retry
+    and timeouts are those of each task. Done as `complete_when` says: when all have completed;
+    `any`, `count` or `percent` (`number` of them): when so many have; `fail_fast`: as all, but the
+    first failure ends it; `collect`: when all are over, whatever became of them. The output is the
+    list of the outputs, in the order of the items; an item that failed for good is `{"error": …}`.
+    """
+
+    items: Value
+    task: str
+    inputs: dict[str, Value] = {}
+    concurrency: int = MAP_CONCURRENCY
+    batch: int | None = None
+    complete_when: Literal["all", "any", "count", "percent", "fail_fast", "collect"] = "all"
+    number: float = 0.0
+    retry: Retry | None = None
+    timeouts: Timeouts | None = None
+    needs: Needs | None = None
+    labels: dict[str, str] = {}
+    on_error: tuple[Handler, ...] = ()
+
+
 LoopStep = WhileStep | UntilStep | ForEachStep
-Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep | WaitStep | LoopStep
+Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep | WaitStep | LoopStep | MapStep
 
 
 class Update(Part, frozen=True, kw_only=True):

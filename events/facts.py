@@ -68,6 +68,21 @@ class Looping(Part, frozen=True, kw_only=True):
     items: list[Value] | None = None
 
 
+class Mapped(Part, frozen=True, kw_only=True):
+    """A map was reached, with its items."""
+
+    step: str
+    items: list[Value]
+
+
+class Moved(Part, frozen=True, kw_only=True):
+    """How far a map is: so many of its items have begun, and so many bytes its results have."""
+
+    step: str
+    cursor: int
+    output_bytes: int = 0
+
+
 class Stuck(Part, frozen=True, kw_only=True):
     """A step that was reached and could not act: an input that has no value, a `fail` step."""
 
@@ -80,10 +95,11 @@ class Flow(Part, frozen=True, kw_only=True):
 
     `entered` and `left` name the author's steps that began or ended without being a task of a node
     (a set enters and leaves at once; a parallel enters at its split and leaves at its join);
-    `skipped` those that will not run. `stuck`, `ended` (the root scope was left), `loops` and
-    `turned` (loops of which an iteration is over) are still to be decided on: by the next facts, or
-    by those of a run that is forked from here. Steps are named as instances: inside loops with the
-    number of the iteration, `parse[3]`, and so are arcs.
+    `skipped` those that will not run. `stuck`, `ended` (the root scope was left), `loops`, `maps`
+    and `turned` (loops of which an iteration is over, maps that begin more items or are done) are
+    still to be decided on: by the next facts, or by those of a run that is forked from here. Steps
+    are named as instances: inside loops with the number of the iteration, `parse[3]`, and so are
+    arcs; an item of a map is named by its number in the same way.
     """
 
     tokens: dict[str, int] = {}
@@ -98,6 +114,8 @@ class Flow(Part, frozen=True, kw_only=True):
     waiting: tuple[Waiting, ...] = ()
     loops: tuple[Looping, ...] = ()
     turned: tuple[str, ...] = ()
+    maps: tuple[Mapped, ...] = ()
+    moved: tuple[Moved, ...] = ()
 
 
 class Usage(Part, frozen=True, kw_only=True):

@@ -98,7 +98,23 @@ class Loop(NetPart, tag="loop", frozen=True, kw_only=True):
     sinks: tuple[str, ...] = ()
 
 
-Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait | Loop
+class Map(NetPart, tag="map", frozen=True, kw_only=True):
+    """Does `body` for each of `items` (a template), at most `concurrency` at the same time.
+
+    The step has one instance, which counts; an item has one of its own, `scale[17]`, only while it
+    is under way. `batch`: items of which all are over before the next ones begin (0: no such bar).
+    `rule`: when it is done; `number`: how many, or how many per cent, of them must complete.
+    """
+
+    items: Value
+    body: Task
+    concurrency: int
+    batch: int = 0
+    rule: Literal["all", "any", "count", "percent", "fail_fast", "collect"] = "all"
+    number: float = 0.0
+
+
+Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait | Loop | Map
 
 
 class NetStep(NetPart, frozen=True, kw_only=True):

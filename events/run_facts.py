@@ -92,6 +92,40 @@ class LoopAdvanced(Fact, frozen=True, kw_only=True):
     flow: Flow = Flow()
 
 
+class MapAdvanced(Fact, frozen=True, kw_only=True):
+    """More items of a map began: those that `flow` enables. Later ones begin as others end, in the
+    facts of those.
+    """
+
+    TYPE = "map.advanced.v1"
+    step: str
+    flow: Flow = Flow()
+
+
+class MapDecided(Fact, frozen=True, kw_only=True):
+    """What becomes of a map is known before all its items are over: it succeeds, or fails with
+    `failure`. Items that a node has are asked back, those with `cancelled` numbers never begin;
+    what still comes is not among the results.
+    """
+
+    TYPE = "map.decided.v1"
+    step: str
+    failure: Failure | None = None
+    recalled: tuple[int, ...] = ()
+    cancelled: tuple[int, ...] = ()
+    flow: Flow = Flow()
+
+
+class MapCompleted(Fact, frozen=True, kw_only=True):
+    """A map succeeded; its output is the list of the results that its items' facts brought."""
+
+    TYPE = "map.completed.v1"
+    step: str
+    completed: int = 0
+    failed: int = 0
+    flow: Flow = Flow()
+
+
 class UpdateAccepted(Fact, frozen=True, kw_only=True):
     """A client's update was accepted, because of the values that its condition `when` read, and has
     set `variables`. The same `id` again is the same update; `forgotten` ids are not remembered any

@@ -151,9 +151,10 @@ class TaskFailed(Fact, frozen=True, kw_only=True):
 
 
 class TaskCancelled(Fact, frozen=True, kw_only=True):
-    """An outstanding attempt of a closing run was given back or lost."""
+    """An outstanding attempt of a closing run, or of a decided map, was given back or lost."""
 
     TYPE = "task.cancelled.v1"
     step: str
     attempt: int
     why: str = ""
+    flow: Flow = Flow()

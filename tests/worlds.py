@@ -125,7 +125,7 @@ class Author:
         return tuple(step.id for step in siblings if chance(self._choose, 40))
 
     def _kind(self, name: str, readable: tuple[str, ...], depth: int) -> d.Step:
-        kind = self._choose.number(0, 17)
+        kind = self._choose.number(0, 19)
         if kind <= 6 or depth >= 3:
             return self._task(name, readable, depth)
         if kind == 7:
@@ -138,6 +138,8 @@ class Author:
                 for _ in range(self._choose.number(1, 2))
             )
             return d.ChoiceStep(id=name, cases=cases, default=self._steps(readable, depth + 1))
+        if kind >= 18:
+            return self._map(name, readable, depth)
         if kind >= 15 and depth < 2:
             return self._loop(name, readable, depth)
         if kind >= 13 and depth < 3:
@@ -146,6 +148,32 @@ class Author:
             f"b{k}": self._steps(readable, depth + 1) for k in range(self._choose.number(1, 4))
         }
         return d.ParallelStep(id=name, branches=branches)
+
+    def _map(self, name: str, readable: tuple[str, ...], depth: int) -> d.MapStep:
+        """Where the order of reports must not matter, every item is tried."""
+        choose = self._choose
+        lists: tuple[Value, ...] = ([1, "${input.n}", 3], [], "${[input.n, 2, 3, 4, 5]}")
+        inputs: dict[str, Value] = {"x": "${iteration.item}", "n": self._value(readable)}
+        if not self._calm and chance(choose, 5):
+            inputs["bad"] = "${iteration.item.nope}"
+        step = d.MapStep(
+            id=name,
+            items=pick(choose, lists),
+            task="work",
+            inputs=inputs,
+            concurrency=pick(choose, (1, 2, 1000)),
+            batch=pick(choose, (None, None, 1, 2)),
+            complete_when=pick(choose, ("all", "collect")),
+            retry=self._retry() if chance(choose, 50) else None,
+            timeouts=self._timeouts() if self._timed and chance(choose, 20) else None,
+            on_error=self._handlers(readable, depth) if chance(choose, 30) else (),
+        )
+        if self._timed and chance(choose, 60):
+            rule, number = pick(
+                choose, (("any", 0), ("fail_fast", 0), ("count", 2), ("percent", 60))
+            )
+            step = msgspec.structs.replace(step, complete_when=rule, number=float(number))
+        return step
 
     def _loop(self, name: str, readable: tuple[str, ...], depth: int) -> d.LoopStep:
         kind = self._choose.number(0, 2)

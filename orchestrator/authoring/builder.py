@@ -15,12 +15,13 @@ A step is added to the list that is open: the workflow's own, or that of the `wi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, Self, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
 import msgspec
 
 from events.definition import (
     ITERATIONS_MAX,
+    MAP_CONCURRENCY,
     Case,
     ChoiceStep,
     Definition,
@@ -28,6 +29,7 @@ from events.definition import (
     ForEachStep,
     Handler,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -45,6 +47,7 @@ from orchestrator.authoring.terms import Term, plain, source_of
 
 Duration = float | str
 Condition = Term | str
+Rule = Literal["all", "any", "fail_fast", "collect"]
 
 
 class NamedTask(Protocol):
@@ -105,7 +108,7 @@ class StepHandle:
 class OutputHandle(StepHandle):
     """A step that has an output and may fail; `output` and `error` are terms for later steps."""
 
-    def __init__(self, step: TaskStep | WaitStep | LoopStep, lists: Lists) -> None:
+    def __init__(self, step: TaskStep | WaitStep | LoopStep | MapStep, lists: Lists) -> None:
         super().__init__(step)
         self._lists = lists
         self._handlers: list[tuple[tuple[str, ...], list[StepHandle]]] = []
@@ -173,6 +176,30 @@ class TaskHandle(OutputHandle):
     def labels(self, **labels: str) -> Self:
         """Labels that the node must carry."""
         self._step = msgspec.structs.replace(self._step, labels=labels)
+        return self
+
+
+class MapHandle(TaskHandle):
+    """A task for each item of a list: `retry`, `timeouts`, `needs` and `labels` are those of each;
+    `output` is the list of their outputs."""
+
+    def done_when(self, rule: Rule) -> Self:
+        """`all` have completed (as it is when nothing is said), `any` has; `fail_fast`: as all, and
+        the first failure ends it; `collect`: all are over, failures are among the results."""
+        self._step = msgspec.structs.replace(self._step, complete_when=rule, number=0.0)
+        return self
+
+    def done_when_count(self, number: int) -> Self:
+        """Done when so many have completed."""
+        return self._counted("count", number)
+
+    def done_when_percent(self, number: float) -> Self:
+        """Done when so many of a hundred have completed."""
+        return self._counted("percent", number)
+
+    def _counted(self, rule: str, number: float) -> Self:
+        step = msgspec.structs.replace(self._step, complete_when=rule, number=float(number))
+        self._step = step
         return self
 
 
@@ -274,6 +301,9 @@ class Workflow:
         self.input = Term("input")
         self.vars = Term("vars")
         self.run = Term("run")
+        self.item = Term("iteration").item
+        """The item of the map, in the inputs that it gives; of a loop see its handle."""
+        self.index = Term("iteration").index
         self._description = description
         self._options = options
         self._lists = Lists()
@@ -287,6 +317,29 @@ class Workflow:
         name = task if isinstance(task, str) else task.name
         step = TaskStep(id=id_, task=name, inputs=_values(inputs))
         return self._added(TaskHandle(step, self._lists))
+
+    def map(
+        self,
+        id_: str,
+        task: str | NamedTask,
+        items: object,
+        /,
+        *,
+        concurrency: int = MAP_CONCURRENCY,
+        batch: int | None = None,
+        **inputs: object,
+    ) -> MapHandle:
+        """Adds a task for each item of a list, at most `concurrency` at the same time. `inputs` may
+        hold `flow.item` and `flow.index`."""
+        step = MapStep(
+            id=id_,
+            items=plain(items),
+            task=task if isinstance(task, str) else task.name,
+            inputs=_values(inputs),
+            concurrency=concurrency,
+            batch=batch,
+        )
+        return self._added(MapHandle(step, self._lists))
 
     def set(self, id_: str, /, **variables: object) -> StepHandle:
         """Adds a step that sets variables, `flow.vars.<name>` afterwards."""

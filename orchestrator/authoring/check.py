@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from events.codec import encode
-from events.definition import Definition, TaskStep
+from events.definition import Definition, MapStep, TaskStep
 from events.errors import InvalidValue
 from events.net import Net
 from events.values import admit
@@ -31,6 +31,7 @@ from orchestrator.authoring.walk import (
     Spot,
     Written,
     blocks,
+    item_inputs,
     loop_condition,
     spots,
     written,
@@ -124,6 +125,8 @@ class _Check:
         reads = [(spot, self._paths(written(spot))) for spot in self._spots]
         for reader, condition in filter(None, map(loop_condition, self._spots)):
             reads.append((reader, self._paths([condition])))
+        for reader, inputs in filter(None, map(item_inputs, self._spots)):
+            reads.append((reader, self._paths(inputs)))
         output_reads = self._paths(output)
         self._updates = self._paths(written_in_updates(self._definition))
         if task_schemas is not None:
@@ -231,10 +234,15 @@ class _Check:
 
     def _tasks(self, schemas: Mapping[str, TaskSchema]) -> None:
         for spot in self._spots:
-            if isinstance(spot.step, TaskStep) and spot.step.task:
-                self._task(spot.where, spot.step, schemas)
+            where = spot.where
+            if isinstance(spot.step, MapStep) and spot.step.task:
+                self._task(f"{where}.map", spot.step, schemas)
+            elif isinstance(spot.step, TaskStep) and spot.step.task:
+                self._task(where, spot.step, schemas)
 
-    def _task(self, where: str, step: TaskStep, schemas: Mapping[str, TaskSchema]) -> None:
+    def _task(
+        self, where: str, step: TaskStep | MapStep, schemas: Mapping[str, TaskSchema]
+    ) -> None:
         schema = schemas.get(step.task)
         if schema is None:
             mend = suggestion(step.task, schemas) or "; import the module that defines it"

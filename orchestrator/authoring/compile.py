@@ -4,7 +4,7 @@ Every step becomes a piece of net with one entry and one exit, so the whole is s
 construction: whatever branches are taken, the run reaches its end once and no token stays behind.
 
     task, set, fail,  the step itself
-    wait
+    wait, map
     choice            Choice ──conditional*, default──► branch ──► Join(any) `<id>/end`
     parallel          Split ──► every branch ──► Join(all) `<id>/end`
     while, until,     the step; its body is a scope of its own, `<id>/start` ──► … ──► `<id>/end`,
@@ -31,6 +31,7 @@ from events.definition import (
     FailStep,
     ForEachStep,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -189,7 +190,7 @@ class _Builder:
     def _plain(self, node: Node) -> tuple[str, str]:
         step = node.step
         match step:
-            case TaskStep() | SetStep() | FailStep() | WaitStep():
+            case TaskStep() | SetStep() | FailStep() | WaitStep() | MapStep():
                 self.step(step.id, _action(step), step.id)
                 return step.id, step.id
             case ChoiceStep():
@@ -279,16 +280,29 @@ def _loop_action(step: LoopStep, last: tuple[str, ...]) -> n.Loop:
             return n.Loop(kind="for_each", items=items, iterations_max=most, sinks=last)
 
 
+def _task(step: TaskStep | MapStep) -> n.Task:
+    return n.Task(
+        task=step.task,
+        inputs=step.inputs,
+        retry=step.retry,
+        timeouts=step.timeouts,
+        needs=step.needs,
+        labels=step.labels,
+    )
+
+
 def _action(step: Step) -> n.Action:
     match step:
         case TaskStep():
-            return n.Task(
-                task=step.task,
-                inputs=step.inputs,
-                retry=step.retry,
-                timeouts=step.timeouts,
-                needs=step.needs,
-                labels=step.labels,
+            return _task(step)
+        case MapStep():
+            return n.Map(
+                items=step.items,
+                body=_task(step),
+                concurrency=step.concurrency,
+                batch=step.batch or 0,
+                rule=step.complete_when,
+                number=step.number,
             )
         case SetStep(variables=variables):
             return n.Set(variables=variables)

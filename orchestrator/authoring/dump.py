@@ -4,6 +4,7 @@ import yaml
 
 from events.definition import (
     ITERATIONS_MAX,
+    MAP_CONCURRENCY,
     Case,
     ChoiceStep,
     Definition,
@@ -11,6 +12,7 @@ from events.definition import (
     ForEachStep,
     Handler,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -109,13 +111,35 @@ def _kind(form: Form, step: Step) -> None:
             _put(form, "on_error", [_handler(handler) for handler in step.on_error])
         case WhileStep() | UntilStep() | ForEachStep():
             _loop(form, step)
+        case MapStep():
+            form["map"] = _map(step)
+            _put(form, "on_error", [_handler(handler) for handler in step.on_error])
 
 
 def _case(case: Case) -> Form:
     return {"when": case.when, "steps": _steps(case.steps)}
 
 
+def _map(step: MapStep) -> Form:
+    form: Form = {"items": step.items, "task": step.task}
+    _task_parts(form, step)
+    if step.concurrency != MAP_CONCURRENCY:
+        form["concurrency"] = step.concurrency
+    _put(form, "batch", step.batch)
+    if step.complete_when in {"count", "percent"}:
+        number = int(step.number) if step.number == int(step.number) else step.number
+        form["complete_when"] = {step.complete_when: number}
+    elif step.complete_when != "all":
+        form["complete_when"] = step.complete_when
+    return form
+
+
 def _task(form: Form, step: TaskStep) -> None:
+    _task_parts(form, step)
+    _put(form, "on_error", [_handler(handler) for handler in step.on_error])
+
+
+def _task_parts(form: Form, step: TaskStep | MapStep) -> None:
     _put(form, "with", step.inputs)
     if step.retry is not None:
         form["retry"] = _retry(step.retry)
@@ -124,7 +148,6 @@ def _task(form: Form, step: TaskStep) -> None:
     if step.needs is not None:
         form["needs"] = _needs(step.needs)
     _put(form, "labels", dict(step.labels))
-    _put(form, "on_error", [_handler(handler) for handler in step.on_error])
 
 
 def _loop(form: Form, step: LoopStep) -> None:

@@ -21,6 +21,7 @@ from events.definition import (
     ForEachStep,
     Handler,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -105,12 +106,12 @@ BODY = "body"
 
 def handlers_of(step: Step) -> tuple[Handler, ...]:
     """What is to be done when the step fails; empty for steps that cannot have a handler."""
-    return step.on_error if isinstance(step, TaskStep | WaitStep | LoopStep) else ()
+    return step.on_error if isinstance(step, TaskStep | WaitStep | LoopStep | MapStep) else ()
 
 
 def has_output(step: Step) -> bool:
     """Whether `steps.<id>.output` and `.error` mean something."""
-    return isinstance(step, TaskStep | WaitStep | LoopStep)
+    return isinstance(step, TaskStep | WaitStep | LoopStep | MapStep)
 
 
 def conditions(step: Step) -> Iterator[str]:
@@ -137,6 +138,8 @@ def template_of(step: Step) -> Value:
             return [step.duration, step.until, step.correlation]
         case ForEachStep(items=items):
             return items
+        case MapStep(items=items, inputs=inputs):
+            return [items, inputs]
         case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
             return None
 

@@ -8,7 +8,14 @@ all. A task that its own `when` skips is no such case: its output is null.
 
 from collections.abc import Iterator, Mapping
 
-from events.definition import ChoiceStep, Definition, ForEachStep, ParallelStep, SetStep
+from events.definition import (
+    ChoiceStep,
+    Definition,
+    ForEachStep,
+    MapStep,
+    ParallelStep,
+    SetStep,
+)
 from orchestrator.authoring.outline import has_output
 from orchestrator.authoring.problems import suggestion
 from orchestrator.authoring.walk import Spot, is_body
@@ -140,7 +147,7 @@ class References:
 def _without_output(path: str, spot: Spot) -> str:
     if has_output(spot.step):
         return ""
-    mend = "only tasks, waits and loops have one"
+    mend = "only tasks, waits, loops and maps have one"
     if _is_split(spot):
         mend = "read its tasks, or set a variable"
     return f"`{path}`: `{spot.step.id}` has no output: {mend}"
@@ -171,9 +178,9 @@ def _iteration(path: str, reader: Spot | None) -> str:
     chain = reader.chain if reader else ()
     loops = [spot.holder.step for spot in chain if spot.holder and is_body(spot)]
     if not loops:
-        return f"`{path}` is there only in the steps of a while, until or for_each"
-    if path != "iteration.index" and not isinstance(loops[-1], ForEachStep):
-        return f"`{path}`: `{loops[-1].id}` goes through no list; only a for_each has items"
+        return f"`{path}` is there only in what a while, until, for_each or map repeats"
+    if path != "iteration.index" and not isinstance(loops[-1], ForEachStep | MapStep):
+        return f"`{path}`: `{loops[-1].id}` goes through no list; only for_each and map have items"
     return ""
 
 

@@ -8,6 +8,7 @@ from events.definition import (
     FailStep,
     ForEachStep,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -98,6 +99,15 @@ class StepRules:
                 self._wait(f"{where}.wait", step)
             case WhileStep() | UntilStep() | ForEachStep():
                 self._loop(where, step)
+            case MapStep():
+                self._map(f"{where}.map", step)
+
+    def _map(self, where: str, step: MapStep) -> None:
+        if not _may_be_list(step.items):
+            message = "expected a list, or an expression that gives one"
+            self._problems.add("wrong_type", f"{where}.items", message)
+        self._ranges(where, ranges.map_complaints(step, self._limits))
+        self._task(where, step)
 
     def _set(self, where: str, variables: Iterable[str]) -> None:
         if not variables:
@@ -143,7 +153,7 @@ class StepRules:
                 at = f"{spot.where}.on_error[{index}].codes[{place}]"
                 self._name(at, "the code", code, ranges.CODE)
 
-    def _task(self, where: str, step: TaskStep) -> None:
+    def _task(self, where: str, step: TaskStep | MapStep) -> None:
         self._name(f"{where}.task", "the task type", step.task, ranges.TASK_TYPE)
         if step.retry:
             self._ranges(f"{where}.retry", ranges.retry_complaints(step.retry, self._limits))

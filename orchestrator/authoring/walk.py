@@ -14,6 +14,7 @@ from events.definition import (
     FailStep,
     ForEachStep,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -83,10 +84,14 @@ def blocks(spot: Spot) -> Iterator[tuple[str, tuple[Step, ...]]]:
 
 
 def is_body(spot: Spot) -> bool:
-    """Whether the list of steps that this one is in is what a loop repeats."""
+    """Whether the list of steps that this one is in is what a loop repeats; or this is what a map
+    does for each item."""
     holder = spot.holder
-    is_in_loop = holder is not None and isinstance(holder.step, LoopStep)
-    return is_in_loop and holder is not None and spot.block == f"{holder.where}.steps"
+    if holder is None:
+        return False
+    if isinstance(holder.step, MapStep):
+        return spot.block == f"{holder.where}.map"
+    return isinstance(holder.step, LoopStep) and spot.block == f"{holder.where}.steps"
 
 
 def loop_condition(spot: Spot) -> tuple[Spot, Written] | None:
@@ -102,6 +107,16 @@ def loop_condition(spot: Spot) -> tuple[Spot, Written] | None:
             return None
     reader = Spot(spot.step, spot.where, spot, f"{spot.where}.steps", index)
     return reader, Written(f"{spot.where}.{key}", condition, is_condition=True)
+
+
+def item_inputs(spot: Spot) -> tuple[Spot, list[Written]] | None:
+    """What a map gives to each item, and from where it reads: inside the step. None for others."""
+    step = spot.step
+    if not isinstance(step, MapStep):
+        return None
+    reader = Spot(step, spot.where, spot, f"{spot.where}.map", 0)
+    at = f"{spot.where}.map.with"
+    return reader, [Written(f"{at}.{name}", one, False) for name, one in step.inputs.items()]
 
 
 def written(spot: Spot) -> Iterator[Written]:
@@ -134,6 +149,8 @@ def _templates(step: Step) -> Iterator[tuple[str, Value]]:
             yield "wait.correlation", step.correlation
         case ForEachStep(items=items):
             yield "for_each", items
+        case MapStep(items=items):
+            yield "map.items", items
         case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
             pass
 

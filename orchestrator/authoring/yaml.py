@@ -11,6 +11,7 @@ import msgspec
 
 from events.definition import (
     ITERATIONS_MAX,
+    MAP_CONCURRENCY,
     BaseStep,
     Case,
     ChoiceStep,
@@ -18,6 +19,7 @@ from events.definition import (
     FailStep,
     ForEachStep,
     Handler,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -35,12 +37,18 @@ from orchestrator.authoring.problems import InvalidDefinition, Place, Problems
 from orchestrator.kernel.limits import Limits
 
 LOOPS = ("while", "until", "for_each")
-KINDS = ("task", "choice", "parallel", "set", "wait", *LOOPS, "fail")
+KINDS = ("task", "choice", "parallel", "set", "wait", *LOOPS, "map", "fail")
 COMMON = frozenset({"id", "depends_on", "when"})
 TASK = frozenset({"with", "retry", "timeouts", "needs", "labels", "on_error"})
 LOOP = frozenset({"steps", "max", "on_error"})
-MORE = {"task": TASK, "wait": frozenset({"on_error"}), **dict.fromkeys(LOOPS, LOOP)}
+HANDLED = frozenset({"on_error"})
+MORE = {"task": TASK, "wait": HANDLED, "map": HANDLED, **dict.fromkeys(LOOPS, LOOP)}
 """Keys of a step beside those of all and that of its kind."""
+MAP = ("items", "task", "with", "concurrency", "batch", "complete_when")
+MAP_TASK = ("retry", "timeouts", "needs", "labels")
+Rule: TypeAlias = Literal["all", "any", "count", "percent", "fail_fast", "collect"]
+RULES: tuple[Rule, ...] = ("all", "any", "fail_fast", "collect")
+COUNTED: tuple[Rule, ...] = ("count", "percent")
 ErrorPolicy: TypeAlias = Literal["fail_fast", "finish_others"]
 ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("fail_fast", "finish_others")
 RetryKind: TypeAlias = Literal["fixed", "linear", "exponential", "decorrelated"]
@@ -148,6 +156,8 @@ class _Reader:
                 return self._wait(common, found)
             case "while" | "until" | "for_each":
                 return self._loop(common, kind, found)
+            case "map":
+                return self._map(common, found)
             case _:
                 return self._fail(common, found["fail"])
 
@@ -233,6 +243,38 @@ class _Reader:
             id="", condition=condition, steps=steps, iterations_max=most, on_error=handlers
         )
         return _with(common, made)
+
+    def _map(self, common: "_Common", found: dict[str, Field]) -> Step:
+        said = self._form.fields(found["map"], (*MAP, *MAP_TASK), required=("items", "task"))
+        rule, number = _read(said, "complete_when", self._rule, (RULES[0], 0.0))
+        step = MapStep(
+            id="",
+            items=_read(said, "items", self._form.value, None),
+            task=_read(said, "task", self._form.text, ""),
+            inputs=_read(said, "with", self._form.values, {}),
+            concurrency=_read(said, "concurrency", self._form.integer, MAP_CONCURRENCY),
+            batch=_read(said, "batch", self._form.integer, None),
+            complete_when=rule,
+            number=number,
+            retry=_read(said, "retry", self._retry, None),
+            timeouts=_read(said, "timeouts", self._timeouts, None),
+            needs=_read(said, "needs", self._needs, None),
+            labels=_read(said, "labels", self._form.text_map, {}),
+            on_error=_read(found, "on_error", self._handlers, ()),
+        )
+        return _with(common, step)
+
+    def _rule(self, field: Field) -> tuple[Rule, float]:
+        """When a map is done: a word, or one of `count` and `percent` with its number."""
+        if not isinstance(field.node, Mapping):
+            return self._form.one_of(field, RULES, RULES[0]), 0.0
+        found = self._form.fields(field, COUNTED)
+        named = [rule for rule in COUNTED if rule in found]
+        if len(named) != 1:
+            message = "expected one of `count: n` and `percent: n`, or all, any, fail_fast, collect"
+            self._form.complain("wrong_type", field, message)
+            return RULES[0], 0.0
+        return named[0], self._form.number(found[named[0]])
 
     def _duration(self, field: Field) -> Value:
         """Seconds, unless an expression gives the duration when the run gets there."""

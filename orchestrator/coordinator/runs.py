@@ -66,6 +66,9 @@ class Held:
 
     def __init__(self) -> None:
         self._nodes: dict[str, dict[Key, tuple[Attempt, str]]] = {}
+        self._places: dict[str, dict[str, str]] = {}
+        """run → step → node; an item of a map is not in its run's state any more when it is over.
+        """
 
     def of(self, node: str) -> dict[Key, tuple[Attempt, str]]:
         return self._nodes.setdefault(node, {})
@@ -81,7 +84,7 @@ class Held:
             self._add(state, step_id)
 
     def remove(self, state: RunState) -> None:
-        for step_id in state.steps:
+        for step_id in list(self._places.get(state.run_id, ())):
             self._remove(state, step_id)
 
     def note(self, state: RunState, fact: Fact) -> None:
@@ -95,11 +98,15 @@ class Held:
         step = state.steps[step_id]
         found = (state.attempt_of(step_id), step.incarnation)
         self.of(step.node)[state.run_id, step_id] = found
+        self._places.setdefault(state.run_id, {})[step_id] = step.node
 
     def _remove(self, state: RunState, step_id: str) -> None:
-        node = state.steps[step_id].node
+        places = self._places.get(state.run_id, {})
+        node = places.pop(step_id, "")
         if node:
             self.of(node).pop((state.run_id, step_id), None)
+            if not places:
+                del self._places[state.run_id]
 
 
 class Runs:
@@ -138,7 +145,7 @@ class Runs:
         slot = self._slots.pop(run_id, None) or self._recent.pop(run_id, None)
         if slot is not None:
             self.held.remove(slot.state)
-            for step_id in slot.state.steps:
+            for step_id in (*slot.state.steps, *slot.state.ready):
                 self.ready.pop((run_id, step_id), None)
 
     def retire(self, slot: Slot) -> None:
@@ -166,7 +173,15 @@ class Runs:
             self._recent.popitem(last=False)
 
 
-FLOWING = (r.RunStarted, r.WaitEnded, r.LoopAdvanced, t.TaskCompleted, t.TaskFailed)
+FLOWING = (
+    r.RunStarted,
+    r.WaitEnded,
+    r.LoopAdvanced,
+    r.MapAdvanced,
+    r.MapCompleted,
+    t.TaskCompleted,
+    t.TaskFailed,
+)
 
 
 def _made_ready(state: RunState, fact: Fact) -> Iterator[str]:

@@ -38,6 +38,7 @@ from orchestrator.kernel import inputs as i
 from orchestrator.kernel.decide import decide
 from orchestrator.kernel.decision import Observer
 from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.maps import items_of
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.updates import query
@@ -103,6 +104,8 @@ class Turn:
             touched.commands[fact.step] = None
         elif isinstance(fact, r.RunClosing):
             touched.commands.update(dict.fromkeys(slot.state.outstanding))
+        elif isinstance(fact, r.MapDecided):
+            touched.commands.update(dict.fromkeys(items_of(fact.step, fact.recalled)))
 
     def _observer(self, touched: Touched) -> Observer:
         def note(state: RunState) -> None:

@@ -6,6 +6,7 @@ from events.api import ErrorView, RunView, StepView, TaskView
 from events.net import Choice, Loop, Net, NetStep, Split, Task
 from orchestrator.kernel.durations import as_text
 from orchestrator.kernel.instances import static_of, suffix_of
+from orchestrator.kernel.mapstate import MapState
 from orchestrator.kernel.state import RunState, StepState
 
 KINDS = {Choice: "choice", Split: "parallel"}
@@ -54,8 +55,10 @@ def _never_run(state: RunState, named: dict[str, NetStep]) -> dict[str, StepStat
 
 
 def _ordered(state: RunState, steps: dict[str, StepState]) -> list[str]:
+    """Items of maps are counted by their map, not shown."""
     ended = dict.fromkeys(state.order)
-    return [*ended, *(name for name in steps if name not in ended)]
+    others = (name for name in steps if name not in ended)
+    return [*ended, *(name for name in others if not state.map_of(name))]
 
 
 def _error(state: RunState) -> ErrorView | None:
@@ -71,12 +74,28 @@ def _pending(state: RunState, name: str) -> str:
     step = state.steps.get(name, NEVER)
     if step.loop is not None and step.loop.index is not None:
         return f"iteration {step.loop.index}"
+    if step.map is not None:
+        return _items(state, name, step.map)
     if step.status != "waiting":
         return ""
     due_at = state.timers.get(f"wait:{name}", state.timers.get(f"until:{name}"))
     until = "" if due_at is None else f" until {as_text(due_at)}"
     signal = state.awaiting.get(name)
     return f"signal {signal}{until}" if signal else f"timer{until}"
+
+
+def _items(state: RunState, map_id: str, found: MapState) -> str:
+    """How many items are over and under way, and what one of those that wait waits for."""
+    parts = [f"{found.completed + found.failed} of {len(found.items)} items over"]
+    if found.failed:
+        parts.append(f"{found.failed} failed")
+    if found.open:
+        parts.append(f"{found.open} under way")
+    for step_id in state.ready:
+        if (why := state.steps[step_id].obstacle) and state.map_of(step_id) == map_id:
+            parts.append(f"{why}: {state.steps[step_id].obstacle_detail}".removesuffix(": "))
+            break
+    return ", ".join(parts)
 
 
 NEVER = StepState("skipped")

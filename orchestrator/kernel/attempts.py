@@ -12,6 +12,7 @@ from orchestrator.kernel.bounds import PayloadTooLarge, bounded
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import settle
 from orchestrator.kernel.flow import Walk, timeouts
+from orchestrator.kernel.maps import failing, given_up, results_fit
 from orchestrator.kernel.retry import delay_s, refusal
 from orchestrator.kernel.state import StepState
 
@@ -44,12 +45,16 @@ def attempt_completed(d: Decision, report: m.Completed) -> None:
     """The one result. A run that is closing takes the result and nothing follows from it."""
     step_id = report.attempt.step
     try:
-        bounded(report.output, d.env.limits, f"the output of {step_id}")
+        size = bounded(report.output, d.env.limits, f"the output of {step_id}")
+        results_fit(d, step_id, size)
     except PayloadTooLarge as error:
         attempt_failed(d, _too_large(report, error))
         return
     walk = Walk(d.net, d.state, d.env, outputs={step_id: report.output})
-    if d.state.closing is None:
+    map_id = d.state.map_of(step_id)
+    if d.state.closing is None and map_id:
+        walk.item_completed(map_id, size)
+    elif d.state.closing is None:
         walk.leave(step_id)
     d.record(
         TaskCompleted(
@@ -112,6 +117,9 @@ def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
         d.record(TaskCancelled(step=step_id, attempt=number, why=ended.failure.code))
         settle(d)
         return
+    if given_up(d.state, step_id):
+        _item_given_back(d, step_id, ended)
+        return
     why = _no_further(d, step_id, ended)
     if why:
         if ended.kind == "lost":
@@ -120,6 +128,15 @@ def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
     else:
         _again(d, step_id, ended)
         settle(d)
+
+
+def _item_given_back(d: Decision, step_id: str, ended: Ended) -> None:
+    """An attempt of a map that is decided is over."""
+    walk = Walk(d.net, d.state, d.env).item_given_back(d.state.map_of(step_id))
+    number = d.state.steps[step_id].attempt
+    why = ended.failure.code
+    d.record(TaskCancelled(step=step_id, attempt=number, why=why, flow=walk.flow()))
+    settle(d)
 
 
 def _no_further(d: Decision, step_id: str, ended: Ended) -> str:
@@ -197,10 +214,7 @@ def _retry(d: Decision, step_id: str) -> Retry:
 
 def fail_task(d: Decision, step_id: str, ended: Ended, why: str) -> None:
     """The step failed for good: along an error arc that takes its code, else the run decides."""
-    arc = d.net.step(step_id).error_arc(ended.failure)
-    walk = Walk(d.net, d.state, d.env, failures={step_id: ended.failure})
-    if arc is not None:
-        walk.follow(arc, step_id)
+    handled, flow = failing(d, step_id, ended.failure)
     step = d.state.steps.get(step_id)
     d.record(
         TaskFailed(
@@ -209,12 +223,12 @@ def fail_task(d: Decision, step_id: str, ended: Ended, why: str) -> None:
             failure=ended.failure,
             kind=ended.kind,
             why=why,
-            handled=arc is not None,
+            handled=handled,
             started_at=ended.started_at,
             ended_at=ended.ended_at,
             usage=ended.usage,
             said=ended.said,
-            flow=walk.flow(),
+            flow=flow,
         )
     )
     settle(d)

@@ -54,6 +54,11 @@ class FlowBudget:
         self._limits = limits
         self._used = 0
 
+    @property
+    def used(self) -> int:
+        """Bytes so far."""
+        return self._used
+
     def take(self, value: Value, what: str) -> None:
         """Raises `PayloadTooLarge` when `value` is too large, by itself or with what was before."""
         size = bounded(value, self._limits, what)

@@ -31,6 +31,7 @@ from orchestrator.kernel.decision import Decision, Observer
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
+from orchestrator.kernel.maps import given_up
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.pausing import pause, resume
 from orchestrator.kernel.state import RunState
@@ -194,7 +195,11 @@ def _forkable(d: Decision, given: i.Fork) -> None:
 
 def _open_steps(state: RunState) -> list[str]:
     open_ = {"ready", "dispatched", "running", "retrying", "waiting"}
-    return [step_id for step_id, step in state.steps.items() if step.status in open_]
+    return [
+        step_id
+        for step_id, step in state.steps.items()
+        if step.status in open_ and not given_up(state, step_id)
+    ]
 
 
 def _renewed(d: Decision, step_id: str) -> Renewed:

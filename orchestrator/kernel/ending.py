@@ -17,6 +17,8 @@ from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.expressions import ExpressionFailed
 from orchestrator.kernel.flow import Walk
 from orchestrator.kernel.loops import advance
+from orchestrator.kernel.maps import advance as advance_map
+from orchestrator.kernel.maps import failing
 from orchestrator.kernel.scope import Scope
 
 NO_PROGRESS = "no_progress"
@@ -52,7 +54,7 @@ def _next(d: Decision) -> bool:
 
 
 def _decide_what_follows(d: Decision) -> None:
-    """Of a step that could not act, a loop that turns, a signal that is taken: the first."""
+    """Of a step that could not act, a loop or map that turns, a signal that is taken: the first."""
     state = d.state
     if state.stuck:
         _fail_step(d, *next(iter(state.stuck.items())))
@@ -64,26 +66,25 @@ def _decide_what_follows(d: Decision) -> None:
 
 def _fail_step(d: Decision, step_id: str, failure: Failure) -> None:
     """A step failed before any attempt: along its error arc, if there is one."""
-    arc = d.net.step(step_id).error_arc(failure)
-    walk = Walk(d.net, d.state, d.env, failures={step_id: failure})
-    if arc is not None:
-        walk.follow(arc, step_id)
+    handled, flow = failing(d, step_id, failure)
     d.record(
         TaskFailed(
             step=step_id,
             attempt=0,
             failure=failure,
             why="the step could not act",
-            handled=arc is not None,
-            flow=walk.flow(),
+            handled=handled,
+            flow=flow,
         )
     )
 
 
-def _advance(d: Decision, loop_id: str) -> None:
-    failure = advance(d, loop_id)
+def _advance(d: Decision, step_id: str) -> None:
+    """Of a loop or a map."""
+    is_map = d.state.steps[step_id].map is not None
+    failure = advance_map(d, step_id) if is_map else advance(d, step_id)
     if failure is not None:
-        _fail_step(d, loop_id, failure)
+        _fail_step(d, step_id, failure)
 
 
 def _deliver(d: Decision, step_id: str, signal_id: str) -> None:
@@ -141,12 +142,17 @@ def _terminal(d: Decision, status: str, reason: str, failure: Failure | None, st
 
 
 def _idle(d: Decision) -> tuple[str, ...]:
-    """Open steps that no node holds."""
-    return tuple(
+    """Open steps that no node holds: items of maps first, and a map only with its last item."""
+    state = d.state
+    idle = [
         step_id
-        for step_id, step in d.state.steps.items()
+        for step_id, step in state.steps.items()
         if step.status in {"ready", "retrying", "entered", "waiting"}
-    )
+    ]
+    held = {map_id for step_id in state.outstanding if (map_id := state.map_of(step_id))}
+    items = [step_id for step_id in idle if state.map_of(step_id)]
+    others = [step_id for step_id in idle if not (state.map_of(step_id) or step_id in held)]
+    return (*items, *others)
 
 
 def _complete(d: Decision) -> None:

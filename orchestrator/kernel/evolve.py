@@ -10,8 +10,19 @@ from collections.abc import Callable, Iterable, Mapping
 from events import run_facts as r
 from events import task_facts as t
 from events.errors import InvariantViolation
-from events.facts import Enabled, Fact, Flow, Looping, Waiting
-from orchestrator.kernel.state import Closing, Kept, LoopState, Paused, RunState, StepState
+from events.facts import Enabled, Fact
+from orchestrator.kernel.instances import inside
+from orchestrator.kernel.mapstate import Ending
+from orchestrator.kernel.moves import (
+    apply_flow,
+    close_step,
+    enable,
+    end_item,
+    leave_step,
+    make_ready,
+    without_timers,
+)
+from orchestrator.kernel.state import Closing, Kept, Paused, RunState, StepState
 
 
 def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
@@ -52,7 +63,7 @@ def _started(state: RunState, fact: r.RunStarted, at: int) -> None:
     state.started_at = at
     if fact.due_at is not None:
         state.timers["run"] = fact.due_at
-    _flow(state, fact.flow, at)
+    apply_flow(state, fact.flow, at)
 
 
 def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
@@ -69,6 +80,7 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.paused = None
     state.ready.clear()
     state.outstanding.clear()
+    _without_given_up(state)
     state.timers = {} if fact.due_at is None else {"run": fact.due_at}
     for renewed in fact.renewed:
         old = state.steps[renewed.step]
@@ -83,14 +95,25 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
             start_due_at=renewed.start_due_at,
             close_due_at=renewed.close_due_at,
         )
-        _enable(state, enabled, at)
+        enable(state, enabled, at)
         state.steps[renewed.step].generation = old.generation
         state.steps[renewed.step].details = old.details
 
 
+def _without_given_up(state: RunState) -> None:
+    """Items of maps that are decided were with nodes only, and these attempts are none of ours."""
+    for name in list(state.steps):
+        map_id = state.map_of(name)
+        found = state.steps[map_id].map if map_id else None
+        if found is not None and found.decided is not None:
+            end_item(state, map_id, name, "cancelled")
+            if not found.open:
+                state.turning[map_id] = None
+
+
 def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
     if fact.flow is not None:
-        _flow(state, fact.flow, at)
+        apply_flow(state, fact.flow, at)
     state.closing = Closing(fact.status, fact.reason, fact.failure, fact.step)
     _cancel(state, fact.cancelled, at)
     state.timers.clear()
@@ -160,7 +183,7 @@ def _nothing_undecided(state: RunState) -> None:
 
 def _cancel(state: RunState, steps: Iterable[str], at: int) -> None:
     for step_id in steps:
-        _close_step(state, step_id, "cancelled", at)
+        close_step(state, step_id, "cancelled", at)
 
 
 # -- tasks ----------------------------------------------------------------------------------------
@@ -215,8 +238,8 @@ def _task_completed(state: RunState, fact: t.TaskCompleted, at: int) -> None:
     step.output = fact.output
     step.outcome = fact.outcome
     step.started_at = fact.started_at or step.started_at
-    _close_step(state, fact.step, "completed", fact.ended_at or at)
-    _flow(state, fact.flow, at)
+    close_step(state, fact.step, "completed", fact.ended_at or at)
+    apply_flow(state, fact.flow, at)
 
 
 def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
@@ -236,7 +259,7 @@ def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
     for what in ("start", "execute"):
         state.timers.pop(f"{what}:{fact.step}", None)
     if fact.next_attempt_at <= state.clock(at):
-        _ready(state, fact.step, at, fact.start_due_at)
+        make_ready(state, fact.step, at, fact.start_due_at)
     else:
         step.status = "retrying"
         step.next_attempt_at = fact.next_attempt_at
@@ -245,7 +268,7 @@ def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
 
 def _retry_due(state: RunState, fact: t.TaskRetryDue, at: int) -> None:
     state.timers.pop(f"retry:{fact.step}", None)
-    _ready(state, fact.step, at, fact.start_due_at)
+    make_ready(state, fact.step, at, fact.start_due_at)
 
 
 def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
@@ -254,15 +277,16 @@ def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
     step.failure = fact.failure
     step.handled = fact.handled
     step.started_at = fact.started_at or step.started_at
-    _close_step(state, fact.step, "failed", fact.ended_at or at)
+    close_step(state, fact.step, "failed", fact.ended_at or at)
     if not fact.handled and state.failure is None:
         state.failure = fact.failure
         state.failed_step = fact.step
-    _flow(state, fact.flow, at)
+    apply_flow(state, fact.flow, at)
 
 
 def _task_cancelled(state: RunState, fact: t.TaskCancelled, at: int) -> None:
-    _close_step(state, fact.step, "cancelled", at)
+    close_step(state, fact.step, "cancelled", at)
+    apply_flow(state, fact.flow, at)
 
 
 def _signal_received(state: RunState, fact: r.SignalReceived, _at: int) -> None:
@@ -283,8 +307,8 @@ def _wait_ended(state: RunState, fact: r.WaitEnded, at: int) -> None:
     state.steps[fact.step].output = fact.output
     if fact.signal:
         del state.signals[fact.signal]
-    _close_step(state, fact.step, "completed", at)
-    _flow(state, fact.flow, at)
+    close_step(state, fact.step, "completed", at)
+    apply_flow(state, fact.flow, at)
 
 
 def _loop_advanced(state: RunState, fact: r.LoopAdvanced, at: int) -> None:
@@ -300,103 +324,45 @@ def _loop_advanced(state: RunState, fact: r.LoopAdvanced, at: int) -> None:
     if fact.index is None:
         step.output = fact.output if loop.items is None else loop.outputs
         step.loop = None
-        _leave(state, fact.step, at)
-    _flow(state, fact.flow, at)
+        leave_step(state, fact.step, at)
+    apply_flow(state, fact.flow, at)
 
 
-def _ready(state: RunState, step_id: str, at: int, start_due_at: int | None = None) -> None:
-    step = state.steps[step_id]
-    step.status = "ready"
-    step.ready_at = at
-    step.next_attempt_at = None
-    state.ready[step_id] = None
-    if start_due_at is not None:
-        state.timers[f"start:{step_id}"] = start_due_at
+def _map_advanced(state: RunState, fact: r.MapAdvanced, at: int) -> None:
+    del state.turning[fact.step]
+    apply_flow(state, fact.flow, at)
 
 
-def _close_step(state: RunState, step_id: str, status: str, at: int) -> None:
-    step = state.steps[step_id]
-    step.status = status
-    step.ended_at = at
-    step.recalled = step.obstacle = step.obstacle_detail = ""
-    step.next_attempt_at = None
-    state.order.append(step_id)
-    state.ready.pop(step_id, None)
-    state.outstanding.pop(step_id, None)
-    state.awaiting.pop(step_id, None)
-    state.turning.pop(step_id, None)
-    step.loop = None
-    if state.timers:
-        for what in ("start", "close", "execute", "retry", "wait", "until"):
-            state.timers.pop(f"{what}:{step_id}", None)
+def _map_decided(state: RunState, fact: r.MapDecided, at: int) -> None:
+    found = state.steps[fact.step].map
+    if found is None:
+        raise KeyError(fact.step)
+    state.turning.pop(fact.step, None)
+    found.decided = Ending(fact.failure)
+    for number in fact.recalled:
+        step_id = inside(fact.step, number)
+        state.steps[step_id].recalled = MAP_DECIDED
+        without_timers(state, step_id)
+    for number in fact.cancelled:
+        step_id = inside(fact.step, number)
+        state.stuck.pop(step_id, None)
+        close_step(state, step_id, "cancelled", at)
+    apply_flow(state, fact.flow, at)
 
 
-# -- flow -----------------------------------------------------------------------------------------
+MAP_DECIDED = "map_decided"
+"""Why an item is asked back."""
 
 
-def _flow(state: RunState, flow: Flow, at: int) -> None:
-    for arc, change in flow.tokens.items():
-        tokens = state.tokens.get(arc, 0) + change
-        if tokens:
-            state.tokens[arc] = tokens
-        else:
-            state.tokens.pop(arc, None)
-    state.variables.update(flow.variables)
-    for name in flow.entered:
-        state.steps[name] = StepState("entered", started_at=at)
-    for name in flow.left:
-        _leave(state, name, at)
-    for name in flow.skipped:
-        state.steps[name] = StepState("skipped", ended_at=at)
-        state.order.append(name)
-    _reached(state, flow, at)
-
-
-def _reached(state: RunState, flow: Flow, at: int) -> None:
-    """Steps that are not over: ready, waiting, stuck, or to be decided on."""
-    for stuck in flow.stuck:
-        state.stuck[stuck.step] = stuck.failure
-    if flow.ended:
-        state.at_end = True
-    for enabled in flow.enabled:
-        _enable(state, enabled, at)
-    for waiting in flow.waiting:
-        _wait(state, waiting, at)
-    for looping in flow.loops:
-        _loop(state, looping, at)
-    for loop_id in flow.turned:
-        state.turning[loop_id] = None
-
-
-def _enable(state: RunState, enabled: Enabled, at: int) -> None:
-    step = StepState("ready", inputs=enabled.inputs, close_due_at=enabled.close_due_at)
-    state.steps[enabled.step] = step
-    _ready(state, enabled.step, at, enabled.start_due_at)
-    if enabled.close_due_at is not None:
-        state.timers[f"close:{enabled.step}"] = enabled.close_due_at
-
-
-def _loop(state: RunState, looping: Looping, at: int) -> None:
-    items = None if looping.items is None else list(looping.items)
-    state.steps[looping.step] = StepState("entered", started_at=at, loop=LoopState(items=items))
-    state.turning[looping.step] = None
-
-
-def _wait(state: RunState, waiting: Waiting, at: int) -> None:
-    step = StepState("waiting", started_at=at, correlation=waiting.correlation)
-    state.steps[waiting.step] = step
-    if waiting.signal:
-        state.awaiting[waiting.step] = waiting.signal
-    if waiting.due_at is not None:
-        what = "until" if waiting.absolute else "wait"
-        state.timers[f"{what}:{waiting.step}"] = waiting.due_at
-
-
-def _leave(state: RunState, name: str, at: int) -> None:
-    step = state.steps.setdefault(name, StepState("entered", started_at=at))
-    step.status = "completed"
-    step.ended_at = at
-    state.order.append(name)
+def _map_completed(state: RunState, fact: r.MapCompleted, at: int) -> None:
+    step = state.steps[fact.step]
+    if step.map is None:
+        raise KeyError(fact.step)
+    del state.turning[fact.step]
+    step.output = step.map.outputs
+    step.map = None
+    leave_step(state, fact.step, at)
+    apply_flow(state, fact.flow, at)
 
 
 FOLDS: Mapping[type[Fact], Callable[..., None]] = {
@@ -405,6 +371,9 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.SignalReceived: _signal_received,
     r.WaitEnded: _wait_ended,
     r.LoopAdvanced: _loop_advanced,
+    r.MapAdvanced: _map_advanced,
+    r.MapDecided: _map_decided,
+    r.MapCompleted: _map_completed,
     r.UpdateAccepted: _update_accepted,
     r.RunPaused: _paused,
     r.RunResumed: _resumed,

@@ -9,7 +9,8 @@ HELD = frozenset({"dispatched", "running"})
 
 def violations(state: RunState) -> list[str]:
     """Everything that is wrong with `state`, in words; empty when it is sound."""
-    return [*_status(state), *_tasks(state), *_tokens(state), *_loops(state), *_progress(state)]
+    found = (_status, _tasks, _tokens, _loops, _maps, _progress)
+    return [complaint for look in found for complaint in look(state)]
 
 
 def _status(state: RunState) -> Iterator[str]:
@@ -50,11 +51,33 @@ def _tokens(state: RunState) -> Iterator[str]:
 
 def _loops(state: RunState) -> Iterator[str]:
     for loop_id in state.turning:
-        if loop_id not in state.steps or state.steps[loop_id].loop is None:
-            yield f"loop {loop_id} is to be decided on and not under way"
+        step = state.steps.get(loop_id)
+        if step is None or (step.loop is None and step.map is None):
+            yield f"{loop_id} is to be decided on and not under way"
     for step_id, step in state.steps.items():
         if step.loop is not None and step.status != "entered":
             yield f"loop {step_id} is {step.status} and still under way"
+
+
+def _maps(state: RunState) -> Iterator[str]:
+    """Counts of maps agree with the items that are under way; one with none is decided on."""
+    open_: dict[str, int] = {}
+    for instance in (*state.steps, *state.stuck):
+        if map_id := state.map_of(instance):
+            open_[map_id] = open_.get(map_id, 0) + 1
+    for map_id, step in state.steps.items():
+        found = step.map
+        if found is None:
+            continue
+        ended = sum(found.mark(index) > 0 for index in range(len(found.items)))
+        if step.status != "entered":
+            yield f"map {map_id} is {step.status} and still under way"
+        if state.closing is not None:
+            continue
+        if found.open != open_.get(map_id, 0) or found.cursor != ended + found.open:
+            yield f"map {map_id} counts {found.open} items under way, {ended} over wrongly"
+        if not found.open and map_id not in state.turning:
+            yield f"map {map_id} is under way with no item and is not decided on"
 
 
 def _progress(state: RunState) -> Iterator[str]:

@@ -80,6 +80,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of a run, those of each iteration of its loops counted. A loop that would make more
     fails with code `too_many_instances`."""
 
+    map_items_max: Count = 10_000
+    """Items that a map may go through. A longer list fails the step with code `too_many_items`."""
+
     signals_max: Count = 1_000
     """Signals that a run keeps for steps that have not taken them yet. A further one is refused."""
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from events.facts import Failure
-from events.net import Arc, Fail, Loop, Net, NetStep, Set, Start, Task, Wait
+from events.net import Arc, Fail, Loop, Map, Net, NetStep, Set, Start, Task, Wait
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.templates import Template, compile_template
 from orchestrator.kernel.waiting import template_of
@@ -21,6 +21,8 @@ class StepIndex(msgspec.Struct, frozen=True):
     default: Arc | None
     errors: tuple[Arc, ...]
     template: Template | None
+    body: Template | None = None
+    """What each item of a map is given."""
 
     def error_arc(self, failure: Failure) -> Arc | None:
         """The first error arc that takes this failure's code, or None."""
@@ -72,9 +74,19 @@ class NetIndex:
         return self.steps.get(instance) or self.steps[static_of(instance)]
 
     def task(self, step_id: str) -> Task:
-        """The task action of a step's instance; raises KeyError when it is none."""
+        """What a node does for an instance: a task, or that of a map for each of its items; raises
+        KeyError when the step is none."""
         action = self.step(step_id).step.action
+        if isinstance(action, Map):
+            action = action.body
         if not isinstance(action, Task):
+            raise KeyError(step_id)
+        return action
+
+    def map(self, step_id: str) -> Map:
+        """The action of a map's instance; raises KeyError when it is none."""
+        action = self.step(step_id).step.action
+        if not isinstance(action, Map):
             raise KeyError(step_id)
         return action
 
@@ -111,7 +123,14 @@ def _index(step: NetStep, incoming: list[Arc], outgoing: list[Arc]) -> StepIndex
         default=next(iter(of("default")), None),
         errors=of("error"),
         template=_template(step),
+        body=_body(step),
     )
+
+
+def _body(step: NetStep) -> Template | None:
+    if not isinstance(step.action, Map):
+        return None
+    return compile_template(dict(step.action.body.inputs))
 
 
 def _template(step: NetStep) -> Template | None:
@@ -122,7 +141,7 @@ def _template(step: NetStep) -> Template | None:
             return compile_template(dict(variables))
         case Fail(message=message):
             return compile_template(message)
-        case Loop(items=items):
+        case Loop(items=items) | Map(items=items):
             return compile_template(items)
         case Wait() as wait:
             return compile_template(template_of(wait))

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from events.definition import WaitStep
+from events.definition import MapStep, WaitStep
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from orchestrator.kernel.durations import instant, seconds
 from orchestrator.kernel.limits import Limits
@@ -128,6 +128,20 @@ def needs_complaints(needs: Needs) -> Iterator[Complaint]:
     for where, amount in amounts.items():
         if not (math.isfinite(amount) and amount >= 0):
             yield where, f"{amount} is not an amount: expected 0 or more"
+
+
+def map_complaints(step: MapStep, limits: Limits) -> Iterator[Complaint]:
+    most = limits.concurrency_max
+    if not 1 <= step.concurrency <= most:
+        yield "concurrency", f"{step.concurrency} is not within 1 and {most}"
+    most = limits.map_items_max
+    if step.batch is not None and not 1 <= step.batch <= most:
+        yield "batch", f"{step.batch} is not within 1 and {most}"
+    number = step.number
+    if step.complete_when == "count" and not (1 <= number <= most and number == int(number)):
+        yield "complete_when.count", f"{number:g}: expected a whole number from 1 to {most}"
+    elif step.complete_when == "percent" and not 0 < number <= 100:
+        yield "complete_when.percent", f"{number:g}: expected more than 0 and at most 100"
 
 
 def wait_complaints(step: WaitStep, limits: Limits) -> Iterator[Complaint]:

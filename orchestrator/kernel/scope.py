@@ -13,7 +13,7 @@ from orchestrator.kernel.state import RunState
 
 class Scope(msgspec.Struct, frozen=True):
     """A run's values with those of the decision under way laid over them, seen from somewhere:
-    from inside iteration `index` of `loop`, where instances have `suffix`.
+    from inside iteration `index` of `loop` (or item of a map), where instances have `suffix`.
     """
 
     state: RunState
@@ -73,10 +73,11 @@ class Scope(msgspec.Struct, frozen=True):
         raise PathMissing(path, f"`vars.{name}` is not set yet")
 
     def _item(self, path: str) -> Value:
-        loop = self.state.steps[self.loop].loop
-        if loop is None or loop.items is None:
+        holder = self.state.steps[self.loop]
+        through = holder.map or holder.loop
+        if through is None or through.items is None:
             raise PathMissing(path, f"`{path}` is not there: {self.loop} goes through no list")
-        return loop.items[self.index]
+        return through.items[self.index]
 
     def _instance(self, step: str) -> str:
         """The instance of a step that is meant here: of the same iterations."""

@@ -28,6 +28,7 @@ from events.facts import Failure, LossReason
 from events.ids import Attempt
 from events.policies import Origin, RunOptions
 from events.values import Value
+from orchestrator.kernel.mapstate import MapState
 
 OPEN = frozenset({"pending", "running", "waiting", "paused", "compensating", "parked"})
 TERMINAL = frozenset(
@@ -85,6 +86,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """That the signal must have for which the step waits; null: any."""
     loop: LoopState | None = None
     """Of a loop that is under way."""
+    map: MapState | None = None
+    """Of a map that is under way."""
 
 
 class Closing(msgspec.Struct):
@@ -128,7 +131,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     left; both until it is decided what follows. `awaiting`: step → name of the signal that it waits
     for. `signals`: by id, in order of arrival. `signals_seen`: ids of these and of those taken.
     `updates_seen`: ids of updates. `turning`: loops that were reached, or of which an iteration is
-    over. Everywhere steps and arcs are named as instances (see `instances`).
+    over; maps that begin more items, or are done. Everywhere steps and arcs are named as instances
+    (see `instances`); items of a map are steps only while they are under way.
     """
 
     run_id: str = ""
@@ -234,6 +238,14 @@ class RunState(msgspec.Struct, omit_defaults=True):
     def clock(self, at: int) -> int:
         """What the run's own clock shows at an instant: it stands still during a pause."""
         return at if self.paused is None else self.paused.at
+
+    def map_of(self, instance: str) -> str:
+        """The map of which this is an item that is under way; empty for every other step."""
+        at = instance.rfind("[")
+        if at < 0:
+            return ""
+        holder = self.steps.get(instance[:at])
+        return instance[:at] if holder is not None and holder.map is not None else ""
 
     def attempt_of(self, step_id: str) -> Attempt:
         """The step's last attempt; raises KeyError for a step that was never entered."""

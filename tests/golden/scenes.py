@@ -163,6 +163,59 @@ def looped() -> Play:
     return play
 
 
+def mapped() -> Play:
+    """Maps: batches, a retry, a failure among the results, one that is decided early, one whose
+    failure an error arc takes, one in a loop."""
+    inner = d.MapStep(id="inner", items="${ iteration.item }", task="work")
+    play = started(
+        workflow(
+            d.MapStep(
+                id="scale",
+                items="${ input }",
+                task="work",
+                inputs={"x": "${ iteration.item }", "i": "${ iteration.index }"},
+                concurrency=2,
+                batch=3,
+                complete_when="collect",
+                retry=AGAIN,
+            ),
+            d.MapStep(
+                id="first",
+                items=[1, 2, 3],
+                task="work",
+                complete_when="any",
+                timeouts=Timeouts(schedule_to_close_s=600.0),
+            ),
+            d.MapStep(
+                id="most",
+                items=[1, 2],
+                task="work",
+                inputs={"x": "${ iteration.item.nope }"},
+                complete_when="percent",
+                number=60.0,
+                on_error=(d.Handler(codes=("too_few_completed",), steps=(task("mend"),)),),
+            ),
+            d.ForEachStep(id="each", items=[[1], []], steps=(inner,)),
+        ),
+        value=["a", {"b": 1}, None, 4],
+    )
+    play.place_all()
+    play.complete("scale[1]", {"x": 1})
+    play.fail("scale[0]", "busy")
+    play.due(2.0)
+    play.run("scale[0]", output="a")
+    play.place("scale[2]")
+    play.fail("scale[2]", "gone", retryable=False)
+    play.run("scale[3]", output=[4])
+    play.place("first[0]")
+    play.place("first[2]")
+    play.complete("first[2]", "quick")
+    play.give_back("first[0]")
+    play.run("mend")
+    play.run("inner[0][0]")
+    return play
+
+
 def still_open() -> Play:
     """In the middle of everything: it must go on under any later release."""
     timeouts = Timeouts(schedule_to_start_s=30.0, start_to_close_s=60.0, schedule_to_close_s=600.0)
@@ -195,6 +248,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "timed_out": timed_out,
     "waited": waited,
     "looped": looped,
+    "mapped": mapped,
     "still_open": still_open,
 }
 

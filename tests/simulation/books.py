@@ -12,6 +12,7 @@ from events.envelope import Event, Stored
 from events.errors import InvariantViolation
 from events.facts import Fact
 from events.ids import Attempt
+from events.net import Map
 from events.policies import Retry
 from events.values import Value
 from orchestrator.coordinator.ports import IndexRow
@@ -168,9 +169,20 @@ class RunBook:
             yield f"{attempt} dispatched after its completion"
         if recorded_at < self._due.get(fact.step, 0):
             yield f"{attempt} dispatched {self._due[fact.step] - recorded_at} us before it is due"
+        yield from self._crowd(fact.step)
         self._last[fact.step] = fact.attempt
         self.dispatched[attempt] = (fact.node, fact.incarnation)
         self.outstanding[attempt] = None
+
+    def _crowd(self, step: str) -> Iterator[str]:
+        """A map has no more items with nodes than it may."""
+        state = self.state
+        action = self._net(state.workflow, state.workflow_version).step(step).step.action
+        if isinstance(action, Map):
+            map_id = step.rpartition("[")[0]
+            others = sum(one.step.rpartition("[")[0] == map_id for one in self.outstanding)
+            if others >= action.concurrency:
+                yield f"{step} is dispatched while {others} of {action.concurrency} are under way"
 
     def _complete(self, fact: t.TaskCompleted, now: int) -> Iterator[str]:
         attempt = self._attempt(fact.step, fact.attempt)

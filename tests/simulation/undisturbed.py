@@ -53,5 +53,6 @@ def _report(state: RunState, net: NetIndex, step_id: str) -> i.Reported:
     attempt: Attempt = state.attempt_of(step_id)
     report: Report = Completed(attempt=attempt, output=output_of(task, step.inputs))
     if task == "flaky" and step.counted < number_of(step.inputs, "fails"):
-        report = Failed(attempt=attempt, failure=Failure(code=str(step.inputs.get("code"))))
+        code, message = str(step.inputs.get("code")), f"failure {step.counted}"
+        report = Failed(attempt=attempt, failure=Failure(code=code, message=message))
     return i.Reported(report=report)

@@ -18,6 +18,7 @@ from events.definition import (
     ForEachStep,
     Handler,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -108,6 +109,8 @@ class Draft:
         if drawn < 0.3:
             variable = f"v{step_id}"
             return SetStep(id=step_id, depends_on=depends, variables={variable: "${ input.n }"})
+        if 0.76 < drawn < 0.84:
+            return self._map(step_id, depends)
         if depth < 2 and 0.84 < drawn < 0.92:
             return self._loop(step_id, depends, depth)
         if drawn > 0.92:
@@ -115,6 +118,29 @@ class Draft:
         if depth and drawn < 0.32:
             return FailStep(id=step_id, depends_on=depends, code="E3", message="as written")
         return self._task(step_id, depends, tasks, depth)
+
+    def _map(self, step_id: str, depends: tuple[str, ...] | None) -> MapStep:
+        """What is done early races, so only where something may."""
+        rng = self._rng
+        task = self._task(step_id, depends, [], 2)
+        rule, number = rng.choice((("all", 0.0), ("collect", 0.0)))
+        if self._lucky(0.5):
+            rules = (("any", 0.0), ("fail_fast", 0.0), ("count", 2.0), ("percent", 60.0))
+            rule, number = rng.choice(rules)
+        step = MapStep(
+            id=step_id,
+            depends_on=depends,
+            items=["${ input.n }"] * rng.choice((0, 1, 3, 5)),
+            task=task.task,
+            inputs={**task.inputs, "item": "${ iteration.item }", "i": "${ iteration.index }"},
+            concurrency=rng.choice((1, 3, 1000)),
+            batch=rng.choice((None, None, 1, 2)),
+            number=number,
+            retry=task.retry,
+            timeouts=task.timeouts,
+            on_error=(Handler(),) if rng.random() < 0.4 else (),
+        )
+        return msgspec.structs.replace(step, complete_when=rule)
 
     def _loop(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> LoopStep:
         rng = self._rng

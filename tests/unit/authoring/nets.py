@@ -15,6 +15,7 @@ from events.definition import (
     ForEachStep,
     Handler,
     LoopStep,
+    MapStep,
     ParallelStep,
     SetStep,
     Step,
@@ -23,9 +24,10 @@ from events.definition import (
     WaitStep,
     WhileStep,
 )
-from events.net import Arc, Choice, End, Loop, Net, NetStep, Start, Task, Wait
+from events.net import Arc, Choice, End, Loop, Map, Net, NetStep, Start, Task, Wait
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
+from orchestrator.authoring.yaml import Rule
 from orchestrator.kernel.limits import Limits
 
 T = TypeVar("T")
@@ -116,7 +118,7 @@ class Game:
         errors = [arc for arc in arcs if arc.kind == "error"]
         if isinstance(step.action, Choice):
             return [self._one(arcs)]
-        if isinstance(step.action, Task | Wait | Loop) and errors:
+        if isinstance(step.action, Task | Wait | Loop | Map) and errors:
             ways: list[list[Arc]] = [normal, *([arc] for arc in errors)]
             way = self._pick(ways)
             assert isinstance(way, list)
@@ -138,6 +140,14 @@ WAITS = (
     WaitStep(id="w", until="2026-12-24T18:00:00+01:00"),
     WaitStep(id="w", signal="go", correlation={"n": ["${ input.n }"]}, timeout_s=60.0),
     WaitStep(id="w", signal="go", on_error=(Handler(codes=("signal_timeout",)),)),
+)
+RULES: tuple[tuple[Rule, float], ...] = (
+    ("all", 0.0),
+    ("any", 0.0),
+    ("fail_fast", 0.0),
+    ("collect", 0.0),
+    ("count", 3.0),
+    ("percent", 12.5),
 )
 TEXTS = st.text(max_size=8)
 VALUES: st.SearchStrategy[Value] = st.recursive(
@@ -182,7 +192,7 @@ class _Writer:
         return tuple(found)
 
     def _step(self, depth: int, readable: tuple[str, ...], siblings: tuple[str, ...]) -> Step:
-        flat = ["task", "set", "fail", "wait"]
+        flat = ["task", "set", "fail", "wait", "map"]
         kinds = [*flat, "choice", "parallel", "while", "until", "for_each"] if depth else flat
         kind = self._draw(st.sampled_from(kinds))
         self._count += 1
@@ -202,6 +212,9 @@ class _Writer:
             case "while" | "until" | "for_each":
                 loop = self._loop(kind, depth, readable)
                 return msgspec.structs.replace(loop, id=id_, depends_on=depends_on, when=when)
+            case "map":
+                found = self._map(depth, readable)
+                return msgspec.structs.replace(found, id=id_, depends_on=depends_on, when=when)
             case "wait":
                 wait = self._draw(st.sampled_from(WAITS))
                 return msgspec.structs.replace(wait, id=id_, depends_on=depends_on, when=when)
@@ -227,6 +240,28 @@ class _Writer:
                 )
                 branches = {name: self.steps(depth - 1, readable, least=1) for name in names}
                 return ParallelStep(id=id_, depends_on=depends_on, when=when, branches=branches)
+
+    def _map(self, depth: int, readable: tuple[str, ...]) -> MapStep:
+        lists: list[Value] = ["${ input.xs }", [1, "${ input.n }", None], []]
+        items = ["${ iteration.item }", "${ iteration.index }", self._read(readable)]
+        rule, number = self._draw(st.sampled_from(RULES))
+        handlers: tuple[Handler, ...] = ()
+        if depth and self._draw(st.booleans()):
+            handlers = (Handler(codes=("lost",), steps=self.steps(depth - 1, readable)),)
+        return MapStep(
+            id="",
+            items=self._draw(st.sampled_from(lists)),
+            task="demo.work",
+            inputs={"a": self._draw(st.sampled_from(items))},
+            concurrency=self._draw(st.sampled_from([1, 7, 1_000])),
+            batch=self._draw(st.none() | st.integers(1, 10_000)),
+            complete_when=rule,
+            number=number,
+            retry=self._draw(st.none() | _RETRIES),
+            timeouts=self._draw(st.none() | _TIMEOUTS),
+            needs=self._draw(st.none() | _NEEDS),
+            on_error=handlers,
+        )
 
     def _loop(self, kind: str, depth: int, readable: tuple[str, ...]) -> LoopStep:
         steps = self.steps(depth - 1, readable, least=1)

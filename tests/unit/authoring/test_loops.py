@@ -127,11 +127,11 @@ def problems(steps: str, rest: str = "") -> str:
         ),
         (
             "  - {id: a, task: t, with: {x: '${ iteration.index }'}}\n",
-            "`iteration.index` is there only in the steps of a while, until or for_each",
+            "`iteration.index` is there only in what a while, until, for_each or map repeats",
         ),
         (
             "  - {id: l, for_each: '${ iteration.item }', steps: [{id: a, task: t}]}\n",
-            "is there only in the steps of",
+            "is there only in what a while, until, for_each or map repeats",
         ),
         (
             (

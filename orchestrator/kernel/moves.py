@@ -1,0 +1,145 @@
+"""Folding what moves: steps that are enabled, reached, left and closed, by whatever fact.
+
+The other half of `evolve`, and like it without any decision.
+"""
+
+from events.facts import Enabled, Flow, Looping, Mapped, Waiting
+from orchestrator.kernel.instances import index_of
+from orchestrator.kernel.mapstate import MapState
+from orchestrator.kernel.state import LoopState, RunState, StepState
+
+
+def make_ready(state: RunState, step_id: str, at: int, start_due_at: int | None = None) -> None:
+    step = state.steps[step_id]
+    step.status = "ready"
+    step.ready_at = at
+    step.next_attempt_at = None
+    state.ready[step_id] = None
+    if start_due_at is not None:
+        state.timers[f"start:{step_id}"] = start_due_at
+
+
+def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
+    state.ready.pop(step_id, None)
+    state.outstanding.pop(step_id, None)
+    without_timers(state, step_id)
+    if map_id := state.map_of(step_id):
+        end_item(state, map_id, step_id, status)
+        return
+    step = state.steps[step_id]
+    step.status = status
+    step.ended_at = at
+    step.recalled = step.obstacle = step.obstacle_detail = ""
+    step.next_attempt_at = None
+    state.order.append(step_id)
+    state.awaiting.pop(step_id, None)
+    state.turning.pop(step_id, None)
+    step.loop = step.map = None
+
+
+def without_timers(state: RunState, step_id: str) -> None:
+    if state.timers:
+        for what in ("start", "close", "execute", "retry", "wait", "until"):
+            state.timers.pop(f"{what}:{step_id}", None)
+
+
+def end_item(state: RunState, map_id: str, step_id: str, status: str) -> None:
+    """An item that is over is a step no more: its map keeps what became of it."""
+    found, item = state.steps[map_id].map, state.steps.pop(step_id, NO_STEP)
+    if found is not None:
+        found.end(index_of(step_id), status, item.output, item.failure)
+
+
+NO_STEP = StepState("ready")
+"""An item that never began."""
+
+
+# -- flow -----------------------------------------------------------------------------------------
+
+
+def apply_flow(state: RunState, flow: Flow, at: int) -> None:
+    for arc, change in flow.tokens.items():
+        tokens = state.tokens.get(arc, 0) + change
+        if tokens:
+            state.tokens[arc] = tokens
+        else:
+            state.tokens.pop(arc, None)
+    state.variables.update(flow.variables)
+    for name in flow.entered:
+        state.steps[name] = StepState("entered", started_at=at)
+    for name in flow.left:
+        leave_step(state, name, at)
+    for name in flow.skipped:
+        state.steps[name] = StepState("skipped", ended_at=at)
+        state.order.append(name)
+    _reached(state, flow, at)
+
+
+def _reached(state: RunState, flow: Flow, at: int) -> None:
+    """Steps that are not over: ready, waiting, stuck, or to be decided on."""
+    for stuck in flow.stuck:
+        state.stuck[stuck.step] = stuck.failure
+        _begin_item(state, stuck.step)
+    if flow.ended:
+        state.at_end = True
+    for enabled in flow.enabled:
+        enable(state, enabled, at)
+    for waiting in flow.waiting:
+        _wait(state, waiting, at)
+    for looping in flow.loops:
+        _loop(state, looping, at)
+    for mapped in flow.maps:
+        _map(state, mapped, at)
+    for moved in flow.moved:
+        map_ = state.steps[moved.step].map
+        if map_ is not None:
+            map_.cursor, map_.output_bytes = moved.cursor, moved.output_bytes
+    for loop_id in flow.turned:
+        state.turning[loop_id] = None
+
+
+def enable(state: RunState, enabled: Enabled, at: int) -> None:
+    step = StepState("ready", inputs=enabled.inputs, close_due_at=enabled.close_due_at)
+    if enabled.step not in state.steps:
+        _begin_item(state, enabled.step)
+    state.steps[enabled.step] = step
+    make_ready(state, enabled.step, at, enabled.start_due_at)
+    if enabled.close_due_at is not None:
+        state.timers[f"close:{enabled.step}"] = enabled.close_due_at
+
+
+def _begin_item(state: RunState, step_id: str) -> None:
+    """Counts a step that is an item of a map."""
+    map_id = state.map_of(step_id)
+    found = state.steps[map_id].map if map_id else None
+    if found is not None:
+        found.open += 1
+
+
+def _loop(state: RunState, looping: Looping, at: int) -> None:
+    items = None if looping.items is None else list(looping.items)
+    state.steps[looping.step] = StepState("entered", started_at=at, loop=LoopState(items=items))
+    state.turning[looping.step] = None
+
+
+def _map(state: RunState, mapped: Mapped, at: int) -> None:
+    found = MapState.of(mapped.items)
+    state.steps[mapped.step] = StepState("entered", started_at=at, map=found)
+    state.turning[mapped.step] = None
+
+
+def _wait(state: RunState, waiting: Waiting, at: int) -> None:
+    step = StepState("waiting", started_at=at, correlation=waiting.correlation)
+    state.steps[waiting.step] = step
+    if waiting.signal:
+        state.awaiting[waiting.step] = waiting.signal
+    if waiting.due_at is not None:
+        what = "until" if waiting.absolute else "wait"
+        state.timers[f"{what}:{waiting.step}"] = waiting.due_at
+
+
+def leave_step(state: RunState, name: str, at: int) -> None:
+    step = state.steps.setdefault(name, StepState("entered", started_at=at))
+    step.status = "completed"
+    step.ended_at = at
+    state.order.append(name)
