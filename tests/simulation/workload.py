@@ -134,9 +134,12 @@ class Draft:
         )
 
     def _map(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> MapStep:
-        """What is done early races, so only where something may."""
+        """What is done early races, so only where something may. No task that blocks its slot: so
+        many of them take longer than a world lasts."""
         rng = self._rng
         task = self._task(step_id, depends, [], 2)
+        if task.task in {"stuck", "stubborn"}:
+            task = msgspec.structs.replace(task, task="chance")
         rule, number = rng.choice((("all", 0.0), ("collect", 0.0)))
         if self._lucky(0.5):
             rules = (("any", 0.0), ("fail_fast", 0.0), ("count", 2.0), ("percent", 60.0))
