@@ -173,8 +173,31 @@ class MapStep(BaseStep, tag="map", frozen=True, kw_only=True):
     on_error: tuple[Handler, ...] = ()
 
 
+class CallStep(BaseStep, tag="call", frozen=True, kw_only=True):
+    """Runs another workflow as a run of its own, `version` of it or the newest one that is
+    registered when the step is reached. `input` (a template) is that run's, and its output the
+    step's. A child that fails is followed by another one as `retry` says.
+    """
+
+    workflow: str
+    version: str = ""
+    input: Value = None
+    retry: Retry | None = None
+    on_error: tuple[Handler, ...] = ()
+
+
 LoopStep = WhileStep | UntilStep | ForEachStep
-Step = TaskStep | SetStep | ChoiceStep | ParallelStep | FailStep | WaitStep | LoopStep | MapStep
+Step = (
+    TaskStep
+    | SetStep
+    | ChoiceStep
+    | ParallelStep
+    | FailStep
+    | WaitStep
+    | LoopStep
+    | MapStep
+    | CallStep
+)
 
 
 class Update(Part, frozen=True, kw_only=True):

@@ -83,6 +83,17 @@ class Moved(Part, frozen=True, kw_only=True):
     output_bytes: int = 0
 
 
+class Called(Part, frozen=True, kw_only=True):
+    """A step runs `workflow` as the child run `run_id`, its `attempt`-th."""
+
+    step: str
+    run_id: str
+    workflow: str
+    workflow_version: str = ""
+    input: Value = None
+    attempt: int = 1
+
+
 class Stuck(Part, frozen=True, kw_only=True):
     """A step that was reached and could not act: an input that has no value, a `fail` step."""
 
@@ -116,6 +127,7 @@ class Flow(Part, frozen=True, kw_only=True):
     turned: tuple[str, ...] = ()
     maps: tuple[Mapped, ...] = ()
     moved: tuple[Moved, ...] = ()
+    calls: tuple[Called, ...] = ()
 
 
 class Usage(Part, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ decision made again names the same attempt.
 """
 
 import hashlib
+from functools import cache
 from zlib import crc32
 
 import msgspec
@@ -41,6 +42,44 @@ def shard_stream(shard: int) -> str:
 def shard_of(run_id: str, shards: int) -> int:
     """The shard (0-based) that a run belongs to; stable for ever, in every process."""
     return crc32(run_id.encode()) % shards
+
+
+CHILD_CHARS = 16
+STEERING = b"h" * 12
+"""The last characters of a child's id. Each is one of eight letters whose codes differ in three
+bits, so that together they can reach every checksum."""
+
+
+def child_run(run_id: str, step: str, generation: int, number: int) -> str:
+    """The id of the run that a step starts: derived, so that the same decision names the same run,
+    and with its parent's checksum, so that it is in its parent's shard however many there are."""
+    name = f"{run_id}/{step}~{generation}@{number}"
+    head = hashlib.sha256(name.encode()).hexdigest()[:CHILD_CHARS].encode()
+    off = crc32(head + STEERING) ^ crc32(run_id.encode())
+    tail = bytearray(STEERING)
+    for lead, (effect, flips) in _steering().items():
+        if off >> lead & 1:
+            off ^= effect
+            for place, bit in flips:
+                tail[place] ^= bit
+    return (head + tail).decode()
+
+
+@cache
+def _steering() -> dict[int, tuple[int, frozenset[tuple[int, int]]]]:
+    """For each bit of a checksum, highest first, flips of bits in the tail that change it and no
+    higher one. What a flip does to a checksum does not depend on what stands before (Gauss)."""
+    base, found = crc32(STEERING), dict[int, tuple[int, frozenset[tuple[int, int]]]]()
+    for place in range(len(STEERING)):
+        for bit in (1, 2, 4):
+            flipped = bytearray(STEERING)
+            flipped[place] ^= bit
+            effect, flips = crc32(flipped) ^ base, frozenset({(place, bit)})
+            while effect and (lead := effect.bit_length() - 1) in found:
+                effect, flips = effect ^ found[lead][0], flips ^ found[lead][1]
+            if effect:
+                found[effect.bit_length() - 1] = effect, flips
+    return dict(sorted(found.items(), reverse=True))
 
 
 def traceparent(run_id: str) -> str:

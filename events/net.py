@@ -114,7 +114,16 @@ class Map(NetPart, tag="map", frozen=True, kw_only=True):
     number: float = 0.0
 
 
-Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait | Loop | Map
+class Call(NetPart, tag="call", frozen=True, kw_only=True):
+    """Acts by a child run of `workflow`, in `version` or (empty) the newest one, having ended."""
+
+    workflow: str
+    version: str = ""
+    input: Value = None
+    retry: Retry | None = None
+
+
+Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait | Loop | Map | Call
 
 
 class NetStep(NetPart, frozen=True, kw_only=True):

@@ -71,3 +71,5 @@ class Origin(Policy, frozen=True, kw_only=True):
     run_id: str = ""
     step: str = ""
     version: int = 0
+    depth: int = 0
+    """How many runs stand above one that a parent's step started."""

@@ -1,6 +1,6 @@
 """Facts of a run: its beginning, its closing, its end. One stream a run."""
 
-from events.facts import Fact, Failure, Flow, Part
+from events.facts import Called, Fact, Failure, Flow, Part
 from events.policies import Origin, RunOptions
 from events.values import Value
 
@@ -22,7 +22,7 @@ class RunStarted(Fact, frozen=True, kw_only=True):
 class Renewed(Part, frozen=True, kw_only=True):
     """A task that was open in the source of a fork: ready anew, with the inputs it had there; or a
     step that waited there: it waits on, until `due_at` if there is one (`absolute`: as its author
-    said).
+    said); or one that had a child run: it has another one, `call`.
     """
 
     step: str
@@ -30,6 +30,7 @@ class Renewed(Part, frozen=True, kw_only=True):
     close_due_at: int | None = None
     due_at: int | None = None
     absolute: bool = False
+    call: Called | None = None
 
 
 class RunForked(Fact, frozen=True, kw_only=True):
@@ -124,6 +125,35 @@ class MapCompleted(Fact, frozen=True, kw_only=True):
     completed: int = 0
     failed: int = 0
     flow: Flow = Flow()
+
+
+class ChildCalled(Fact, frozen=True, kw_only=True):
+    """Another child run follows one that failed; the wait before it is over."""
+
+    TYPE = "child.called.v1"
+    call: Called
+
+
+class ChildCompleted(Fact, frozen=True, kw_only=True):
+    """A child run completed: its output is the step's."""
+
+    TYPE = "child.completed.v1"
+    step: str
+    run_id: str
+    output: Value = None
+    flow: Flow = Flow()
+
+
+class ChildFailed(Fact, frozen=True, kw_only=True):
+    """A child run failed, and another one follows at `next_attempt_at`."""
+
+    TYPE = "child.failed.v1"
+    step: str
+    run_id: str
+    failure: Failure
+    next_attempt_at: int
+    delay_s: float = 0.0
+    why: str = ""
 
 
 class UpdateAccepted(Fact, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ import msgspec
 from events.definition import (
     ITERATIONS_MAX,
     MAP_CONCURRENCY,
+    CallStep,
     Case,
     ChoiceStep,
     Definition,
@@ -47,6 +48,7 @@ from orchestrator.authoring.terms import Term, plain, source_of
 
 Duration = float | str
 Condition = Term | str
+OutputStep = TaskStep | WaitStep | LoopStep | MapStep | CallStep
 Rule = Literal["all", "any", "fail_fast", "collect"]
 
 
@@ -108,7 +110,7 @@ class StepHandle:
 class OutputHandle(StepHandle):
     """A step that has an output and may fail; `output` and `error` are terms for later steps."""
 
-    def __init__(self, step: TaskStep | WaitStep | LoopStep | MapStep, lists: Lists) -> None:
+    def __init__(self, step: OutputStep, lists: Lists) -> None:
         super().__init__(step)
         self._lists = lists
         self._handlers: list[tuple[tuple[str, ...], list[StepHandle]]] = []
@@ -128,14 +130,18 @@ class OutputHandle(StepHandle):
         return msgspec.structs.replace(self._step, on_error=handlers)
 
 
-class TaskHandle(OutputHandle):
-    """A task that was added."""
+class CallHandle(OutputHandle):
+    """A step that runs another workflow, or something on a node; it can be tried again."""
 
     def retry(self, policy: Retry | int) -> Self:
         """A policy, or only the most attempts."""
         retry = Retry(attempts_max=policy) if isinstance(policy, int) else policy
         self._step = msgspec.structs.replace(self._step, retry=retry)
         return self
+
+
+class TaskHandle(CallHandle):
+    """A task that was added."""
 
     def timeouts(
         self,
@@ -340,6 +346,20 @@ class Workflow:
             batch=batch,
         )
         return self._added(MapHandle(step, self._lists))
+
+    def call(
+        self,
+        id_: str,
+        workflow: str,
+        value: object = None,
+        /,
+        *,
+        version: str = "",
+    ) -> CallHandle:
+        """Adds a step that runs another workflow with `value` as its input, in this version or the
+        newest one."""
+        step = CallStep(id=id_, workflow=workflow, version=version, input=plain(value))
+        return self._added(CallHandle(step, self._lists))
 
     def set(self, id_: str, /, **variables: object) -> StepHandle:
         """Adds a step that sets variables, `flow.vars.<name>` afterwards."""

@@ -4,7 +4,7 @@ Every step becomes a piece of net with one entry and one exit, so the whole is s
 construction: whatever branches are taken, the run reaches its end once and no token stays behind.
 
     task, set, fail,  the step itself
-    wait, map
+    wait, map, call
     choice            Choice ──conditional*, default──► branch ──► Join(any) `<id>/end`
     parallel          Split ──► every branch ──► Join(all) `<id>/end`
     while, until,     the step; its body is a scope of its own, `<id>/start` ──► … ──► `<id>/end`,
@@ -26,6 +26,7 @@ import msgspec
 
 from events import net as n
 from events.definition import (
+    CallStep,
     ChoiceStep,
     Definition,
     FailStep,
@@ -190,7 +191,7 @@ class _Builder:
     def _plain(self, node: Node) -> tuple[str, str]:
         step = node.step
         match step:
-            case TaskStep() | SetStep() | FailStep() | WaitStep() | MapStep():
+            case TaskStep() | SetStep() | FailStep() | WaitStep() | MapStep() | CallStep():
                 self.step(step.id, _action(step), step.id)
                 return step.id, step.id
             case ChoiceStep():
@@ -304,6 +305,8 @@ def _action(step: Step) -> n.Action:
                 rule=step.complete_when,
                 number=step.number,
             )
+        case CallStep(workflow=workflow, version=version, retry=retry):
+            return n.Call(workflow=workflow, version=version, input=step.input, retry=retry)
         case SetStep(variables=variables):
             return n.Set(variables=variables)
         case FailStep(code=code, message=message):

@@ -5,6 +5,7 @@ import yaml
 from events.definition import (
     ITERATIONS_MAX,
     MAP_CONCURRENCY,
+    CallStep,
     Case,
     ChoiceStep,
     Definition,
@@ -111,9 +112,22 @@ def _kind(form: Form, step: Step) -> None:
             _put(form, "on_error", [_handler(handler) for handler in step.on_error])
         case WhileStep() | UntilStep() | ForEachStep():
             _loop(form, step)
+        case CallStep():
+            _call(form, step)
         case MapStep():
             form["map"] = _map(step)
             _put(form, "on_error", [_handler(handler) for handler in step.on_error])
+
+
+def _call(form: Form, step: CallStep) -> None:
+    called: Form = {"workflow": step.workflow}
+    _put(called, "version", step.version)
+    if step.input is not None:
+        called["input"] = step.input
+    form["call"] = called
+    if step.retry is not None:
+        form["retry"] = _retry(step.retry)
+    _put(form, "on_error", [_handler(handler) for handler in step.on_error])
 
 
 def _case(case: Case) -> Form:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from events.definition import (
+    CallStep,
     ChoiceStep,
     Definition,
     FailStep,
@@ -102,16 +103,17 @@ def inner_blocks(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
 
 
 BODY = "body"
+HasOutput = TaskStep | WaitStep | LoopStep | MapStep | CallStep
 
 
 def handlers_of(step: Step) -> tuple[Handler, ...]:
     """What is to be done when the step fails; empty for steps that cannot have a handler."""
-    return step.on_error if isinstance(step, TaskStep | WaitStep | LoopStep | MapStep) else ()
+    return step.on_error if isinstance(step, HasOutput) else ()
 
 
 def has_output(step: Step) -> bool:
     """Whether `steps.<id>.output` and `.error` mean something."""
-    return isinstance(step, TaskStep | WaitStep | LoopStep | MapStep)
+    return isinstance(step, HasOutput)
 
 
 def conditions(step: Step) -> Iterator[str]:
@@ -140,6 +142,8 @@ def template_of(step: Step) -> Value:
             return items
         case MapStep(items=items, inputs=inputs):
             return [items, inputs]
+        case CallStep():
+            return step.input
         case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
             return None
 

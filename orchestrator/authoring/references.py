@@ -147,7 +147,7 @@ class References:
 def _without_output(path: str, spot: Spot) -> str:
     if has_output(spot.step):
         return ""
-    mend = "only tasks, waits, loops and maps have one"
+    mend = "only tasks, waits, loops, maps and calls have one"
     if _is_split(spot):
         mend = "read its tasks, or set a variable"
     return f"`{path}`: `{spot.step.id}` has no output: {mend}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from events.definition import (
+    CallStep,
     ChoiceStep,
     Definition,
     FailStep,
@@ -99,8 +100,14 @@ class StepRules:
                 self._wait(f"{where}.wait", step)
             case WhileStep() | UntilStep() | ForEachStep():
                 self._loop(where, step)
-            case MapStep():
-                self._map(f"{where}.map", step)
+            case MapStep() | CallStep():
+                self._beyond(where, step)
+
+    def _beyond(self, where: str, step: MapStep | CallStep) -> None:
+        if isinstance(step, MapStep):
+            self._map(f"{where}.map", step)
+        else:
+            self._call(where, step)
 
     def _map(self, where: str, step: MapStep) -> None:
         if not _may_be_list(step.items):
@@ -108,6 +115,15 @@ class StepRules:
             self._problems.add("wrong_type", f"{where}.items", message)
         self._ranges(where, ranges.map_complaints(step, self._limits))
         self._task(where, step)
+
+    def _call(self, where: str, step: CallStep) -> None:
+        at = f"{where}.call"
+        self._name(f"{at}.workflow", "the workflow", step.workflow, ranges.WORKFLOW_NAME)
+        if len(step.version) > self._limits.name_chars_max or not step.version.isprintable():
+            message = "expected a version as `dalsegno workflow list` shows it"
+            self._problems.add("invalid_name", f"{at}.version", message)
+        if step.retry:
+            self._ranges(f"{where}.retry", ranges.retry_complaints(step.retry, self._limits))
 
     def _set(self, where: str, variables: Iterable[str]) -> None:
         if not variables:

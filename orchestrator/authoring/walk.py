@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from events.definition import (
+    CallStep,
     ChoiceStep,
     Definition,
     FailStep,
@@ -151,6 +152,8 @@ def _templates(step: Step) -> Iterator[tuple[str, Value]]:
             yield "for_each", items
         case MapStep(items=items):
             yield "map.items", items
+        case CallStep():
+            yield "call.input", step.input
         case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
             pass
 

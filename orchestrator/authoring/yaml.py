@@ -13,6 +13,7 @@ from events.definition import (
     ITERATIONS_MAX,
     MAP_CONCURRENCY,
     BaseStep,
+    CallStep,
     Case,
     ChoiceStep,
     Definition,
@@ -37,12 +38,18 @@ from orchestrator.authoring.problems import InvalidDefinition, Place, Problems
 from orchestrator.kernel.limits import Limits
 
 LOOPS = ("while", "until", "for_each")
-KINDS = ("task", "choice", "parallel", "set", "wait", *LOOPS, "map", "fail")
+KINDS = ("task", "choice", "parallel", "set", "wait", *LOOPS, "map", "call", "fail")
 COMMON = frozenset({"id", "depends_on", "when"})
 TASK = frozenset({"with", "retry", "timeouts", "needs", "labels", "on_error"})
 LOOP = frozenset({"steps", "max", "on_error"})
 HANDLED = frozenset({"on_error"})
-MORE = {"task": TASK, "wait": HANDLED, "map": HANDLED, **dict.fromkeys(LOOPS, LOOP)}
+MORE = {
+    "task": TASK,
+    "wait": HANDLED,
+    "map": HANDLED,
+    "call": HANDLED | {"retry"},
+    **dict.fromkeys(LOOPS, LOOP),
+}
 """Keys of a step beside those of all and that of its kind."""
 MAP = ("items", "task", "with", "concurrency", "batch", "complete_when")
 MAP_TASK = ("retry", "timeouts", "needs", "labels")
@@ -156,8 +163,9 @@ class _Reader:
                 return self._wait(common, found)
             case "while" | "until" | "for_each":
                 return self._loop(common, kind, found)
-            case "map":
-                return self._map(common, found)
+            case "map" | "call":
+                read = self._map if kind == "map" else self._call
+                return read(common, found)
             case _:
                 return self._fail(common, found["fail"])
 
@@ -260,6 +268,19 @@ class _Reader:
             timeouts=_read(said, "timeouts", self._timeouts, None),
             needs=_read(said, "needs", self._needs, None),
             labels=_read(said, "labels", self._form.text_map, {}),
+            on_error=_read(found, "on_error", self._handlers, ()),
+        )
+        return _with(common, step)
+
+    def _call(self, common: "_Common", found: dict[str, Field]) -> Step:
+        keys = ("workflow", "version", "input")
+        said = self._form.fields(found["call"], keys, required=("workflow",))
+        step = CallStep(
+            id="",
+            workflow=_read(said, "workflow", self._form.text, ""),
+            version=_read(said, "version", self._form.text, ""),
+            input=_read(said, "input", self._form.value, None),
+            retry=_read(found, "retry", self._retry, None),
             on_error=_read(found, "on_error", self._handlers, ()),
         )
         return _with(common, step)

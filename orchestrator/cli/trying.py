@@ -1,6 +1,7 @@
 """`dalsegno try FILE`: the whole of it for one run, on servers that go with it."""
 
 import os
+from collections.abc import Sequence
 from typing import Annotated
 
 import anyio
@@ -40,11 +41,12 @@ READY_TIMEOUT_S = 30.0
 LOOK_S = 0.25
 
 
-def try_(
+def try_(  # noqa: PLR0913 -- they are options of a command
     file: str,
     *,
     input: str = "",  # noqa: A002 -- the flag is called so
     imports: Annotated[list[str] | None, Parameter(name="--import", negative="")] = None,
+    also: Annotated[list[str] | None, Parameter(negative="")] = None,
     agents: int = 1,
     time_scale: TimeScale = None,
     json: bool = False,
@@ -61,6 +63,8 @@ def try_(
         The run's input as JSON, or @file.
     imports
         Module with tasks, dotted or a path; may be repeated.
+    also
+        File with a workflow that steps of this one call; may be repeated.
     agents
         How many agent processes.
     json
@@ -68,12 +72,13 @@ def try_(
     """
     if not 1 <= agents <= AGENTS_MAX:
         raise Misconfigured(f"--agents is {agents}: expected 1 to {AGENTS_MAX}")
-    authored = read(file, time_scale=time_scale)
+    authored = [*map(read, also or ()), read(file, time_scale=time_scale)]
     value = read_input(input)
     modules = implied_imports(file, imports or ())
     configured(Common())  # which a coordinator would refuse later, and in its log
     with endings_as_interrupts(), EmbeddedServers() as servers:
-        definition = checked_authored(authored, describe_tasks(modules))
+        tasks = describe_tasks(modules)
+        definitions = [checked_authored(one, tasks) for one in authored]
         folder = work_folder(servers)
         environment = child_environment(servers, os.environ)
         with Local(folder, environment, stop_s=0) as local:
@@ -81,7 +86,7 @@ def try_(
             for number in range(1, agents + 1):
                 start_agent(local, f"agent-{number}", modules, folder)
             connection = Connection(urls=(servers.nats.url,))
-            run = go(lambda: _play(local, connection, definition, value))
+            run = go(lambda: _play(local, connection, definitions, value))
     if json:
         print_json(run_json(run))
     else:
@@ -90,18 +95,19 @@ def try_(
 
 
 async def _play(
-    local: Local, connection: Connection, definition: Definition, value: Value
+    local: Local, connection: Connection, definitions: Sequence[Definition], value: Value
 ) -> RunView:
-    """Registers, starts, and waits for the end, for as long as all children live."""
+    """Registers all, starts the last, waits for its end, for as long as all children live."""
     async with (
         connect(connection, timeout_s=READY_TIMEOUT_S) as client,
         anyio.create_task_group() as group,
     ):
         group.start_soon(_watch, local)
-        await client.request(RegisterWorkflow(definition=definition))
+        for definition in definitions:
+            await client.request(RegisterWorkflow(definition=definition))
         await agents_there(client, len(local.names()) - 1)
         run_id = new_run_id()
-        await client.request(StartRun(run_id=run_id, workflow=definition.name, input=value))
+        await client.request(StartRun(run_id=run_id, workflow=definitions[-1].name, input=value))
         run = await client.await_run(run_id)
         group.cancel_scope.cancel()
     return run

@@ -8,6 +8,7 @@ from events.ids import Attempt, node_stream
 from events.messages import Command, Commands, Settle
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.children import see_to_children, tell_parent
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.nodes import written
 from orchestrator.coordinator.ports import (
@@ -195,8 +196,11 @@ class Committing:
                 found = command(state, net, step_id, slot.shard, slot.traceparent)
                 outgoing.setdefault((step.node, step.incarnation), []).append(found)
         if state.terminal:
+            if touched.events:  # not again for each look at it and each late report
+                tell_parent(self._memory, slot)
             self._ended(slot)
         elif touched.events:
+            see_to_children(self._memory, slot)
             self._memory.set_timer(slot)
             self._snapshot(slot)
             self._evict_idle(slot)
@@ -229,7 +233,7 @@ class Committing:
         """A run that only waits (for a far timer, a signal, or to be resumed) leaves memory; the
         index or a request brings it back."""
         memory, state = self._memory, slot.state
-        if state.outstanding or (state.ready and state.paused is None):
+        if state.is_held or (state.ready and state.paused is None):
             return
         horizon = memory.now.wall + microseconds(memory.settings.due_horizon_s)
         if state.next_due_at is None or state.next_due_at > horizon:

@@ -23,6 +23,7 @@ from events.envelope import Head
 from events.errors import Corrupt, Rejected, Unavailable
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.children import see_to_children
 from orchestrator.coordinator.committing import Committing
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.engine import Engine
@@ -310,10 +311,15 @@ class Coordinator:
             memory.load_definition(state.workflow)
         memory.runs.add(slot, memory.now.monotonic)
         memory.set_timer(slot)
+        if not slot.state.terminal:
+            see_to_children(memory, slot)
 
     def _unknown_run(self, work: w.AnyWork, given: s.RunLoaded) -> bool:
         """Answers a work whose run does not exist; true when it can go on all the same."""
         memory = self._memory
+        if isinstance(work, w.CallWork):
+            work.missing = given.run_id != work.run_id
+            return bool(work.missing)
         if isinstance(work, w.ReportWork):
             memory.acks.done(work.delivery)
         elif isinstance(work, w.RequestWork):

@@ -32,6 +32,8 @@ class Slot(msgspec.Struct):
     traceparent: str = ""
     timer_at: int | None = None
     """The earliest instant for which a look at its timers is planned."""
+    wants: dict[str, tuple[str, bool, bool]] = {}
+    """What was last wanted of the child of each step that has one."""
     added_in: int = 0
     """The step in which it was loaded."""
 
@@ -45,7 +47,7 @@ class Slot(msgspec.Struct):
             status=state.status,
             version=state.version,
             next_due_at=state.next_due_at,
-            outstanding=len(state.outstanding),
+            outstanding=len(state.outstanding) + len(state.calls),
             ready=len(state.ready),
             started_at=state.started_at,
             updated_at=state.updated_at,
@@ -179,6 +181,7 @@ FLOWING = (
     r.LoopAdvanced,
     r.MapAdvanced,
     r.MapCompleted,
+    r.ChildCompleted,
     t.TaskCompleted,
     t.TaskFailed,
 )

@@ -25,6 +25,7 @@ from events.ids import definition_stream, node_stream, run_stream, shard_stream,
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
+from orchestrator.coordinator.calling import see_to_child
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
@@ -39,6 +40,7 @@ from orchestrator.kernel.decide import decide
 from orchestrator.kernel.decision import Observer
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.maps import items_of
+from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.updates import query
@@ -71,6 +73,8 @@ class Turn:
                 self._own(work)
             case w.RegisterWork():
                 register(self, work)
+            case w.CallWork():
+                see_to_child(self, work)
             case w.NodeWork():
                 self._node(work)
             case w.LeaseWork():
@@ -126,7 +130,7 @@ class Turn:
 
     # -- finding the run --------------------------------------------------------------------------
 
-    def _slot(self, run_id: str, work: w.AnyWork) -> Slot | None:
+    def slot(self, run_id: str, work: w.AnyWork) -> Slot | None:
         """The run, ready to be decided on; None when it is being loaded and `work` waits for it."""
         memory = self.memory
         slot = memory.runs.get(run_id)
@@ -151,7 +155,7 @@ class Turn:
             return
         if not self.memory.holds(run_id):
             return
-        slot = self._slot(run_id, work)
+        slot = self.slot(run_id, work)
         if slot is None:
             return
         node = work.delivery.reports.node
@@ -164,7 +168,7 @@ class Turn:
     def _own(self, work: w.RunWork) -> None:
         if not self.memory.holds(work.run_id) or work.run_id in self.memory.parked:
             return
-        slot = self._slot(work.run_id, work)
+        slot = self.slot(work.run_id, work)
         if slot is not None and not slot.state.terminal:
             touched = self.decide(slot, work.given, self.stamp(slot.shard))
             touched.works.append(work)
@@ -200,7 +204,7 @@ class Turn:
             case ForkRun():
                 self._fork(work, request)
             case ShowRun():
-                slot = self._slot(request.run_id, work)
+                slot = self.slot(request.run_id, work)
                 if slot is not None:
                     self._answered(work, self.tx.touch(slot.head.stream, slot.shard, slot))
             case AwaitRun():
@@ -211,7 +215,7 @@ class Turn:
                 self._ask(work, request)
 
     def _ask(self, work: w.RequestWork, request: Asked) -> None:
-        slot = self._slot(request.run_id, work)
+        slot = self.slot(request.run_id, work)
         if slot is None:
             return
         stamp = self.stamp(slot.shard, request.actor, str(request.__struct_config__.tag))
@@ -222,7 +226,7 @@ class Turn:
             self._answered(work, touched)
 
     def _query(self, work: w.RequestWork, request: QueryRun) -> None:
-        slot = self._slot(request.run_id, work)
+        slot = self.slot(request.run_id, work)
         if slot is None or slot.net is None:
             return
         value = query(slot.state, slot.net, request.expression, self._env)
@@ -236,7 +240,8 @@ class Turn:
 
     def _answered(self, work: w.RequestWork, touched: Touched, created: bool = False) -> None:
         """Answers with the run's view as it is once the turn is durable."""
-        touched.works.append(work)
+        if work not in touched.works[-1:]:
+            touched.works.append(work)
         slot = touched.slot
         if slot is not None and slot.net is not None:
             view = run_view(slot.state, slot.net.net)
@@ -244,40 +249,58 @@ class Turn:
             touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))
 
     def _start(self, work: w.RequestWork, request: StartRun) -> None:
+        slot = self.memory.runs.get(request.run_id)
+        created = slot is None or slot.head.version == 0
+        touched = self.begin_run(work, request)
+        if touched is not None:
+            self._answered(work, touched, created)
+
+    def begin_run(self, work: w.RequestWork | w.CallWork, request: StartRun) -> Touched | None:
+        """Decides the start of a run; None when it waits for something.
+
+        Raises `Rejected` when there is no such workflow, or another run with this id.
+        """
         memory = self.memory
         known = memory.definitions.get(request.workflow)
         if known is None or not self._tells(known, request, work):
             memory.load_definition(request.workflow, work)
-            return
-        if self._is_undecided(known.head.stream):
+            return None
+        if self.is_undecided(known.head.stream):
             memory.intake.append(work)
-            return
+            return None
         version = request.workflow_version or known.newest
         if version not in known.versions:
             raise Rejected(_unknown_workflow(request, known.versions))
         slot = memory.runs.get(request.run_id)
         if slot is None and work.tries:
             memory.load_run(request.run_id, work)
-            return
+            return None
         if slot is None:
             slot = blank(request.run_id, memory.shard(request.run_id))
             slot.traceparent = request.traceparent or traceparent(request.run_id)
             memory.runs.add(slot, memory.now.monotonic)
         slot.net = slot.net or memory.definitions.net(request.workflow, version)
-        created = slot.head.version == 0
         options = request.options or known.options(version)
         given = i.Start(request=request, workflow_version=version, options=options)
         stamp = self.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
-        self._answered(work, self.decide(slot, given, stamp), created)
+        touched = self.decide(slot, given, stamp)
+        touched.works.append(work)
+        return touched
 
-    def _tells(self, known: Known, request: StartRun, work: w.RequestWork) -> bool:
+    def net_of(self, slot: Slot) -> NetIndex:
+        """Raises `Corrupt` when it has none."""
+        if slot.net is None:
+            raise Corrupt(f"run {slot.run_id} has no net")
+        return slot.net
+
+    def _tells(self, known: Known, request: StartRun, work: w.RequestWork | w.CallWork) -> bool:
         """Whether the version to start is certain: a version that is known never changes, but
         which one is the newest, and that one does not exist, has to be current."""
         if request.workflow_version in known.versions:
             return True
         return self.memory.is_current(request.workflow, known, work.arrived_in)
 
-    def _is_undecided(self, stream: str) -> bool:
+    def is_undecided(self, stream: str) -> bool:
         """Whether this turn writes to it: then the commit may still go without those events."""
         touched = self.tx.streams.get(stream)
         return touched is not None and bool(touched.events)
@@ -288,7 +311,7 @@ class Turn:
         if slot is None and work.tries:
             memory.load_run(request.run_id, work)
             return
-        slot = self._slot(request.run_id, work) if slot else fork_slot(memory, work, request)
+        slot = self.slot(request.run_id, work) if slot else fork_slot(memory, work, request)
         if slot is None:
             return
         created = slot.head.version == 0
@@ -307,7 +330,7 @@ class Turn:
         self._answered(work, touched, created)
 
     def _await(self, work: w.RequestWork, request: AwaitRun) -> None:
-        slot = self._slot(request.run_id, work)
+        slot = self.slot(request.run_id, work)
         if slot is None:
             return
         touched = self.tx.touch(slot.head.stream, slot.shard, slot)

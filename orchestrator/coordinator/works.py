@@ -43,6 +43,15 @@ class RunWork(Work, kw_only=True):
     given: AttemptLost | Due | Unplaced
 
 
+class CallWork(Work, kw_only=True):
+    """A look at the child run of a step. `missing`: it was looked for and is not there."""
+
+    run_id: str
+    step: str
+    missing: bool = False
+    arrived_in: int = 0
+
+
 class NodeWork(Work, kw_only=True):
     """A fact about a node, as it was judged in the step `passed_in`."""
 
@@ -55,7 +64,7 @@ class LeaseWork(Work, kw_only=True):
     fact: LeaseAcquired
 
 
-AnyWork = RequestWork | RegisterWork | ReportWork | RunWork | NodeWork | LeaseWork
+AnyWork = RequestWork | RegisterWork | ReportWork | RunWork | CallWork | NodeWork | LeaseWork
 Queue = deque[AnyWork]
 
 
@@ -66,7 +75,7 @@ def run_of(work: AnyWork) -> str:
             return work.request.run_id
         case ReportWork():
             return work.report.attempt.run_id
-        case RunWork():
+        case RunWork() | CallWork():
             return work.run_id
         case _:
             return ""

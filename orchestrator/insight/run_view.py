@@ -74,6 +74,8 @@ def _pending(state: RunState, name: str) -> str:
     step = state.steps.get(name, NEVER)
     if step.loop is not None and step.loop.index is not None:
         return f"iteration {step.loop.index}"
+    if name in state.calls:
+        return f"run {state.calls[name]}"
     if step.map is not None:
         return _items(state, name, step.map)
     if step.status != "waiting":

@@ -27,6 +27,7 @@ from events.task_facts import (
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.attempts import attempt_completed, attempt_failed, attempt_lost
 from orchestrator.kernel.bounds import bounded
+from orchestrator.kernel.calls import child_ended, is_call, renewed
 from orchestrator.kernel.decision import Decision, Observer
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
@@ -173,7 +174,7 @@ def _fork(d: Decision, given: i.Fork) -> None:
             origin=Origin(kind="fork", run_id=state.run_id, version=given.source_version),
             due_at=d.env.due(timeout_s),
             variables=given.variables,
-            renewed=tuple(_renewed(d, step_id) for step_id in _open_steps(state)),
+            renewed=tuple(_renewed(d, step_id, given.run_id) for step_id in _open_steps(state)),
             reason=given.reason,
         )
     )
@@ -194,7 +195,7 @@ def _forkable(d: Decision, given: i.Fork) -> None:
 
 
 def _open_steps(state: RunState) -> list[str]:
-    open_ = {"ready", "dispatched", "running", "retrying", "waiting"}
+    open_ = {"ready", "dispatched", "running", "retrying", "waiting", "calling"}
     return [
         step_id
         for step_id, step in state.steps.items()
@@ -202,7 +203,9 @@ def _open_steps(state: RunState) -> list[str]:
     ]
 
 
-def _renewed(d: Decision, step_id: str) -> Renewed:
+def _renewed(d: Decision, step_id: str, run_id: str) -> Renewed:
+    if is_call(d, step_id):
+        return Renewed(step=step_id, call=renewed(d, step_id, run_id))
     if d.state.steps[step_id].status == "waiting":
         return _waits_on(d, step_id)
     limits = timeouts(d.net.task(step_id), d.state)
@@ -337,6 +340,7 @@ DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
     i.AttemptLost: _lost,
     i.Place: _place,
     i.Unplaced: _unplaced,
+    i.ChildEnded: child_ended,
     i.Due: _due,
 }
 """By kind of input; a test holds it complete."""

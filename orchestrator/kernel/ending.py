@@ -34,7 +34,7 @@ def _next(d: Decision) -> bool:
     """Records what follows at once; returns whether more may."""
     state = d.state
     if state.closing is not None:
-        if not state.outstanding:
+        if not state.is_held:
             _end(d)
         return False
     if state.failure is not None and _gives_up(d):
@@ -113,7 +113,7 @@ def close(
     step: str = "",
 ) -> None:
     """Decides the end. Tasks without an attempt outstanding are cancelled at once."""
-    if d.state.outstanding:
+    if d.state.is_held:
         d.record(
             r.RunClosing(
                 status=status, reason=reason, failure=failure, step=step, cancelled=_idle(d)

@@ -15,6 +15,7 @@ from orchestrator.kernel.instances import inside
 from orchestrator.kernel.mapstate import Ending
 from orchestrator.kernel.moves import (
     apply_flow,
+    call,
     close_step,
     enable,
     end_item,
@@ -80,10 +81,14 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.paused = None
     state.ready.clear()
     state.outstanding.clear()
+    state.calls.clear()
     _without_given_up(state)
     state.timers = {} if fact.due_at is None else {"run": fact.due_at}
     for renewed in fact.renewed:
         old = state.steps[renewed.step]
+        if renewed.call is not None:
+            call(state, renewed.call, at)
+            continue
         if old.status == "waiting":
             if renewed.due_at is not None:
                 what = "until" if renewed.absolute else "wait"
@@ -171,6 +176,7 @@ def _end(state: RunState, status: str, at: int) -> None:
     state.ready.clear()
     state.outstanding.clear()
     state.awaiting.clear()
+    state.calls.clear()
     state.paused = None
     _nothing_undecided(state)
 
@@ -328,6 +334,27 @@ def _loop_advanced(state: RunState, fact: r.LoopAdvanced, at: int) -> None:
     apply_flow(state, fact.flow, at)
 
 
+def _child_called(state: RunState, fact: r.ChildCalled, at: int) -> None:
+    call(state, fact.call, at)
+
+
+def _child_completed(state: RunState, fact: r.ChildCompleted, at: int) -> None:
+    state.steps[fact.step].output = fact.output
+    close_step(state, fact.step, "completed", at)
+    apply_flow(state, fact.flow, at)
+
+
+def _child_failed(state: RunState, fact: r.ChildFailed, _at: int) -> None:
+    step = state.steps[fact.step]
+    del state.calls[fact.step]
+    step.failure = fact.failure
+    step.counted += 1
+    step.delay_s = fact.delay_s
+    step.status = "retrying"
+    step.next_attempt_at = fact.next_attempt_at
+    state.timers[f"retry:{fact.step}"] = fact.next_attempt_at
+
+
 def _map_advanced(state: RunState, fact: r.MapAdvanced, at: int) -> None:
     del state.turning[fact.step]
     apply_flow(state, fact.flow, at)
@@ -371,6 +398,9 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.SignalReceived: _signal_received,
     r.WaitEnded: _wait_ended,
     r.LoopAdvanced: _loop_advanced,
+    r.ChildCalled: _child_called,
+    r.ChildCompleted: _child_completed,
+    r.ChildFailed: _child_failed,
     r.MapAdvanced: _map_advanced,
     r.MapDecided: _map_decided,
     r.MapCompleted: _map_completed,

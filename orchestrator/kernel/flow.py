@@ -14,7 +14,19 @@ import msgspec
 
 from events import net as n
 from events.codec import encode
-from events.facts import Choice, Enabled, Failure, Flow, Looping, Mapped, Moved, Stuck, Waiting
+from events.facts import (
+    Called,
+    Choice,
+    Enabled,
+    Failure,
+    Flow,
+    Looping,
+    Mapped,
+    Moved,
+    Stuck,
+    Waiting,
+)
+from events.ids import child_run
 from events.policies import Timeouts
 from events.values import Value
 from orchestrator.kernel.bounds import FlowBudget, bounded
@@ -79,6 +91,7 @@ class Walk:
         self._turned: list[str] = []
         self._maps: list[Mapped] = []
         self._moved: list[Moved] = []
+        self._calls: list[Called] = []
         self._ended = False
         self._budget = FlowBudget(env.limits)
         self._variable_bytes = 0
@@ -193,6 +206,7 @@ class Walk:
             turned=tuple(self._turned),
             maps=tuple(self._maps),
             moved=tuple(self._moved),
+            calls=tuple(self._calls),
             ended=self._ended,
         )
 
@@ -346,6 +360,18 @@ class Walk:
             )
         self._maps.append(Mapped(step=map_id, items=items))
 
+    def _call(self, step: StepIndex, call: n.Call) -> None:
+        step_id, values = step.step.id + self._suffix, self._render(step)
+        self._calls.append(
+            Called(
+                step=step_id,
+                run_id=child_run(self._state.run_id, step_id, 0, 1),
+                workflow=call.workflow,
+                workflow_version=call.version,
+                input=values["input"] if isinstance(values, dict) else None,
+            )
+        )
+
     def _assign(self, step: StepIndex, _: n.Set) -> None:
         values = self._render(step)
         if isinstance(values, dict):
@@ -406,6 +432,7 @@ ACTS: Mapping[type[n.Action], Callable[..., None]] = {
     n.Wait: Walk._wait,
     n.Loop: Walk._loop,
     n.Map: Walk._map,
+    n.Call: Walk._call,
 }
 """What a step does when it acts, by its action; a test holds it complete."""
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from events.api import StartRun
-from events.facts import LossReason, Obstacle, Placement
+from events.facts import Failure, LossReason, Obstacle, Placement
 from events.ids import Attempt
 from events.messages import Report
 from events.policies import RunOptions
@@ -89,6 +89,17 @@ class Unplaced(Input, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class ChildEnded(Input, frozen=True, kw_only=True):
+    """The child run of a step has ended with this status, or could not be started."""
+
+    step: str
+    run_id: str
+    status: str
+    output: Value = None
+    failure: Failure | None = None
+    retryable: bool = True
+
+
 class Due(Input, frozen=True, kw_only=True):
     """Whatever timers are due by now."""
 
@@ -105,5 +116,6 @@ RunInput = (
     | AttemptLost
     | Place
     | Unplaced
+    | ChildEnded
     | Due
 )

@@ -9,14 +9,14 @@ HELD = frozenset({"dispatched", "running"})
 
 def violations(state: RunState) -> list[str]:
     """Everything that is wrong with `state`, in words; empty when it is sound."""
-    found = (_status, _tasks, _tokens, _loops, _maps, _progress)
+    found = (_status, _tasks, _calls, _tokens, _loops, _maps, _progress)
     return [complaint for look in found for complaint in look(state)]
 
 
 def _status(state: RunState) -> Iterator[str]:
     if state.status not in OPEN | TERMINAL:
         yield f"status {state.status!r} is not one of the closed set"
-    if state.terminal and (state.outstanding or state.ready or state.timers or state.closing):
+    if state.terminal and (state.is_held or state.ready or state.timers or state.closing):
         yield f"{state.status} run still has something outstanding, ready, timed or closing"
     if state.closing is not None and (state.ready or state.timers or state.stuck):
         yield "a closing run still has something ready, timed or stuck"
@@ -39,6 +39,12 @@ def _tasks(state: RunState) -> Iterator[str]:
             yield f"{step_id} is recalled and not outstanding"
         if step.status == "retrying" and f"retry:{step_id}" not in state.timers:
             yield f"{step_id} waits for a retry without a timer"
+
+
+def _calls(state: RunState) -> Iterator[str]:
+    for step_id, step in state.steps.items():
+        if (step.status == "calling") != (step_id in state.calls):
+            yield f"{step_id} is {step.status} and its child is {state.calls.get(step_id)!r}"
 
 
 def _tokens(state: RunState) -> Iterator[str]:

@@ -80,6 +80,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of a run, those of each iteration of its loops counted. A loop that would make more
     fails with code `too_many_instances`."""
 
+    calls_depth_max: Count = 10
+    """Levels of runs that are started by steps of runs. A step that would make one more fails with
+    code `call_refused`."""
+
     map_items_max: Count = 10_000
     """Items that a map may go through. A longer list fails the step with code `too_many_items`."""
 

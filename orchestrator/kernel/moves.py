@@ -3,7 +3,7 @@
 The other half of `evolve`, and like it without any decision.
 """
 
-from events.facts import Enabled, Flow, Looping, Mapped, Waiting
+from events.facts import Called, Enabled, Flow, Looping, Mapped, Moved, Waiting
 from orchestrator.kernel.instances import index_of
 from orchestrator.kernel.mapstate import MapState
 from orchestrator.kernel.state import LoopState, RunState, StepState
@@ -33,6 +33,7 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     step.next_attempt_at = None
     state.order.append(step_id)
     state.awaiting.pop(step_id, None)
+    state.calls.pop(step_id, None)
     state.turning.pop(step_id, None)
     step.loop = step.map = None
 
@@ -84,6 +85,8 @@ def _reached(state: RunState, flow: Flow, at: int) -> None:
         state.at_end = True
     for enabled in flow.enabled:
         enable(state, enabled, at)
+    for called in flow.calls:
+        call(state, called, at)
     for waiting in flow.waiting:
         _wait(state, waiting, at)
     for looping in flow.loops:
@@ -91,9 +94,7 @@ def _reached(state: RunState, flow: Flow, at: int) -> None:
     for mapped in flow.maps:
         _map(state, mapped, at)
     for moved in flow.moved:
-        map_ = state.steps[moved.step].map
-        if map_ is not None:
-            map_.cursor, map_.output_bytes = moved.cursor, moved.output_bytes
+        _move(state, moved)
     for loop_id in flow.turned:
         state.turning[loop_id] = None
 
@@ -126,6 +127,25 @@ def _map(state: RunState, mapped: Mapped, at: int) -> None:
     found = MapState.of(mapped.items)
     state.steps[mapped.step] = StepState("entered", started_at=at, map=found)
     state.turning[mapped.step] = None
+
+
+def _move(state: RunState, moved: Moved) -> None:
+    found = state.steps[moved.step].map
+    if found is not None:
+        found.cursor, found.output_bytes = moved.cursor, moved.output_bytes
+
+
+def call(state: RunState, called: Called, at: int) -> None:
+    """A step has a child run from now on, its first or another one."""
+    step = state.steps.get(called.step)
+    if step is None or step.status not in {"calling", "retrying"}:
+        step = state.steps[called.step] = StepState("calling", started_at=at)
+    step.status = "calling"
+    step.attempt = called.attempt
+    step.inputs = {"input": called.input}
+    step.next_attempt_at = None
+    state.timers.pop(f"retry:{called.step}", None)
+    state.calls[called.step] = called.run_id
 
 
 def _wait(state: RunState, waiting: Waiting, at: int) -> None:

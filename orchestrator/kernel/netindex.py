@@ -3,7 +3,7 @@
 import msgspec
 
 from events.facts import Failure
-from events.net import Arc, Fail, Loop, Map, Net, NetStep, Set, Start, Task, Wait
+from events.net import Arc, Call, Fail, Loop, Map, Net, NetStep, Set, Start, Task, Wait
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.templates import Template, compile_template
 from orchestrator.kernel.waiting import template_of
@@ -83,6 +83,13 @@ class NetIndex:
             raise KeyError(step_id)
         return action
 
+    def call(self, step_id: str) -> Call:
+        """The action of a step that calls; raises KeyError when it does not."""
+        action = self.step(step_id).step.action
+        if not isinstance(action, Call):
+            raise KeyError(step_id)
+        return action
+
     def map(self, step_id: str) -> Map:
         """The action of a map's instance; raises KeyError when it is none."""
         action = self.step(step_id).step.action
@@ -143,6 +150,8 @@ def _template(step: NetStep) -> Template | None:
             return compile_template(message)
         case Loop(items=items) | Map(items=items):
             return compile_template(items)
+        case Call(input=value):
+            return compile_template({"input": value})
         case Wait() as wait:
             return compile_template(template_of(wait))
         case _:

@@ -17,7 +17,8 @@ A task's step:
       └─ retrying ◄─────────────┘        recalled: asked back, still outstanding until the node
       answered
 
-A step that waits: waiting ──► completed | failed | cancelled.
+A step that waits: waiting ──► completed | failed | cancelled. One with a child run: calling
+◄──► retrying ──► completed | failed | cancelled.
 
 Field order is part of the serialised form, so equal folds give equal bytes.
 """
@@ -132,7 +133,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     for. `signals`: by id, in order of arrival. `signals_seen`: ids of these and of those taken.
     `updates_seen`: ids of updates. `turning`: loops that were reached, or of which an iteration is
     over; maps that begin more items, or are done. Everywhere steps and arcs are named as instances
-    (see `instances`); items of a map are steps only while they are under way.
+    (see `instances`). `calls`: step → the child run that it has. Items of a map are steps only
+    while they are under way.
     """
 
     run_id: str = ""
@@ -166,6 +168,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     paused: Paused | None = None
     turning: dict[str, None] = {}
     updates_seen: dict[str, None] = {}
+    calls: dict[str, str] = {}
 
     @property
     def terminal(self) -> bool:
@@ -182,12 +185,17 @@ class RunState(msgspec.Struct, omit_defaults=True):
         if self.terminal or not self.version:
             return False
         if self.closing is not None:
-            return not self.outstanding
+            return not self.is_held
         if self.undecided:
             return True
         if self.failure is None:
             return False
         return self.options.error_policy == "fail_fast" or not self.waits
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a node has an attempt, or a step a child run: nothing ends before these have."""
+        return bool(self.outstanding or self.calls)
 
     @property
     def undecided(self) -> bool:
@@ -216,14 +224,14 @@ class RunState(msgspec.Struct, omit_defaults=True):
         """What an open run is called: `waiting` when only timers and signals can make it go on."""
         if self.paused is not None:
             return "paused"
-        if self.outstanding or self.ready or self.closing is not None or self.undecided:
+        if self.is_held or self.ready or self.closing is not None or self.undecided:
             return "running"
         return "waiting"
 
     @property
     def waits(self) -> bool:
         """Whether something will come that makes the run go on."""
-        return bool(self.outstanding or self.ready or self.awaiting) or self._waits_for_timer
+        return bool(self.is_held or self.ready or self.awaiting) or self._waits_for_timer
 
     @property
     def next_due_at(self) -> int | None:

@@ -15,6 +15,7 @@ from orchestrator.kernel.attempts import (
     end_attempt,
     fail_task,
 )
+from orchestrator.kernel.calls import call_again, is_call
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.flow import timeouts
@@ -63,6 +64,9 @@ def _run_timeout(d: Decision) -> None:
 
 
 def _retry(d: Decision, step_id: str) -> None:
+    if is_call(d, step_id):
+        call_again(d, step_id)
+        return
     limit_s = timeouts(d.net.task(step_id), d.state).schedule_to_start_s
     due_at = None if limit_s is None else d.env.after(limit_s)
     d.record(TaskRetryDue(step=step_id, start_due_at=due_at))

@@ -14,6 +14,7 @@ from events import net as n
 from events import run_facts as r
 from events import task_facts as t
 from events.facts import (
+    Called,
     Choice,
     Enabled,
     Fact,
@@ -64,10 +65,13 @@ OPTIONS = RunOptions(
     tags={"team": "census"},
     concurrency_max=7,
 )
-ORIGIN = Origin(kind="parent", run_id="run-0", step="spawn", version=9)
+ORIGIN = Origin(kind="parent", run_id="run-0", step="spawn", version=9, depth=1)
 HOST = HostSample(cpu_share=0.5, memory_used_bytes=2**30, memory_total_bytes=2**31, load=1.25)
 FAILURE = Failure(code="boom", message="it went up", details=VALUE)
 ENABLED = Enabled(step="fetch", inputs={"x": VALUE}, start_due_at=AT + 1, close_due_at=AT + 2)
+CALLED = Called(
+    step="ship[0]", run_id="run-3", workflow="ship", workflow_version="v2", input=VALUE, attempt=2
+)
 FLOW = Flow(
     tokens={"a>b": 1, "b>c": -1},
     enabled=(ENABLED,),
@@ -80,6 +84,7 @@ FLOW = Flow(
     ended=True,
     loops=(Looping(step="each[0]", items=[VALUE]),),
     turned=("again",),
+    calls=(CALLED,),
     maps=(Mapped(step="scale[0]", items=[VALUE]),),
     moved=(Moved(step="scale[0]", cursor=3, output_bytes=9),),
     waiting=(
@@ -143,6 +148,14 @@ DEFINITION = d.Definition(
             iterations_max=9,
             on_error=(d.Handler(codes=("too_many_iterations",)),),
         ),
+        d.CallStep(
+            id="ship",
+            workflow="ship",
+            version="v2",
+            input={"order": "${input.order}"},
+            retry=RETRY,
+            on_error=(d.Handler(codes=("child_cancelled",)),),
+        ),
         d.MapStep(
             id="scale",
             items="${input.items}",
@@ -201,6 +214,11 @@ NET = n.Net(
             id="each",
             name="each",
             action=n.Loop(kind="for_each", items="${input.items}", iterations_max=9),
+        ),
+        n.NetStep(
+            id="ship",
+            name="ship",
+            action=n.Call(workflow="ship", version="v2", input={"o": 1}, retry=RETRY),
         ),
         n.NetStep(
             id="scale",
@@ -262,6 +280,7 @@ FACTS: tuple[Fact, ...] = (
         renewed=(
             r.Renewed(step="fetch", start_due_at=AT + 1, close_due_at=AT + 2),
             r.Renewed(step="until", due_at=AT + 3, absolute=True),
+            r.Renewed(step="ship[0]", call=CALLED),
         ),
         reason="a mended input",
     ),
@@ -275,6 +294,16 @@ FACTS: tuple[Fact, ...] = (
         when="vars.n < 3",
         values={"vars.n": 2},
         flow=FLOW,
+    ),
+    r.ChildCalled(call=CALLED),
+    r.ChildCompleted(step="ship[0]", run_id="run-3", output=VALUE, flow=FLOW),
+    r.ChildFailed(
+        step="ship[0]",
+        run_id="run-3",
+        failure=FAILURE,
+        next_attempt_at=AT,
+        delay_s=1.5,
+        why="run 1 of 3, fixed delay",
     ),
     r.MapAdvanced(step="scale[0]", flow=FLOW),
     r.MapDecided(step="scale[0]", failure=FAILURE, recalled=(1, 2), cancelled=(3,), flow=FLOW),

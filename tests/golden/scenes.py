@@ -6,7 +6,9 @@ import msgspec
 
 from events import definition as d
 from events import messages as m
+from events.facts import Failure
 from events.policies import Retry, RunOptions, Timeouts
+from events.values import Value
 from orchestrator.kernel import inputs as i
 from tests.builders import Play, Setting, copy, parallel, started, task, workflow
 from tests.golden.files import End, History
@@ -216,6 +218,34 @@ def mapped() -> Play:
     return play
 
 
+def called() -> Play:
+    """Child runs: one that fails and is followed by another, one that is cancelled, one looped."""
+    kid = d.CallStep(id="kid", workflow="w", input={"x": "${ input }"}, retry=AGAIN)
+    other = d.CallStep(
+        id="other",
+        workflow="w",
+        version="v2",
+        on_error=(d.Handler(codes=("child_cancelled",), steps=(task("mend"),)),),
+    )
+    inner = d.CallStep(id="inner", workflow="w", input="${ iteration.item }")
+    play = started(workflow(kid, other, d.ForEachStep(id="each", items=[1], steps=(inner,))))
+
+    def end(step: str, status: str, output: Value = None, failure: Failure | None = None) -> None:
+        run_id = play.state.calls[step]
+        given = i.ChildEnded(
+            step=step, run_id=run_id, status=status, output=output, failure=failure
+        )
+        play.give(given)
+
+    end("kid", "failed", failure=Failure(code="gone", message="it is"))
+    play.due(2.0)
+    end("kid", "completed", {"n": 1})
+    end("other", "cancelled")
+    play.run("mend")
+    end("inner[0]", "completed", [2])
+    return play
+
+
 def still_open() -> Play:
     """In the middle of everything: it must go on under any later release."""
     timeouts = Timeouts(schedule_to_start_s=30.0, start_to_close_s=60.0, schedule_to_close_s=600.0)
@@ -249,6 +279,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "waited": waited,
     "looped": looped,
     "mapped": mapped,
+    "called": called,
     "still_open": still_open,
 }
 

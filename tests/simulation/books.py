@@ -68,7 +68,7 @@ class RunBook:
             status=state.status,
             version=state.version,
             next_due_at=state.next_due_at,
-            outstanding=len(state.outstanding),
+            outstanding=len(state.outstanding) + len(state.calls),
             ready=len(state.ready),
             started_at=state.started_at,
             updated_at=state.updated_at,
@@ -125,8 +125,8 @@ class RunBook:
                 yield from self._over(fact.step, fact.attempt)
             case r.SignalReceived() | r.WaitEnded():
                 yield from self._signal(fact)
-            case r.LoopAdvanced(index=int()):
-                yield from self._iterate(fact)
+            case r.ChildCompleted() | r.ChildFailed() | r.LoopAdvanced(index=int()):
+                yield from self._structure(fact)
             case _ if isinstance(fact, ENDS):
                 self.ended_at = now
                 if self.outstanding:
@@ -173,6 +173,22 @@ class RunBook:
         self._last[fact.step] = fact.attempt
         self.dispatched[attempt] = (fact.node, fact.incarnation)
         self.outstanding[attempt] = None
+
+    def _structure(self, fact: r.ChildCompleted | r.ChildFailed | r.LoopAdvanced) -> Iterator[str]:
+        if isinstance(fact, r.LoopAdvanced):
+            yield from self._iterate(fact)
+        else:
+            yield from self._child(fact)
+
+    def _child(self, fact: r.ChildCompleted | r.ChildFailed) -> Iterator[str]:
+        """A step ends as the run that it had did."""
+        child = self._book(fact.run_id)
+        if child is None or child.ended_at is None:
+            yield f"{fact.step} has heard the end of {fact.run_id}, which has not ended"
+        elif isinstance(fact, r.ChildCompleted) != (child.state.status == "completed"):
+            yield f"{fact.TYPE} for {fact.run_id}, which is {child.state.status}"
+        elif isinstance(fact, r.ChildCompleted) and fact.output != child.state.output:
+            yield f"{fact.step} has another output than {fact.run_id}"
 
     def _crowd(self, step: str) -> Iterator[str]:
         """A map has no more items with nodes than it may."""

@@ -46,10 +46,15 @@ class Clients:
         return [request for _, request, _ in self._open.values()]
 
     def begin(self) -> None:
-        for definition in self._workload.definitions:
-            self._ask(definition.name, RegisterWorkflow(definition=definition), lambda _: None)
+        self._register(0)
         for wanted in self._workload.runs:
             self._after(wanted.at, lambda wanted=wanted: self._start(wanted))  # type: ignore[misc]
+
+    def _register(self, number: int) -> None:
+        """One after the other: a workflow may call those before it."""
+        for definition in self._workload.definitions[number : number + 1]:
+            request = RegisterWorkflow(definition=definition)
+            self._ask(definition.name, request, lambda _: self._register(number + 1))
 
     def answered(self, reply_to: str, answer: AnyAnswer) -> None:
         """An answer has come; one that says "try again" leaves the request open."""
@@ -136,9 +141,9 @@ class Clients:
 
     def _signal(self, run_id: str, workflow: str) -> None:
         """Every signal that the run may wait for, at any time, some of them twice."""
-        for name in self._workload.signals[workflow]:
+        for number, name in enumerate(self._workload.signals[workflow]):
             signal = SignalRun(
-                run_id=run_id, name=name, id=f"for {name}", data=name, correlation=workflow
+                run_id=run_id, name=name, id=f"{number} {name}", data=name, correlation=workflow
             )
             for _ in range(self._scheduler.rng.choice((1, 1, 2))):
                 delay_us = int(self._scheduler.rng.random() * 8 * SECOND)

@@ -32,7 +32,7 @@ def ended(
     for run_id, book in auditor.books.items():
         yield from _run(run_id, book, wanted.get(run_id), definitions)
         if run_id in wanted and wanted[run_id].steady and book.state.terminal:
-            expected = undisturbed(engine, definitions[book.state.workflow], wanted[run_id])
+            expected = undisturbed(engine, definitions, wanted[run_id])
             yield from _differences(book.state, expected)
         yield from _rebuilt(run_id, book, auditor.shards, log)
 
@@ -44,7 +44,12 @@ def _run(
     if state.status not in TERMINAL:
         steps = {name: step.status for name, step in state.steps.items()}
         yield f"run {run_id} has not ended: {state.status} {steps} {state.timers}"
-    if state.status == "cancelled" and (wanted is None or wanted.cancel_at is None):
+    is_child = state.origin.kind == "parent"
+    if (
+        state.status == "cancelled"
+        and not is_child
+        and (wanted is None or wanted.cancel_at is None)
+    ):
         yield f"run {run_id} is cancelled and nobody asked for that"
     if state.status == "timed_out" and definitions[state.workflow].options.timeout_s is None:
         yield f"run {run_id} has timed out without a timeout"

@@ -17,8 +17,9 @@ from tests.simulation.workload import Wanted
 STEPS_MAX = 1000
 
 
-def undisturbed(engine: Engine, definition: Definition, wanted: Wanted) -> RunState:
+def undisturbed(engine: Engine, definitions: dict[str, Definition], wanted: Wanted) -> RunState:
     """The end of the run when nothing goes wrong by itself; tasks fail as their inputs say."""
+    definition = definitions[wanted.workflow]
     version, compiled = engine.compile(definition)
     net, state, now = NetIndex(compiled), RunState(), 1
     request = StartRun(run_id=wanted.run_id, workflow=wanted.workflow, input=wanted.input)
@@ -37,15 +38,30 @@ def undisturbed(engine: Engine, definition: Definition, wanted: Wanted) -> RunSt
             for step in state.ready
         ]
         given += [_signal(state, step) for step in state.awaiting]
+        for step, run_id in state.calls.items():
+            value = state.steps[step].inputs["input"]
+            workflow = net.call(step).workflow
+            called = Wanted(run_id=run_id, workflow=workflow, input=value, at=0, steady=True)
+            given.append(_child(step, undisturbed(engine, definitions, called)))
         if not given:
             now = max(now, state.next_due_at or now)
             given = [i.Due()]
     raise AssertionError(f"{wanted.run_id} does not end even undisturbed")
 
 
+def _child(step_id: str, child: RunState) -> i.ChildEnded:
+    return i.ChildEnded(
+        step=step_id,
+        run_id=child.run_id,
+        status=child.status,
+        output=child.output,
+        failure=child.failure,
+    )
+
+
 def _signal(state: RunState, step_id: str) -> i.Signal:
     name = state.awaiting[step_id]
-    return i.Signal(id=name, name=name, data=name, correlation=state.workflow)
+    return i.Signal(id=step_id, name=name, data=name, correlation=state.workflow)
 
 
 def _report(state: RunState, net: NetIndex, step_id: str) -> i.Reported:

@@ -4,13 +4,14 @@ A definition is *steady* when nothing in it can race: no chance, no timeout. Its
 as an undisturbed run does, unless somebody cancels them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Literal
 
 import msgspec
 
 from events.definition import (
+    CallStep,
     Case,
     ChoiceStep,
     Definition,
@@ -56,7 +57,8 @@ class Wanted(msgspec.Struct):
 class Draft:
     """Draws one definition. `uneasy`: chance and timeouts may be in it."""
 
-    def __init__(self, rng: Random, name: str, uneasy: bool) -> None:
+    def __init__(self, rng: Random, name: str, uneasy: bool, callees: Sequence[str] = ()) -> None:
+        self._callees = callees
         self._rng = rng
         self._name = name
         self._uneasy = uneasy
@@ -109,20 +111,35 @@ class Draft:
         if drawn < 0.3:
             variable = f"v{step_id}"
             return SetStep(id=step_id, depends_on=depends, variables={variable: "${ input.n }"})
-        if 0.76 < drawn < 0.84:
-            return self._map(step_id, depends)
+        if 0.7 < drawn < 0.84:
+            is_call = self._callees and drawn < 0.76
+            return self._call(step_id, depends) if is_call else self._map(step_id, depends, depth)
         if depth < 2 and 0.84 < drawn < 0.92:
             return self._loop(step_id, depends, depth)
         if drawn > 0.92:
-            return self._wait(step_id, depends)
+            return self._wait(step_id, depends, depth)
         if depth and drawn < 0.32:
             return FailStep(id=step_id, depends_on=depends, code="E3", message="as written")
         return self._task(step_id, depends, tasks, depth)
 
-    def _map(self, step_id: str, depends: tuple[str, ...] | None) -> MapStep:
-        """What is done early races, so only where something may."""
+    def _call(self, step_id: str, depends: tuple[str, ...] | None) -> CallStep:
+        rng = self._rng
+        return CallStep(
+            id=step_id,
+            depends_on=depends,
+            workflow=rng.choice(self._callees),
+            input={"n": "${ input.n }"},
+            retry=self._retry() if rng.random() < 0.3 else None,
+            on_error=(Handler(),) if rng.random() < 0.4 else (),
+        )
+
+    def _map(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> MapStep:
+        """What is done early races, so only where something may. No task that blocks its slot: so
+        many of them take longer than a world lasts."""
         rng = self._rng
         task = self._task(step_id, depends, [], 2)
+        if task.task in {"stuck", "stubborn"}:
+            task = msgspec.structs.replace(task, task="chance")
         rule, number = rng.choice((("all", 0.0), ("collect", 0.0)))
         if self._lucky(0.5):
             rules = (("any", 0.0), ("fail_fast", 0.0), ("count", 2.0), ("percent", 60.0))
@@ -130,7 +147,7 @@ class Draft:
         step = MapStep(
             id=step_id,
             depends_on=depends,
-            items=["${ input.n }"] * rng.choice((0, 1, 3, 5)),
+            items=["${ input.n }"] * rng.choice((0, 1, 2) if depth else (0, 1, 3, 5)),
             task=task.task,
             inputs={**task.inputs, "item": "${ iteration.item }", "i": "${ iteration.index }"},
             concurrency=rng.choice((1, 3, 1000)),
@@ -163,14 +180,15 @@ class Draft:
         )
         return made
 
-    def _wait(self, step_id: str, depends: tuple[str, ...] | None) -> WaitStep:
-        """Clients send every signal sooner or later, so only patience can race."""
+    def _wait(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> WaitStep:
+        """Clients send every signal sooner or later, so only patience can race; for a step that may
+        be inside of two loops, as often as it may be reached."""
         rng = self._rng
         if rng.random() < 0.5:
             seconds = rng.choice((0.0, 0.3, 5.0, "${ input.n }"))
             return WaitStep(id=step_id, depends_on=depends, duration=seconds)
         handled = rng.random() < 0.7
-        self.signals.append(step_id)
+        self.signals += [step_id] * (25 if depth else 1)
         return WaitStep(
             id=step_id,
             depends_on=depends,
@@ -248,7 +266,12 @@ class Workload:
         self.signals: dict[str, list[str]] = {}
         for number in range(3):
             uneasy = rng.random() < 0.5
-            draft = Draft(rng, f"w{number}", uneasy)
+            callees = [
+                name
+                for name, is_steady in steady.items()
+                if not self.signals[name] and (is_steady or uneasy)
+            ]
+            draft = Draft(rng, f"w{number}", uneasy, callees)
             definition = draft.definition()
             self.definitions.append(definition)
             self.signals[definition.name] = draft.signals

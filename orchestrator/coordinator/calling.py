@@ -1,0 +1,118 @@
+"""Children: runs that steps of other runs have started, kept in step with these.
+
+Guarantee: a step that calls has exactly the child that its run's state names; it is started when it
+is missing, cancelled when its parent is ending, and its end is told to its parent. A child has its
+parent's shard (see `child_run`), so one coordinator owns both.
+
+Nothing is remembered about it. `see_to_child` compares the two states and does what is missing, and
+it is asked to whenever they may differ: after a commit that changed what a parent wants, when a
+parent is loaded, when a child has ended. So a crash between any two of these is healed by the next
+load; a parent with a child counts as outstanding in the index and is loaded with its shard.
+"""
+
+from typing import TYPE_CHECKING
+
+from events.api import StartRun
+from events.errors import DalsegnoError, Rejected
+from events.facts import Failure
+from events.policies import Origin
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.runs import Slot
+from orchestrator.kernel.inputs import Cancel, ChildEnded
+
+if TYPE_CHECKING:
+    from orchestrator.coordinator.turn import Turn
+
+REFUSED = "call_refused"
+ACTOR = "parent"
+
+
+def see_to_child(turn: "Turn", work: w.CallWork) -> None:
+    """Does what is missing between a parent's step and its child."""
+    memory = turn.memory
+    if not memory.holds(work.run_id) or work.run_id in memory.parked:
+        return
+    parent = turn.slot(work.run_id, work)
+    child_id = parent.state.calls.get(work.step) if parent else None
+    if parent is None or child_id is None or child_id in memory.parked:
+        return
+    child = memory.runs.get(child_id)
+    if child is None and not work.missing:
+        memory.load_run(child_id, work)
+    elif child is None:
+        work.missing = False
+        _start(turn, work, parent, child_id)
+    elif turn.is_undecided(child.head.stream):
+        memory.intake.append(work)
+    elif not _is_of(child, parent, work.step):
+        _refuse(turn, work, parent, f"run {child_id} exists already and is not its child")
+    elif child.state.terminal:
+        _tell(turn, work, parent, child)
+    elif parent.state.closing is not None and child.state.closing is None:
+        _cancel(turn, work, parent, child_id)
+
+
+def _is_of(child: Slot, parent: Slot, step: str) -> bool:
+    origin = child.state.origin
+    return (origin.kind, origin.run_id, origin.step) == ("parent", parent.run_id, step)
+
+
+def _start(turn: "Turn", work: w.CallWork, parent: Slot, child_id: str) -> None:
+    state = parent.state
+    if state.closing is not None:
+        _ended(turn, work, parent, ChildEnded(step=work.step, run_id=child_id, status="cancelled"))
+        return
+    if state.paused is not None:
+        return
+    call = turn.net_of(parent).call(work.step)
+    depth, most = state.origin.depth + 1, turn.memory.engine.limits.calls_depth_max
+    request = StartRun(
+        actor=ACTOR,
+        run_id=child_id,
+        workflow=call.workflow,
+        workflow_version=call.version,
+        input=state.steps[work.step].inputs.get("input"),
+        origin=Origin(kind="parent", run_id=parent.run_id, step=work.step, depth=depth),
+    )
+    try:
+        if depth > most:
+            raise Rejected(f"it would be the {depth}th level of runs started by runs, over {most}")
+        turn.begin_run(work, request)
+    except DalsegnoError as error:
+        _refuse(turn, work, parent, str(error))
+
+
+def _refuse(turn: "Turn", work: w.CallWork, parent: Slot, why: str) -> None:
+    failure = Failure(code=REFUSED, message=f"{work.step} cannot start its run: {why}")
+    child_id = parent.state.calls[work.step]
+    given = ChildEnded(
+        step=work.step, run_id=child_id, status="failed", failure=failure, retryable=False
+    )
+    _ended(turn, work, parent, given)
+
+
+def _tell(turn: "Turn", work: w.CallWork, parent: Slot, child: Slot) -> None:
+    state = child.state
+    given = ChildEnded(
+        step=work.step,
+        run_id=child.run_id,
+        status=state.status,
+        output=state.output,
+        failure=state.failure,
+    )
+    _ended(turn, work, parent, given)
+
+
+def _ended(turn: "Turn", work: w.CallWork, parent: Slot, given: ChildEnded) -> None:
+    stamp = turn.stamp(parent.shard, causation=f"run:{given.run_id}")
+    turn.decide(parent, given, stamp).works.append(work)
+
+
+def _cancel(turn: "Turn", work: w.CallWork, parent: Slot, child_id: str) -> None:
+    child = turn.slot(child_id, work)
+    closing = parent.state.closing
+    if child is None or closing is None:
+        return
+    reason = f"its parent {parent.run_id} ends as {closing.status}"
+    stamp = turn.stamp(child.shard, causation=f"run:{parent.run_id}")
+    turn.decide(child, Cancel(reason=reason), stamp).works.append(work)
