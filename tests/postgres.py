@@ -1,4 +1,9 @@
-"""What integration tests with Postgres share: a second pair of eyes on the server."""
+"""What integration tests with Postgres share: fixtures of a database with our schema, and of a
+second pair of eyes on its server.
+
+PYTEST_DONT_REWRITE: there are no assertions here, and suites import it before pytest takes it as a
+plugin.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -6,11 +11,13 @@ from typing import TypeVar
 
 import anyio
 import psycopg
+import pytest
 from psycopg.rows import TupleRow
 
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.coordinator.ports import Lease
+from tests.servers import DatabaseFactory
 
 T = TypeVar("T")
 
@@ -18,6 +25,18 @@ DEADLINE_S = 15.0
 LOOK_S = 0.005
 
 Connection = psycopg.AsyncConnection[TupleRow]
+
+
+@pytest.fixture
+def dsn(database_factory: DatabaseFactory) -> str:
+    """The address of a database with our schema, for one test."""
+    return database_factory(prepare)
+
+
+@pytest.fixture
+async def eyes(dsn: str) -> AsyncIterator["Observer"]:
+    async with observer(dsn) as eyes:
+        yield eyes
 
 
 def prepare(dsn: str) -> None:
@@ -99,3 +118,16 @@ async def until(look: Callable[[], Awaitable[T]], what: str) -> T:
                 return seen
             await anyio.sleep(LOOK_S)
     raise AssertionError(f"waited {DEADLINE_S} s in vain until {what}")
+
+
+async def until_somebody_listens(dsn: str) -> None:
+    """What is notified before is lost to a subscription; it looks at the log once it listens."""
+    query = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'LISTEN%'
+    """
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        while True:
+            if await (await connection.execute(query)).fetchone() != (0,):
+                return
+            await anyio.sleep(LOOK_S)

@@ -25,6 +25,8 @@ from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.env import MICROSECONDS, microseconds
 from orchestrator.kernel.placement import NodeSlots
 
+GONE = frozenset({"lost", "left"})
+
 
 class Node(msgspec.Struct):
     """A node as this coordinator knows it. `seen_at` is in observed microseconds."""
@@ -135,7 +137,7 @@ class Cluster:
         ttl_s = self._settings.attempt_lease_ttl_s
         if not self._connected or self._lasts_less_than(self._back_since, ttl_s):
             return
-        alive = [n for n in self.nodes.values() if n.status not in {"lost", "left"}]
+        alive = [n for n in self.nodes.values() if n.status not in GONE]
         silent = [n for n in alive if self.silent_s(n) > ttl_s]
         if len(silent) > 1 and 2 * len(silent) > len(alive):
             self._mass_since = self._mass_since or self._observed

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from events.api import RunAnswer
 from events.envelope import Head
-from events.ids import Attempt, node_stream
+from events.ids import Attempt
 from events.messages import Command, Commands, Settle
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -29,7 +29,6 @@ from orchestrator.kernel.state import serialise
 
 COMMANDS_IN_MESSAGE_MAX = 512
 SETTLED_IN_COMMAND_MAX = 256
-NODE = node_stream("")
 
 
 class Committing:
@@ -183,8 +182,10 @@ class Committing:
                 memory.acks.done(work.delivery)
         if touched.slot is not None:
             self._run_effects(touched.slot, touched, outgoing)
-        elif touched.events and touched.stream.startswith(NODE):
-            written(memory, touched.stream.removeprefix(NODE))
+        elif touched.events:
+            kind, _, name = touched.stream.partition(":")
+            if kind == "node":
+                written(memory, name)
 
     def _run_effects(
         self, slot: Slot, touched: Touched, outgoing: dict[NodeKey, list[Command]]

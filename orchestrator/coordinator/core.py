@@ -104,11 +104,6 @@ class Coordinator:
             return tick
         return min(tick, memory.now.monotonic + max(0, timer - memory.now.wall))
 
-    @property
-    def busy(self) -> bool:
-        """Whether requests are refused for now."""
-        return self._memory.full
-
     # -- the turn ---------------------------------------------------------------------------------
 
     def _turn(self) -> None:
@@ -252,7 +247,7 @@ class Coordinator:
         elif isinstance(request, ListNodes):
             held = {name: memory.runs.held.count(name) for name in memory.cluster.nodes}
             memory.answer(given.reply_to, Nodes(nodes=memory.cluster.views(held)))
-        elif self.busy or self._stopping:
+        elif memory.full or self._stopping:
             memory.refuse(given.reply_to, Unavailable("the coordinator is full: try again"))
         elif isinstance(request, RegisterWorkflow):
             memory.intake.append(w.RegisterWork(request=request, reply_to=given.reply_to))

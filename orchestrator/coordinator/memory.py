@@ -135,10 +135,10 @@ class Memory:
     def load_node(self, node: str, work: AnyWork | None = None) -> None:
         self.load(f"node:{node}", s.LoadNode(node=node, step=self.steps), work)
 
-    def stands(self, node: str, passed_in: int) -> bool:
-        """Whether what was read or judged of a node in this step is of this ownership: another
-        owner may have judged it otherwise since."""
-        return passed_in >= self.owned_since.get(self.shard(node), 0)
+    def stands(self, name: str, step: int) -> bool:
+        """Whether what was read or judged in this step of a node, or of a workflow, is of this
+        ownership of its shard: another owner may have written otherwise since."""
+        return step >= self.owned_since.get(self.shard(name), 0)
 
     def load_definition(self, workflow: str, work: AnyWork | None = None) -> None:
         """Asks for the versions of a workflow that are not known here."""
@@ -153,7 +153,7 @@ class Memory:
         """Whether `known` has every version that was registered before something that arrived in
         that step. Costs the owner of the workflow nothing; others have to have read since."""
         if self.holds(workflow):
-            return known.read_in >= self.owned_since.get(self.shard(workflow), 0)
+            return self.stands(workflow, known.read_in)
         return known.read_in >= arrived_in
 
     def loaded(self, key: str) -> list[AnyWork]:

@@ -13,13 +13,12 @@ from events.facts import HostSample, LossReason
 from events.messages import Granted, Heartbeat, Reset
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.cluster import Node
+from orchestrator.coordinator.cluster import GONE, Node
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.nodelog import NodeFact, NodeLog, snapshot_of
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.inputs import AttemptLost
 
-GONE = frozenset({"lost", "left"})
 NO_SAMPLE = HostSample()
 
 
@@ -28,10 +27,7 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     if not memory.ownership.held:
         return
     node = memory.cluster.nodes.get(beat.node)
-    if node is not None and node.status in GONE and node.incarnation == beat.incarnation:
-        _reset(memory, beat, reply_to)
-        return
-    if node is not None and beat.incarnation in node.past:
+    if node is not None and (_is_gone(node, beat) or beat.incarnation in node.past):
         _reset(memory, beat, reply_to)
         return
     if node is not None and _is_late(node, beat):
@@ -40,10 +36,7 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     if node.head is None:
         memory.load_node(beat.node)
         return
-    if node.incarnation != beat.incarnation:
-        _join(memory, node, beat)
-    elif node.status == "joining":  # its stream was read before it was heard
-        memory.cluster.join(node, beat)
+    _believe(memory, node, beat)
     _follow(memory, node, beat)
     _sample(memory, node, beat)
     memory.beats[beat.node] = beat
@@ -66,11 +59,21 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     beat = node.beat
     if beat is not None and (beat.incarnation in node.past or _is_late(node, beat)):
         node.beat = None
-    if node.beat is not None and not (loaded.gone and node.beat.incarnation == loaded.incarnation):
-        if node.beat.incarnation != loaded.incarnation:
-            _join(memory, node, node.beat)
-        elif node.status == "joining" or node.incarnation != loaded.incarnation:
-            memory.cluster.join(node, node.beat)
+    elif beat is not None and not _is_gone(node, beat):
+        _believe(memory, node, beat)
+
+
+def _believe(memory: Memory, node: Node, beat: Heartbeat) -> None:
+    """Lets the process that sent this take part, if it does not yet; the log may know it."""
+    if node.incarnation != beat.incarnation:
+        _join(memory, node, beat)
+    elif node.status == "joining":
+        memory.cluster.join(node, beat)
+
+
+def _is_gone(node: Node, beat: Heartbeat) -> bool:
+    """Whether this is word of a process that was declared lost, or has left."""
+    return node.status in GONE and node.incarnation == beat.incarnation
 
 
 def _is_late(node: Node, beat: Heartbeat) -> bool:

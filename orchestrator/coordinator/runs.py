@@ -15,9 +15,9 @@ from events import task_facts as t
 from events.envelope import Head
 from events.facts import Fact
 from events.ids import Attempt, run_stream
-from orchestrator.coordinator.ports import IndexRow
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
+from orchestrator.replay.ports import IndexRow, row_of
 
 
 class Slot(msgspec.Struct):
@@ -38,20 +38,7 @@ class Slot(msgspec.Struct):
     """The step in which it was loaded."""
 
     def row(self) -> IndexRow:
-        state = self.state
-        return IndexRow(
-            run_id=self.run_id,
-            shard=self.shard,
-            workflow=state.workflow,
-            workflow_version=state.workflow_version,
-            status=state.status,
-            version=state.version,
-            next_due_at=state.next_due_at,
-            outstanding=len(state.outstanding) + len(state.calls),
-            ready=len(state.ready),
-            started_at=state.started_at,
-            updated_at=state.updated_at,
-        )
+        return row_of(self.run_id, self.shard, self.state)
 
 
 def blank(run_id: str, shard: int) -> Slot:

@@ -24,8 +24,8 @@ class Env(msgspec.Struct, frozen=True, kw_only=True):
     jitter_seed: str = ""
 
     def after(self, seconds: float) -> int:
-        """The instant so long after now, at most the longest duration there is: a request may bring
-        options that no check has seen, and an instant has to fit in 64 bits."""
+        """The instant so long after now, at most the longest duration there is, so that it fits in
+        64 bits whatever a stored definition says."""
         return self.now + microseconds(min(seconds, self.limits.duration_s_max))
 
     def due(self, seconds: float | None) -> int | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from events.envelope import Stored
+from orchestrator.kernel.state import RunState
 
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,23 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     ready: int = 0
     started_at: int = 0
     updated_at: int = 0
+
+
+def row_of(run_id: str, shard: int, state: RunState) -> IndexRow:
+    """The row of a run in this state."""
+    return IndexRow(
+        run_id=run_id,
+        shard=shard,
+        workflow=state.workflow,
+        workflow_version=state.workflow_version,
+        status=state.status,
+        version=state.version,
+        next_due_at=state.next_due_at,
+        outstanding=len(state.outstanding) + len(state.calls),
+        ready=len(state.ready),
+        started_at=state.started_at,
+        updated_at=state.updated_at,
+    )
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
+from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot, row_of
 from orchestrator.replay.rebuild import Rebuilder
 
 PAGE = 1000
@@ -142,7 +142,7 @@ class Audit:
         self._events.append(event)
         self._hashes.append(state_hash(self.state))
         if self._row is not None and version == self._row.version:
-            self._row_of_fold = self._fold_row(self._row.shard)
+            self._row_of_fold = row_of(self._run_id, self._row.shard, self.state)
 
     def check_settled(self) -> None:
         for message in violations(self.state):
@@ -192,22 +192,6 @@ class Audit:
             status=self.state.status if self._events else "",
             state_hash=self._hashes[-1] if self._hashes else "",
             findings=tuple(self.findings),
-        )
-
-    def _fold_row(self, shard: int) -> IndexRow:
-        state = self.state
-        return IndexRow(
-            run_id=self._run_id,
-            shard=shard,
-            workflow=state.workflow,
-            workflow_version=state.workflow_version,
-            status=state.status,
-            version=state.version,
-            next_due_at=state.next_due_at,
-            outstanding=len(state.outstanding),
-            ready=len(state.ready),
-            started_at=state.started_at,
-            updated_at=state.updated_at,
         )
 
     def _index_difference(self) -> str:

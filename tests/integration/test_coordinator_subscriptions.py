@@ -3,7 +3,6 @@
 from itertools import islice
 
 import anyio
-import psycopg
 import pytest
 
 from events.cluster_facts import LeaseAcquired
@@ -13,6 +12,7 @@ from orchestrator.adapters.postgres.library import open_datastore, recorder
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.bootstrap import run_coordinator
 from orchestrator.config import Config, CoordinatorConfig, PostgresConfig
+from tests.postgres import until_somebody_listens
 from tests.servers import DatabaseFactory
 
 pytest_plugins = ["tests.servers"]
@@ -41,7 +41,7 @@ async def test_a_subscription_follows_a_coordinator(
         coordinator=CoordinatorConfig(shards=SHARDS),
     )
     with open_datastore(dsn) as datastore, recorder(datastore).subscribe() as subscription:
-        await _somebody_listens(dsn)
+        await until_somebody_listens(dsn)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run_coordinator, config)
             with anyio.fail_after(DEADLINE_S):
@@ -50,15 +50,3 @@ async def test_a_subscription_follows_a_coordinator(
                 )
             tasks.cancel_scope.cancel()
     assert [one.topic for one in found] == [LeaseAcquired.TYPE] * SHARDS
-
-
-async def _somebody_listens(dsn: str) -> None:
-    query = """
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND query LIKE 'LISTEN%'
-    """
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        while True:
-            if await (await connection.execute(query)).fetchone() != (0,):
-                return
-            await anyio.sleep(0.01)

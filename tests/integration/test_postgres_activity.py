@@ -8,27 +8,15 @@ import pytest
 from orchestrator.adapters.postgres.activity import IDLE, AppendWatch
 from orchestrator.adapters.postgres.store import PostgresStore
 from tests.logs import batch, begin
-from tests.postgres import Observer, observer, prepare
-from tests.servers import DatabaseFactory
+from tests.postgres import Observer
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def dsn(database_factory: DatabaseFactory) -> str:
-    return database_factory(prepare)
-
-
-@pytest.fixture
-async def eyes(dsn: str) -> AsyncIterator[Observer]:
-    async with observer(dsn) as eyes:
-        yield eyes
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ import pytest
 
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK
 from orchestrator.adapters.postgres.store import PostgresStore
-from tests.postgres import Observer, observer, prepare, until
-from tests.servers import DatabaseFactory
+from tests.postgres import Observer, observer, until
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.timeout(90)]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,11 +29,6 @@ Place = tuple[int, str, int]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def dsn(database_factory: DatabaseFactory) -> str:
-    return database_factory(prepare)
 
 
 @pytest.fixture

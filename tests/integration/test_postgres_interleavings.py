@@ -24,10 +24,9 @@ from orchestrator.coordinator.ports import (
     Lease,
 )
 from tests.logs import batch, begin, continued, row
-from tests.postgres import Observer, observer, prepare
-from tests.servers import DatabaseFactory
+from tests.postgres import Observer
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 TTL_S = 30.0
@@ -36,17 +35,6 @@ TTL_S = 30.0
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def dsn(database_factory: DatabaseFactory) -> str:
-    return database_factory(prepare)
-
-
-@pytest.fixture
-async def eyes(dsn: str) -> AsyncIterator[Observer]:
-    async with observer(dsn) as eyes:
-        yield eyes
 
 
 @pytest.fixture

@@ -21,28 +21,18 @@ from orchestrator.adapters.postgres.library import (
     recorder,
 )
 from orchestrator.adapters.postgres.mapper import EnvelopeMapper, LibraryEvent
-from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.errors import Corrupt, InvalidValue
 from tests.logs import batch, begin
-from tests.servers import DatabaseFactory
+from tests.postgres import until_somebody_listens
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
-
-
-def prepare(dsn: str) -> None:
-    migrate(dsn)
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def dsn(database_factory: DatabaseFactory) -> str:
-    return database_factory(prepare)
 
 
 @pytest.fixture
@@ -120,7 +110,7 @@ class TestStockRecorder:
             there = await anyio.to_thread.run_sync(lambda: list(islice(subscription, 4)))
             assert there == as_notifications(events[1:])
             leases = await store.acquire([0], "a", 30.0)
-            await _somebody_listens(dsn)
+            await until_somebody_listens(dsn)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(store.keep_subscribers_awake)
                 for stream in ("run:2", "run:3"):
@@ -138,19 +128,6 @@ class TestStockRecorder:
         with stock.datastore.get_connection() as connection:
             ours, theirs = (_shape(connection, schema) for schema in ("dalsegno", "stock"))
         assert ours == theirs
-
-
-async def _somebody_listens(dsn: str) -> None:
-    """What is notified before is lost to a subscription; it looks at the log once it listens."""
-    query = """
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND query LIKE 'LISTEN%'
-    """
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        while True:
-            if await (await connection.execute(query)).fetchone() != (0,):
-                return
-            await anyio.sleep(0.01)
 
 
 def _shape(connection: psycopg.Connection[dict[str, object]], schema: str) -> list[object]:

@@ -11,11 +11,10 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Appended, Batch, Lease
 from orchestrator.errors import Unavailable
 from tests.logs import batch, begin, continued, row
-from tests.postgres import Observer, observer, prepare
+from tests.postgres import Observer, prepare
 from tests.proxies import Proxy, proxy_to
-from tests.servers import DatabaseFactory
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 TTL_S = 30.0
@@ -25,17 +24,6 @@ TTL_S = 30.0
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """The event loop that a coordinator runs on."""
     return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
-def dsn(database_factory: DatabaseFactory) -> str:
-    return database_factory(prepare)
-
-
-@pytest.fixture
-async def eyes(dsn: str) -> AsyncIterator[Observer]:
-    async with observer(dsn) as eyes:
-        yield eyes
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ from orchestrator.coordinator.ports import Appended, Lease, Snapshot
 from orchestrator.errors import Corrupt, InvalidValue, InvariantViolation
 from orchestrator.kernel.limits import Limits
 from tests.logs import batch, begin, extend, row
-from tests.postgres import Observer, observer, prepare, until
-from tests.servers import DatabaseFactory
+from tests.postgres import Observer, until
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 SNAPSHOT = Snapshot(
@@ -30,17 +29,6 @@ SNAPSHOT = Snapshot(
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-def dsn(database_factory: DatabaseFactory) -> str:
-    return database_factory(prepare)
-
-
-@pytest.fixture
-async def eyes(dsn: str) -> AsyncIterator[Observer]:
-    async with observer(dsn) as eyes:
-        yield eyes
 
 
 @pytest.fixture

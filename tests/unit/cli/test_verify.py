@@ -7,8 +7,8 @@ from events.catalogue import Catalogue
 from events.envelope import Stored, unseal
 from events.ids import run_stream, shard_of
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
-from orchestrator.coordinator.ports import IndexRow, Snapshot
 from orchestrator.kernel.snapshot import fingerprint
+from orchestrator.replay.ports import IndexRow, Snapshot, row_of
 from orchestrator.replay.verify import Verified, Verifier
 from tests.builders import NOW, RUN_ID, Play, started, task, workflow
 
@@ -38,20 +38,7 @@ class OneRun(MemoryStore):
 
 
 def _row(play: Play) -> IndexRow:
-    state = play.state
-    return IndexRow(
-        run_id=RUN_ID,
-        shard=shard_of(RUN_ID, SHARDS),
-        workflow=state.workflow,
-        workflow_version=state.workflow_version,
-        status=state.status,
-        version=state.version,
-        next_due_at=state.next_due_at,
-        outstanding=len(state.outstanding),
-        ready=len(state.ready),
-        started_at=state.started_at,
-        updated_at=state.updated_at,
-    )
+    return row_of(RUN_ID, shard_of(RUN_ID, SHARDS), play.state)
 
 
 def finished() -> Play:
