@@ -26,7 +26,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 suites = $(wildcard $(addprefix tests/,$(1)))
 PURE := $(call suites,unit property golden architecture)
 REAL := $(call suites,contract integration)
-CODE := $(wildcard events orchestrator node_agent tests examples)
+CODE := $(wildcard events orchestrator node_agent docs tests examples)
 
 # An environment that was made for another folder (a moved or copied clone) is made again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
@@ -93,6 +93,10 @@ simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEE
 .PHONY: bench
 bench: $(READY) ## measure durable throughput and latency on this machine
 	@$(BIN)/dalsegno bench $(ARGS)
+
+.PHONY: docs
+docs: $(READY) ## write what the reference takes from the code
+	@$(PY) -m docs.generator
 
 .PHONY: hooks
 hooks: $(READY) ## install the git hooks that run the cheap checks before a commit

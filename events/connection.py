@@ -13,16 +13,25 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     urls: Urls = ("nats://127.0.0.1:4222",)
+    """Servers of one NATS; `tls:` turns TLS on."""
     user: str = ""
+    """User name, if not in the URL."""
     password: str = ""
+    """Password, if not in the URL."""
     token: str = ""
+    """Token, instead of user and password."""
     credentials_file: str = ""
+    """Credentials as `nsc` writes them."""
     tls_ca_file: str = ""
+    """PEM; turns TLS on."""
     tls_certificate_file: str = ""
+    """PEM of the client's certificate."""
     tls_key_file: str = ""
+    """PEM of its key."""
     inbox_prefix: Prefix = "_INBOX"
     """For users who may subscribe to inboxes of their own only."""
     connect_timeout_s: Duration = 3.0
+    """Longest time of one try to connect."""
 
     @property
     def tls(self) -> bool:

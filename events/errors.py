@@ -18,27 +18,40 @@ from typing import ClassVar
 
 
 class DalsegnoError(Exception):
+    """Base of all errors of ours."""
+
     code: ClassVar[str] = "error"
 
 
 class Rejected(DalsegnoError):
+    """Not allowed now, or wrong; asked again as it is, it is refused again."""
+
     code = "rejected"
 
 
 class InvalidValue(Rejected):
+    """A value that cannot be stored: NaN, an integer over 64 bits, keys that are no text."""
+
     code = "invalid_value"
 
 
 class Conflict(DalsegnoError):
+    """Somebody else was faster, again and again; ask anew."""
+
     code = "conflict"
 
 
 class Fenced(DalsegnoError):
+    """From an attempt or an epoch that is no longer valid; drop it."""
+
     code = "fenced"
 
 
 class Unavailable(DalsegnoError):
-    """`unknown` is true when the operation may have taken effect before the connection was lost."""
+    """Store, bus or coordinator is away; wait and ask again.
+
+    `unknown` is true when the operation may have taken effect before the connection was lost.
+    """
 
     code = "unavailable"
 
@@ -48,12 +61,18 @@ class Unavailable(DalsegnoError):
 
 
 class Corrupt(DalsegnoError):
+    """Stored bytes are damaged, or from a newer version; nothing is skipped."""
+
     code = "corrupt"
 
 
 class Misconfigured(DalsegnoError):
+    """A setting, a flag or the usage is wrong; the process refuses to start."""
+
     code = "misconfigured"
 
 
 class InvariantViolation(DalsegnoError):
+    """A bug of ours; the process stops rather than go on."""
+
     code = "invariant"

@@ -53,9 +53,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class AgentConfig(Section, frozen=True, kw_only=True):
-    """Durations are seconds. `slots`: attempts that run at a time, 0 is four a core, at least 8;
-    `credits`: attempts held at a time, 0 is four a slot.
-    """
+    """One node. Durations are seconds."""
 
     node: Token = ""
     """Name of this node, unique in its cluster; the host's name when empty."""
@@ -64,9 +62,13 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     data_dir: Folder = ".dalsegno"
     """The journal lies in `<data_dir>/node-<node>`."""
     slots: Amount = 0
+    """Attempts that run at a time; 0 is four a core, at least 8."""
     credits: Amount = 0
+    """Attempts held at a time, those that wait for a slot too; 0 is four a slot."""
     labels: Labels = {}
+    """What steps may ask for with `labels`."""
     build_id: Text = ""
+    """Which build of the tasks this node has."""
     capacity: Needs | None = None
     """What the node has; measured when not set."""
     secrets_dir: str = ""
@@ -86,16 +88,18 @@ class AgentConfig(Section, frozen=True, kw_only=True):
 
 
 class LogConfig(Section, frozen=True, kw_only=True):
-    """`format`: `text`, `json` (one object a line), or `auto`: text on a terminal, else json."""
+    """What a process says on stderr."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is written."""
     format: Literal["auto", "text", "json"] = "auto"
+    """`text`; `json`, one object a line; `auto`: text on a terminal, else JSON."""
 
 
 class Config(Section, frozen=True, kw_only=True):
     nats: Connection = Connection()
     prefix: Prefix = "dalsegno"
-    """Subject prefix; separates clusters on one NATS."""
+    """First part of all subjects; separates clusters on one NATS."""
     agent: AgentConfig = AgentConfig()
     log: LogConfig = LogConfig()
 

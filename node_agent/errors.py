@@ -16,10 +16,14 @@ from events.errors import Corrupt, DalsegnoError, Misconfigured
 
 
 class NodeTaken(Misconfigured):
+    """Another agent has this node's folder."""
+
     code = "node_taken"
 
 
 class JournalDamaged(Corrupt):
+    """The journal is damaged where it was durable."""
+
     code = "journal_damaged"
 
 

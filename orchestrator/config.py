@@ -30,36 +30,40 @@ CONFIG_BYTES_MAX = 1024 * 1024
 
 
 class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`dsn`: URL of the log's database, TLS and credentials in it.
-
-    `migrate`: bring an older schema up to date at start.
-    """
+    """The log's database."""
 
     dsn: str = ""
+    """URL of the log's database, credentials and TLS (`sslmode`, `sslrootcert` …) in it."""
     migrate: bool = True
+    """Whether a coordinator brings an older schema up to date when it starts."""
 
 
 class CoordinatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`name` tells coordinators apart: one that comes back under the same name takes its shards up
-    again at once. `shards` is decided when the log is made. `hashes_file`: test mode, see docs."""
+    """One coordinator."""
 
     name: Name = "coordinator-1"
+    """Tells coordinators apart; one that comes back under the same name takes its shards up again
+    at once."""
     shards: Shards = 8
+    """Shards of a new log; decided for ever when the log is made."""
     hashes_file: str = ""
+    """Test mode: a JSON line (run, version, state hash) for each committed version."""
 
 
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`format`: `text`, `json` (one object a line), or `auto`: text on a terminal, else json."""
+    """What a process says on stderr."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severity that is written."""
     format: Literal["auto", "text", "json"] = "auto"
+    """`text`; `json`, one object a line; `auto`: text on a terminal, else JSON."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres: PostgresConfig = PostgresConfig()
     nats: Connection = Connection()
     prefix: Prefix = "dalsegno"
-    """Subject prefix; separates clusters on one NATS."""
+    """First part of all subjects; separates clusters on one NATS."""
     coordinator: CoordinatorConfig = CoordinatorConfig()
     engine: Settings = Settings()
     limits: Limits = Limits()

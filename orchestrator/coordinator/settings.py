@@ -89,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A snapshot is taken when the tail since the last one is over this and outgrew the state."""
 
     snapshot_tail_factor: Factor = 4.0
+    """How many times the size of the state the tail has to outgrow."""
 
     snapshots_kept: Count = 3
     """Snapshots of one stream, the newest; older ones are deleted when another is written."""

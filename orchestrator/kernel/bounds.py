@@ -19,6 +19,8 @@ SCALAR_BYTES = 8
 
 
 class PayloadTooLarge(ExpressionFailed):
+    """A value is over its limit of bytes, or nested too deep."""
+
     code = "payload_too_large"
 
 

@@ -42,6 +42,8 @@ from orchestrator.kernel.waiting import waiting
 
 
 class TooManyIterations(ExpressionFailed):
+    """A loop would go beyond its limit."""
+
     code = "too_many_iterations"
 
     def __init__(self, loop_id: str, most: int) -> None:
@@ -49,6 +51,8 @@ class TooManyIterations(ExpressionFailed):
 
 
 class TooManyItems(ExpressionFailed):
+    """A map's list is longer than a map may go through."""
+
     code = "too_many_items"
 
 

@@ -72,6 +72,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     row up to `refused_delay_s_max`."""
 
     refused_delay_s_max: Duration = 5.0
+    """Longest of these waits, seconds."""
 
     iterations_max: Count = 10_000
     """Most iterations that a loop may ask for. Refused at check."""

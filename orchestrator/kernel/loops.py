@@ -23,6 +23,8 @@ from orchestrator.kernel.state import LoopState
 
 
 class TooManyInstances(ExpressionFailed):
+    """A loop would give its run too many steps."""
+
     code = "too_many_instances"
 
 

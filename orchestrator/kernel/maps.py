@@ -36,6 +36,8 @@ TOO_LARGE = "results_too_large"
 
 
 class ResultsTooLarge(PayloadTooLarge):
+    """The results of a map are together over the limit."""
+
     code = TOO_LARGE
 
 
