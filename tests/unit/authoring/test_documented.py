@@ -1,0 +1,43 @@
+"""What the handbook shows in YAML is accepted: whole workflows, and parts of them."""
+
+import re
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+
+from orchestrator.adapters.cel import CelExpressions
+from orchestrator.authoring.check import check
+from orchestrator.authoring.yaml import read_yaml
+
+ROOT = Path(__file__).parents[3]
+BLOCK = re.compile(r"^```yaml[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+
+
+def fragments() -> list[tuple[str, str]]:
+    return [
+        (f"{page.name}-{number}", text)
+        for page in sorted(PAGES)
+        for number, text in enumerate(
+            re.findall(
+                r"^```yaml[^\n]*\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+            )
+        )
+    ]
+
+
+def whole(text: str) -> str:
+    """The fragment as a workflow: it is one, or its steps, or other keys of one."""
+    if re.search(r"^workflow:", text, re.MULTILINE):
+        return text
+    if text.startswith("- "):
+        return f"workflow: shown\nsteps:\n{indent(text, '  ')}"
+    steps = "" if re.search(r"^steps:", text, re.MULTILINE) else "steps: [{id: a, task: shown.a}]\n"
+    return f"workflow: shown\n{steps}{text}"
+
+
+@pytest.mark.parametrize(("name", "text"), fragments(), ids=lambda value: value[:40])
+def test_it_is_accepted(name: str, text: str) -> None:
+    authored = read_yaml(whole(text), name)
+    check(authored.definition, CelExpressions(), places=authored.places).accepted(name)
