@@ -7,22 +7,33 @@ from pathlib import Path
 
 import pytest
 
+from events.policies import Timeouts
 from orchestrator.kernel.snapshot import restore
-from tests.builders import Play
+from tests.builders import Play, started, task, workflow
 from tests.golden.scenes import SCENES
 from tests.property.test_kernel_runs import history
 from tests.worlds import Author, Rolled
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/state-machines.md"
 NEW = "[*]"
-SEEDS = 1500
+SEEDS = 200
 
 Arrow = tuple[str, str]
+
+
+def out_of_patience() -> Play:
+    """The time for all attempts ends while a task that a node refused waits for another place."""
+    play = started(workflow(task("a", timeouts=Timeouts(schedule_to_close_s=0.1))))
+    play.place("a")
+    play.give_back("a", "refused")
+    play.due(0.1)
+    return play
 
 
 def plays() -> Iterator[Play]:
     for scene in SCENES.values():
         yield scene()
+    yield out_of_patience()
     for seed in range(SEEDS):
         choose = Rolled(seed)
         yield history(Author(choose).write(), choose, 60)
