@@ -113,12 +113,13 @@ class Completed(Message, frozen=True, kw_only=True, tag="completed"):
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     """The handler failed, or the agent ended it for a timeout. `retryable` false: the code asked
-    for no further attempt."""
+    for no further attempt; `retry_after_s`: it asked that one comes no sooner than so."""
 
     attempt: Attempt
     failure: Failure
     kind: Literal["failed", "timed_out"] = "failed"
     retryable: bool = True
+    retry_after_s: float = 0.0
     started_at: int = 0
     ended_at: int = 0
     usage: Usage = Usage()

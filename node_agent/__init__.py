@@ -10,9 +10,11 @@ What a module with tasks needs:
 
 from node_agent.context import TaskContext
 from node_agent.errors import TaskCancelled, TaskError
+from node_agent.signatures import Inputs
 from node_agent.tasks import Outcome, interceptor, subprocess_task, task
 
 __all__ = [
+    "Inputs",
     "Outcome",
     "TaskCancelled",
     "TaskContext",

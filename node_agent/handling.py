@@ -68,7 +68,7 @@ def broke(error: BaseException, usage: Usage, said: Said | None, shown: Shown = 
     if isinstance(error, TaskError):
         details = _details(error.details)
         failure = Failure(code=error.failure_code, message=shown(error.message), details=details)
-        return Broke(failure, error.retryable, usage, said)
+        return Broke(failure, error.retryable, usage, said, error.retry_after_s)
     message = shown(str(error)) or type(error).__name__
     failure = Failure(code=code_of(error), message=message, details={"traceback": _trace(error)})
     return Broke(failure, True, usage, said)

@@ -78,5 +78,18 @@ start.
 EMITTED_BYTES_MAX = 128 * 1024
 """Bytes of all events that one attempt emits; more fails the attempt."""
 
+HTTP_RESPONSE_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of a response that `http.request` may be told to read; an input that says more is refused.
+What a task may return is `agent.output_bytes_max`."""
+
+HTTP_EXCERPT_BYTES = 1_024
+"""Bytes of the body of a response that failed its task that are kept in the failure's details."""
+
+HTTP_REDIRECTS_MAX = 5
+"""Redirects that `http.request` follows; a further one fails the attempt with `http_redirect`."""
+
+HTTP_TIMEOUT_S_MAX = 3_600.0
+"""Seconds that `http.request` may be told to wait; an input that says more is refused."""
+
 SETTLE_WAIT_S = 3.0
 """Seconds that a leaving agent waits for the settlement of reports that it has handed over."""

@@ -124,6 +124,7 @@ def _failed(held: Held, result: Broke, now: Now) -> Failed:
         attempt=held.attempt,
         failure=result.failure,
         retryable=result.retryable,
+        retry_after_s=result.retry_after_s,
         started_at=held.started_at,
         ended_at=now.wall_us,
         usage=result.usage,

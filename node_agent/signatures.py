@@ -8,7 +8,7 @@ structs may be declared. An int is accepted for a float.
 import inspect
 from collections.abc import Callable
 from copy import copy
-from typing import get_type_hints
+from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -18,6 +18,12 @@ from node_agent.context import TaskContext
 from node_agent.tasks import Arguments
 
 Schema = dict[str, object]
+T = TypeVar("T")
+_WHOLE = "all inputs"
+
+Inputs = Annotated[T, _WHOLE]
+"""`request: Inputs[Request]`: a handler's one parameter that is given all inputs together, as a
+struct, dataclass or typed dict whose fields they are."""
 
 
 class InvalidInputs(Exception):
@@ -27,7 +33,7 @@ class InvalidInputs(Exception):
 class Signature:
     """The parameters of one handler."""
 
-    __slots__ = ("_fields", "_model", "_takes_more", "context_name")
+    __slots__ = ("_fields", "_known", "_model", "_takes_more", "_whole", "context_name")
 
     def __init__(self, function: Callable[..., object], task: str, origin: str) -> None:
         """Raises `Misconfigured` for parameters that inputs cannot be given to."""
@@ -35,6 +41,7 @@ class Signature:
         fields: list[tuple[str, object, object]] = []
         self.context_name: str | None = None
         self._takes_more = False
+        self._whole = ""
         for parameter in inspect.signature(function).parameters.values():
             hint = hints.get(parameter.name, Value)
             if hint is TaskContext:
@@ -50,9 +57,20 @@ class Signature:
                     "inputs are given by name"
                 )
             else:
+                if _is_whole(hint):
+                    self._whole = parameter.name
                 fields.append((parameter.name, hint, _default(parameter)))
         self._fields = tuple(name for name, _, _ in fields)
-        self._model = _model(task, fields, not self._takes_more, origin)
+        if not self._whole:
+            self._model: object = _model(task, fields, not self._takes_more, origin)
+            return
+        if len(fields) > 1 or self._takes_more:
+            raise Misconfigured(
+                f"{origin}: parameter {self._whole!r} takes all inputs: beside it there can be the "
+                "context only"
+            )
+        self._model = get_args(fields[0][1])[0]
+        self._known = _field_names(self._model, origin)
 
     def bind(self, inputs: dict[str, Value]) -> Arguments:
         """Returns the arguments by name. Raises `InvalidInputs`."""
@@ -60,6 +78,8 @@ class Signature:
             given = msgspec.convert(inputs, self._model)
         except msgspec.ValidationError as error:
             raise InvalidInputs(_explain(str(error))) from None
+        if self._whole:
+            return {self._whole: _without_others(given, inputs, self._known)}
         arguments = {name: getattr(given, name) for name in self._fields}
         if self._takes_more:
             arguments = inputs | arguments
@@ -83,6 +103,36 @@ def _hints(function: Callable[..., object], origin: str) -> dict[str, object]:
         return get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:
         raise Misconfigured(f"{origin}: an annotation cannot be resolved: {error}") from error
+
+
+def _is_whole(hint: object) -> bool:
+    return get_origin(hint) is Annotated and _WHOLE in get_args(hint)[1:]
+
+
+def _field_names(model: object, origin: str) -> frozenset[str]:
+    """The names of a struct's, dataclass's or typed dict's fields as inputs have them."""
+    expected = f"{origin}: its inputs are {model!r}: expected a struct, dataclass or typed dict"
+    try:
+        msgspec.json.schema(model)
+    except (TypeError, ValueError) as error:
+        raise Misconfigured(f"{expected} that JSON can fill: {error}") from error
+    match msgspec.inspect.type_info(model):
+        case (
+            msgspec.inspect.StructType(fields=fields)
+            | msgspec.inspect.DataclassType(fields=fields)
+            | msgspec.inspect.TypedDictType(fields=fields)
+        ):
+            return frozenset(field.encode_name for field in fields)
+        case _:
+            raise Misconfigured(expected)
+
+
+def _without_others(given: object, inputs: dict[str, Value], known: frozenset[str]) -> object:
+    """Many types pass over fields that they do not know; inputs are checked."""
+    others = [name for name in inputs if name not in known]
+    if others:
+        raise InvalidInputs(f"there is no parameter {others[0]!r}")
+    return given
 
 
 def _default(parameter: inspect.Parameter) -> object:

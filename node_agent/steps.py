@@ -78,6 +78,7 @@ class Broke(Step, frozen=True):
     retryable: bool = True
     usage: Usage = Usage()
     said: Said | None = None
+    retry_after_s: float = 0.0
 
 
 class Ceased(Step, frozen=True):

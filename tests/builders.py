@@ -136,10 +136,16 @@ class Play:
     def complete(self, step: str, output: Value = None) -> list[Fact]:
         return self.report(m.Completed(attempt=self.attempt(step), output=output))
 
-    def fail(self, step: str, code: str = "boom", retryable: bool = True) -> list[Fact]:
-        failure = Failure(code=code)
+    def fail(
+        self, step: str, code: str = "boom", retryable: bool = True, retry_after_s: float = 0.0
+    ) -> list[Fact]:
         return self.report(
-            m.Failed(attempt=self.attempt(step), failure=failure, retryable=retryable)
+            m.Failed(
+                attempt=self.attempt(step),
+                failure=Failure(code=code),
+                retryable=retryable,
+                retry_after_s=retry_after_s,
+            )
         )
 
     def give_back(

@@ -5,6 +5,7 @@ input that is an expression may turn out as anything. The part of JSON Schema un
 descriptions of typed parameters use; an unknown keyword constrains nothing.
 """
 
+import re
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -134,6 +135,9 @@ def _value_mismatch(value: Value, schema: Schema) -> str:
         return f"expected {_shown(schema['const'])}, found {_shown(value)}"
     if isinstance(value, str) and "${" in value:
         return ""
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str) and isinstance(value, str) and not re.search(pattern, value):
+        return f"expected text like {pattern}, found {_shown(value)}"
     size = _number(value) if _number(value) is not None else _length(value)
     for keyword, (holds, words) in _BOUNDS.items():
         bound = _number(schema.get(keyword))

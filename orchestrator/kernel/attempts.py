@@ -33,6 +33,7 @@ class Ended(msgspec.Struct, kw_only=True):
     failure: Failure
     kind: Kind = "failed"
     retryable: bool = True
+    retry_after_s: float = 0.0
     counted: bool = True
     loss: LossReason | None = None
     started_at: int = 0
@@ -90,6 +91,7 @@ def attempt_failed(d: Decision, report: m.Failed) -> None:
         failure=report.failure,
         kind=report.kind,
         retryable=report.retryable,
+        retry_after_s=report.retry_after_s,
         started_at=report.started_at,
         ended_at=report.ended_at,
         said=report.said,
@@ -192,7 +194,8 @@ def _why(d: Decision, step_id: str, ended: Ended) -> str:
         return "lost attempts are repeated and not counted"
     retry = _retry(d, step_id)
     counted = d.state.steps[step_id].counted + 1
-    return f"attempt {counted} of {retry.attempts_max}, {retry.kind} delay"
+    kind = "the delay asked for" if _asked_longer(d, step_id, ended) else f"{retry.kind} delay"
+    return f"attempt {counted} of {retry.attempts_max}, {kind}"
 
 
 def _delay_s(d: Decision, step_id: str, ended: Ended) -> float:
@@ -204,8 +207,22 @@ def _delay_s(d: Decision, step_id: str, ended: Ended) -> float:
         return float(min(limits.refused_delay_s * 2**doublings, limits.refused_delay_s_max))
     if not ended.counted:
         return 0.0
+    return max(_policy_delay_s(d, step_id), _asked_s(d, ended))
+
+
+def _policy_delay_s(d: Decision, step_id: str) -> float:
+    step = d.state.steps[step_id]
     chance = d.env.chance(str(d.state.attempt_of(step_id)))
     return float(delay_s(_retry(d, step_id), step.counted + 1, step.delay_s, chance))
+
+
+def _asked_s(d: Decision, ended: Ended) -> float:
+    """How long the task asked to be left alone, within the limit."""
+    return float(min(ended.retry_after_s, d.env.limits.retry_after_s_max))
+
+
+def _asked_longer(d: Decision, step_id: str, ended: Ended) -> bool:
+    return _asked_s(d, ended) > _policy_delay_s(d, step_id)
 
 
 def _retry(d: Decision, step_id: str) -> Retry:

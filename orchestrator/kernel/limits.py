@@ -64,6 +64,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     attempts_max: Count = 1_000
     """Most attempts that a retry policy may ask for. Refused at check."""
 
+    retry_after_s_max: Duration = 3_600.0
+    """Seconds that a failed task may ask to be left alone before its next attempt. When it asks for
+    more, it gets these."""
+
     losses_max: Amount = 20
     """Attempts of one task that may be lost with their node before it fails with code `lost`."""
 

@@ -447,6 +447,7 @@ REPORTS: tuple[m.Report, ...] = (
         failure=FAILURE,
         kind="timed_out",
         retryable=False,
+        retry_after_s=7.5,
         started_at=AT,
         ended_at=AT + 5,
         usage=USAGE,

@@ -128,3 +128,14 @@ def test_a_schema_that_refers_to_itself_for_ever_ends() -> None:
     )
 
     assert list(mismatches({"x": 1}, schema)) == []
+
+
+def test_a_text_that_does_not_fit_its_pattern_is_refused_unless_an_expression_makes_it() -> None:
+    schema = TaskSchema(
+        name="t", parameters={"properties": {"url": {"type": "string", "pattern": "^https?://"}}}
+    )
+
+    (found,) = mismatches({"url": "ftp://h/"}, schema)
+    assert (found.at, found.message) == ("url", 'expected text like ^https?://, found "ftp://h/"')
+    assert list(mismatches({"url": "http://h/"}, schema)) == []
+    assert list(mismatches({"url": "${ input.base }/orders"}, schema)) == []

@@ -3,8 +3,9 @@
 import pytest
 
 from events.facts import Failure
-from events.policies import Retry, RunOptions
+from events.policies import Retry, RunOptions, Timeouts
 from events.task_facts import AttemptFailed, TaskFailed
+from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.retry import delay_s, refusal
 from tests.builders import Play, Setting, names, started, task, workflow
 
@@ -180,3 +181,36 @@ def test_a_loss_between_failures_does_not_begin_the_backoff_anew() -> None:
     lossy.place("a")
     lossy.lose("a")
     assert lossy.step("a").delay_s == calm.step("a").delay_s
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "delay_s", "why"),
+    [
+        (0.0, 2.0, "attempt 1 of 3, exponential delay"),
+        (2.0, 2.0, "attempt 1 of 3, exponential delay"),
+        (7.5, 7.5, "attempt 1 of 3, the delay asked for"),
+        (10.0, 10.0, "attempt 1 of 3, the delay asked for"),
+        (10.1, 10.0, "attempt 1 of 3, the delay asked for"),
+        (-1.0, 2.0, "attempt 1 of 3, exponential delay"),
+    ],
+)
+def test_a_task_may_ask_for_a_longer_delay_within_the_limit(
+    asked_s: float, delay_s: float, why: str
+) -> None:
+    retry = Retry(attempts_max=3, initial_s=2.0)
+    play = started(workflow(task("a", retry=retry)), Setting(limits=Limits(retry_after_s_max=10.0)))
+    play.place("a")
+    (fact,) = play.fail("a", retry_after_s=asked_s)
+    assert isinstance(fact, AttemptFailed)
+    assert (fact.delay_s, fact.why) == (delay_s, why)
+    assert play.due(delay_s - 0.1) == []
+    assert names(play.due(0.1)) == ["task.retry_due"]
+
+
+def test_a_delay_asked_for_that_ends_after_schedule_to_close_is_not_waited_for() -> None:
+    limits = Timeouts(schedule_to_close_s=5.0)
+    play = started(workflow(task("a", retry=Retry(attempts_max=3), timeouts=limits)))
+    play.place("a")
+    (fact, *_) = play.fail("a", retry_after_s=5.0)
+    assert isinstance(fact, TaskFailed)
+    assert "after schedule-to-close" in fact.why

@@ -2,14 +2,14 @@
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypedDict
 
 import msgspec
 import pytest
 
 from events.errors import Misconfigured
 from events.values import Value
-from node_agent import TaskContext, interceptor, subprocess_task, task
+from node_agent import Inputs, TaskContext, interceptor, subprocess_task, task
 from node_agent.registry import TaskRegistry, collect
 from node_agent.signatures import InvalidInputs, Signature
 from node_agent.tasks import Arguments, Handler, Kind
@@ -193,3 +193,54 @@ def test_tasks_are_described_with_the_schema_of_their_parameters() -> None:
     assert isinstance(definitions, dict)
     assert list(definitions) == ["Point"]
     msgspec.json.encode(registry.describe())
+
+
+class Order(msgspec.Struct):
+    number: int
+    express: bool = False
+
+
+class Noted(TypedDict):
+    number: int
+
+
+def place_order(ctx: TaskContext, order: Inputs[Order]) -> None: ...
+def note_order(order: Inputs[Noted]) -> None: ...
+def two_orders(order: Inputs[Order], other: int) -> None: ...
+def no_order(order: Inputs[int]) -> None: ...
+
+
+def test_one_parameter_may_take_all_inputs() -> None:
+    whole = signature(place_order)
+
+    assert whole.bind({"number": 3}) == {"order": Order(3)}
+    assert whole.context_name == "ctx"
+    assert signature(note_order).bind({"number": 3}) == {"order": {"number": 3}}
+    assert whole.schema()["required"] == ["number"]
+    assert whole.schema()["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"number": 3, "expres": True}, "there is no parameter 'expres'"),
+        ({"number": "3"}, "parameter 'number': expected int, got str"),
+        ({}, "parameter 'number' is missing"),
+    ],
+)
+def test_inputs_taken_together_are_checked_as_one_by_one(
+    inputs: dict[str, Value], message: str
+) -> None:
+    with pytest.raises(InvalidInputs, match=message):
+        signature(place_order).bind(inputs)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [(two_orders, "beside it there can be the context only"), (no_order, "expected a struct")],
+)
+def test_all_inputs_are_one_object_and_stand_alone(
+    function: Callable[..., object], message: str
+) -> None:
+    with pytest.raises(Misconfigured, match=message):
+        signature(function)

@@ -1,0 +1,1 @@
+"""Built-in: `http.request`. What is asked and what an answer means is decided here, without IO."""
