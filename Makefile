@@ -94,6 +94,10 @@ simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEE
 bench: $(READY) ## measure durable throughput and latency on this machine
 	@$(BIN)/dalsegno bench $(ARGS)
 
+.PHONY: wheel
+wheel: $(READY) ## build the wheel into dist/
+	@$(PY) -m hatchling build --target wheel
+
 .PHONY: docs
 docs: $(READY) ## write what the reference takes from the code
 	@$(PY) -m docs.generator

@@ -1,6 +1,7 @@
 """README.md is followed by a stranger: its file, its commands, their output, its promises."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,22 +9,32 @@ import pytest
 
 from tests.e2e.cluster import ROOT
 from tests.e2e.command_line import environment
+from tests.e2e.installed import install
 from tests.e2e.walkthrough import Command, File, actions, assert_shape, follow
 
 pytest_plugins = ["tests.servers"]
 
 README = (ROOT / "README.md").read_text("utf-8")
 ACTIONS = actions(README)
+INSTALL = ".venv/bin/pip install 'dalsegno-0.2.0-py3-none-any.whl[embedded]'"
 RUN_ELSEWHERE = {
     "make demo": "tests/e2e/test_cli_try.py runs the demo, .ci/run the target",
     "make test": "runs this",
+    "python3 -m venv .venv": "tests/e2e/installed.py does the same without an index",
+    INSTALL: "the same",
 }
 
 
 @pytest.mark.timeout(150)
 def test_every_command_does_what_is_shown(data_folder: Path) -> None:
-    (data_folder / ".venv").symlink_to(sys.prefix)
-    follow(README, data_folder, environment(), frozenset(RUN_ELSEWHERE))
+    """In an empty folder, with nothing but the wheel."""
+    theirs = environment(**install(data_folder))
+    code = "import node_agent, orchestrator; print(node_agent.__file__, orchestrator.__file__)"
+    found = subprocess.check_output(
+        [sys.executable, "-c", code], cwd=data_folder, env=theirs, text=True
+    )
+    assert found.count(str(data_folder)) == 2, "that would be the clone's"
+    follow(README, data_folder, theirs, frozenset(RUN_ELSEWHERE))
 
 
 def test_the_commands_that_are_left_out_are_there() -> None:
