@@ -5,9 +5,11 @@ is missing, cancelled when its parent is ending, and its end is told to its pare
 parent's shard (see `child_run`), so one coordinator owns both.
 
 Nothing is remembered about it. `see_to_child` compares the two states and does what is missing, and
-it is asked to whenever they may differ: after a commit that changed what a parent wants, when a
-parent is loaded, when a child has ended. So a crash between any two of these is healed by the next
-load; a parent with a child counts as outstanding in the index and is loaded with its shard.
+it is asked to whenever they may differ: after a commit that changed what a parent wants, and when a
+child has ended. A crash between any two of these is healed by the next owner: the index of runs
+tells it the parents of which fewer children are open than they wait for, and it looks at these. A
+parent that only waits for its children need not be in memory; what it does not know of them waits
+in the intake, or is found by the next owner.
 """
 
 from typing import TYPE_CHECKING
@@ -36,6 +38,7 @@ def see_to_child(turn: "Turn", work: w.CallWork) -> None:
     child_id = parent.state.calls.get(work.step) if parent else None
     if parent is None or child_id is None or child_id in memory.parked:
         return
+    turn.tx.touch(parent.head.stream, parent.shard, parent)  # it may rest after this look
     child = memory.runs.get(child_id)
     if child is None and not work.missing:
         memory.load_run(child_id, work)

@@ -5,15 +5,31 @@ from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.runs import Slot
 
 
-def see_to_children(memory: Memory, slot: Slot) -> None:
-    """Asks for a look at each child of which the parent wants something new since the last one."""
-    state = slot.state
-    wanted = (state.closing is not None, state.paused is not None)
-    wants = {step_id: (run_id, *wanted) for step_id, run_id in state.calls.items()}
+def see_to_children(memory: Memory, slot: Slot) -> bool:
+    """Asks for a look at each child of which the parent wants something new since the last one;
+    returns whether there is any."""
+    wants = _wants(slot)
+    found = False
     for step_id, want in wants.items():
         if slot.wants.get(step_id) != want:
             memory.intake.append(_look(memory, slot.run_id, step_id))
+            found = True
     slot.wants = wants
+    return found
+
+
+def loaded(memory: Memory, slot: Slot) -> None:
+    """A run was read. One that an earlier owner had, or that is ending, may want anything of its
+    children; of every other the children have been looked at since it wanted something new."""
+    if slot.shard not in memory.warming and slot.state.closing is None:
+        slot.wants = _wants(slot)
+    see_to_children(memory, slot)
+
+
+def _wants(slot: Slot) -> dict[str, tuple[str, bool, bool]]:
+    state = slot.state
+    wanted = (state.closing is not None, state.paused is not None)
+    return {step_id: (run_id, *wanted) for step_id, run_id in state.calls.items()}
 
 
 def tell_parent(memory: Memory, slot: Slot) -> None:

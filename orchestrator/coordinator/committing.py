@@ -164,6 +164,7 @@ class Committing:
             outgoing.setdefault(key, []).append(direct)
         for touched in tx.streams.values():
             self._effects(touched, outgoing)
+        memory.runs.trim()
         self._publish(outgoing)
         hashes = tuple(found for touched in tx.streams.values() for found in touched.hashes)
         if hashes:
@@ -190,7 +191,7 @@ class Committing:
     def _run_effects(
         self, slot: Slot, touched: Touched, outgoing: dict[NodeKey, list[Command]]
     ) -> None:
-        state, net = slot.state, slot.net
+        memory, state, net = self._memory, slot.state, slot.net
         for step_id in touched.commands:
             if net is not None and step_id in state.outstanding:
                 step = state.steps[step_id]
@@ -198,15 +199,15 @@ class Committing:
                 outgoing.setdefault((step.node, step.incarnation), []).append(found)
         if state.terminal:
             if touched.events:  # not again for each look at it and each late report
-                tell_parent(self._memory, slot)
+                tell_parent(memory, slot)
             self._ended(slot)
         elif touched.events:
-            see_to_children(self._memory, slot)
-            self._memory.set_timer(slot)
+            memory.set_timer(slot)
             self._snapshot(slot)
-            self._evict_idle(slot)
+            if not see_to_children(memory, slot):
+                memory.rest(slot)
         else:  # it was looked at only, and may have been loaded for that
-            self._evict_idle(slot)
+            memory.rest(slot)
 
     def _publish(self, outgoing: dict[NodeKey, list[Command]]) -> None:
         name = self._memory.identity.name
@@ -229,16 +230,6 @@ class Committing:
             memory.answer(waiter.reply_to, RunAnswer(run=view))
         if memory.identity.traced and slot.traceparent:
             memory.out.append(s.RunEnded(run=view, traceparent=slot.traceparent))
-
-    def _evict_idle(self, slot: Slot) -> None:
-        """A run that only waits (for a far timer, a signal, or to be resumed) leaves memory; the
-        index or a request brings it back."""
-        memory, state = self._memory, slot.state
-        if state.is_held or (state.ready and state.paused is None):
-            return
-        horizon = memory.now.wall + microseconds(memory.settings.due_horizon_s)
-        if state.next_due_at is None or state.next_due_at > horizon:
-            memory.runs.discard(slot.run_id)
 
     def _snapshot(self, slot: Slot) -> None:
         settings = self._memory.settings

@@ -23,7 +23,7 @@ from events.envelope import Head
 from events.errors import Corrupt, Rejected, Unavailable
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.children import see_to_children
+from orchestrator.coordinator.children import loaded
 from orchestrator.coordinator.committing import Committing
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.engine import Engine
@@ -144,9 +144,9 @@ class Coordinator:
     def _poll(self, now: int) -> None:
         memory = self._memory
         self._poll_at = now + microseconds(memory.settings.due_poll_s)
-        before = memory.now.wall + microseconds(memory.settings.due_horizon_s)
-        shards = tuple(lease.shard for lease in memory.ownership.held)
-        memory.out.append(s.FindDue(shards=shards, before=before))
+        if memory.due_next is None:
+            shards = tuple(lease.shard for lease in memory.ownership.held)
+            memory.out.append(s.FindDue(shards=shards, before=memory.due_before))
         if not self._committing.busy:
             self._placer.note_waiting(memory)
 
@@ -293,6 +293,7 @@ class Coordinator:
             self._add(run_id, given.rebuilt)
         memory.intake.extendleft(reversed(works))
         self._warmed()
+        self._more_due()
 
     def _add(self, run_id: str, rebuilt: Rebuilt) -> None:
         memory = self._memory
@@ -306,8 +307,9 @@ class Coordinator:
             memory.load_definition(state.workflow)
         memory.runs.add(slot, memory.now.monotonic)
         memory.set_timer(slot)
+        memory.rest(slot)
         if not slot.state.terminal:
-            see_to_children(memory, slot)
+            loaded(memory, slot)
 
     def _unknown_run(self, work: w.AnyWork, given: s.RunLoaded) -> bool:
         """Answers a work whose run does not exist; true when it can go on all the same."""
@@ -403,5 +405,22 @@ class Coordinator:
     def _due_found(self, given: s.DueFound) -> None:
         memory = self._memory
         for row in given.rows:
-            if memory.runs.get(row.run_id) is None and row.run_id not in memory.parked:
+            slot = memory.runs.get(row.run_id)
+            if slot is not None:
+                memory.set_timer(slot)
+            elif row.run_id not in memory.parked:
                 memory.load_run(row.run_id)
+        if given.more and (last := given.rows[-1]).next_due_at is not None:
+            shards = tuple(lease.shard for lease in memory.ownership.held)
+            memory.due_next = s.FindDue(
+                shards=shards, before=given.before, after=(last.next_due_at, last.run_id)
+            )
+            self._more_due()
+
+    def _more_due(self) -> None:
+        """The next page of due runs, once those of the last one are here: all that are due at one
+        instant must not be in memory together."""
+        memory = self._memory
+        if memory.due_next is not None and not memory.loads_under_way:
+            memory.out.append(memory.due_next)
+            memory.due_next = None

@@ -47,8 +47,11 @@ class Loader:
                     shards=output.shards, rows=tuple(rows), more=more, era=output.era
                 )
             case s.FindDue():
-                due = await self._store.due_runs(output.shards, output.before, FOUND_MAX)
-                return s.DueFound(rows=tuple(due))
+                due = await self._store.due_runs(
+                    output.shards, output.before, FOUND_MAX, output.after
+                )
+                more = len(due) == FOUND_MAX
+                return s.DueFound(rows=tuple(due), before=output.before, more=more)
             case _:
                 assert_never(output)
 

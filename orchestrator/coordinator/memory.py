@@ -23,7 +23,7 @@ from orchestrator.coordinator.runs import Runs, Slot
 from orchestrator.coordinator.settings import Settings
 from orchestrator.coordinator.waiters import Waiters
 from orchestrator.coordinator.works import AnyWork
-from orchestrator.kernel.env import Env
+from orchestrator.kernel.env import Env, microseconds
 from orchestrator.replay.rebuild import Rebuilt
 
 
@@ -44,7 +44,7 @@ class Memory:
         self.settings = settings
         self.engine = engine
         self.ownership = Ownership(identity.shards, settings)
-        self.runs = Runs(settings.recent_runs_max)
+        self.runs = Runs(settings.recent_runs_max, settings.idle_runs_max)
         self.cluster = Cluster(settings)
         self.definitions = Definitions(settings.unknown_workflows_max)
         self.acks = Acks()
@@ -69,6 +69,8 @@ class Memory:
         self.owned_since: dict[int, int] = {}
         """The step in which each shard that is held was acquired."""
         self.out: list[s.CoordinatorOutput] = []
+        self.due_next: s.FindDue | None = None
+        """The next page of due runs, asked for once those of the last one are loaded."""
         self._timers: list[tuple[int, str]] = []
         self._minted = 0
         self._works_waiting = 0
@@ -178,9 +180,24 @@ class Memory:
 
     # -- timers -----------------------------------------------------------------------------------
 
+    def rest(self, slot: Slot) -> None:
+        """A run that only waits, and for nothing that is due soon, may leave memory."""
+        state = slot.state
+        if not state.is_busy and (state.next_due_at is None or state.next_due_at > self.due_before):
+            self.runs.rest(slot.run_id)
+
+    @property
+    def due_before(self) -> int:
+        """Runs due by then are in memory, microseconds."""
+        return self.now.wall + microseconds(self.settings.due_horizon_s)
+
     def set_timer(self, slot: Slot) -> None:
+        """Plans a look at the run's timers if one is due soon; the index tells of the others when
+        their time comes near, so that no timer is remembered that is never met."""
         due_at = slot.state.next_due_at
-        if due_at is not None and (slot.timer_at is None or due_at < slot.timer_at):
+        if due_at is None or due_at > self.due_before:
+            return
+        if slot.timer_at is None or due_at < slot.timer_at:
             slot.timer_at = due_at
             heapq.heappush(self._timers, (due_at, slot.run_id))
 

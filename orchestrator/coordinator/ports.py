@@ -15,11 +15,13 @@ from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
 from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
 
 __all__ = [
+    "FIRST_DUE",
     "AppendOutcome",
     "Appended",
     "Batch",
     "Bus",
     "Conflicted",
+    "Due",
     "FencedOff",
     "IndexRow",
     "Lease",
@@ -73,6 +75,11 @@ class FencedOff(Record, frozen=True, kw_only=True):
     shards: tuple[int, ...]
 
 
+Due = tuple[int, str]
+"""A place in the order of timers: when, and of which run."""
+
+FIRST_DUE: Due = (-1, "")
+
 AppendOutcome = Appended | Conflicted | FencedOff
 
 
@@ -90,11 +97,16 @@ class Store(IndexedHistory, Protocol):
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         """Events with position > `after`, in order of position; misses none that commits later."""
 
-    async def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
-        """Open runs whose `next_due_at` <= `before`, earliest first."""
+    async def due_runs(
+        self, shards: Sequence[int], before: int, limit: int, after: Due = FIRST_DUE
+    ) -> list[IndexRow]:
+        """Open runs whose `next_due_at` <= `before`, earliest first, then by id; those behind
+        `after`."""
 
     async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
-        """Open runs with outstanding or ready tasks, run ids > `after`, in order of run id."""
+        """Open runs with something to be done: outstanding ones, ready ones that are not paused,
+        and those of which fewer children are open than they wait for. Run ids > `after`, in order
+        of run id."""
 
     async def list_runs(
         self, status: str, workflow: str, before: str, limit: int

@@ -1,8 +1,9 @@
 """Runs in memory: a cache of folds, thrown away at will, and what is derived from them.
 
 `Held` says which attempts each node has: derived from the outstanding ones of all loaded runs,
-never counted apart. Every run with something outstanding or ready is loaded, so it is complete once
-the active runs of a newly owned shard have been loaded.
+never counted apart. Every busy run is loaded, so it is complete once the active runs of a newly
+owned shard have been loaded. Of those that only wait the last few stay; the index of runs, a
+request, or the end of a child brings the others back.
 """
 
 from collections import OrderedDict
@@ -99,15 +100,18 @@ class Held:
 
 
 class Runs:
-    """The cache. Ended runs stay a while for clients that still ask; others leave when idle."""
+    """The cache. Ended runs stay a while for clients that still ask, those that only wait for what
+    may come soon."""
 
-    def __init__(self, recent_max: int) -> None:
+    def __init__(self, recent_max: int, idle_max: int) -> None:
         self.held = Held()
         self.ready: OrderedDict[Key, int] = OrderedDict()
         """Tasks awaiting placement, oldest first → monotonic instant at which each came here."""
         self._slots: dict[str, Slot] = {}
         self._recent: OrderedDict[str, Slot] = OrderedDict()
         self._recent_max = recent_max
+        self._idle: OrderedDict[str, None] = OrderedDict()
+        self._idle_max = idle_max
 
     def get(self, run_id: str) -> Slot | None:
         return self._slots.get(run_id) or self._recent.get(run_id)
@@ -131,6 +135,7 @@ class Runs:
 
     def discard(self, run_id: str) -> None:
         """Throws a run's state away with everything derived from it."""
+        self._idle.pop(run_id, None)
         slot = self._slots.pop(run_id, None) or self._recent.pop(run_id, None)
         if slot is not None:
             self.held.remove(slot.state)
@@ -141,6 +146,20 @@ class Runs:
         """The run has ended: only clients may still ask for it."""
         self.discard(slot.run_id)
         self._keep_recent(slot)
+
+    def rest(self, run_id: str) -> None:
+        """The run only waits, and for nothing that is due soon: it may leave."""
+        if run_id in self._slots:
+            self._idle[run_id] = None
+            self._idle.move_to_end(run_id)
+
+    def trim(self) -> None:
+        """Of too many that only wait, those that have waited longest leave. Nothing may be decided
+        and not yet durable about any run."""
+        while len(self._idle) > self._idle_max:
+            longest, _ = self._idle.popitem(last=False)
+            if not self._slots[longest].state.is_busy:
+                self.discard(longest)
 
     def note(self, slot: Slot, fact: Fact, now: int) -> None:
         """Follows one fact of a run's decision."""

@@ -73,6 +73,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recent_runs_max: Count = 2000
     """Ended runs kept in memory for clients that still ask."""
 
+    idle_runs_max: Amount = 1000
+    """Runs kept in memory that only wait (for a signal, a timer, their child runs, or to be
+    resumed); beyond, the one that has waited longest leaves and is read again when it goes on."""
+
     waiters_max: Count = 20_000
     """Clients that wait for the end of a run; above it they are refused as unavailable and ask
     again."""

@@ -12,8 +12,10 @@ from events.cluster_facts import DefinitionRegistered
 from events.envelope import Head
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
 from orchestrator.coordinator.ports import (
+    FIRST_DUE,
     AppendOutcome,
     Batch,
+    Due,
     IndexRow,
     Lease,
     ReportDelivery,
@@ -143,7 +145,11 @@ class ActiveFound(Signal, frozen=True, kw_only=True):
 
 
 class DueFound(Signal, frozen=True, kw_only=True):
+    """`more`: there may be others behind the last of `rows`."""
+
     rows: tuple[IndexRow, ...]
+    before: int = 0
+    more: bool = False
 
 
 class BusChanged(Signal, frozen=True, kw_only=True):
@@ -258,6 +264,7 @@ class FindActive(Signal, frozen=True, kw_only=True):
 class FindDue(Signal, frozen=True, kw_only=True):
     shards: tuple[int, ...]
     before: int
+    after: Due = FIRST_DUE
 
 
 class SaveSnapshot(Signal, frozen=True, kw_only=True):

@@ -198,6 +198,14 @@ class RunState(msgspec.Struct, omit_defaults=True):
         return bool(self.outstanding or self.calls)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether its owner has to have it at hand: a node has an attempt, a task is to be placed,
+        or it ends and its child runs with it. Every other run only waits."""
+        if self.outstanding or (self.ready and self.paused is None):
+            return True
+        return bool(self.calls) and self.closing is not None
+
+    @property
     def undecided(self) -> bool:
         """Whether something has happened of which it is still to be decided what follows."""
         return self.at_end or self.is_to_go_on

@@ -15,8 +15,9 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     """A run as `run_index` knows it: enough to find what is due without opening a stream.
 
     `next_due_at`: earliest timer in microseconds, None without one. `outstanding`: attempts with
-    nodes.
-    `ready`: tasks awaiting placement. Equal to what a fold of the stream says at `version`.
+    nodes; of a run that is ending also the child runs that have not ended. `ready`: tasks awaiting
+    placement. `calls`: child runs that it waits for. `parent`: the run that has started it, or "".
+    Equal to what a fold of the stream says at `version`.
     """
 
     run_id: str
@@ -30,10 +31,14 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     ready: int = 0
     started_at: int = 0
     updated_at: int = 0
+    calls: int = 0
+    parent: str = ""
 
 
 def row_of(run_id: str, shard: int, state: RunState) -> IndexRow:
     """The row of a run in this state."""
+    calls = len(state.calls)
+    origin = state.origin
     return IndexRow(
         run_id=run_id,
         shard=shard,
@@ -42,10 +47,12 @@ def row_of(run_id: str, shard: int, state: RunState) -> IndexRow:
         status=state.status,
         version=state.version,
         next_due_at=state.next_due_at,
-        outstanding=len(state.outstanding) + len(state.calls),
+        outstanding=len(state.outstanding) + (calls if state.closing is not None else 0),
         ready=len(state.ready),
         started_at=state.started_at,
         updated_at=state.updated_at,
+        calls=calls,
+        parent=origin.run_id if origin.kind == "parent" else "",
     )
 
 

@@ -368,8 +368,11 @@ class TestIndex:
         assert [item.run_id for item in due] == ["early", "a", "b"]
         assert [item.run_id for item in await store.due_runs([0, 1], 30, 2)] == ["early", "theirs"]
         assert await store.due_runs([], 30, 2) == []
+        later = await store.due_runs([0], 30, 10, after=(20, "a"))
+        assert [item.run_id for item in later] == ["b", "late"]
+        assert [i.run_id for i in await store.due_runs([0], 30, 1, after=(10, "z"))] == ["a"]
 
-    async def test_active_runs_have_attempts_or_ready_tasks(
+    async def test_active_runs_have_attempts_or_ready_tasks_and_are_not_only_paused(
         self, store: AuditedStore, lease: Lease
     ) -> None:
         rows = [
@@ -379,12 +382,38 @@ class TestIndex:
             row("idle"),
             row("ended", ready=1, status="cancelled"),
             row("theirs", ready=1, shard=1),
-            row("c", ready=1, status="paused"),
+            row("c", outstanding=1, ready=1, status="paused"),
+            row("paused", ready=1, status="paused"),
         ]
         await store.append(run_batch([lease], *rows))
         assert [r.run_id for r in await store.active_runs([0], "", 10)] == ["B", "a", "c", "d"]
         assert [r.run_id for r in await store.active_runs([0, 1], "c", 10)] == ["d", "theirs"]
         assert [r.run_id for r in await store.active_runs([0], "", 1)] == ["B"]
+
+    async def test_a_parent_is_active_when_fewer_children_are_open_than_it_waits_for(
+        self, store: AuditedStore, lease: Lease
+    ) -> None:
+        rows = [
+            row("tended", calls=2),
+            row("one", parent="tended"),
+            row("two", parent="tended", calls=1),
+            row("grandchild", parent="two"),
+            row("told late", calls=1),
+            row("ended", parent="told late", status="completed"),
+            row("alone", calls=1),
+            row("over", calls=1, status="completed"),
+            row("orphan", parent="nobody"),
+            row("theirs", calls=1, shard=1),
+            row("busy", calls=1, outstanding=1),
+        ]
+        await store.append(run_batch([lease], *rows))
+        active = await store.active_runs([0], "", 10)
+        assert [item.run_id for item in active] == ["alone", "busy", "told late"]
+        assert [(item.calls, item.parent) for item in active] == [(1, "")] * 3
+        assert [i.run_id for i in await store.active_runs([0], "alone", 1)] == ["busy"]
+        assert [i.run_id for i in await store.active_runs([0, 1], "b", 2)] == ["busy", "theirs"]
+        kept = await store.index_row("two")
+        assert kept == row("two", parent="tended", calls=1)
 
     async def test_lists_go_from_the_newest_start(self, store: AuditedStore, lease: Lease) -> None:
         rows = [

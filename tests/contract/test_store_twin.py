@@ -113,6 +113,8 @@ class World:
             outstanding=random.randint(0, 1),
             ready=random.randint(0, 1),
             started_at=random.randint(0, 3),
+            calls=random.choice([0, 0, 1, 2]),
+            parent=random.choice(["", *RUNS]),
         )
 
     def landed(self, sent: Batch) -> None:
@@ -154,6 +156,8 @@ async def _look(pair: Pair, world: World) -> None:
     await pair.both("read", run_stream(run), random.randint(0, 4), limit)
     await pair.both("index_row", run)
     await pair.both("due_runs", random.sample(SHARDS, 2), random.randint(0, 3), limit)
+    after = random.randint(0, 3), random.choice(["", run])
+    await pair.both("due_runs", random.sample(SHARDS, 2), 3, limit, after)
     await pair.both("active_runs", random.sample(SHARDS, 2), random.choice(["", run]), limit)
     status, workflow = random.choice(["", *STATUSES]), random.choice(["", "x"])
     await pair.both("list_runs", status, workflow, random.choice(["", run]), limit)

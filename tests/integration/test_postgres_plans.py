@@ -31,11 +31,12 @@ RUNS = 50_000
 FILL = f"""
 INSERT INTO dalsegno.run_index (
     run_id, shard, workflow, workflow_version, status, version, next_due_at, outstanding, ready,
-    started_at, updated_at
+    started_at, updated_at, calls, parent
 )
 SELECT 'r' || n, n % 16, 'w' || n % 20, '1',
     CASE WHEN n % 100 = 0 THEN 'running' WHEN n % 100 < 5 THEN 'failed' ELSE 'completed' END,
-    3, CASE WHEN n % 200 = 0 THEN n END, n / 100 % 2, 0, n, n
+    3, CASE WHEN n % 200 = 0 THEN n END, n / 100 % 2, 0, n, n,
+    CASE WHEN n % 300 = 0 THEN 1 ELSE 0 END, CASE WHEN n % 300 = 100 THEN 'r' || n + 200 ELSE '' END
 FROM generate_series(1, {RUNS}) AS n;
 INSERT INTO dalsegno.events (originator_id, originator_version, topic, state)
 SELECT 'run:r' || n, version, 'x.y.v1', 'x'
@@ -66,7 +67,14 @@ SNAPSHOT: Values = {
     "state": b"s",
     "kept_beside": 2,
 }
-PAGE: Values = {"limit": 100, "shards": integers([1, 2]), "after": "r5", "before": RUNS}
+PAGE: Values = {
+    "limit": 100,
+    "shards": integers([1, 2]),
+    "after": "r5",
+    "before": RUNS,
+    "after_at": 7,
+}
+
 LIST: Values = {"limit": 100, "status": "failed", "workflow": "w1", "before": "r5"}
 
 CASES: dict[str, tuple[Values, set[str]]] = {
@@ -83,7 +91,10 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     "index_row": ({"run_id": "r7"}, {"run_index_pkey"}),
     "index_rows": ({"after": "r7", "limit": 100}, {"run_index_pkey"}),
     "due_runs": (PAGE, {"run_index_due"}),
-    "active_runs": (PAGE, {"run_index_active"}),
+    "active_runs": (
+        PAGE,
+        {"run_index_active", "run_index_calling", "run_index_children"},
+    ),
     "save_snapshot": (SNAPSHOT, {"snapshots_pkey"}),
     "load_snapshot": ({"stream": "run:r7", "at_most": 9}, {"snapshots_pkey"}),
 }

@@ -68,10 +68,12 @@ class RunBook:
             status=state.status,
             version=state.version,
             next_due_at=state.next_due_at,
-            outstanding=len(state.outstanding) + len(state.calls),
+            outstanding=len(state.outstanding) + (len(state.calls) if state.closing else 0),
             ready=len(state.ready),
             started_at=state.started_at,
             updated_at=state.updated_at,
+            calls=len(state.calls),
+            parent=state.origin.run_id if state.origin.kind == "parent" else "",
         )
 
     def take(self, stored: Stored, event: Event, now: int) -> Iterator[str]:

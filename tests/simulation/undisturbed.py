@@ -29,7 +29,8 @@ def undisturbed(engine: Engine, definitions: dict[str, Definition], wanted: Want
     for _ in range(STEPS_MAX):
         env = Env(now=now, expressions=engine.expressions, limits=engine.limits)
         for one in given:
-            decide(state, net, one, env)
+            if not isinstance(one, i.Signal) or one.id in state.awaiting:
+                decide(state, net, one, env)
         if state.terminal:
             return state
         given = [_report(state, net, step) for step in state.outstanding]

@@ -69,6 +69,7 @@ def settings_of(rng: Random) -> Settings:
         turn_events_max=rng.choice((8, 1500)),
         dispatch_max=rng.choice((3, 1000)),
         loads_max=rng.choice((1, 64)),
+        idle_runs_max=rng.choice((0, 1, 1000)),
         recent_runs_max=rng.choice((2, 2000)),
         snapshot_tail_bytes_min=rng.choice((1500, 256 * 1024)),
         snapshot_tail_factor=0.5,

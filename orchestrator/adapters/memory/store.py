@@ -19,10 +19,12 @@ from events.envelope import Stored
 from events.ids import run_stream
 from orchestrator.coordinator.batches import BatchLimits, check_batch
 from orchestrator.coordinator.ports import (
+    FIRST_DUE,
     Appended,
     AppendOutcome,
     Batch,
     Conflicted,
+    Due,
     FencedOff,
     IndexRow,
     Lease,
@@ -137,16 +139,19 @@ class MemoryLog:
     def index_rows(self, after: str = "", limit: int = 1000) -> list[IndexRow]:
         return self._sorted(row for row in self._index.values() if row.run_id > after)[:limit]
 
-    def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
+    def due_runs(
+        self, shards: Sequence[int], before: int, limit: int, after: Due = FIRST_DUE
+    ) -> list[IndexRow]:
         due = [
             (row.next_due_at, row.run_id, row)
             for row in self._open(shards)
             if row.next_due_at is not None and row.next_due_at <= before
         ]
-        return [row for _, _, row in sorted(due, key=lambda entry: entry[:2])[:limit]]
+        later = sorted(entry for entry in due if entry[:2] > after)
+        return [row for _, _, row in later[:limit]]
 
     def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
-        active = (row for row in self._open(shards) if row.outstanding or row.ready)
+        active = (row for row in self._open(shards) if self._is_active(row))
         return self._sorted(row for row in active if row.run_id > after)[:limit]
 
     def list_runs(self, status: str, workflow: str, before: str, limit: int) -> list[IndexRow]:
@@ -173,6 +178,12 @@ class MemoryLog:
         wanted = set(shards)
         rows = self._index.values()
         return (row for row in rows if row.shard in wanted and row.status not in TERMINAL)
+
+    def _is_active(self, row: IndexRow) -> bool:
+        if row.outstanding or (row.ready and row.status != "paused"):
+            return True
+        children = (one for one in self._index.values() if one.parent == row.run_id)
+        return row.calls > sum(1 for one in children if one.status not in TERMINAL)
 
     def _sorted(self, rows: Iterable[IndexRow]) -> list[IndexRow]:
         return sorted(rows, key=lambda row: row.run_id)
@@ -265,8 +276,10 @@ class MemoryStore:
     async def index_rows(self, after: str = "", limit: int = 1000) -> list[IndexRow]:
         return self.log.index_rows(after, limit)
 
-    async def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
-        return self.log.due_runs(shards, before, limit)
+    async def due_runs(
+        self, shards: Sequence[int], before: int, limit: int, after: Due = FIRST_DUE
+    ) -> list[IndexRow]:
+        return self.log.due_runs(shards, before, limit, after)
 
     async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
         return self.log.active_runs(shards, after, limit)

@@ -55,4 +55,6 @@ def index_columns(rows: Sequence[IndexRow]) -> Columns:
         "readies": integers([row.ready for row in rows]),
         "started_ats": integers([row.started_at for row in rows]),
         "updated_ats": integers([row.updated_at for row in rows]),
+        "calls": integers([row.calls for row in rows]),
+        "parents": texts([row.parent for row in rows]),
     }

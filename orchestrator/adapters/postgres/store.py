@@ -18,9 +18,11 @@ from orchestrator.adapters.postgres.snapshots import pack, unpack
 from orchestrator.adapters.postgres.waking import Waker
 from orchestrator.coordinator.batches import BatchLimits
 from orchestrator.coordinator.ports import (
+    FIRST_DUE,
     Appended,
     AppendOutcome,
     Batch,
+    Due,
     IndexRow,
     Lease,
     Snapshot,
@@ -136,8 +138,11 @@ class PostgresStore:
         rows = await self._rows("index_rows", "auditing", {"after": after, "limit": limit})
         return [_index_row(row) for row in rows]
 
-    async def due_runs(self, shards: Sequence[int], before: int, limit: int) -> list[IndexRow]:
+    async def due_runs(
+        self, shards: Sequence[int], before: int, limit: int, after: Due = FIRST_DUE
+    ) -> list[IndexRow]:
         values = {"shards": integers(shards), "before": before, "limit": limit}
+        values |= {"after_at": after[0], "after": after[1]}
         return [_index_row(r) for r in await self._rows("due_runs", "looking for timers", values)]
 
     async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
@@ -263,6 +268,8 @@ def _index_row(row: TupleRow) -> IndexRow:
         ready=row[8],
         started_at=row[9],
         updated_at=row[10],
+        calls=row[11],
+        parent=row[12],
     )
 
 

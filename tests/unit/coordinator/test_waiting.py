@@ -21,6 +21,7 @@ from events.definition import Definition, TaskStep, Update, WaitStep
 from events.ids import shard_of
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.runs import Slot
+from orchestrator.coordinator.settings import Settings
 from tests.unit.coordinator.driving import SHARDS, START, Drive
 
 WAITING = Definition(
@@ -35,8 +36,11 @@ WAITING = Definition(
 SIGNAL = SignalRun(run_id="r1", name="go", id="s1", data=7, actor="ada")
 
 
+NONE_STAYS = Settings(idle_runs_max=0)
+
+
 def begun() -> Drive:
-    drive = Drive().ready()
+    drive = Drive(NONE_STAYS).ready()
     drive.ask(RegisterWorkflow(definition=WAITING)).commit()
     drive.ask(StartRun(run_id="r1", workflow="waiting")).commit()
     drive.outputs = []
@@ -101,7 +105,7 @@ def test_what_a_wait_enables_is_placed() -> None:
 
 
 def test_a_paused_run_leaves_memory_and_is_placed_when_it_is_resumed() -> None:
-    drive = Drive().own().register()
+    drive = Drive(NONE_STAYS).own().register()
     drive.start().commit()
     view = answered(drive, PauseRun(run_id="r1", reason="a look first"))
     assert (view.status, view.pending) == ("paused", "paused: a look first")

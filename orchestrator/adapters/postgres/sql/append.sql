@@ -33,12 +33,12 @@ WITH gate AS MATERIALIZED (
 ), indexed AS (
     INSERT INTO dalsegno.run_index AS r (
         run_id, shard, workflow, workflow_version, status, version, next_due_at, outstanding, ready,
-        started_at, updated_at
+        started_at, updated_at, calls, parent
     )
     SELECT * FROM unnest(
         %(run_ids)b, %(run_shards)b, %(workflows)b, %(workflow_versions)b, %(statuses)b,
         %(run_versions)b, %(next_due_ats)b, %(outstandings)b, %(readies)b, %(started_ats)b,
-        %(updated_ats)b
+        %(updated_ats)b, %(calls)b, %(parents)b
     )
     WHERE (SELECT whole FROM granted)
     ON CONFLICT (run_id) DO UPDATE SET
@@ -46,7 +46,8 @@ WITH gate AS MATERIALIZED (
         workflow_version = excluded.workflow_version, status = excluded.status,
         version = excluded.version, next_due_at = excluded.next_due_at,
         outstanding = excluded.outstanding, ready = excluded.ready,
-        started_at = excluded.started_at, updated_at = excluded.updated_at
+        started_at = excluded.started_at, updated_at = excluded.updated_at,
+        calls = excluded.calls, parent = excluded.parent
 )
 SELECT (SELECT max(notification_id) FROM stored) AS position,
        ARRAY(SELECT shard FROM held) AS held,
