@@ -1,9 +1,13 @@
 """Authoring: from what a person writes to a checked definition and its net.
 
-`load` and `read` take files, `Workflow` builds in Python, `check` judges and compiles.
+`load` and `read` take files, `Workflow` builds in Python, step by step or of `steps` combined as
+values, `check` judges and compiles.
 """
 
 from events.policies import Needs, Retry, RunOptions, Timeouts
+from orchestrator.authoring import steps
+from orchestrator.authoring.algebra import Steps
+from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.builder import Workflow
 from orchestrator.authoring.check import Report, accept, check
 from orchestrator.authoring.compile import compile_net, workflow_version
@@ -13,7 +17,7 @@ from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
 from orchestrator.authoring.quantities import seconds
 from orchestrator.authoring.schemas import TaskSchema
 from orchestrator.authoring.terms import Term, call, has, is_in, size
-from orchestrator.authoring.yaml import Authored, read_yaml
+from orchestrator.authoring.yaml import read_yaml
 
 __all__ = [
     "Authored",
@@ -25,6 +29,7 @@ __all__ = [
     "Report",
     "Retry",
     "RunOptions",
+    "Steps",
     "TaskSchema",
     "Term",
     "Timeouts",
@@ -41,5 +46,6 @@ __all__ = [
     "read_yaml",
     "seconds",
     "size",
+    "steps",
     "workflow_version",
 ]

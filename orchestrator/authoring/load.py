@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+from msgspec.structs import replace
+
 from events.definition import Definition
 from events.errors import Rejected
+from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.builder import Workflow
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
 from orchestrator.authoring.wfformat import AS_RECORDED, is_trace, read_trace
-from orchestrator.authoring.yaml import Authored, read_yaml
+from orchestrator.authoring.yaml import read_yaml
 from orchestrator.kernel.limits import Limits
 
 YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -45,7 +48,7 @@ def read(
     file, name = _split(str(path))
     if file.suffix == ".py":
         _refuse_scale(path, time_scale)
-        return Authored(_from_python(file, name), {}, str(path))
+        return _from_python(file, name, str(path))
     if file.suffix not in YAML_SUFFIXES:
         raise NotLoadable(f"{path} is of no known kind: expected .yaml, .yml, .json or .py")
     text = _text(file, limits or Limits())
@@ -99,15 +102,28 @@ def _bytes(file: Path, most: int) -> bytes:
         raise NotLoadable(f"{file} cannot be read: {error.strerror or error}") from error
 
 
-def _from_python(file: Path, name: str) -> Definition:
+def _from_python(file: Path, name: str, told: str) -> Authored:
     if not file.is_file():
         raise NotLoadable(f"{file} cannot be read: no such file")
-    module = _executed(file)
-    found = vars(module)
+    try:
+        authored = _authored(_chosen(file, name))
+    except InvalidDefinition as error:
+        seen = _Seen(file)
+        problems = [replace(one, place=one.place and seen(one.place)) for one in error.problems]
+        raise InvalidDefinition(problems, told, error.more) from error
+    seen = _Seen(file)
+    places = {where: seen(place) for where, place in authored.places.items()}
+    return Authored(authored.definition, places, told)
+
+
+def _chosen(file: Path, name: str) -> Workflow | Definition:
+    """What the file holds, of this name if one is given."""
+    found = vars(_executed(file))
     if name:
         if not isinstance(found.get(name), (Workflow, Definition)):
             raise NotLoadable(f"{file} has no Workflow or Definition called `{name}`")
-        return _definition(found[name])
+        chosen: Workflow | Definition = found[name]
+        return chosen
     candidates = {
         id(value): (key, value)
         for key, value in found.items()
@@ -117,11 +133,25 @@ def _from_python(file: Path, name: str) -> Definition:
         names = ", ".join(key for key, _ in candidates.values()) or "none"
         mend = f"pick one with {file}:<name>" if candidates else "make one at the top level"
         raise NotLoadable(f"{file} must hold exactly one Workflow, found {names}: {mend}")
-    return _definition(next(value for _, value in candidates.values()))
+    return next(value for _, value in candidates.values())
 
 
-def _definition(value: Workflow | Definition) -> Definition:
-    return value.definition() if isinstance(value, Workflow) else value
+def _authored(value: Workflow | Definition) -> Authored:
+    return value.authored() if isinstance(value, Workflow) else Authored(value)
+
+
+class _Seen:
+    """Places as the author of `file` names it, who may have given a relative path or a link."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.resolve()
+        self._is_it: dict[str, bool] = {}
+
+    def __call__(self, place: Place) -> Place:
+        is_it = self._is_it.get(place.file)
+        if is_it is None:
+            is_it = self._is_it[place.file] = Path(place.file).resolve() == self._file
+        return replace(place, file="") if is_it else place
 
 
 def _executed(file: Path) -> ModuleType:
@@ -133,6 +163,8 @@ def _executed(file: Path) -> ModuleType:
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:
+            if isinstance(error, InvalidDefinition) and not error.name:
+                raise  # of this very file, with the line in which it is wrong
             raise NotLoadable(_fault(file, error)) from error
     return module
 

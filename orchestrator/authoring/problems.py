@@ -12,15 +12,21 @@ from orchestrator.kernel.expressions import InvalidExpression
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
-    """Line and column in a file, from 1."""
+    """Line and column in a file, from 1. `column` is 0 where only the line is known, as in Python;
+    `file` is empty for the file that the definition was read from.
+    """
 
     line: int
     column: int
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}" if self.column else f"{self.line}"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """`where` is a path in the authored form, `steps[2].with.url`; `place` is None for definitions
-    that were not read from a text. `code` is stable, for programs.
+    that were neither read from a text nor built by `Workflow`. `code` is stable, for programs.
     """
 
     code: str
@@ -29,9 +35,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     place: Place | None = None
 
     def __str__(self) -> str:
-        place = f"{self.place.line}:{self.place.column}: " if self.place else ""
-        where = f"{self.where}: " if self.where else ""
-        return f"{place}{where}{self.message}"
+        return self.told()
+
+    def told(self, name: str = "") -> str:
+        """In a line, beginning with file, line and column as far as they are known; `name` is the
+        file that the definition was read from."""
+        file = (self.place.file if self.place else "") or name
+        place = ":".join(filter(None, [file, str(self.place or "")]))
+        return ": ".join(filter(None, [place, self.where, self.message]))
 
 
 class InvalidDefinition(Rejected):
@@ -44,7 +55,7 @@ class InvalidDefinition(Rejected):
         self.name = name
         self.more = more
         head = f"{name or 'the definition'} is refused"
-        lines = [f"{name}:{problem}" if name else str(problem) for problem in self.problems]
+        lines = [problem.told(name) for problem in self.problems]
         if more:
             lines.append(f"and {more} more")
         super().__init__("\n".join([f"{head}:", *lines]) if lines else head)
@@ -80,20 +91,25 @@ class Problems:
     def add_expression(self, where: str, value: Value, error: InvalidExpression) -> None:
         """An invalid expression inside `value`, at its own place when that can be told."""
         place = self._nearest(where)
-        if place and isinstance(value, str) and "\n" not in value:
+        if place and place.column and isinstance(value, str) and "\n" not in value:
             offset = max(value.find(error.source), 0) + error.column - 1
-            place = Place(place.line, place.column + offset)
+            place = msgspec.structs.replace(place, column=place.column + offset)
         self.add("invalid_expression", where, str(error), place)
 
     def in_order(self) -> tuple[Problem, ...]:
-        """By place in the text; those without one first, as they were found."""
-        return tuple(sorted(self.found, key=lambda problem: problem.place or Place(0, 0)))
+        """By place, file after file; those without one first, as they were found."""
+        return tuple(sorted(self.found, key=_order))
 
     def _nearest(self, where: str) -> Place | None:
         """The place of `where`, else of what it lies in."""
         while where and where not in self._places:
             where = where[: max(where.rfind("."), where.rfind("["), 0)]
         return self._places.get(where)
+
+
+def _order(problem: Problem) -> tuple[str, Place]:
+    place = problem.place or Place(0, 0)
+    return place.file, place
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -23,11 +23,11 @@ import msgspec
 
 from events.definition import Definition, TaskStep
 from events.values import Value
+from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.located import Located, Mapping, Sequence, parse
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem, Problems
 from orchestrator.authoring.wfformat_order import dependencies
 from orchestrator.authoring.wfformat_trace import Judge, Trace, TraceTask
-from orchestrator.authoring.yaml import Authored
 from orchestrator.kernel.limits import Limits
 
 VERSIONS = ("1.5", "1.6")

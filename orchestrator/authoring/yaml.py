@@ -32,6 +32,7 @@ from events.definition import (
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
+from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.form import Field, FormReader
 from orchestrator.authoring.located import Mapping, parse
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problems
@@ -63,15 +64,6 @@ RETRY_KINDS: tuple[RetryKind, ...] = ("fixed", "linear", "exponential", "decorre
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseStep)
-
-
-class Authored(msgspec.Struct, frozen=True):
-    """A definition with the places of its parts, by path in the authored form."""
-
-    definition: Definition
-    places: dict[str, Place] = {}
-    name: str = ""
-    """The file, for messages."""
 
 
 def read_yaml(text: str, name: str = "", limits: Limits | None = None) -> Authored:

@@ -17,7 +17,7 @@ from orchestrator.authoring import (
     read_yaml,
     size,
 )
-from orchestrator.authoring.builder import Condition
+from orchestrator.authoring.making import Condition
 
 TEXT = """\
 workflow: greet
