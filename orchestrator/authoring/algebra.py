@@ -92,6 +92,16 @@ class Steps(ABC):
         For a task for each item, many at the same time, see `steps.map`."""
         return _loop("for_each", self, plain(items), most)
 
+    def named(self, id_: str) -> "Steps":
+        """The same with this id instead of one made of the first step's. Raises `InvalidDefinition`
+        for what is not one step, or has an id already."""
+        raise refused(
+            "no_name",
+            f"{self.first or 'nothing'} … cannot be named {id_}: only what par_with, when, "
+            "repeat_while, repeat_until and for_each make; other steps get their id where they are "
+            "made",
+        )
+
     def with_timeout(self, duration: Duration) -> "Steps":
         """At most so long: for a task from when it could start to its end, all attempts included;
         for a wait for a signal until it fails with `signal_timeout`. Raises `InvalidDefinition` for
