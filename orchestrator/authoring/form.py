@@ -3,7 +3,7 @@
 Every reader returns something usable also when it reports a problem, so that one pass finds all.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +12,7 @@ from events.values import Value
 from orchestrator.authoring.located import Located, Mapping, Scalar, Sequence, plain
 from orchestrator.authoring.problems import Place, Problems, suggestion
 from orchestrator.authoring.quantities import seconds, size_bytes
+from orchestrator.authoring.shapes import Shape
 
 T = TypeVar("T")
 W = TypeVar("W", bound=str)
@@ -38,17 +39,16 @@ class FormReader:
     def complain(self, code: str, field: Field, message: str) -> None:
         self._problems.add(code, field.where, message, field.place)
 
-    def fields(
-        self, field: Field, allowed: Collection[str], required: Collection[str] = ()
-    ) -> dict[str, Field]:
+    def fields(self, field: Field, shape: Shape) -> dict[str, Field]:
         """The entries of an object with known keys."""
         found = self.entries(field)
+        allowed = shape.names
         for key in [key for key in found if key not in allowed]:
             unknown = found.pop(key)
             place = self._key_place(field, key) or unknown.place
             known = f"expected one of {', '.join(sorted(allowed))}{suggestion(key, allowed)}"
             self._problems.add("unknown_key", field.where, f"unknown key `{key}`: {known}", place)
-        for key in required:
+        for key in shape.required:
             if key not in found and isinstance(field.node, Mapping):
                 self.complain("missing_key", field, f"`{key}` is missing")
         return found
@@ -116,11 +116,12 @@ class FormReader:
         return self._quantity(field, size_bytes, 0)
 
     def one_of(self, field: Field, choices: tuple[W, ...], default: W) -> W:
+        problems = self._problems.count
         value = self.text(field)
         for choice in choices:
             if choice == value:
                 return choice
-        if value:
+        if problems == self._problems.count:  # it is text
             expected = f"expected one of {', '.join(choices)}{suggestion(value, choices)}"
             self.complain("invalid_value", field, f"`{value}` is not known: {expected}")
         return default

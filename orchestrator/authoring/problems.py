@@ -84,6 +84,11 @@ class Problems:
         self.found.append(Problem(code=code, where=where, message=message, place=place))
 
     @property
+    def count(self) -> int:
+        """How many there are so far, those not kept included."""
+        return len(self.found) + self.more
+
+    @property
     def is_overflowing(self) -> bool:
         """So many that looking for more only costs time."""
         return self.more > COUNTED_MAX

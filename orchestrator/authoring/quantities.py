@@ -7,7 +7,8 @@ from orchestrator.kernel.durations import DURATION_FORMS, instant, seconds
 
 __all__ = ["DURATION_FORMS", "SIZE_FORMS", "instant", "seconds", "size_bytes"]
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]i?)?B?")
+SIZE_PATTERN = r"([0-9]+(?:\.[0-9]+)?)\s*([kKMGT]i?)?B?"
+_SIZE = re.compile(SIZE_PATTERN)
 _SIZES = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _CHARS_MAX = 50
 

@@ -5,7 +5,7 @@ column.
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -32,35 +32,23 @@ from events.definition import (
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
+from orchestrator.authoring import shapes
 from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.form import Field, FormReader
 from orchestrator.authoring.located import Mapping, parse
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problems
+from orchestrator.authoring.shapes import (
+    COUNTED,
+    ERROR_POLICIES,
+    RETRY_KINDS,
+    RULES,
+    ErrorPolicy,
+    RetryKind,
+    Rule,
+)
 from orchestrator.kernel.limits import Limits
 
-LOOPS = ("while", "until", "for_each")
-KINDS = ("task", "choice", "parallel", "set", "wait", *LOOPS, "map", "call", "fail")
-COMMON = frozenset({"id", "depends_on", "when"})
-TASK = frozenset({"with", "retry", "timeouts", "needs", "labels", "on_error"})
-LOOP = frozenset({"steps", "max", "on_error"})
-HANDLED = frozenset({"on_error"})
-MORE = {
-    "task": TASK,
-    "wait": HANDLED,
-    "map": HANDLED,
-    "call": HANDLED | {"retry"},
-    **dict.fromkeys(LOOPS, LOOP),
-}
-"""Keys of a step beside those of all and that of its kind."""
-MAP = ("items", "task", "with", "concurrency", "batch", "complete_when")
-MAP_TASK = ("retry", "timeouts", "needs", "labels")
-Rule: TypeAlias = Literal["all", "any", "count", "percent", "fail_fast", "collect"]
-RULES: tuple[Rule, ...] = ("all", "any", "fail_fast", "collect")
-COUNTED: tuple[Rule, ...] = ("count", "percent")
-ErrorPolicy: TypeAlias = Literal["fail_fast", "finish_others"]
-ERROR_POLICIES: tuple[ErrorPolicy, ...] = ("fail_fast", "finish_others")
-RetryKind: TypeAlias = Literal["fixed", "linear", "exponential", "decorrelated"]
-RETRY_KINDS: tuple[RetryKind, ...] = ("fixed", "linear", "exponential", "decorrelated")
+KINDS = tuple(shapes.STEPS)
 
 T = TypeVar("T")
 S = TypeVar("S", bound=BaseStep)
@@ -94,8 +82,8 @@ class _Reader:
         self._form = form
 
     def definition(self, field: Field) -> Definition:
-        allowed = ("workflow", "description", "options", "steps", "output", "updates")
-        found = self._form.fields(field, allowed, required=("workflow", "steps"))
+        found = self._form.fields(field, shapes.WORKFLOW)
+        _read(found, "$schema", self._form.text, "")  # for editors only
         return Definition(
             name=_read(found, "workflow", self._form.text, ""),
             description=_read(found, "description", self._form.text, ""),
@@ -109,7 +97,7 @@ class _Reader:
         return {name: self._update(entry) for name, entry in self._form.entries(field).items()}
 
     def _update(self, field: Field) -> Update:
-        found = self._form.fields(field, ("accept", "set"), required=("set",))
+        found = self._form.fields(field, shapes.UPDATE)
         return Update(
             accept=_read(found, "accept", self._form.text, ""),
             variables=_read(found, "set", self._form.values, {}),
@@ -130,10 +118,7 @@ class _Reader:
             self._form.complain("step_kind", field, expected)
             return None
         kind = kinds[0]
-        allowed = COMMON | {kind} | MORE.get(kind, frozenset())
-        required = ("id", "steps") if kind in LOOPS else ("id",)
-        found = self._form.fields(field, allowed, required)
-        return self._of_kind(kind, found)
+        return self._of_kind(kind, self._form.fields(field, shapes.STEPS[kind]))
 
     def _of_kind(self, kind: str, found: dict[str, Field]) -> Step:
         common = _Common(
@@ -178,7 +163,7 @@ class _Reader:
         return tuple(self._handler(item) for item in self._form.items(field))
 
     def _handler(self, field: Field) -> Handler:
-        found = self._form.fields(field, ("codes", "steps"), required=("steps",))
+        found = self._form.fields(field, shapes.HANDLER)
         return Handler(
             codes=_read(found, "codes", self._form.texts, ()),
             steps=_read(found, "steps", self._steps, ()),
@@ -192,7 +177,7 @@ class _Reader:
             if default is not None:
                 self._form.complain("case_after_default", item, "`default` must be the last case")
             elif isinstance(item.node, Mapping) and "default" in item.node.items:
-                found = self._form.fields(item, ("default",))
+                found = self._form.fields(item, shapes.DEFAULT)
                 default = self._steps(found["default"])
             else:
                 cases.append(self._case(item))
@@ -202,7 +187,7 @@ class _Reader:
         return _with(common, ChoiceStep(id="", cases=tuple(cases), default=default or ()))
 
     def _case(self, field: Field) -> Case:
-        found = self._form.fields(field, ("when", "steps"), required=("when", "steps"))
+        found = self._form.fields(field, shapes.CASE)
         return Case(
             when=_read(found, "when", self._form.text, ""),
             steps=_read(found, "steps", self._steps, ()),
@@ -214,8 +199,7 @@ class _Reader:
         return _with(common, ParallelStep(id="", branches=branches))
 
     def _wait(self, common: "_Common", found: dict[str, Field]) -> Step:
-        kinds = ("for", "until", "signal")
-        said = self._form.fields(found["wait"], (*kinds, "correlation", "timeout"))
+        said = self._form.fields(found["wait"], shapes.WAIT)
         step = WaitStep(
             id="",
             duration=_read(said, "for", self._duration, None),
@@ -245,7 +229,7 @@ class _Reader:
         return _with(common, made)
 
     def _map(self, common: "_Common", found: dict[str, Field]) -> Step:
-        said = self._form.fields(found["map"], (*MAP, *MAP_TASK), required=("items", "task"))
+        said = self._form.fields(found["map"], shapes.MAP)
         rule, number = _read(said, "complete_when", self._rule, (RULES[0], 0.0))
         step = MapStep(
             id="",
@@ -265,8 +249,7 @@ class _Reader:
         return _with(common, step)
 
     def _call(self, common: "_Common", found: dict[str, Field]) -> Step:
-        keys = ("workflow", "version", "input")
-        said = self._form.fields(found["call"], keys, required=("workflow",))
+        said = self._form.fields(found["call"], shapes.CALL)
         step = CallStep(
             id="",
             workflow=_read(said, "workflow", self._form.text, ""),
@@ -281,7 +264,7 @@ class _Reader:
         """When a map is done: a word, or one of `count` and `percent` with its number."""
         if not isinstance(field.node, Mapping):
             return self._form.one_of(field, RULES, RULES[0]), 0.0
-        found = self._form.fields(field, COUNTED)
+        found = self._form.fields(field, shapes.COUNT)
         named = [rule for rule in COUNTED if rule in found]
         if len(named) != 1:
             message = "expected one of `count: n` and `percent: n`, or all, any, fail_fast, collect"
@@ -297,7 +280,7 @@ class _Reader:
         return self._form.seconds(field)
 
     def _fail(self, common: "_Common", field: Field) -> Step:
-        found = self._form.fields(field, ("code", "message"), required=("code",))
+        found = self._form.fields(field, shapes.FAIL)
         step = FailStep(
             id="",
             code=_read(found, "code", self._form.text, ""),
@@ -308,8 +291,7 @@ class _Reader:
     # -- policies ---------------------------------------------------------------------------------
 
     def _options(self, field: Field) -> RunOptions:
-        allowed = ("timeout", "error_policy", "retry", "timeouts", "tags", "priority")
-        found = self._form.fields(field, (*allowed, "concurrency_max"))
+        found = self._form.fields(field, shapes.OPTIONS)
         policy = _read(found, "error_policy", self._error_policy, ERROR_POLICIES[0])
         return RunOptions(
             timeout_s=_read(found, "timeout", self._form.seconds, None),
@@ -325,8 +307,7 @@ class _Reader:
         return self._form.one_of(field, ERROR_POLICIES, ERROR_POLICIES[0])
 
     def _retry(self, field: Field) -> Retry:
-        timing = ("attempts", "kind", "initial", "factor", "cap")
-        found = self._form.fields(field, (*timing, "retryable", "permanent"))
+        found = self._form.fields(field, shapes.RETRY)
         usual = Retry()
         return Retry(
             kind=_read(found, "kind", self._retry_kind, usual.kind),
@@ -342,8 +323,7 @@ class _Reader:
         return self._form.one_of(field, RETRY_KINDS, Retry().kind)
 
     def _timeouts(self, field: Field) -> Timeouts:
-        names = ("schedule_to_start", "start_to_close", "schedule_to_close", "heartbeat")
-        found = self._form.fields(field, names)
+        found = self._form.fields(field, shapes.TIMEOUTS)
         return Timeouts(
             schedule_to_start_s=_read(found, "schedule_to_start", self._form.seconds, None),
             start_to_close_s=_read(found, "start_to_close", self._form.seconds, None),
@@ -352,7 +332,7 @@ class _Reader:
         )
 
     def _needs(self, field: Field) -> Needs:
-        found = self._form.fields(field, ("cpu", "memory", "disk", "gpu", "custom"))
+        found = self._form.fields(field, shapes.NEEDS)
         return Needs(
             cpu=_read(found, "cpu", self._form.number, 0.0),
             memory_bytes=_read(found, "memory", self._form.size, 0),

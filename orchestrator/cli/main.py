@@ -35,9 +35,12 @@ def make_app() -> cyclopts.App:
     _add(app, "agent", "services:agent", serve, "Run a node agent until SIGTERM.")
     _add(app, "demo", "demo.command:demo", serve, "See a run survive a dead agent and coordinator.")
 
-    workflow = _group(app, "workflow", work, "Check and register workflow files.")
+    workflow = _group(
+        app, "workflow", work, "Check and register workflow files, complete them in editors."
+    )
     _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
     _add(workflow, "register", "workflows:register", None, "Check a file and register it.")
+    _add(workflow, "schema", "workflows:schema", None, "Print the JSON Schema of workflow files.")
     run = _group(app, "run", work, "Start, list, show, steer and cancel runs.")
     _add(run, "start", "runs:start", None, "Start a registered workflow, or that of a file.")
     _add(run, "list", "runs:list_", None, "List runs, the newest first.")

@@ -1,4 +1,6 @@
-"""`dalsegno workflow check` and `register`."""
+"""`dalsegno workflow check`, `register` and `schema`."""
+
+import sys
 
 from events.api import Registered, RegisterWorkflow
 from events.definition import Definition
@@ -44,6 +46,18 @@ def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON)
     else:
         how = "registered" if answer.created else "was registered already"
         print(f"{answer.workflow} {how}: version {answer.workflow_version}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of workflow files, with which editors complete and explain them.
+
+    dalsegno workflow schema > workflow.schema.json
+
+    And as the first line of a YAML file: # yaml-language-server: $schema=workflow.schema.json
+    """
+    from orchestrator.authoring.form_schema import form_schema_text
+
+    sys.stdout.write(form_schema_text())
 
 
 def load_checked(file: str, reading: Reading) -> Definition:

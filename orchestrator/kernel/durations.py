@@ -24,6 +24,12 @@ _ISO = re.compile(
 _ISO_S = {"W": 604_800.0, "D": 86_400.0, "H": 3_600.0, "M": 60.0, "S": 1.0}
 _CHARS_MAX = 50
 
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+DURATION_PATTERN = (
+    rf"\s*(?:(?:{_NUMBER}\s*(?:{'|'.join(_UNITS_S)})\s*)+"
+    rf"|P(?:{_NUMBER}[WD])*(?:T(?:{_NUMBER}[HMS])*)?|[+]?[0-9_.]+(?:[eE][+-]?[0-9]+)?)\s*"
+)
+"""The shape of every text that is a duration, for those who only look; `seconds` decides."""
 DURATION_FORMS = 'a number of seconds, or text such as "1.5s", "200ms", "2m", "1h30m" or "PT5M"'
 INSTANT_FORMS = 'date, time and zone, such as "2026-12-24T18:00:00Z"'
 

@@ -27,7 +27,7 @@ from events.definition import (
 from events.net import Arc, Choice, End, Loop, Map, Net, NetStep, Start, Task, Wait
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
-from orchestrator.authoring.yaml import Rule
+from orchestrator.authoring.shapes import Rule
 from orchestrator.kernel.limits import Limits
 
 T = TypeVar("T")

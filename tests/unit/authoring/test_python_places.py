@@ -96,7 +96,8 @@ def test_steps_of_another_file_are_named_with_that_file(
     )
     (tmp_path / "w.py").write_text(
         HEAD
-        + "from stages_of_places import stage\nflow.add(stage('a'))\nflow.set('b', y='${ vars.z }')\n"
+        + "from stages_of_places import stage\n"
+        + "flow.add(stage('a'))\nflow.set('b', y='${ vars.z }')\n"
     )
     monkeypatch.chdir(tmp_path)
     said = problems(read("w.py")).splitlines()
