@@ -35,9 +35,7 @@ def make_app() -> cyclopts.App:
     _add(app, "agent", "services:agent", serve, "Run a node agent until SIGTERM.")
     _add(app, "demo", "demo.command:demo", serve, "See a run survive a dead agent and coordinator.")
 
-    workflow = _group(
-        app, "workflow", work, "Check and register workflow files, complete them in editors."
-    )
+    workflow = _group(app, "workflow", work, "Check and register workflow files; their schema.")
     _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
     _add(workflow, "register", "workflows:register", None, "Check a file and register it.")
     _add(workflow, "schema", "workflows:schema", None, "Print the JSON Schema of workflow files.")

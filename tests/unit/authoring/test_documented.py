@@ -1,4 +1,4 @@
-"""What the handbook shows in YAML is accepted: whole workflows, and parts of them."""
+"""What the handbook shows is accepted: whole workflows in YAML, parts of them, and in Python."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring.check import check
+from orchestrator.authoring.load import read
 from orchestrator.authoring.yaml import read_yaml
 
 ROOT = Path(__file__).parents[3]
@@ -41,3 +42,19 @@ def whole(text: str) -> str:
 def test_it_is_accepted(name: str, text: str) -> None:
     authored = read_yaml(whole(text), name)
     check(authored.definition, CelExpressions(), places=authored.places).accepted(name)
+
+
+HOWTO = ROOT / "docs/howto/authoring.md"
+PYTHON = re.findall(r'^```python title="(.*?)"\n(.*?)^```$', HOWTO.read_text("utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize(("name", "text"), PYTHON, ids=[name for name, _ in PYTHON])
+def test_what_it_shows_in_python_is_accepted(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, "utf-8")
+    authored = read(path)
+    check(authored.definition, CelExpressions(), places=authored.places).accepted(name)
+
+
+def test_it_shows_both_spellings_in_python() -> None:
+    assert len(PYTHON) >= 2

@@ -41,8 +41,7 @@ def codes(text: str) -> tuple[set[str], str]:
 
 
 def test_the_published_schema_is_the_current_one() -> None:
-    """`dalsegno workflow schema > docs/reference/workflow.schema.json` makes it so."""
-    assert PUBLISHED.read_text("utf-8") == form_schema_text()
+    assert PUBLISHED.read_text("utf-8") == form_schema_text(), "run `make docs`"
 
 
 def test_the_schema_is_one() -> None:
