@@ -13,6 +13,7 @@ from functools import cache
 
 import msgspec
 
+from dalsegno.testing.twins.scheduler import Scheduler
 from events.api import AnyAnswer, Registered, RunAnswer
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
@@ -45,7 +46,6 @@ from orchestrator.coordinator.ports import (
 from orchestrator.kernel.netindex import NetIndex
 from tests.simulation.books import RunBook
 from tests.simulation.executor import Ledger
-from tests.simulation.scheduler import Scheduler
 
 FINAL = (Completed, Failed, Returned)
 

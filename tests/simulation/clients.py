@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from dalsegno.testing.twins.scheduler import SECOND, Scheduler
 from events.api import (
     AnyAnswer,
     AnyRequest,
@@ -19,7 +20,6 @@ from events.api import (
 )
 from events.errors import Rejected
 from events.values import Value
-from tests.simulation.scheduler import SECOND, Scheduler
 from tests.simulation.workload import Wanted, Workload
 
 PATIENCE_US = 2 * SECOND

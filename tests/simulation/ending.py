@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from dalsegno.testing.twins.coordinator import finish
 from events.definition import Definition
 from events.ids import shard_of
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
@@ -11,7 +12,6 @@ from orchestrator.replay.rebuild import Rebuilder
 from tests.simulation.books import RunBook
 from tests.simulation.checks import Auditor, catalogue
 from tests.simulation.clients import Clients
-from tests.simulation.coordinator import finish
 from tests.simulation.undisturbed import undisturbed
 from tests.simulation.workload import Wanted, Workload
 

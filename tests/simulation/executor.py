@@ -18,6 +18,7 @@ from zlib import crc32
 
 import msgspec
 
+from dalsegno.testing.twins.process import Process
 from events.codec import encode
 from events.facts import Failure, Usage
 from events.ids import Attempt
@@ -33,7 +34,6 @@ from node_agent.steps import (
     Result,
     StartExecution,
 )
-from tests.simulation.process import Process
 
 TASKS = ("work", "flaky", "chance", "stuck", "stubborn", "beats")
 STUBBORN_S = 15.0

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from tests.simulation.agent import AgentTwin
-from tests.simulation.bus import BusTwin
-from tests.simulation.coordinator import CoordinatorTwin
-from tests.simulation.process import Armed, Process
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.store import StoreTwin
+from dalsegno.testing.twins.bus import BusTwin
+from dalsegno.testing.twins.process import Armed, Process
+from dalsegno.testing.twins.scheduler import Scheduler
+from dalsegno.testing.twins.store import StoreTwin
+from tests.simulation.processes import AuditedAgent, AuditedCoordinator
 from tests.simulation.weather import POINTS_OF_AGENT, POINTS_OF_COORDINATOR, Weather
 
 PASSES_MAX = 8
@@ -19,7 +18,7 @@ class Faults:
         self,
         scheduler: Scheduler,
         weather: Weather,
-        processes: tuple[Sequence[CoordinatorTwin], Sequence[AgentTwin]],
+        processes: tuple[Sequence[AuditedCoordinator], Sequence[AuditedAgent]],
         servers: tuple[StoreTwin, BusTwin],
     ) -> None:
         self.coordinators, self.agents = processes

@@ -8,6 +8,10 @@ import traceback
 from functools import cache
 from random import Random
 
+from dalsegno.testing.twins.agent import Host
+from dalsegno.testing.twins.coordinator import Kind, Surroundings
+from dalsegno.testing.twins.process import Process
+from dalsegno.testing.twins.scheduler import SECOND, Scheduler
 from events.api import AnyAnswer, AnyRequest
 from events.definition import Definition
 from events.errors import DalsegnoError
@@ -20,17 +24,13 @@ from orchestrator.authoring.compile import compile_net, workflow_version
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.limits import Limits
-from tests.simulation.agent import AgentTwin, Host
-from tests.simulation.bus import BusTwin
 from tests.simulation.checks import Auditor, Found
 from tests.simulation.clients import Clients
-from tests.simulation.coordinator import CoordinatorTwin, Surroundings
 from tests.simulation.ending import ended
 from tests.simulation.executor import Ledger
 from tests.simulation.faults import Faults
-from tests.simulation.process import Process
-from tests.simulation.scheduler import SECOND, Scheduler
-from tests.simulation.store import StoreTwin
+from tests.simulation.processes import AuditedAgent, AuditedCoordinator
+from tests.simulation.storms import DriftingClocks, StormyBus, StormyStore
 from tests.simulation.weather import Weather, draw, fair
 from tests.simulation.workload import Workload
 
@@ -95,8 +95,8 @@ class World:
         self.workload = Workload(seed, RUNS, self.horizon_us)
         self.ledger = Ledger()
         self.log = MemoryLog(lambda: self.scheduler.wall)
-        self.store = StoreTwin(self.scheduler, self.weather, self.log)
-        self.bus = BusTwin(self.scheduler, self.weather)
+        self.store = StormyStore(self.scheduler, self.weather, self.log)
+        self.bus = StormyBus(self.scheduler, self.weather)
         self.auditor = Auditor(self.scheduler, self.log, self.ledger, rng.choice((1, 2, 4)))
         self.clients = Clients(self.scheduler, self.workload, self._ask)
         self._make_processes(rng)
@@ -106,18 +106,24 @@ class World:
 
     def _make_processes(self, rng: Random) -> None:
         skew_s = self.weather.skew_s
-        around = Surroundings(self.scheduler, self.bus, self.store, self.auditor)
+        around = Surroundings(self.scheduler, self.bus, self.store, self.auditor.shards)
         around.answer_heartbeat = self._answer_heartbeat
         around.answer_client = self._answer_client
-        host = Host(self.scheduler, self.bus, self.auditor, self.ledger)
+        host = Host(self.scheduler, self.bus)
         host.heartbeat = self._heartbeat
-        settings = settings_of(rng)
+        kind = Kind(settings_of(rng), engine(), record_hashes=True)
         names = ("alpha", "beta") if self.weather.standby else ("alpha",)
         self.coordinators = [
-            CoordinatorTwin(around, name, skew_s, settings, engine()) for name in names
+            AuditedCoordinator(
+                around, name, DriftingClocks(self.scheduler, skew_s), kind, self.auditor
+            )
+            for name in names
         ]
         count = rng.choice((2, 3, 4))
-        self.agents = [AgentTwin(host, f"n{number}", skew_s) for number in range(1, count + 1)]
+        self.agents = [
+            AuditedAgent(host, f"n{number}", skew_s, self.auditor, self.ledger)
+            for number in range(1, count + 1)
+        ]
         self.faults = Faults(
             self.scheduler,
             self.weather,

@@ -1,17 +1,17 @@
 """The bus's twin: core messages, and streams with consumers that deliver until acknowledged.
 
-What it does to messages is the weather's: it loses, repeats, delays and so reorders them, cuts
-single processes off, is away altogether, and forgets streams and consumers while everybody lives.
-A reader finds out that its consumer has vanished after a while and declares it again.
+By itself it delivers everything at once. What else a bus may do is there to be used: cut single
+processes off, be away altogether, forget streams and consumers while everybody lives (a reader
+finds out after a while and declares its consumer again); and `loses`, `copies` and `travel` may say
+that it loses messages, repeats and delays them.
 """
 
 from collections.abc import Callable, Iterable
 
 import msgspec
 
-from tests.simulation.process import Process
-from tests.simulation.scheduler import SECOND, Action, Scheduler
-from tests.simulation.weather import Weather
+from dalsegno.testing.twins.process import Process
+from dalsegno.testing.twins.scheduler import SECOND, Action, Scheduler
 
 ACK_WAIT_US = 5 * SECOND
 PUBLISH_TIMEOUT_US = SECOND
@@ -61,14 +61,27 @@ class Stream:
 
 
 class BusTwin:
-    def __init__(self, scheduler: Scheduler, weather: Weather) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         self.commands = Stream("commands")
         self.reports = Stream("reports")
         self.down = False
         self.cut: set[str] = set()
         self._scheduler = scheduler
-        self._weather = weather
         self._readers: list[Reader] = []
+
+    # -- how it treats messages -------------------------------------------------------------------
+
+    def loses(self) -> bool:
+        """Whether it loses this one."""
+        return False
+
+    def copies(self) -> int:
+        """How often it delivers this one."""
+        return 1
+
+    def travel(self) -> int:
+        """Microseconds that this one takes."""
+        return 0
 
     # -- core messages ----------------------------------------------------------------------------
 
@@ -77,22 +90,14 @@ class BusTwin:
 
     def send(self, source: str, target: str, label: str, deliver: Action) -> None:
         """A core message: it may be lost, come twice, or late."""
-        scheduler, weather = self._scheduler, self._weather
-        if not self.reaches(source) or scheduler.chance(weather.lose):
+        if not self.reaches(source) or self.loses():
             return
-        copies = 2 if scheduler.chance(weather.repeat) else 1
-        for _ in range(copies):
-            scheduler.after(self._travel(), label, lambda: self._arrive(target, deliver))
+        for _ in range(self.copies()):
+            self._scheduler.after(self.travel(), label, lambda: self._arrive(target, deliver))
 
     def _arrive(self, target: str, deliver: Action) -> None:
         if self.reaches(target):
             deliver()
-
-    def _travel(self) -> int:
-        scheduler, weather = self._scheduler, self._weather
-        if scheduler.chance(weather.late):
-            return scheduler.between(0.001, weather.late_s)
-        return 100 + int(scheduler.rng.random() * 1500)
 
     # -- streams ----------------------------------------------------------------------------------
 
@@ -105,18 +110,17 @@ class BusTwin:
         done: Callable[[bool], None],
     ) -> None:
         """Stores a message; `done` is told whether that is known to have happened."""
-        scheduler, weather = self._scheduler, self._weather
-        if not self.reaches(process.name) or scheduler.chance(weather.lose):
+        scheduler = self._scheduler
+        if not self.reaches(process.name) or self.loses():
             process.soon(PUBLISH_TIMEOUT_US, f"{process.name} publish failed", lambda: done(False))
             return
-        copies = 2 if scheduler.chance(weather.repeat) else 1
-        for copy in range(copies):
+        for copy in range(self.copies()):
             answer = done if copy == 0 else None
 
             def store(answer: Callable[[bool], None] | None = answer) -> None:
                 self._store(process, stream, Message(subject, body, scheduler.now), answer)
 
-            scheduler.after(self._travel(), f"{stream.name} {subject}", store)
+            scheduler.after(self.travel(), f"{stream.name} {subject}", store)
 
     def _store(
         self,
@@ -125,7 +129,6 @@ class BusTwin:
         message: Message,
         done: Callable[[bool], None] | None,
     ) -> None:
-        scheduler = self._scheduler
         if self.down:
             if done is not None:
                 process.soon(PUBLISH_TIMEOUT_US, "publish failed", lambda: done(False))
@@ -135,10 +138,10 @@ class BusTwin:
             self._pump(stream, consumer)
         if done is None:
             return
-        if not self.reaches(process.name) or scheduler.chance(self._weather.lose):
+        if not self.reaches(process.name) or self.loses():
             process.soon(PUBLISH_TIMEOUT_US, "publish unknown", lambda: done(False))
         else:
-            process.soon(self._travel(), "published", lambda: done(True))
+            process.soon(self.travel(), "published", lambda: done(True))
 
     def read(self, reader: Reader, stream: Stream) -> None:
         """Declares the reader's consumer and reads it from now on."""

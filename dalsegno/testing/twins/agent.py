@@ -1,84 +1,68 @@
-"""A node in the simulated world: the agent's core, a twin of its edge, journal and handlers."""
+"""A node in a world of twins: the agent's core, its journal, and a twin of the edge around them."""
 
 from collections.abc import Callable
+from typing import Protocol
 
+from dalsegno.testing.twins.bus import BusTwin, Reader, Stream
+from dalsegno.testing.twins.process import Clocks, Process
+from dalsegno.testing.twins.scheduler import Scheduler
 from events.facts import HostSample
+from events.ids import Attempt
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
 from node_agent import steps as a
 from node_agent.adapters.memory_journal import MemoryJournal
 from node_agent.core import AgentCore
-from node_agent.journal import Ended
 from node_agent.settings import Settings
-from tests.simulation.bus import BusTwin, Reader, Stream
-from tests.simulation.checks import Auditor
-from tests.simulation.executor import TASKS, ExecutorTwin, Ledger
-from tests.simulation.process import Process
-from tests.simulation.scheduler import Scheduler
+
+TURN_US_MIN = 1000
 
 
 class Host:
-    """What an agent finds in the world."""
+    """What an agent finds in its world."""
 
-    def __init__(self, scheduler: Scheduler, bus: BusTwin, auditor: Auditor, ledger: Ledger):
+    def __init__(self, scheduler: Scheduler, bus: BusTwin) -> None:
         self.scheduler = scheduler
         self.bus = bus
-        self.auditor = auditor
-        self.ledger = ledger
         self.heartbeat: Callable[[str, Heartbeat], None] = lambda *_: None
 
 
-class AgentTwin(Process):
-    """The journal survives its lives; a loss of power takes what was not synced."""
+class Executor(Protocol):
+    """The executions of one life of an agent; they end in `AgentTwin.hear`."""
 
-    def __init__(self, world: Host, name: str, skew_s: float) -> None:
-        super().__init__(world.scheduler, name, skew_s)
-        rng = world.scheduler.rng
+    def start(self, start: a.StartExecution) -> None: ...
+
+    def cancel(self, attempt: Attempt) -> None: ...
+
+
+class AgentTwin(Process):
+    """The journal survives its lives; a loss of power takes what was not synced. By itself it takes
+    no time for anything."""
+
+    def __init__(self, world: Host, settings: Settings, clocks: Clocks) -> None:
+        super().__init__(world.scheduler, settings.node, clocks)
         self.journal = MemoryJournal()
         self.incarnation = ""
-        self._world = world
+        self.settings = settings
+        self.world = world
+        self.executor: Executor | None = None
         self._incarnations = 0
-        self._settings = Settings(
-            node=name,
-            tasks=frozenset(TASKS),
-            slots=rng.choice((1, 2, 4)),
-            credits=rng.choice((2, 4, 8)),
-            started_report_after_s=rng.choice((0.2, 1.0)),
-            progress_interval_s=0.5,
-            cancel_grace_s=2.0,
-            resend_first_s=rng.choice((2.0, 5.0)),
-            resend_max_s=8.0,
-            drain_timeout_s=2.0,
-        )
         self._inbox: list[a.Input] = []
         self._core: AgentCore | None = None
-        self._executor: ExecutorTwin | None = None
         self._reader: Reader | None = None
 
     def boot(self) -> None:
         self.begin_life()
-        auditor = self._world.auditor
-        self._core = AgentCore(self._settings, self._mint)
-        self._executor = ExecutorTwin(
-            self, self._world.ledger, auditor.started, auditor.failures_recorded
-        )
-        self._executor.hear = self.hear
+        self._core = AgentCore(self.settings, self._mint)
+        self.executor = self.make_executor()
         self.journal.sync_now()  # opening a journal makes what it holds durable
-        load = HostSample(load=self.life / 10)
-        self._inbox = [a.HostSampled(load), a.Begin(self.journal.read())]
+        self._inbox = [a.HostSampled(self.sample()), a.Begin(self.journal.read())]
         self.wake(0)
 
     def died(self) -> None:
-        self._core = self._executor = None
+        self._core = self.executor = None
         if self._reader is not None:
             self._reader.open = False
             self._reader = None
-
-    def lose_power(self) -> None:
-        """Dies, and of what was not synced only some first part remains."""
-        unsynced = self.journal.written - self.journal.durable
-        self.crash("loss of power")
-        self.journal.lose_power(self.scheduler.rng.randint(0, unsynced))
-        self._world.auditor.power_lost(self.name, self.journal.written)
 
     def drain(self) -> None:
         self.hear(a.DrainRequested("asked to stop"))
@@ -87,12 +71,35 @@ class AgentTwin(Process):
         self._incarnations += 1
         return f"i{self._incarnations:04}"
 
+    # -- how it goes about it ---------------------------------------------------------------------
+
+    def make_executor(self) -> Executor:
+        """For a life that begins."""
+        raise NotImplementedError
+
+    def sample(self) -> HostSample:
+        """How its host is."""
+        return HostSample()
+
+    def gathers(self) -> int:
+        """Microseconds from an arrival to the turn that takes it."""
+        return 0
+
+    def syncs(self) -> int:
+        """Microseconds that the disk takes."""
+        return 0
+
+    def next_turn(self, core: AgentCore) -> int | None:
+        """Microseconds until the next turn at the latest."""
+        due = core.next_due()
+        return None if due is None else max(TURN_US_MIN, due - self.monotonic)
+
     # -- inputs -----------------------------------------------------------------------------------
 
     def hear(self, given: a.Input) -> None:
         if self.alive:
             self._inbox.append(given)
-            self.wake(50)
+            self.wake(self.gathers())
 
     def answered(self, answer: HeartbeatAnswer) -> None:
         self.hear(a.HeartbeatAnswered(answer))
@@ -105,12 +112,12 @@ class AgentTwin(Process):
         for output in core.step(inputs, a.Now(self.monotonic, self.wall)):
             if self._dies_before(output):
                 return
-            self._perform(output)
+            self.perform(output)
             if not self.alive:
                 return
-        due = core.next_due()
-        if due is not None:
-            self.wake(max(1000, due - self.monotonic))
+        next_turn = self.next_turn(core)
+        if next_turn is not None:
+            self.wake(next_turn)
 
     def _dies_before(self, output: a.Output) -> bool:
         if self.reached("outputs"):
@@ -125,7 +132,7 @@ class AgentTwin(Process):
 
     # -- outputs ----------------------------------------------------------------------------------
 
-    def _perform(self, output: a.Output) -> None:  # noqa: C901 -- one arm for each output
+    def perform(self, output: a.Output) -> None:  # noqa: C901 -- one arm for each output
         match output:
             case a.Journal():
                 self._write(output)
@@ -134,25 +141,26 @@ class AgentTwin(Process):
             case a.NewIncarnation(incarnation=incarnation):
                 self._subscribe(incarnation)
             case a.StartExecution():
-                if self._executor is not None:
-                    self._executor.start(output)
+                if self.executor is not None:
+                    self.executor.start(output)
                 self.reached("start")
             case a.CancelExecution(attempt=attempt):
-                if self._executor is not None:
-                    self._executor.cancel(attempt)
+                if self.executor is not None:
+                    self.executor.cancel(attempt)
             case a.PublishReports():
                 self._publish(output)
             case a.SendHeartbeat(beat=beat):
-                self._world.heartbeat(self.name, beat)
+                self.world.heartbeat(self.name, beat)
             case a.Stopped():
                 self.crash("drained")
 
+    def journalled(self, output: a.Journal, frames: int) -> None:
+        """The records have become the journal's frame of this number."""
+
     def _write(self, output: a.Journal) -> None:
         self.journal.append(output.records)
-        frames, scheduler = self.journal.written, self.scheduler
-        self._world.auditor.journalled(
-            self.name, frames, [one.report for one in output.records if isinstance(one, Ended)]
-        )
+        frames = self.journal.written
+        self.journalled(output, frames)
         if not output.sync or self.reached("journal"):
             return
 
@@ -161,20 +169,18 @@ class AgentTwin(Process):
             if not self.reached("sync"):
                 self.hear(a.JournalSynced(output.batch))
 
-        slow = scheduler.chance(0.02)
-        delay_us = scheduler.between(0.1, 1.0) if slow else scheduler.rng.randrange(200, 4000)
-        self.soon(delay_us, f"{self.name} synced", synced)
+        self.soon(self.syncs(), f"{self.name} synced", synced)
 
     def _acknowledge(self, token: object) -> None:
         if self._reader is not None and isinstance(token, int):
-            bus = self._world.bus
+            bus = self.world.bus
             bus.acknowledge(self._reader, bus.commands, (token,))
 
     def _subscribe(self, incarnation: str) -> None:
         if self._reader is not None:
             self._reader.open = False
         self.incarnation = incarnation
-        bus = self._world.bus
+        bus = self.world.bus
 
         def arrived(_: Stream, sequence: int, _subject: str, body: object) -> None:
             if isinstance(body, Commands):
@@ -190,8 +196,7 @@ class AgentTwin(Process):
         bus.read(self._reader, bus.commands)
 
     def _publish(self, output: a.PublishReports) -> None:
-        bus, number = self._world.bus, output.number
-        self._world.auditor.reported(self.name, self.journal.durable, output.reports.reports)
+        bus, number = self.world.bus, output.number
 
         def done(stored: bool) -> None:
             if stored and self.reached("published"):

@@ -1,6 +1,6 @@
 """The scheduler: one heap of actions, one virtual clock, one source of chance.
 
-Everything that happens in a simulated world is an action taken from the heap in order of (instant,
+Everything that happens in a world is an action taken from the heap in order of (instant, rank,
 order of planning). Chance comes from one generator seeded by the world's seed, so a seed is a
 history. The trace hash covers every action that was taken and everything that was noted.
 """
@@ -18,35 +18,47 @@ SECOND = 1_000_000
 Action = Callable[[], None]
 
 
-class Scheduler:
-    """`now` is in microseconds since the world began."""
+def never() -> bool:
+    return False
 
-    def __init__(self, seed: int, keep_trace: bool = False) -> None:
+
+class Scheduler:
+    """`now` is in microseconds since the world began, at wall clock `epoch_us`."""
+
+    def __init__(self, seed: int, keep_trace: bool = False, epoch_us: int = EPOCH_US) -> None:
         self.now = 0
         self.rng = Random(f"world {seed}")
         self.actions = 0
         self.lines: list[str] | None = [] if keep_trace else None
-        self._heap: list[tuple[int, int, str, Action]] = []
+        self._epoch_us = epoch_us
+        self._heap: list[tuple[int, float, int, str, Action]] = []
         self._planned = 0
         self._trace = hashlib.blake2b(digest_size=16)
 
     @property
     def wall(self) -> int:
-        return EPOCH_US + self.now
+        return self._epoch_us + self.now
 
     @property
     def trace_hash(self) -> str:
         return self._trace.hexdigest()
 
-    def after(self, delay_us: int, label: str, action: Action) -> None:
-        """Plans `action` for `delay_us` from now; its label becomes part of the trace."""
-        self._planned += 1
-        heappush(self._heap, (self.now + max(0, delay_us), self._planned, label, action))
+    @property
+    def next_at(self) -> int | None:
+        """The instant of the next action, if there is one."""
+        return self._heap[0][0] if self._heap else None
 
-    def run(self, until_us: int, over: Callable[[], bool]) -> bool:
+    def after(self, delay_us: int, label: str, action: Action, rank: float = 0.0) -> None:
+        """Plans `action` for `delay_us` from now; its label becomes part of the trace. Among the
+        actions of an instant those of a lower rank come first."""
+        self._planned += 1
+        at = self.now + max(0, delay_us)
+        heappush(self._heap, (at, rank, self._planned, label, action))
+
+    def run(self, until_us: int, over: Callable[[], bool] = never) -> bool:
         """Takes actions until the instant is reached or the world is over; whether it is over."""
         while self._heap and self._heap[0][0] <= until_us:
-            self.now, _, label, action = heappop(self._heap)
+            self.now, _, _, label, action = heappop(self._heap)
             self.actions += 1
             if label:
                 self.note(label)

@@ -10,9 +10,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from tests.simulation.scheduler import EPOCH_US, Action, Scheduler
+from dalsegno.testing.twins.scheduler import Action, Scheduler
 
-PPM = 1_000_000
+BEGAN_US = 1_000_000
+"""Where monotonic clocks begin: no clock shows 0."""
 
 
 class Armed(msgspec.Struct):
@@ -24,11 +25,26 @@ class Armed(msgspec.Struct):
     then: Action | None = None
 
 
+class Clocks:
+    """A process's clocks, in microseconds; these are exact."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    @property
+    def monotonic(self) -> int:
+        return BEGAN_US + self._scheduler.now
+
+    @property
+    def wall(self) -> int:
+        return self._scheduler.wall
+
+
 class Process:
-    def __init__(self, scheduler: Scheduler, name: str, skew_s: float) -> None:
-        rng = scheduler.rng
+    def __init__(self, scheduler: Scheduler, name: str, clocks: Clocks) -> None:
         self.scheduler = scheduler
         self.name = name
+        self.clocks = clocks
         self.life = 0
         self.alive = False
         self.paused = False
@@ -37,9 +53,6 @@ class Process:
         self.doomed_turn = 0
         """The turn before which it dies, counted over all its lives; 0 for none."""
         self.on_death: Callable[[], None] = lambda: None
-        self._offset_us = rng.randrange(1, 10**12)
-        self._skew_us = int((2 * rng.random() - 1) * skew_s * 1_000_000)
-        self._drift_ppm = rng.randrange(-300, 300)
         self._wake_at: int | None = None
         self._waiting: list[Action] = []
 
@@ -47,12 +60,11 @@ class Process:
 
     @property
     def monotonic(self) -> int:
-        now = self.scheduler.now
-        return self._offset_us + now + now * self._drift_ppm // PPM
+        return self.clocks.monotonic
 
     @property
     def wall(self) -> int:
-        return EPOCH_US + self.scheduler.now + self._skew_us
+        return self.clocks.wall
 
     # -- life -------------------------------------------------------------------------------------
 

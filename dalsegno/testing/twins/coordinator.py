@@ -1,4 +1,4 @@
-"""A coordinator in the simulated world: its core, and a twin of the edge around it.
+"""A coordinator in a world of twins: its core, and a twin of the edge around it.
 
 The twin carries out each output as the edge does: every one on its own, none waits for another. It
 can be told to die between any two of them.
@@ -7,7 +7,12 @@ can be told to die between any two of them.
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
+from dalsegno.testing.twins.bus import BusTwin, Reader, Stream
+from dalsegno.testing.twins.process import Clocks, Process
+from dalsegno.testing.twins.scheduler import Scheduler
+from dalsegno.testing.twins.store import StoreTwin
 from events.api import AnyAnswer, AnyRequest
+from events.catalogue import Catalogue
 from events.errors import Unavailable
 from events.messages import Execute, Heartbeat, HeartbeatAnswer, Reports
 from orchestrator.adapters.memory.store import MemoryStore
@@ -16,33 +21,37 @@ from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
-from orchestrator.coordinator.ports import Lease, ReportDelivery
+from orchestrator.coordinator.ports import AppendOutcome, Batch, Lease, ReportDelivery
 from orchestrator.coordinator.settings import Settings
-from tests.simulation.bus import BusTwin, Reader, Stream
-from tests.simulation.checks import Auditor, catalogue
-from tests.simulation.process import Process
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.store import StoreTwin
 
 T = TypeVar("T")
 RETRY_US = 200_000
-PROBE_US = 1_000_000
-"""How late a coordinator may know that the bus cannot be reached, or can be again."""
+LOOK_US_MIN = 1000
 
 AnswerHeartbeat = Callable[[str, str, HeartbeatAnswer], None]
 AnswerClient = Callable[[str, str, AnyAnswer], None]
 
 
 class Surroundings:
-    """What a coordinator finds in the world."""
+    """What a coordinator finds in its world; `shards` is how many there are."""
 
-    def __init__(self, scheduler: Scheduler, bus: BusTwin, store: StoreTwin, auditor: Auditor):
+    def __init__(self, scheduler: Scheduler, bus: BusTwin, store: StoreTwin, shards: int) -> None:
         self.scheduler = scheduler
         self.bus = bus
         self.store = store
-        self.auditor = auditor
+        self.shards = shards
+        self.catalogue = Catalogue()
         self.answer_heartbeat: AnswerHeartbeat = lambda *_: None
         self.answer_client: AnswerClient = lambda *_: None
+
+
+class Kind:
+    """What coordinators of a world have in common."""
+
+    def __init__(self, settings: Settings, engine: Engine, record_hashes: bool = False) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.record_hashes = record_hashes
 
 
 def finish(coroutine: Coroutine[object, None, T]) -> T:
@@ -87,39 +96,53 @@ class ReportAcks:
 
 
 class CoordinatorTwin(Process):
-    def __init__(
-        self, world: Surroundings, name: str, skew_s: float, settings: Settings, engine: Engine
-    ) -> None:
-        super().__init__(world.scheduler, name, skew_s)
+    """By itself it takes no time for anything."""
+
+    def __init__(self, world: Surroundings, name: str, clocks: Clocks, kind: Kind) -> None:
+        super().__init__(world.scheduler, name, clocks)
         self.shards: frozenset[int] = frozenset()
-        self.on_answer: Callable[[], None] = lambda: None
-        self._world = world
-        self._settings = settings
-        self._engine = engine
-        self._loader = Loader(MemoryStore(world.store.log), catalogue(), name)
+        self.world = world
+        self._kind = kind
+        self._loader = Loader(MemoryStore(world.store.log), world.catalogue, name)
         self._inbox: list[s.CoordinatorInput] = []
         self._reader: Reader | None = None
         self._acks = ReportAcks()
         self._generation = 0
-        self._connected = True
         self._core: Coordinator | None = None
 
     def boot(self) -> None:
         self.begin_life()
-        auditor = self._world.auditor
         identity = Identity(
             name=self.name,
             seed=f"{self.name}/{self.life}",
-            shards=auditor.shards,
-            record_hashes=True,
+            shards=self.world.shards,
+            record_hashes=self._kind.record_hashes,
         )
-        self._core = Coordinator(identity, self._settings, self._engine)
+        self._core = Coordinator(identity, self._kind.settings, self._kind.engine)
         self._inbox = []
         self._acks = ReportAcks()
         self.shards = frozenset()
-        self._connected = True
         self.wake(0)
-        self._probe()
+
+    # -- how it goes about it ---------------------------------------------------------------------
+
+    def gathers(self) -> int:
+        """Microseconds from an arrival to the turn that takes it."""
+        return 0
+
+    def hesitates(self) -> int:
+        """Microseconds from a decision to its append."""
+        return 0
+
+    def next_turn(self, core: Coordinator, now: s.Now) -> int | None:
+        """Microseconds until the next turn at the latest."""
+        return max(LOOK_US_MIN, core.next_look_at - now.monotonic)
+
+    def commit(self, batch: Batch) -> AppendOutcome:
+        return self.world.store.log.append(batch)
+
+    def acquire(self, output: s.AcquireLeases) -> list[Lease]:
+        return self.world.store.log.acquire(output.shards, self.name, output.ttl_s)
 
     def died(self) -> None:
         self.shards = frozenset()
@@ -132,14 +155,7 @@ class CoordinatorTwin(Process):
     def hear(self, given: s.CoordinatorInput) -> None:
         if self.alive:
             self._inbox.append(given)
-            self.wake(100)
-
-    def _probe(self) -> None:
-        connected = self._world.bus.reaches(self.name)
-        if connected != self._connected:
-            self._connected = connected
-            self.hear(s.BusChanged(connected=connected))
-        self.soon(PROBE_US, "", self._probe)
+            self.wake(self.gathers())
 
     def stop(self) -> None:
         """Asked to end in good order."""
@@ -160,9 +176,10 @@ class CoordinatorTwin(Process):
         for output in core.step(inputs, now):
             if self._dies_before(output):
                 return
-            self._carry_out(output)
-        if self.alive:
-            self.wake(max(1000, core.next_look_at - now.monotonic))
+            self.carry_out(output)
+        next_turn = self.next_turn(core, now) if self.alive else None
+        if next_turn is not None:
+            self.wake(next_turn)
 
     def _dies_before(self, output: s.CoordinatorOutput) -> bool:
         if self.reached("outputs"):
@@ -180,35 +197,31 @@ class CoordinatorTwin(Process):
 
     # -- outputs ----------------------------------------------------------------------------------
 
-    def _carry_out(self, output: s.CoordinatorOutput) -> None:  # noqa: C901, PLR0912
+    def carry_out(self, output: s.CoordinatorOutput) -> None:  # noqa: C901
         match output:
             case s.Append():
-                wait_us = max(output.not_before - self.monotonic, self.scheduler.rng.randrange(500))
+                wait_us = max(output.not_before - self.monotonic, self.hesitates())
                 self.soon(wait_us, f"{self.name} writes", lambda: self._append(output))
             case s.AskLanded():
                 self._at(output.not_before, lambda: self._ask_landed(output))
             case s.Publish():
                 self._publish(output)
             case s.Answer(reply_to=reply_to, answer=answer):
-                self._world.auditor.answered(answer)
-                self._world.answer_client(self.name, reply_to, answer)
+                self.world.answer_client(self.name, reply_to, answer)
             case s.AnswerHeartbeat(reply_to=reply_to, answer=granted):
-                self._world.answer_heartbeat(self.name, reply_to, granted)
+                self.world.answer_heartbeat(self.name, reply_to, granted)
             case s.AcknowledgeReports(deliveries=deliveries):
                 self._acknowledge(deliveries)
             case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
                 self._leases(output)
             case s.SaveSnapshot(snapshot=snapshot):
-                self._world.auditor.saving(snapshot)
-                log = self._world.store.log
+                log = self.world.store.log
                 self._ask("snapshot", lambda: log.save_snapshot(snapshot), lambda _: None)
             case s.Serve(leases=leases):
                 self._serve(leases)
-            case s.RecordHashes(hashes=hashes):
-                self._world.auditor.hashed(hashes)
             case s.Stopped():
                 self.crash("stopped as asked")
-            case s.Announce() | s.RunEnded():
+            case s.Announce() | s.RunEnded() | s.RecordHashes():
                 pass
             case _:
                 self._load(output)
@@ -222,23 +235,23 @@ class CoordinatorTwin(Process):
     def _ask(
         self, label: str, work: Callable[[], T], answer: Callable[[T | Unavailable], None]
     ) -> None:
-        self._world.store.ask(self, label, work, answer)
+        self.world.store.ask(self, label, work, answer)
 
     def _append(self, output: s.Append) -> None:
-        batch, auditor = output.batch, self._world.auditor
+        batch = output.batch
 
-        def answer(outcome: object) -> None:
+        def answer(outcome: AppendOutcome | Unavailable) -> None:
             if self.reached("append"):
                 return
             if isinstance(outcome, Unavailable):
                 self.hear(s.AppendFailed(batch_id=batch.id, unknown=outcome.unknown))
             else:
-                self.hear(s.AppendDone(batch_id=batch.id, outcome=outcome))  # type: ignore[arg-type]
+                self.hear(s.AppendDone(batch_id=batch.id, outcome=outcome))
 
-        self._ask(f"appends {batch.id}", lambda: auditor.append(batch), answer)
+        self._ask(f"appends {batch.id}", lambda: self.commit(batch), answer)
 
     def _ask_landed(self, output: s.AskLanded) -> None:
-        batch, log = output.batch, self._world.store.log
+        batch, log = output.batch, self.world.store.log
 
         def answer(outcome: bool | Unavailable) -> None:
             landed = None if isinstance(outcome, Unavailable) else outcome
@@ -247,18 +260,17 @@ class CoordinatorTwin(Process):
         self._ask("asks landed", lambda: log.landed(batch), answer)
 
     def _publish(self, output: s.Publish) -> None:
-        bus = self._world.bus
-        self._world.auditor.published(output.node, output.incarnation, output.commands)
+        bus = self.world.bus
         subject = f"{output.node}.{output.incarnation}"
         bus.publish(self, bus.commands, subject, output.commands, lambda _: None)
 
     def _leases(self, output: s.AcquireLeases | s.RenewLeases | s.ReleaseLeases) -> None:
-        log, auditor, asked_at = self._world.store.log, self._world.auditor, self.monotonic
+        log, asked_at = self.world.store.log, self.monotonic
 
         def work() -> list[Lease]:
             match output:
-                case s.AcquireLeases(shards=shards, ttl_s=ttl_s):
-                    return auditor.acquired(log.acquire(shards, self.name, ttl_s))
+                case s.AcquireLeases():
+                    return self.acquire(output)
                 case s.RenewLeases(leases=leases, ttl_s=ttl_s):
                     return log.renew(leases, self.name, ttl_s)
                 case s.ReleaseLeases(leases=leases):
@@ -296,7 +308,7 @@ class CoordinatorTwin(Process):
         self._acks.begin_anew()
         if not leases:
             return
-        bus = self._world.bus
+        bus = self.world.bus
         name = " ".join(f"{lease.shard}@{lease.epoch}" for lease in leases)
         self._reader = Reader(
             process=self,
@@ -308,7 +320,7 @@ class CoordinatorTwin(Process):
         bus.read(self._reader, bus.reports)
 
     def _declared(self) -> None:
-        generation = self._world.bus.reports.generation
+        generation = self.world.bus.reports.generation
         if generation != self._generation:
             self._generation = generation
             self._acks.begin_anew()
@@ -321,9 +333,8 @@ class CoordinatorTwin(Process):
         self.hear(s.ReportsArrived(deliveries=(ReportDelivery(shard, known, body),)))
 
     def _acknowledge(self, deliveries: tuple[ReportDelivery, ...]) -> None:
-        self._world.auditor.acknowledged(deliveries)
         upto = {delivery.shard: delivery.sequence for delivery in deliveries}
         sequence = self._acks.done(upto)
         if sequence is not None and self._reader is not None:
-            bus = self._world.bus
+            bus = self.world.bus
             bus.acknowledge(self._reader, bus.reports, sequence)

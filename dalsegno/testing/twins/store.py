@@ -1,13 +1,13 @@
-"""The store's twin behind a wire: it answers late, is away, and dies before and after a commit."""
+"""The store's twin behind a wire; what the wire does to questions may be said by `failure` and
+`travel`: by itself it answers at once."""
 
 from collections.abc import Callable
 from typing import TypeVar
 
+from dalsegno.testing.twins.process import Process
+from dalsegno.testing.twins.scheduler import Scheduler
 from events.errors import Unavailable
 from orchestrator.adapters.memory.store import MemoryLog
-from tests.simulation.process import Process
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.weather import Weather
 
 T = TypeVar("T")
 
@@ -15,11 +15,22 @@ T = TypeVar("T")
 class StoreTwin:
     """`log` is the database: one for all, it survives everything."""
 
-    def __init__(self, scheduler: Scheduler, weather: Weather, log: MemoryLog) -> None:
+    def __init__(self, scheduler: Scheduler, log: MemoryLog) -> None:
         self.log = log
         self.down = False
         self._scheduler = scheduler
-        self._weather = weather
+
+    def travel(self) -> int:
+        """Microseconds that a question, or an answer, takes."""
+        return 0
+
+    def dies_before(self) -> bool:
+        """Whether the connection is lost before the work is done."""
+        return False
+
+    def dies_after(self) -> bool:
+        """Whether the connection is lost before the answer is there."""
+        return False
 
     def ask(
         self,
@@ -33,7 +44,7 @@ class StoreTwin:
         `Unavailable.unknown` is true when the work may have been done.
         """
         self._scheduler.after(
-            self._travel(), f"{process.name} {label}", lambda: self._work(process, work, answer)
+            self.travel(), f"{process.name} {label}", lambda: self._work(process, work, answer)
         )
 
     def _work(
@@ -42,20 +53,13 @@ class StoreTwin:
         work: Callable[[], T],
         answer: Callable[[T | Unavailable], None],
     ) -> None:
-        scheduler, weather = self._scheduler, self._weather
         outcome: T | Unavailable
         if self.down:
             outcome = Unavailable("the store is away")
-        elif scheduler.chance(weather.store_dies_before):
+        elif self.dies_before():
             outcome = Unavailable("the connection was lost", unknown=True)
         else:
             outcome = work()
-            if scheduler.chance(weather.store_dies_after):
+            if self.dies_after():
                 outcome = Unavailable("the connection was lost", unknown=True)
-        process.soon(self._travel(), f"{process.name} answer", lambda: answer(outcome))
-
-    def _travel(self) -> int:
-        scheduler, weather = self._scheduler, self._weather
-        if scheduler.chance(weather.store_slow):
-            return scheduler.between(0.01, weather.store_slow_s)
-        return 200 + int(scheduler.rng.random() * 2000)
+        process.soon(self.travel(), f"{process.name} answer", lambda: answer(outcome))

@@ -1,0 +1,124 @@
+"""Coordinators and agents of the simulated world: everything takes them time, and an auditor looks
+at all that they do."""
+
+from dalsegno.testing.twins.agent import AgentTwin, Executor, Host
+from dalsegno.testing.twins.coordinator import CoordinatorTwin, Kind, Surroundings
+from dalsegno.testing.twins.process import Clocks
+from events.facts import HostSample
+from node_agent import steps as a
+from node_agent.journal import Ended
+from node_agent.settings import Settings
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.ports import AppendOutcome, Batch, Lease
+from tests.simulation.checks import Auditor
+from tests.simulation.executor import TASKS, ExecutorTwin, Ledger
+from tests.simulation.storms import DriftingClocks
+
+PROBE_US = 1_000_000
+"""How late a coordinator may know that the bus cannot be reached, or can be again."""
+
+
+class AuditedCoordinator(CoordinatorTwin):
+    def __init__(
+        self, world: Surroundings, name: str, clocks: Clocks, kind: Kind, auditor: Auditor
+    ) -> None:
+        super().__init__(world, name, clocks, kind)
+        self._auditor = auditor
+        self._connected = True
+
+    def boot(self) -> None:
+        super().boot()
+        self._connected = True
+        self._probe()
+
+    def _probe(self) -> None:
+        connected = self.world.bus.reaches(self.name)
+        if connected != self._connected:
+            self._connected = connected
+            self.hear(s.BusChanged(connected=connected))
+        self.soon(PROBE_US, "", self._probe)
+
+    def gathers(self) -> int:
+        return 100
+
+    def hesitates(self) -> int:
+        return self.scheduler.rng.randrange(500)
+
+    def commit(self, batch: Batch) -> AppendOutcome:
+        return self._auditor.append(batch)
+
+    def acquire(self, output: s.AcquireLeases) -> list[Lease]:
+        return self._auditor.acquired(super().acquire(output))
+
+    def carry_out(self, output: s.CoordinatorOutput) -> None:
+        match output:
+            case s.Publish(node=node, incarnation=incarnation, commands=commands):
+                self._auditor.published(node, incarnation, commands)
+            case s.Answer(answer=answer):
+                self._auditor.answered(answer)
+            case s.AcknowledgeReports(deliveries=deliveries):
+                self._auditor.acknowledged(deliveries)
+            case s.SaveSnapshot(snapshot=snapshot):
+                self._auditor.saving(snapshot)
+            case s.RecordHashes(hashes=hashes):
+                self._auditor.hashed(hashes)
+            case _:
+                pass
+        super().carry_out(output)
+
+
+class AuditedAgent(AgentTwin):
+    """Its handlers are twins, too."""
+
+    def __init__(
+        self, world: Host, name: str, skew_s: float, auditor: Auditor, ledger: Ledger
+    ) -> None:
+        clocks, rng = DriftingClocks(world.scheduler, skew_s), world.scheduler.rng
+        settings = Settings(
+            node=name,
+            tasks=frozenset(TASKS),
+            slots=rng.choice((1, 2, 4)),
+            credits=rng.choice((2, 4, 8)),
+            started_report_after_s=rng.choice((0.2, 1.0)),
+            progress_interval_s=0.5,
+            cancel_grace_s=2.0,
+            resend_first_s=rng.choice((2.0, 5.0)),
+            resend_max_s=8.0,
+            drain_timeout_s=2.0,
+        )
+        super().__init__(world, settings, clocks)
+        self._auditor = auditor
+        self._ledger = ledger
+
+    def make_executor(self) -> Executor:
+        auditor = self._auditor
+        executor = ExecutorTwin(self, self._ledger, auditor.started, auditor.failures_recorded)
+        executor.hear = self.hear
+        return executor
+
+    def sample(self) -> HostSample:
+        return HostSample(load=self.life / 10)
+
+    def gathers(self) -> int:
+        return 50
+
+    def syncs(self) -> int:
+        scheduler = self.scheduler
+        slow = scheduler.chance(0.02)
+        return scheduler.between(0.1, 1.0) if slow else scheduler.rng.randrange(200, 4000)
+
+    def lose_power(self) -> None:
+        """Dies, and of what was not synced only some first part remains."""
+        unsynced = self.journal.written - self.journal.durable
+        self.crash("loss of power")
+        self.journal.lose_power(self.scheduler.rng.randint(0, unsynced))
+        self._auditor.power_lost(self.name, self.journal.written)
+
+    def journalled(self, output: a.Journal, frames: int) -> None:
+        reports = [one.report for one in output.records if isinstance(one, Ended)]
+        self._auditor.journalled(self.name, frames, reports)
+
+    def perform(self, output: a.Output) -> None:
+        if isinstance(output, a.PublishReports):
+            self._auditor.reported(self.name, self.journal.durable, output.reports.reports)
+        super().perform(output)
