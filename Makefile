@@ -26,7 +26,7 @@ PARALLEL := -n $(WORKERS) --dist worksteal
 suites = $(wildcard $(addprefix tests/,$(1)))
 PURE := $(call suites,unit property golden architecture)
 REAL := $(call suites,contract integration)
-CODE := $(wildcard events orchestrator node_agent docs tests examples)
+CODE := $(wildcard events orchestrator node_agent dalsegno docs tests examples)
 
 # An environment that was made for another folder (a moved or copied clone) is made again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))

@@ -76,3 +76,11 @@ class InvariantViolation(DalsegnoError):
     """A bug of ours; the process stops rather than go on."""
 
     code = "invariant"
+
+
+BY_CODE: dict[str, type[DalsegnoError]] = {
+    error.code: error
+    for error in tuple(globals().values())
+    if isinstance(error, type) and issubclass(error, DalsegnoError)
+}
+"""The classes of this tree by their codes: how an error is raised again on the other side."""

@@ -37,6 +37,7 @@ from node_agent.roster import Roster
 from node_agent.settings import Settings, microseconds
 from node_agent.steps import (
     Acknowledge,
+    BeatRequested,
     Begin,
     CommandsArrived,
     DrainRequested,
@@ -111,15 +112,21 @@ class AgentCore:
         """
         if self._is_stopped:
             return None
+        work_due = self.next_work_due()
+        return self._beat_due_us if work_due is None else min(self._beat_due_us, work_due)
+
+    def next_work_due(self) -> int | None:
+        """The same without the heartbeats, which go on whether there is work or not."""
+        if self._is_stopped:
+            return None
         dues = (
-            self._beat_due_us,
             self._roster.next_us(),
             self._outbox.next_us(),
             self._drain_due_us,
             self._stop_due_us,
             self._settle_due_us,
         )
-        return min(due for due in dues if due is not None)
+        return min((due for due in dues if due is not None), default=None)
 
     # -- inputs -----------------------------------------------------------------------------------
 
@@ -143,6 +150,8 @@ class AgentCore:
                 self._begin_leaving(one.reason or "the agent is being stopped", now)
             case Begin():
                 self._begin(one, now)
+            case BeatRequested():
+                self._beat_due_us = now.monotonic_us
             case Tick():
                 pass
             case _:

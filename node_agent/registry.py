@@ -53,8 +53,11 @@ class TaskRegistry:
 
     def inside(self, outermost: Interceptor) -> "TaskRegistry":
         """Returns the same tasks with one more interceptor, around all others."""
-        tasks = [one.declared for one in self._tasks.values()]
-        return TaskRegistry(tasks, (outermost, *self.interceptors))
+        return TaskRegistry(self.declared(), (outermost, *self.interceptors))
+
+    def declared(self) -> list[AnyTask]:
+        """Returns every task as it was declared."""
+        return [one.declared for one in self._tasks.values()]
 
     def find(self, name: str) -> Registered | None:
         return self._tasks.get(name)

@@ -1,5 +1,7 @@
 """What the core has to know of its node: plain values, decided by the configuration."""
 
+from collections.abc import Set as AbstractSet
+
 import msgspec
 
 from events.policies import Needs
@@ -14,7 +16,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     node: str
-    tasks: frozenset[str] = frozenset()
+    tasks: AbstractSet[str] = frozenset()
     timeouts_s: dict[str, float] = {}
     labels: dict[str, str] = {}
     build_id: str = ""

@@ -16,6 +16,7 @@ what came of them. Performing may stop anywhere: that is a crash.
     PublishRejected      ... it never takes so large a one      this one
     HostSampled          a new host sample                      now and then
     DrainRequested       end in good order (SIGTERM)            the process
+    BeatRequested        the node has other things to say       whoever changed it
     Tick                 nothing but time passing               at `core.next_due()` at the latest
 
     output               what to do
@@ -153,6 +154,10 @@ class DrainRequested(Step, frozen=True):
     reason: str = ""
 
 
+class BeatRequested(Step, frozen=True):
+    """What the node says of itself has changed: the next heartbeat is due now."""
+
+
 class Tick(Step, frozen=True):
     pass
 
@@ -169,6 +174,7 @@ Input = (
     | PublishRejected
     | HostSampled
     | DrainRequested
+    | BeatRequested
     | Tick
 )
 

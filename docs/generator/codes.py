@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from docs.generator.source import doc
 from events.errors import DalsegnoError
 
-PRODUCT = ("events", "orchestrator", "node_agent")
+PRODUCT = ("events", "orchestrator", "node_agent", "dalsegno")
 
 FAILURES = {
     "bad_report": "A node reported what cannot be stored: NaN, an integer over 64 bits, text "

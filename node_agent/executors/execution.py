@@ -11,8 +11,9 @@ asyncio's: once, at the handler's next await.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import islice
+from typing import Protocol
 
 import msgspec
 
@@ -49,6 +50,12 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes_max: int
 
 
+class Group(Protocol):
+    """As much of a task group as is needed here."""
+
+    def create_task(self, coro: Coroutine[object, object, None], /) -> asyncio.Task[None]: ...
+
+
 class _Execution:
     __slots__ = ("context", "has_begun", "input_bytes", "is_cancelled", "start", "task")
 
@@ -72,7 +79,7 @@ class _Prepared(msgspec.Struct, frozen=True):
 class Executions:
     """Those under way, by attempt."""
 
-    def __init__(self, around: Surroundings, group: asyncio.TaskGroup) -> None:
+    def __init__(self, around: Surroundings, group: Group) -> None:
         self._around = around
         self._group = group
         self._running: dict[Attempt, _Execution] = {}

@@ -115,6 +115,17 @@ class Cluster:
         )
         self.changes += 1
 
+    def hears_of(self, node: Node, beat: Heartbeat) -> None:
+        """What may change while the node lives: what it is willing to hold, and tasks that it has
+        learnt."""
+        slots = node.slots
+        if slots is None:
+            return
+        slots.credits = beat.credits
+        if len(slots.tasks) != len(beat.tasks):
+            slots.tasks = frozenset(beat.tasks)
+            self.changes += 1
+
     def set_status(self, node: Node, status: str) -> None:
         node.status = status
         if node.slots is not None:

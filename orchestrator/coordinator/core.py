@@ -99,10 +99,20 @@ class Coordinator:
         """Monotonic microseconds at which `step` should be called at the latest."""
         memory = self._memory
         tick = memory.now.monotonic + microseconds(memory.settings.tick_s)
+        due = self.next_due_at
+        return tick if due is None else min(tick, due)
+
+    @property
+    def next_due_at(self) -> int | None:
+        """Monotonic microseconds at which the first timer of a run is due; None without one."""
+        memory = self._memory
         timer = memory.next_timer_at
-        if timer is None:
-            return tick
-        return min(tick, memory.now.monotonic + max(0, timer - memory.now.wall))
+        return None if timer is None else memory.now.monotonic + max(0, timer - memory.now.wall)
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether tasks are ready that no node has been found for."""
+        return bool(self._memory.runs.ready)
 
     # -- the turn ---------------------------------------------------------------------------------
 

@@ -132,8 +132,7 @@ def _join(memory: Memory, node: Node, beat: Heartbeat) -> None:
 def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
     """What this heartbeat says beside that the node is alive."""
     name, incarnation = beat.node, beat.incarnation
-    if node.slots is not None:
-        node.slots.credits = beat.credits
+    memory.cluster.hears_of(node, beat)
     if beat.leaving:
         memory.cluster.set_status(node, "left")
         fact = NodeLeft(node=name, incarnation=incarnation, reason="drained")

@@ -61,7 +61,7 @@ def test_pure_rooms_import_only_what_is_pure(room: str) -> None:
 def test_technologies_stay_at_home() -> None:
     strayed = [
         f"{module.path}:{line} {name}"
-        for module in modules("orchestrator", "node_agent")
+        for module in modules("orchestrator", "node_agent", "dalsegno")
         for name, line in imports(module)
         if (homes := HOMES.get(name.partition(".")[0])) is not None
         and _adapter(module) not in homes

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST_PYTHON = (3, 11)
-PRODUCT = ("events", "orchestrator", "node_agent")
+PRODUCT = ("events", "orchestrator", "node_agent", "dalsegno")
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -16,6 +16,14 @@ BEGAN_US = 1_000_000
 """Where monotonic clocks begin: no clock shows 0."""
 
 
+LATE_US = 1000
+
+
+def later(delay_us: int) -> int:
+    """The delay of a wake-up: what is late already is not tried again in the same instant."""
+    return delay_us if delay_us > 0 else LATE_US
+
+
 class Armed(msgspec.Struct):
     """The point at which a process is to die, or to do something else, and how often it may pass
     there before."""

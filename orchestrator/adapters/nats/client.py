@@ -11,7 +11,6 @@ from typing import assert_never
 
 import anyio
 
-from events import errors
 from events.api import (
     AnyAnswer,
     AnyRequest,
@@ -35,7 +34,7 @@ from events.api import (
 )
 from events.codec import encode
 from events.connection import Connection
-from events.errors import Conflict, DalsegnoError, Fenced, Rejected, Unavailable
+from events.errors import BY_CODE, Conflict, Fenced, Rejected, Unavailable
 from events.ids import shard_of
 from events.jetstream import Call
 from events.reading import ANSWER
@@ -48,12 +47,6 @@ ANSWER_S = 5.0
 """How long one try waits for its answer, beyond what the request itself asks the owner to wait."""
 AWAIT_S = 3.0
 PAUSE_FIRST_S, PAUSE_LAST_S = 0.02, 0.5
-
-CLASSES: dict[str, type[DalsegnoError]] = {
-    error.code: error
-    for error in vars(errors).values()
-    if isinstance(error, type) and issubclass(error, DalsegnoError)
-}
 
 
 @asynccontextmanager
@@ -141,7 +134,7 @@ class Client:
             )
         answer = ANSWER.read(await session.ask(call, timeout_s))
         if isinstance(answer, Refused):
-            raise CLASSES.get(answer.code, Rejected)(answer.message)
+            raise BY_CODE.get(answer.code, Rejected)(answer.message)
         return answer
 
 

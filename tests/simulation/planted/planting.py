@@ -13,7 +13,7 @@ import msgspec
 
 ROOT = Path(__file__).resolve().parents[3]
 PATCHES = sorted(Path(__file__).parent.glob("*.patch"))
-COPIED = ("events", "orchestrator", "node_agent", "tests/simulation")
+COPIED = ("events", "orchestrator", "node_agent", "dalsegno", "tests/simulation")
 HUNT_S_MAX = 900.0
 
 
