@@ -29,7 +29,11 @@ class RegisterWorkflow(Request, frozen=True, kw_only=True, tag="register_workflo
 
 
 class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
-    """Start `workflow` (its newest registered version, or `workflow_version`) as `run_id`."""
+    """Start `workflow` (its newest registered version, or `workflow_version`) as `run_id`.
+
+    Answered once that is durable; with `wait_s` when the run has ended, or with its state after so
+    many seconds.
+    """
 
     run_id: str
     workflow: str
@@ -38,6 +42,7 @@ class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
     options: RunOptions | None = None
     origin: Origin = Origin()
     traceparent: str = ""
+    wait_s: float = 0.0
 
 
 class CancelRun(Request, frozen=True, kw_only=True, tag="cancel_run"):

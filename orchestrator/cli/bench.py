@@ -141,7 +141,7 @@ async def measure(plan: Plan) -> Figures:
         migrate(watched.dsn, shards=8)
         store = await PostgresStore.open(watched.dsn)
         async with store, connect(connection, timeout_s=120) as client:
-            await _ready(client, plan, local)
+            await ready(client, plan, local)
             singles = await _one_by_one(client, SINGLE, plan.singles)
             tens = await _one_by_one(client, SEQUENCE, plan.tens)
             load = await _load(client, plan, store, watched)
@@ -188,7 +188,7 @@ def _figures(idle: Latencies, load: Load, insert: float) -> Figures:
     )
 
 
-async def _ready(client: Client, plan: Plan, local: Local) -> None:
+async def ready(client: Client, plan: Plan, local: Local) -> None:
     """Registers the workflows and waits until all agents are there.
 
     Raises `Unavailable` with what it said last when one of the processes has ended.
@@ -227,8 +227,7 @@ async def _one_by_one(client: Client, workflow: str, runs: int) -> list[float]:
     for number in range(runs):
         began = time.perf_counter()
         run_id = f"{workflow}-{number}"
-        await client.request(StartRun(run_id=run_id, workflow=workflow))
-        await client.await_run(run_id)
+        await client.run(StartRun(run_id=run_id, workflow=workflow))
         taken.append(time.perf_counter() - began)
     return taken[len(taken) // 10 :]
 
@@ -239,8 +238,7 @@ async def _many(client: Client, plan: Plan) -> None:
     async def keep_going() -> None:
         for number in numbers:
             run_id = f"run-{number}"
-            await client.request(StartRun(run_id=run_id, workflow=SEQUENCE))
-            await client.await_run(run_id)
+            await client.run(StartRun(run_id=run_id, workflow=SEQUENCE))
 
     async with anyio.create_task_group() as group:
         for _ in range(min(plan.in_flight, plan.runs)):

@@ -90,8 +90,7 @@ def _request(workflow: str, version: str, run_id: str, value: Value) -> StartRun
 
 async def _start(config: Config, request: StartRun, wait: bool) -> RunView:
     async with client_of(config) as client:
-        run = await _answered(client, request)
-        return await client.await_run(run.run_id) if wait else run
+        return await client.run(request) if wait else await _answered(client, request)
 
 
 async def _answered(client: Client, request: AnyRequest) -> RunView:

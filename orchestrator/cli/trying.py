@@ -107,8 +107,8 @@ async def _play(
             await client.request(RegisterWorkflow(definition=definition))
         await agents_there(client, len(local.names()) - 1)
         run_id = new_run_id()
-        await client.request(StartRun(run_id=run_id, workflow=definitions[-1].name, input=value))
-        run = await client.await_run(run_id)
+        request = StartRun(run_id=run_id, workflow=definitions[-1].name, input=value)
+        run = await client.run(request)
         group.cancel_scope.cancel()
     return run
 

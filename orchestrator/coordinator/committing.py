@@ -197,6 +197,8 @@ class Committing:
                 step = state.steps[step_id]
                 found = command(state, net, step_id, slot.shard, slot.traceparent)
                 outgoing.setdefault((step.node, step.incarnation), []).append(found)
+        for waiter in touched.waiters:
+            memory.waiters.add(slot.run_id, waiter)
         if state.terminal:
             if touched.events:  # not again for each look at it and each late report
                 tell_parent(memory, slot)

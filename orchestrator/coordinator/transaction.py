@@ -18,6 +18,7 @@ from events.messages import Command
 from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.signals import Answer
+from orchestrator.coordinator.waiters import Waiter
 from orchestrator.coordinator.works import AnyWork
 
 NodeKey = tuple[str, str]
@@ -33,6 +34,8 @@ class Touched(msgspec.Struct):
     events: list[Stored] = []
     works: list[AnyWork] = []
     answers: list[Answer] = []
+    waiters: list[Waiter] = []
+    """Clients that are answered when the run has ended."""
     commands: dict[str, None] = {}
     """Steps whose command is to be sent, derived from the state at commit."""
     settled: list[tuple[NodeKey, Attempt]] = []

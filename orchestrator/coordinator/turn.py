@@ -252,7 +252,11 @@ class Turn:
         slot = self.memory.runs.get(request.run_id)
         created = slot is None or slot.head.version == 0
         touched = self.begin_run(work, request)
-        if touched is not None:
+        if touched is None:
+            return
+        if request.wait_s > 0 and len(self.memory.waiters) < self.memory.settings.waiters_max:
+            touched.waiters.append(self._waiter(work, request.wait_s))
+        else:
             self._answered(work, touched, created)
 
     def begin_run(self, work: w.RequestWork | w.CallWork, request: StartRun) -> Touched | None:
@@ -340,9 +344,11 @@ class Turn:
         most = self.memory.settings.waiters_max
         if len(self.memory.waiters) >= most:
             raise Unavailable(f"{most} clients wait for runs already: try again, or show the run")
-        wait_s = min(request.wait_s, CLIENT_WAIT_S_MAX)
-        until = self.memory.now.monotonic + microseconds(wait_s)
-        self.memory.waiters.add(request.run_id, Waiter(work.reply_to, until))
+        self.memory.waiters.add(request.run_id, self._waiter(work, request.wait_s))
+
+    def _waiter(self, work: w.RequestWork, wait_s: float) -> Waiter:
+        until = self.memory.now.monotonic + microseconds(min(wait_s, CLIENT_WAIT_S_MAX))
+        return Waiter(work.reply_to, until)
 
     # -- nodes, leases, definitions ---------------------------------------------------------------
 

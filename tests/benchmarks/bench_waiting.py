@@ -26,7 +26,7 @@ from events.definition import CallStep, Definition, WaitStep
 from events.errors import Unavailable
 from orchestrator.adapters.nats.client import Client, connect
 from orchestrator.adapters.postgres.schema import migrate
-from orchestrator.cli.bench import SEQUENCE, SINGLE, Plan, _ready, local_cluster
+from orchestrator.cli.bench import SEQUENCE, SINGLE, Plan, local_cluster, ready
 from orchestrator.cli.bench_watch import Watched
 from orchestrator.cli.local import Local
 
@@ -77,8 +77,7 @@ class System:
         began = time.perf_counter()
 
         async def one(run_id: str) -> None:
-            await self.client.request(StartRun(run_id=run_id, workflow=SEQUENCE))
-            await self.client.await_run(run_id)
+            await self.client.run(StartRun(run_id=run_id, workflow=SEQUENCE))
 
         await spread((f"new-{self._next()}" for _ in range(runs)), one)
         return 10 * runs / (time.perf_counter() - began)
@@ -166,7 +165,7 @@ async def measure(options: Options) -> dict[str, object]:
             systems = System(*empty, to_empty), System(*full, to_full)
             for (watched, local), system in zip((empty, full), systems, strict=True):
                 migrate(watched.dsn, shards=8)
-                await _ready(system.client, plan, local)
+                await ready(system.client, plan, local)
             return await compare(*systems, options)
 
 

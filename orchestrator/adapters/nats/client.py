@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import assert_never
 
 import anyio
+import msgspec
 
 from events.api import (
     AnyAnswer,
@@ -83,6 +84,16 @@ class Client:
         shard = None if run_id is None else shard_of(run_id, await self._shard_count(deadline))
         return await self._repeat(request, shard, deadline)
 
+    async def run(self, request: StartRun, timeout_s: float | None = None) -> RunView:
+        """Starts a run and returns it as `await_run` does; with one request if it ends soon."""
+        deadline = None if timeout_s is None else self._clock() + timeout_s
+        wait_s = AWAIT_S if timeout_s is None else max(0.0, min(AWAIT_S, timeout_s))
+        answer = await self.request(msgspec.structs.replace(request, wait_s=wait_s))
+        if isinstance(answer, RunAnswer) and answer.run.ended_at is not None:
+            return answer.run
+        left_s = None if deadline is None else max(0.0, deadline - self._clock())
+        return await self.await_run(request.run_id, left_s)
+
     async def await_run(self, run_id: str, timeout_s: float | None = None) -> RunView:
         """Returns the run as soon as it has ended, or as it is after `timeout_s` (None: never)."""
         deadline = None if timeout_s is None else self._clock() + timeout_s
@@ -106,7 +117,7 @@ class Client:
     async def _repeat(self, request: AnyRequest, shard: int | None, deadline: float) -> AnyAnswer:
         verb = str(request.__struct_config__.tag)
         call = Call(self._subjects.api(verb, shard), encode(request))
-        wait_s = request.wait_s if isinstance(request, AwaitRun) else 0.0
+        wait_s = request.wait_s if isinstance(request, (AwaitRun, StartRun)) else 0.0
         pause_s, trouble = PAUSE_FIRST_S, "no time to try"
         while (left_s := deadline - self._clock()) > 0:
             try:
