@@ -495,6 +495,7 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         options=OPTIONS,
         origin=ORIGIN,
         traceparent="00-aa-bb-01",
+        wait_s=2.5,
     ),
     api.CancelRun(actor="user:ada", run_id="run-1", reason="enough"),
     api.SignalRun(
