@@ -119,6 +119,36 @@ class ListNodes(Request, frozen=True, kw_only=True, tag="list_nodes"):
     pass
 
 
+class ShowNode(Request, frozen=True, kw_only=True, tag="show_node"):
+    """All that the node's owner knows of it, which may be there or not."""
+
+    node: str
+
+
+class CordonNode(Request, frozen=True, kw_only=True, tag="cordon_node"):
+    """Give the node no further attempt, under whatever incarnation, until it is uncordoned."""
+
+    node: str
+    reason: str = ""
+
+
+class DrainNode(Request, frozen=True, kw_only=True, tag="drain_node"):
+    """Cordon the node, and give back what still runs there after `deadline_s`. Asked again, the
+    sooner deadline holds.
+    """
+
+    node: str
+    deadline_s: float
+    reason: str = ""
+
+
+class UncordonNode(Request, frozen=True, kw_only=True, tag="uncordon_node"):
+    """Give the node attempts again; what it drains, it keeps."""
+
+    node: str
+    reason: str = ""
+
+
 AnyRequest = (
     Hello
     | RegisterWorkflow
@@ -133,6 +163,10 @@ AnyRequest = (
     | ShowRun
     | AwaitRun
     | ListNodes
+    | ShowNode
+    | CordonNode
+    | DrainNode
+    | UncordonNode
 )
 
 
@@ -182,7 +216,22 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """What keeps the whole run from going on, when something does."""
 
 
+class CordonView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who wanted a node cordoned, since when and why; `drain_due_at`: until when it may finish what
+    runs, if it is drained. Microseconds."""
+
+    actor: str = ""
+    reason: str = ""
+    since: int = 0
+    drain_due_at: int | None = None
+
+
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """`outstanding`: attempts that the coordinator has given it; `held`: those that the node says
+    it has, of all coordinators. `clock_ahead_s`: of the node's wall clock compared with the
+    coordinator's when its last heartbeat arrived, None if it does not say.
+    """
+
     node: str
     status: Literal["healthy", "suspected", "lost", "draining", "left"]
     incarnation: str = ""
@@ -194,6 +243,12 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     build_id: str = ""
     silent_s: float = 0.0
     host: HostSample = HostSample()
+    weight: float = 1.0
+    held: int = 0
+    cordon: CordonView | None = None
+    refusal: str = ""
+    """Why it is given nothing new, if so."""
+    clock_ahead_s: float | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -205,6 +260,8 @@ class Here(Answer, frozen=True, kw_only=True, tag="here"):
     shards: int
     owned: tuple[int, ...] = ()
     release: str = ""
+    at: int = 0
+    """The coordinator's wall clock in microseconds; 0 from one that does not say."""
 
 
 class Registered(Answer, frozen=True, kw_only=True, tag="registered"):
@@ -238,6 +295,10 @@ class Nodes(Answer, frozen=True, kw_only=True, tag="nodes"):
     nodes: tuple[NodeView, ...]
 
 
+class NodeAnswer(Answer, frozen=True, kw_only=True, tag="node"):
+    node: NodeView
+
+
 class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
     """The request was not carried out: `code` of the error tree, and a message for a person."""
 
@@ -245,4 +306,4 @@ class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
     message: str
 
 
-AnyAnswer = Here | Registered | RunAnswer | Updated | Queried | Nodes | Refused
+AnyAnswer = Here | Registered | RunAnswer | Updated | Queried | Nodes | NodeAnswer | Refused

@@ -18,6 +18,8 @@ class NodeRegistered(Fact, frozen=True, kw_only=True):
     slots: int = 1
     credits: int = 1
     capacity: Needs = Needs()
+    weight: float = 1.0
+    """The node's share of the work relative to others with as many credits."""
 
 
 class NodeSampled(Fact, frozen=True, kw_only=True):
@@ -52,9 +54,32 @@ class NodeLost(Fact, frozen=True, kw_only=True):
 
 
 class NodeDraining(Fact, frozen=True, kw_only=True):
+    """An incarnation finishes what runs and gives the rest back: because its agent was told to stop
+    or, with `due_at`, because an operator drains the node: what still runs then is given back, too.
+    """
+
     TYPE = "node.draining.v1"
     node: str
     incarnation: str
+    reason: str = ""
+    due_at: int | None = None
+
+
+class NodeCordoned(Fact, frozen=True, kw_only=True):
+    """No attempt is given to the node from now on, whichever incarnation, until it is uncordoned.
+    Who asked is the event's actor.
+    """
+
+    TYPE = "node.cordoned.v1"
+    node: str
+    reason: str = ""
+
+
+class NodeUncordoned(Fact, frozen=True, kw_only=True):
+    """The node takes attempts again; an operator's drain of it ends."""
+
+    TYPE = "node.uncordoned.v1"
+    node: str
     reason: str = ""
 
 

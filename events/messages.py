@@ -155,7 +155,10 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     `sequence` counts from 1 within an incarnation. `held`: attempts accepted and not ended;
     `unsettled`: ended, report not yet settled. `credits`: how many attempts the agent is willing to
     hold at a time;
-    `slots`: how many run at the same time. `tasks` and what follows describe the node.
+    `slots`: how many run at the same time. `cordoned`: what the node's owner ordered last, so that
+    the other coordinators hear of it, None before it has said anything; `draining`: the agent takes
+    nothing new, because of `refusal`. `tasks` and what follows describe the node; `at` is its wall
+    clock when this was sent, in microseconds, 0 if it does not say.
     """
 
     node: str
@@ -165,24 +168,42 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     unsettled: tuple[Attempt, ...] = ()
     slots: int = 1
     credits: int = 1
+    cordoned: bool | None = None
     draining: bool = False
+    refusal: str = ""
     leaving: bool = False
     tasks: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     build_id: str = ""
     capacity: Needs = Needs()
     host: HostSample = HostSample()
+    weight: float = 1.0
+    at: int = 0
+
+
+class Order(Message, frozen=True, kw_only=True):
+    """What the operators want of a node, as its stream says, repeated with every grant.
+
+    `drain_in_s`: take nothing new, and give back what still runs after so many seconds; None: the
+    node is not drained.
+    """
+
+    cordoned: bool = False
+    reason: str = ""
+    drain_in_s: float | None = None
 
 
 class Granted(Message, frozen=True, kw_only=True, tag="granted"):
     """Answer to a heartbeat: attempts of `shards` may be started until `lease_ttl_s` after the
-    heartbeat with this `sequence` was sent, by the agent's monotonic clock."""
+    heartbeat with this `sequence` was sent, by the agent's monotonic clock. `order` is None from
+    those that do not own the node."""
 
     coordinator: str
     sequence: int
     incarnation: str
     shards: tuple[int, ...]
     lease_ttl_s: float
+    order: Order | None = None
 
 
 class Reset(Message, frozen=True, kw_only=True, tag="reset"):

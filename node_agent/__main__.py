@@ -140,7 +140,8 @@ FLAGS = (
     ("--data-dir", "agent.data_dir", "DIR", "folder of the journal"),
     ("--slots", "agent.slots", "N", "attempts that run at a time"),
     ("--credits", "agent.credits", "N", "attempts held at a time"),
-    ("--build-id", "agent.build_id", "TEXT", "build of the tasks"),
+    ("--build-id", "agent.build_id", "TEXT", "build of the tasks; else a hash of their sources"),
+    ("--weight", "agent.weight", "X", "share of the work relative to other nodes"),
     ("--log-level", "log.level", "LEVEL", "DEBUG, INFO, WARNING or ERROR"),
 )
 REPEATED = (

@@ -27,6 +27,7 @@ from events.constraints import (
     Amount,
     Count,
     Duration,
+    Factor,
     Folder,
     Labels,
     Places,
@@ -68,7 +69,9 @@ class AgentConfig(Section, frozen=True, kw_only=True):
     labels: Labels = {}
     """What steps may ask for with `labels`."""
     build_id: Text = ""
-    """Which build of the tasks this node has."""
+    """Build of the tasks; when empty, a hash of their modules' sources and of the release."""
+    weight: Factor = 1.0
+    """The node's share of the work, relative to others with as many credits."""
     capacity: Needs | None = None
     """What the node has; measured when not set."""
     secrets_dir: str = ""
@@ -161,6 +164,7 @@ def settings_of(
         timeouts_s={name: limit for name, limit in tasks.items() if limit is not None},
         labels=config.labels,
         build_id=config.build_id,
+        weight=config.weight,
         capacity=capacity,
         slots=slots,
         credits=config.credits or slots * CREDITS_PER_SLOT,

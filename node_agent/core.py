@@ -32,6 +32,7 @@ from node_agent.group_commit import GroupCommit
 from node_agent.journal import Incarnated
 from node_agent.leases import Leases
 from node_agent.limits import EAGER_HEARTBEAT_S, SETTLE_WAIT_S, STOP_GRACE_S
+from node_agent.orders import Orders
 from node_agent.outbox import Outbox
 from node_agent.roster import Roster
 from node_agent.settings import Settings, microseconds
@@ -84,6 +85,8 @@ class AgentCore:
         self._beat_due_us = 0
         self._host = HostSample()
         self._refusal = ""
+        """Why this process takes nothing new until it ends."""
+        self._orders = Orders()
         self._drain_due_us: int | None = None
         self._stop_due_us: int | None = None
         self._settle_due_us: int | None = None
@@ -121,6 +124,7 @@ class AgentCore:
             return None
         dues = (
             self._roster.next_us(),
+            self._orders.next_us(),
             self._outbox.next_us(),
             self._drain_due_us,
             self._stop_due_us,
@@ -181,7 +185,7 @@ class AgentCore:
     def _obey(self, command: Command, now: Now) -> None:
         match command:
             case Execute():
-                self._roster.execute(command, self._refusal, now)
+                self._roster.execute(command, self._takes_nothing, now)
             case Settle():
                 self._roster.settle(command.attempts)
             case Cancel():
@@ -201,6 +205,7 @@ class AgentCore:
         else:
             self._is_granted = True
             self._leases.grant(answer)
+            self._follow_order(answer, now)
             self._roster.lease_granted(answer.shards)
 
     # -- incarnations -----------------------------------------------------------------------------
@@ -221,12 +226,29 @@ class AgentCore:
     def _incarnate(self, now: Now, is_reset: bool) -> None:
         self._incarnation = self._mint(now.wall_us)
         self._sequence = 0
+        self._orders.begin_incarnation()
         self._is_granted = False
         self._beat_due_us = now.monotonic_us
         self._commit.record(Incarnated(self._incarnation, is_reset))
         self._outputs.append(NewIncarnation(self._incarnation))
 
     # -- draining ---------------------------------------------------------------------------------
+    #
+    # An operator's order and the end of the process are one and the same: nothing new is taken,
+    # what has not begun is given back, and at the deadline so is what still runs. An order may be
+    # lifted, and the process stays; an end may not, and it leaves.
+
+    @property
+    def _takes_nothing(self) -> str:
+        """Why nothing new is taken, or empty."""
+        return self._refusal or self._orders.refusal
+
+    def _follow_order(self, granted: Granted, now: Now) -> None:
+        if not self._orders.hear(granted, now.monotonic_us):
+            return
+        self._beat_due_us = now.monotonic_us  # all coordinators are to hear of it
+        if self._orders.refusal and not self._refusal:
+            self._roster.refuse_queued(self._orders.refusal)
 
     def _refuse_from_now_on(self, reason: str, now: Now) -> None:
         if not self._refusal:
@@ -244,6 +266,8 @@ class AgentCore:
         self._stop_due_us = self._drain_due_us + grace_us
 
     def _drain_on(self, now: Now) -> None:
+        if self._orders.take_due(now.monotonic_us):
+            self._roster.stop_all("drained", now)
         if self._stop_due_us is None:
             return
         if self._drain_due_us is not None and now.monotonic_us >= self._drain_due_us:
@@ -305,7 +329,7 @@ class AgentCore:
         self._sequence += 1
         self._leases.sent(self._sequence, now.monotonic_us)
         held, unsettled = self._roster.holdings.listed()
-        takes_more = not self._refusal and not self._roster.holdings.is_full
+        takes_more = not self._takes_nothing and not self._roster.holdings.is_full
         beat = Heartbeat(
             node=settings.node,
             incarnation=self._incarnation,
@@ -314,12 +338,16 @@ class AgentCore:
             unsettled=unsettled,
             slots=settings.slots,
             credits=settings.credits if takes_more else 0,
-            draining=bool(self._refusal),
+            cordoned=self._orders.cordoned,
+            draining=bool(self._takes_nothing),
+            refusal=self._takes_nothing or self._orders.reason,
             leaving=is_leaving,
             tasks=tuple(sorted(settings.tasks)),
             labels=settings.labels,
             build_id=settings.build_id,
             capacity=settings.capacity,
             host=self._host,
+            weight=settings.weight,
+            at=now.wall_us,
         )
         return SendHeartbeat(beat)

@@ -15,7 +15,7 @@ from node_agent.steps import Broke, Ceased, Done, NotBegun, Now, Result, Why
 LOSS: dict[Why | None, LossReason] = {
     "recalled": "recalled",
     "superseded": "recalled",
-    "drained": "node_restarted",
+    "drained": "recalled",
 }
 
 OVER = "the attempt is over here and was settled or dropped"
@@ -24,7 +24,7 @@ FULL = "the node holds as much as it may"
 SAYING: dict[Why | None, str] = {
     "recalled": "cancelled as asked",
     "superseded": "a later attempt of the same task has arrived",
-    "drained": "the agent was stopped before the attempt had ended",
+    "drained": "the node was drained before the attempt had ended",
 }
 
 

@@ -20,6 +20,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timeouts_s: dict[str, float] = {}
     labels: dict[str, str] = {}
     build_id: str = ""
+    weight: float = 1.0
     capacity: Needs = Needs()
     slots: int = 8
     credits: int = 32

@@ -52,6 +52,9 @@ def make_app() -> cyclopts.App:
     nodes = _group(app, "nodes", work, "The nodes of the cluster.")
     _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
     _add(nodes, "show", "nodes:show", None, "Show all that is known of a node.")
+    _add(nodes, "cordon", "nodes:cordon", None, "Give a node no further attempt.")
+    _add(nodes, "drain", "nodes:drain", None, "Cordon a node and let it finish what runs.")
+    _add(nodes, "uncordon", "nodes:uncordon", None, "Give a node attempts again.")
 
     events = _group(app, "events", look, "The event log.")
     _add(events, "show", "log:show", None, "All events of a run.")

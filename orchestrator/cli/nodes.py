@@ -1,12 +1,31 @@
-"""`dalsegno nodes`: list, show."""
+"""`dalsegno nodes`: list, show, cordon, drain, uncordon."""
 
+import getpass
+
+import anyio
 import msgspec
 
-from events.api import ListNodes, Nodes, NodeView
-from events.errors import Rejected, Unavailable
+from events.api import (
+    AnyRequest,
+    CordonNode,
+    DrainNode,
+    ListNodes,
+    NodeAnswer,
+    Nodes,
+    NodeView,
+    ShowNode,
+    UncordonNode,
+)
+from events.errors import Misconfigured, Unavailable
+from orchestrator.adapters.nats.client import Client
+from orchestrator.authoring import seconds
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
-from orchestrator.cli.output import console, plain, print_json, rows, status, table
+from orchestrator.cli.output import console, instant, plain, print_json, rows, status, table
 from orchestrator.config import Config
+
+AFTER_DEADLINE_S = 60.0
+"""Handlers have a grace to end in, and reports have to arrive, before `drain --wait` gives up."""
+LOOK_AGAIN_S = 0.25
 
 
 def list_(*, common: Common = COMMON) -> None:
@@ -16,14 +35,15 @@ def list_(*, common: Common = COMMON) -> None:
     if common.json:
         print_json([msgspec.structs.asdict(node) for node in found])
         return
-    made = table("node", "status", "at work>", "slots>", "silent>", "labels", "tasks")
+    made = table("node", "status", "at work>", "slots>", "silent>", "build", "labels", "tasks")
     lines = [
         (
             plain(node.node),
-            status(node.status),
+            _status(node),
             str(node.outstanding),
             str(node.slots),
             f"{node.silent_s:.1f} s",
+            plain(node.build_id),
             plain(", ".join(f"{key}={value}" for key, value in sorted(node.labels.items()))),
             plain(", ".join(node.tasks)),
         )
@@ -33,23 +53,108 @@ def list_(*, common: Common = COMMON) -> None:
 
 
 def show(node: str, *, common: Common = COMMON) -> None:
-    """Show all that the coordinator knows of a node. Exit code 3 if it knows none of this name."""
-    answered = go(lambda: _ask(configured(common)))
-    found = next((one for one in answered if one.node == node), None)
-    if found is None:
-        raise Rejected(
-            f"there is no node {node!r}: `dalsegno nodes list` shows those there are, "
-            "`dalsegno agent --node NAME` starts one"
-        )
+    """Show all that is known of a node, there or not. Exit code 3 if it is known to nobody."""
+    found = _steer(common, ShowNode(node=node))
     told = msgspec.to_builtins(found)
     if common.json:
         print_json(told)
         return
-    host = {f"host.{name}": value for name, value in told.pop("host").items()}
+    cordon = told.pop("cordon") or {}
+    for name in ("since", "drain_due_at"):
+        cordon[name] = instant(cordon.get(name)) or ""
+    parts = {"cordon": cordon if found.cordon else {}, "host": told.pop("host")}
+    told |= {f"{part}.{name}": value for part, of in parts.items() for name, value in of.items()}
     made = table("what", "value")
-    console().print(
-        rows(made, ((plain(name), plain(_text(v))) for name, v in (told | host).items()))
-    )
+    console().print(rows(made, ((plain(name), plain(_text(v))) for name, v in told.items())))
+
+
+def cordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
+    """Give a node no further attempt; what it has goes on. It stays so when agent or coordinator
+    are restarted, until it is uncordoned.
+
+    Parameters
+    ----------
+    reason
+        Why; recorded with your name, and shown to whoever asks why a task waits.
+    """
+    _tell(_steer(common, CordonNode(actor=_me(), node=node, reason=reason)), common)
+
+
+def uncordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
+    """Give a node attempts again; a drain that is under way ends.
+
+    Parameters
+    ----------
+    reason
+        Why; recorded with your name.
+    """
+    _tell(_steer(common, UncordonNode(actor=_me(), node=node, reason=reason)), common)
+
+
+def drain(
+    node: str,
+    *,
+    reason: str = "",
+    deadline: str = "5m",
+    wait: bool = False,
+    common: Common = COMMON,
+) -> None:
+    """Cordon a node and let it finish what runs; the rest goes to other nodes.
+
+    Parameters
+    ----------
+    reason
+        Why; recorded with your name.
+    deadline
+        What still runs after this time, like 30s or 5m, is cancelled and begins anew elsewhere.
+    wait
+        Return when nothing runs there any more; exit code 4 if that takes much longer than the
+        deadline.
+    """
+    deadline_s = _seconds(deadline)
+    request = DrainNode(actor=_me(), node=node, deadline_s=deadline_s, reason=reason)
+    found = _steer(common, request)
+    if wait:
+        found = go(lambda: _drained(configured(common), node, deadline_s + AFTER_DEADLINE_S))
+    _tell(found, common)
+
+
+def _seconds(deadline: str) -> float:
+    try:
+        return seconds(deadline)
+    except ValueError as error:
+        raise Misconfigured(f"--deadline: {error}") from None
+
+
+def _tell(found: NodeView, common: Common) -> None:
+    if common.json:
+        print_json(msgspec.to_builtins(found))
+        return
+    busy = max(found.outstanding, found.held)
+    words = f"{found.node}: {_words(found)}"
+    if found.cordon is not None and found.cordon.drain_due_at is not None and busy:
+        words += f" until {instant(found.cordon.drain_due_at)}"
+    print(words + (f", {busy} at work" if busy else ", nothing at work"))
+
+
+def _words(node: NodeView) -> str:
+    if node.cordon is None:
+        return node.status
+    drained = node.cordon.drain_due_at is not None and node.status in {"healthy", "suspected"}
+    return f"{'draining' if drained else node.status}, cordoned"
+
+
+def _status(node: NodeView) -> str:
+    what, _, more = _words(node).partition(", ")
+    return status(what) + (f", {more}" if more else "")
+
+
+def _me() -> str:
+    """Who steers, for the record: the name that the system knows us by."""
+    try:
+        return f"user:{getpass.getuser()}"[:200]
+    except (KeyError, OSError):
+        return "user"
 
 
 def _text(value: object) -> str:
@@ -62,3 +167,39 @@ async def _ask(config: Config) -> tuple[NodeView, ...]:
     if isinstance(answer, Nodes):
         return answer.nodes
     raise Unavailable(f"a coordinator answers {type(answer).__name__} to list_nodes")
+
+
+def _steer(common: Common, request: AnyRequest) -> NodeView:
+    async def ask() -> NodeView:
+        async with client_of(configured(common)) as client:
+            return await _asked(client, request)
+
+    return go(ask)
+
+
+async def _asked(client: Client, request: AnyRequest) -> NodeView:
+    answer = await client.request(request)
+    if isinstance(answer, NodeAnswer):
+        return answer.node
+    raise Unavailable(f"a coordinator answers {type(answer).__name__} to a request about a node")
+
+
+async def _drained(config: Config, node: str, timeout_s: float) -> NodeView:
+    """The node as soon as it has nothing any more. Raises `Unavailable`."""
+    async with client_of(config) as client:
+        with anyio.move_on_after(timeout_s):
+            while True:
+                found = await _asked(client, ShowNode(node=node))
+                if _is_idle(found):
+                    return found
+                await anyio.sleep(LOOK_AGAIN_S)
+    raise Unavailable(
+        f"{node} still has work after {timeout_s:g} s: `dalsegno nodes show {node}` says how it is"
+    )
+
+
+def _is_idle(node: NodeView) -> bool:
+    """Whether nothing runs there: by the runs' states, and by what the node itself says."""
+    if node.status in {"lost", "left"}:
+        return not node.outstanding
+    return node.status == "draining" and not node.outstanding and not node.held

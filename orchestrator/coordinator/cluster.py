@@ -1,8 +1,12 @@
 """Nodes: who is there, and when one counts as lost.
 
-    joining ──► healthy ──► suspected ──► lost        any ──► draining ──► left
+    joining ──► healthy ──► suspected ──► lost        any ◄─► draining ──► left
                    ▲            │           │
                    └────────────┘           └──(new incarnation)──► healthy
+
+Whether a healthy node is given attempts is another question: an operator's cordon belongs to its
+name, outlives every incarnation, and is what its stream says. Its owner reads it there; the other
+coordinators hear it from the agent, whom the owner tells with every grant.
 
 Silence is measured in *observed* time: time in which this coordinator was connected and scheduled.
 That the connection is gone is noticed a little late, and the nodes have to find their way back too:
@@ -13,11 +17,11 @@ it is lost; by then its attempt lease has ended by its own clock, so it starts n
 more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from events.api import NodeView
+from events.api import CordonView, NodeView
 from events.envelope import Head
 from events.messages import Heartbeat
 from orchestrator.coordinator.nodelog import NodeLog
@@ -47,14 +51,24 @@ class Node(msgspec.Struct):
     """Whether it is durable that this incarnation is lost or has left."""
     past: set[str] = msgspec.field(default_factory=set)
     """Incarnations that another one has followed: they never come back."""
+    clock_ahead_s: float | None = None
+    """Of the node's wall clock when its last heartbeat came, as far as it tells."""
+
+    @property
+    def drains(self) -> bool:
+        """Whether its incarnation finishes what it has and is given nothing more."""
+        return self.status == "draining" or self.log.drains_until is not None
 
 
 class Cluster:
-    def __init__(self, settings: Settings) -> None:
+    """`owns`: whether this coordinator owns the node of this name."""
+
+    def __init__(self, settings: Settings, owns: Callable[[str], bool]) -> None:
         self.nodes: dict[str, Node] = {}
         self.changes = 0
         """Grows whenever a node may have become suitable for what it was not."""
         self._settings = settings
+        self._owns = owns
         self._observed = 0
         self._looked_at: int | None = None
         self._connected = True
@@ -111,7 +125,7 @@ class Cluster:
             credits=beat.credits,
             labels=beat.labels,
             capacity=beat.capacity,
-            accepting=not beat.draining,
+            refusal=self._refusal(node),
         )
         self.changes += 1
 
@@ -129,8 +143,40 @@ class Cluster:
     def set_status(self, node: Node, status: str) -> None:
         node.status = status
         if node.slots is not None:
-            node.slots.accepting = status == "healthy"
+            node.slots.refusal = self._refusal(node)
         self.changes += 1
+
+    def look_again(self, node: Node) -> None:
+        """Something was heard or read of the node that may decide whether it is given attempts."""
+        refusal = self._refusal(node)
+        if node.slots is not None and node.slots.refusal != refusal:
+            node.slots.refusal = refusal
+            self.changes += 1
+
+    def _refusal(self, node: Node) -> str:
+        """Why it is given nothing new, "" if it may be."""
+        if node.status not in {"healthy", "draining"}:
+            return node.status
+        cordon = self._cordon(node)
+        if cordon is not None:
+            return _told(
+                f"cordoned by {cordon.actor}" if cordon.actor else "cordoned", cordon.reason
+            )
+        return _told("draining", node.beat.refusal if node.beat else "") if node.drains else ""
+
+    def _cordon(self, node: Node) -> CordonView | None:
+        beat = node.beat
+        if not self._owns(node.name) and beat is not None and beat.cordoned is not None:
+            return CordonView(reason=beat.refusal) if beat.cordoned else None
+        cordon = node.log.cordon
+        if cordon is None:
+            return None
+        return CordonView(
+            actor=cordon.actor,
+            reason=cordon.reason,
+            since=cordon.since,
+            drain_due_at=node.log.drains_until,
+        )
 
     def candidates(self) -> list[NodeSlots]:
         return [node.slots for node in self.nodes.values() if node.slots is not None]
@@ -161,10 +207,7 @@ class Cluster:
     def _lasts_less_than(self, since: int | None, duration_s: float) -> bool:
         return since is not None and self._observed - since < microseconds(duration_s)
 
-    def views(self, held: "dict[str, int]") -> tuple[NodeView, ...]:
-        return tuple(self._view(node, held.get(node.name, 0)) for node in self.nodes.values())
-
-    def _view(self, node: Node, outstanding: int) -> NodeView:
+    def view(self, node: Node, outstanding: int) -> NodeView:
         beat = node.beat or Heartbeat(
             node=node.name, incarnation="", sequence=0, slots=0, credits=0
         )
@@ -181,4 +224,13 @@ class Cluster:
             build_id=beat.build_id,
             silent_s=round(self.silent_s(node), 3),
             host=beat.host,
+            weight=beat.weight,
+            held=len(beat.held),
+            cordon=self._cordon(node),
+            refusal=self._refusal(node),
+            clock_ahead_s=node.clock_ahead_s,
         )
+
+
+def _told(what: str, reason: str) -> str:
+    return f"{what}: {reason}" if reason else what

@@ -26,6 +26,7 @@ from orchestrator.coordinator import works as w
 from orchestrator.coordinator.children import loaded
 from orchestrator.coordinator.committing import Committing
 from orchestrator.coordinator.definitions import Known
+from orchestrator.coordinator.door import NodeRequest
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.memory import Identity, Memory
 from orchestrator.coordinator.nodes import heartbeat, node_loaded, watch
@@ -252,15 +253,19 @@ class Coordinator:
                 shards=memory.identity.shards,
                 owned=owned,
                 release=memory.engine.release,
+                at=memory.now.wall,
             )
             memory.answer(given.reply_to, answer)
         elif isinstance(request, ListNodes):
-            held = {name: memory.runs.held.count(name) for name in memory.cluster.nodes}
-            memory.answer(given.reply_to, Nodes(nodes=memory.cluster.views(held)))
+            count = memory.runs.held.count
+            views = [memory.cluster.view(o, count(o.name)) for o in memory.cluster.nodes.values()]
+            memory.answer(given.reply_to, Nodes(nodes=tuple(views)))
         elif memory.full or self._stopping:
             memory.refuse(given.reply_to, Unavailable("the coordinator is full: try again"))
         elif isinstance(request, RegisterWorkflow):
             memory.intake.append(w.RegisterWork(request=request, reply_to=given.reply_to))
+        elif isinstance(request, NodeRequest):
+            memory.intake.append(w.SteerWork(request=request, reply_to=given.reply_to))
         else:
             work = w.RequestWork(request=request, reply_to=given.reply_to, arrived_in=memory.steps)
             memory.intake.append(work)

@@ -10,18 +10,23 @@ from collections.abc import Iterator
 from events.api import (
     AwaitRun,
     CancelRun,
+    CordonNode,
+    DrainNode,
     ForkRun,
     PauseRun,
     QueryRun,
     ResumeRun,
+    ShowNode,
     ShowRun,
     SignalRun,
     StartRun,
+    UncordonNode,
     UpdateRun,
 )
 from events.codec import encode
 from events.errors import Rejected
 from events.policies import Origin
+from events.subjects import TOKEN
 from events.values import admit
 from orchestrator.kernel import ranges
 from orchestrator.kernel.limits import Limits
@@ -39,6 +44,8 @@ RunRequest = (
     | AwaitRun
 )
 
+NodeRequest = ShowNode | CordonNode | DrainNode | UncordonNode
+
 VERSION_MAX = 2**63 - 1
 SHOWN_CHARS = 40
 """Of an offender that is itself too long."""
@@ -55,6 +62,21 @@ def admit_request(request: RunRequest, limits: Limits) -> None:
     if wrong:
         raise Rejected("; ".join(wrong))
     _admit_values(request, limits)
+
+
+def admit_node_request(request: NodeRequest, limits: Limits) -> None:
+    """Raises `Rejected` like `admit_request`."""
+    wrong = [*_text("actor", request.actor, limits)]
+    if not TOKEN.fullmatch(request.node):
+        shown = request.node[:SHOWN_CHARS]
+        wrong.append(f"node is {shown!r}: expected 1 to 64 letters, digits, '-' or '_'")
+    if not isinstance(request, ShowNode):
+        wrong += _reason(request.reason, limits)
+    if isinstance(request, DrainNode) and not 0 <= request.deadline_s <= limits.duration_s_max:
+        most = limits.duration_s_max
+        wrong.append(f"deadline_s is {request.deadline_s:g}: expected 0 to {most:g} seconds")
+    if wrong:
+        raise Rejected("; ".join(wrong))
 
 
 def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:

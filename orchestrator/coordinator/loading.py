@@ -78,13 +78,15 @@ class Loader:
         base, log = await self._node_base(node_stream(output.node))
         head, events = await self._stream(base.stream, base)
         for event in events:
-            log.note(event.fact)
+            log.note(event.fact, event.header.actor, event.header.recorded_at)
         return s.NodeLoaded(
             node=output.node,
             head=head,
             incarnation=log.incarnation,
             past=tuple(log.past),
             gone=log.gone,
+            cordon=log.cordon,
+            drain=log.drain,
             tail_events=head.version - base.version,
             step=output.step,
         )

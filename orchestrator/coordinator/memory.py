@@ -45,7 +45,7 @@ class Memory:
         self.engine = engine
         self.ownership = Ownership(identity.shards, settings)
         self.runs = Runs(settings.recent_runs_max, settings.idle_runs_max)
-        self.cluster = Cluster(settings)
+        self.cluster = Cluster(settings, self.holds)
         self.definitions = Definitions(settings.unknown_workflows_max)
         self.acks = Acks()
         self.intake: deque[AnyWork] = deque()

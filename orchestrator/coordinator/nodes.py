@@ -10,13 +10,13 @@ from events.cluster_facts import (
     NodeSuspected,
 )
 from events.facts import HostSample, LossReason
-from events.messages import Granted, Heartbeat, Reset
+from events.messages import Granted, Heartbeat, Order, Reset
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.cluster import GONE, Node
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.nodelog import NodeFact, NodeLog, snapshot_of
-from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.env import MICROSECONDS, microseconds
 from orchestrator.kernel.inputs import AttemptLost
 
 NO_SAMPLE = HostSample()
@@ -32,12 +32,15 @@ def heartbeat(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         return
     if node is not None and _is_late(node, beat):
         return
+    overtaken = node is not None and _is_overtaken(node, beat)
     node = memory.cluster.heard(beat)
+    node.clock_ahead_s = (beat.at - memory.now.wall) / MICROSECONDS if beat.at else None
     if node.head is None:
         memory.load_node(beat.node)
         return
     _believe(memory, node, beat)
-    _follow(memory, node, beat)
+    if not overtaken:
+        _follow(memory, node, beat)
     _sample(memory, node, beat)
     memory.beats[beat.node] = beat
     _grant(memory, beat, reply_to)
@@ -47,7 +50,8 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     """What the log says about a node that was heard of for the first time."""
     node = memory.cluster.expect(loaded.node)
     node.head = loaded.head
-    node.log = NodeLog(loaded.incarnation, list(loaded.past), loaded.gone)
+    log = NodeLog(loaded.incarnation, list(loaded.past), loaded.gone, loaded.cordon, loaded.drain)
+    node.log = log
     node.snapshot_version = loaded.head.version - loaded.tail_events
     node.past.update(loaded.past)
     if node.status == "joining":
@@ -61,6 +65,7 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
         node.beat = None
     elif beat is not None and not _is_gone(node, beat):
         _believe(memory, node, beat)
+    memory.cluster.look_again(node)
 
 
 def _believe(memory: Memory, node: Node, beat: Heartbeat) -> None:
@@ -81,6 +86,14 @@ def _is_late(node: Node, beat: Heartbeat) -> bool:
     successor. Incarnations sort by time; should a node's clock have gone back, it is believed once
     the one that we know is lost."""
     return node.status not in GONE and beat.incarnation < node.incarnation
+
+
+def _is_overtaken(node: Node, beat: Heartbeat) -> bool:
+    """Whether a newer heartbeat of the same process was heard already."""
+    last = node.beat
+    if last is None or last.incarnation != beat.incarnation:
+        return False
+    return beat.sequence < last.sequence
 
 
 def _reset(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
@@ -106,8 +119,21 @@ def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         incarnation=beat.incarnation,
         shards=shards,
         lease_ttl_s=memory.settings.attempt_lease_ttl_s,
+        order=_order(memory, beat.node),
     )
     memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
+
+
+def _order(memory: Memory, name: str) -> Order | None:
+    """What the node's stream says that operators want of it; only its owner knows that."""
+    node = memory.cluster.nodes.get(name)
+    if node is None or node.head is None or not memory.holds(name):
+        return None
+    if node.log.cordon is None:
+        return Order()
+    due_at = node.log.drains_until
+    left_s = None if due_at is None else max(0.0, (due_at - memory.now.wall) / MICROSECONDS)
+    return Order(cordoned=True, reason=node.log.cordon.reason, drain_in_s=left_s)
 
 
 def _note(memory: Memory, node: str, fact: NodeFact) -> None:
@@ -125,6 +151,7 @@ def _join(memory: Memory, node: Node, beat: Heartbeat) -> None:
         slots=beat.slots,
         credits=beat.credits,
         capacity=beat.capacity,
+        weight=beat.weight,
     )
     _note(memory, beat.node, fact)
 
@@ -140,12 +167,15 @@ def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
         _give_up(memory, node, "node_restarted", f"{name} left")
     elif beat.draining and node.status != "draining":
         memory.cluster.set_status(node, "draining")
-        draining = NodeDraining(node=name, incarnation=incarnation)
+        draining = NodeDraining(node=name, incarnation=incarnation, reason=beat.refusal)
         _note(memory, name, draining)
+    elif node.status == "draining" and not beat.draining:
+        memory.cluster.set_status(node, "healthy")
     elif node.status == "suspected":
         memory.cluster.set_status(node, "healthy")
         recovered = NodeRecovered(node=name, incarnation=incarnation)
         _note(memory, name, recovered)
+    memory.cluster.look_again(node)
 
 
 def _sample(memory: Memory, node: Node, beat: Heartbeat) -> None:

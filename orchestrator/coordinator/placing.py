@@ -27,7 +27,7 @@ class Placer:
         nodes = memory.cluster.candidates()
         for node in nodes:
             node.outstanding = memory.runs.held.count(node.node)
-        free = sum(max(0, n.credits - n.outstanding) for n in nodes if n.accepting)
+        free = sum(max(0, n.credits - n.outstanding) for n in nodes if not n.refusal)
         changes = memory.cluster.changes
         for key in list(islice(memory.runs.ready, memory.settings.dispatch_max)):
             if turn.full:

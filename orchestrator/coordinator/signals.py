@@ -11,6 +11,7 @@ from events.api import AnyAnswer, AnyRequest, RunView
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Head
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
+from orchestrator.coordinator.nodelog import Cordon, Drain
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
     AppendOutcome,
@@ -74,15 +75,17 @@ class DefinitionLoaded(Signal, frozen=True, kw_only=True):
 
 
 class NodeLoaded(Signal, frozen=True, kw_only=True):
-    """What the log last said about a node: its incarnation, whether that one is gone, and which
-    ones came before it. `tail_events`: how many events were read after the last snapshot. `step` is
-    that of the question."""
+    """What the log last said about a node: its incarnation, whether that one is gone, which ones
+    came before it, and whether it takes attempts. `tail_events`: how many events were read after
+    the last snapshot. `step` is that of the question."""
 
     node: str
     head: Head
     incarnation: str = ""
     past: tuple[str, ...] = ()
     gone: bool = False
+    cordon: Cordon | None = None
+    drain: Drain | None = None
     tail_events: int = 0
     step: int = 0
 

@@ -26,12 +26,15 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
 from orchestrator.coordinator.calling import see_to_child
+from orchestrator.coordinator.cluster import Node
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
 from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.registering import register
 from orchestrator.coordinator.runs import Slot, blank
+from orchestrator.coordinator.steering import steer
 from orchestrator.coordinator.transaction import Touched, Transaction
 from orchestrator.coordinator.waiters import Waiter
 from orchestrator.insight.run_view import run_view
@@ -77,6 +80,8 @@ class Turn:
                 see_to_child(self, work)
             case w.NodeWork():
                 self._node(work)
+            case w.SteerWork():
+                steer(self, work)
             case w.LeaseWork():
                 self._lease(work)
             case _:
@@ -364,11 +369,16 @@ class Turn:
         if not node.log.admits(work.fact):
             return
         shard = self.memory.shard(work.node)
-        touched = self.tx.touch(node_stream(work.node), shard)
-        touched.works.append(work)
-        stored = seal(node.head, work.fact, self.tx.event_id(), self.stamp(shard))
-        node.log.note(work.fact)
-        touched.events.append(stored)
+        self.tx.touch(node_stream(work.node), shard).works.append(work)
+        self.record_node(node, work.fact, self.stamp(shard))
+
+    def record_node(self, node: Node, fact: NodeFact, stamp: Stamp) -> None:
+        """Appends a fact to the stream of a node whose end is known."""
+        if node.head is None:
+            raise Corrupt(f"node {node.name} is not loaded")
+        touched = self.tx.touch(node_stream(node.name), self.memory.shard(node.name))
+        touched.events.append(seal(node.head, fact, self.tx.event_id(), stamp))
+        node.log.note(fact, stamp.actor, stamp.recorded_at)
 
     def _lease(self, work: w.LeaseWork) -> None:
         shard = work.fact.shard

@@ -7,7 +7,7 @@ import msgspec
 from events.api import RegisterWorkflow
 from events.cluster_facts import LeaseAcquired
 from events.messages import Report
-from orchestrator.coordinator.door import RunRequest
+from orchestrator.coordinator.door import NodeRequest, RunRequest
 from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.ports import ReportDelivery
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
@@ -60,11 +60,20 @@ class NodeWork(Work, kw_only=True):
     passed_in: int
 
 
+class SteerWork(Work, kw_only=True):
+    """What a client asks of a node."""
+
+    request: NodeRequest
+    reply_to: str
+
+
 class LeaseWork(Work, kw_only=True):
     fact: LeaseAcquired
 
 
-AnyWork = RequestWork | RegisterWork | ReportWork | RunWork | CallWork | NodeWork | LeaseWork
+AnyWork = (
+    RequestWork | RegisterWork | ReportWork | RunWork | CallWork | NodeWork | SteerWork | LeaseWork
+)
 Queue = deque[AnyWork]
 
 

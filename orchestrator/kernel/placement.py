@@ -25,7 +25,8 @@ class NodeSlots(msgspec.Struct):
     outstanding: int = 0
     labels: dict[str, str] = {}
     capacity: Needs = Needs()
-    accepting: bool = True
+    refusal: str = ""
+    """Why it is given nothing new, in words; "" if it may be."""
 
     @property
     def load(self) -> float:
@@ -68,8 +69,8 @@ def place(
 
 
 def _unfit(task: Task, node: NodeSlots) -> str:
-    if not node.accepting:
-        return "not accepting"
+    if node.refusal:
+        return node.refusal
     if task.task not in node.tasks:
         return f"does not know {task.task}"
     for label, value in task.labels.items():

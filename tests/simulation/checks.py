@@ -14,9 +14,9 @@ from functools import cache
 import msgspec
 
 from dalsegno.testing.twins.scheduler import Scheduler
-from events.api import AnyAnswer, Registered, RunAnswer
+from events.api import AnyAnswer, NodeAnswer, Registered, RunAnswer
 from events.catalogue import Catalogue
-from events.cluster_facts import DefinitionRegistered
+from events.cluster_facts import DefinitionRegistered, NodeCordoned
 from events.codec import digest
 from events.envelope import Event, Head, Stored, unseal
 from events.ids import Attempt, definition_stream, node_stream, run_stream, shard_of
@@ -30,6 +30,7 @@ from events.messages import (
     Returned,
     Settle,
 )
+from events.task_facts import TaskDispatched
 from node_agent.journal import Final
 from node_agent.steps import Done
 from orchestrator.adapters.memory.store import MemoryLog
@@ -87,6 +88,9 @@ class Auditor:
         self._ledger = ledger
         self._catalogue = catalogue()
         self._epochs: dict[int, int] = {}
+        self._owners: dict[int, str] = {}
+        self._nodes: dict[str, NodeLog] = {}
+        self._cordoned: set[tuple[str, int]] = set()
         self._snapshots: dict[tuple[str, int], bool] = {}
         self._frames: dict[str, dict[Attempt, tuple[int, Final]]] = {}
 
@@ -123,13 +127,33 @@ class Auditor:
         if isinstance(event.fact, DefinitionRegistered):
             self.definitions.add(event.fact)
         kind, _, name = stored.stream.partition(":")
+        if kind == "node":
+            self._steered(name, event)
         if kind == "run":
+            self._check_intake(name, event)
             book = self.books.get(name)
             if book is None:
                 book = self.books[name] = RunBook(name, self.definitions.net, self.book)
             for text in book.take(stored, event, self._scheduler.now):
                 self.violated(f"run {name} at {stored.version}: {text}")
             self._check_result(event, name)
+
+    def _steered(self, node: str, event: Event) -> None:
+        log, at = self._nodes.setdefault(node, NodeLog()), event.header.recorded_at
+        log.note(event.fact, event.header.actor, at)
+        if isinstance(event.fact, NodeCordoned):
+            self._cordoned.add((node, at))
+
+    def _check_intake(self, run_id: str, event: Event) -> None:
+        """Nothing is given to a node after it was cordoned, by whoever owns it; the others hear of
+        it a little later."""
+        if not isinstance(event.fact, TaskDispatched):
+            return
+        node = event.fact.node
+        log = self._nodes.get(node, NodeLog())
+        owners = {self._owners.get(shard_of(name, self.shards)) for name in (run_id, node)}
+        if log.cordon is not None and len(owners) == 1:
+            self.violated(f"{run_id}/{event.fact.step} is given to {node}, which is cordoned")
 
     def _check_epoch(self, event: Event) -> None:
         stream = event.header.stream
@@ -166,6 +190,7 @@ class Auditor:
             if lease.epoch <= self._epochs.get(lease.shard, 0):
                 self.violated(f"shard {lease.shard} was given out again under epoch {lease.epoch}")
             self._epochs[lease.shard] = lease.epoch
+            self._owners[lease.shard] = lease.holder
         return leases
 
     # -- what coordinators let out ----------------------------------------------------------------
@@ -189,7 +214,7 @@ class Auditor:
         log, last = NodeLog(), Head(snapshot.stream)
         for stored in self._log.read(snapshot.stream, limit=snapshot.version):
             event = unseal(stored, catalogue())
-            log.note(event.fact)
+            log.note(event.fact, event.header.actor, event.header.recorded_at)
             last.version, last.digest = stored.version, event.digest
         if snapshot != snapshot_of(last, log):
             self.violated(f"snapshot {snapshot.version} of {snapshot.stream} is not the log's")
@@ -223,12 +248,16 @@ class Auditor:
         if isinstance(answer, Registered):
             if not self.definitions.has(answer.workflow, answer.workflow_version):
                 self.violated(f"{definition_stream(answer.workflow)} was answered, not committed")
+        elif isinstance(answer, NodeAnswer):
+            view = answer.node
+            if view.cordon and (view.node, view.cordon.since) not in self._cordoned:
+                self.violated(f"the cordon of {view.node} was answered, not committed")
         elif isinstance(answer, RunAnswer):
-            view, book = answer.run, self.books.get(answer.run.run_id)
+            run, book = answer.run, self.books.get(answer.run.run_id)
             version = book.state.version if book else 0
-            if view.version > version:
+            if run.version > version:
                 self.violated(
-                    f"{run_stream(view.run_id)} was answered at {view.version}, the log is at "
+                    f"{run_stream(run.run_id)} was answered at {run.version}, the log is at "
                     f"{version}"
                 )
 

@@ -7,6 +7,8 @@ from events.api import (
     AnyAnswer,
     AnyRequest,
     CancelRun,
+    CordonNode,
+    DrainNode,
     ForkRun,
     PauseRun,
     Refused,
@@ -16,11 +18,12 @@ from events.api import (
     ShowRun,
     SignalRun,
     StartRun,
+    UncordonNode,
     UpdateRun,
 )
 from events.errors import Rejected
 from events.values import Value
-from tests.simulation.workload import Wanted, Workload
+from tests.simulation.workload import Steering, Wanted, Workload
 
 PATIENCE_US = 2 * SECOND
 
@@ -49,6 +52,9 @@ class Clients:
         self._register(0)
         for wanted in self._workload.runs:
             self._after(wanted.at, lambda wanted=wanted: self._start(wanted))  # type: ignore[misc]
+        for steering in self._workload.steerings:
+            self._after(steering.at, lambda given=steering: self._steer(given))  # type: ignore[misc]
+            self._after(self._workload.calm_us, lambda given=steering: self._uncordon(given.node))  # type: ignore[misc]
 
     def _register(self, number: int) -> None:
         """One after the other: a workflow may call those before it."""
@@ -64,6 +70,18 @@ class Clients:
         if found is not None:
             self._scheduler.note(f"answer {reply_to} {type(answer).__name__}")
             found[2](answer)
+
+    def _steer(self, wanted: Steering) -> None:
+        """A message that comes twice may cordon the node once more: it is uncordoned for good when
+        no message is late any more."""
+        node, reason = wanted.node, "its host is looked at"
+        request: AnyRequest = CordonNode(actor="op", node=node, reason=reason)
+        if wanted.drain_s is not None:
+            request = DrainNode(actor="op", node=node, reason=reason, deadline_s=wanted.drain_s)
+        self._ask(node, request, lambda _: self._after(wanted.for_us, lambda: self._uncordon(node)))
+
+    def _uncordon(self, node: str) -> None:
+        self._ask(node, UncordonNode(actor="op", node=node, reason="looked"), lambda _: None)
 
     def _after(self, delay_us: int, action: Callable[[], None]) -> None:
         self._scheduler.after(delay_us, "client", action)

@@ -39,6 +39,8 @@ RETRY_KINDS: tuple[Literal["fixed", "linear", "exponential", "decorrelated"], ..
     "decorrelated",
 )
 CODES = ("E1", "E2", "E3")
+LATEST_US = 20_000_000
+"""So long after the horizon no message of before is under way any more."""
 
 
 class Wanted(msgspec.Struct):
@@ -52,6 +54,16 @@ class Wanted(msgspec.Struct):
     cancel_at: int | None = None
     fork_at: int | None = None
     pause_at: int | None = None
+
+
+class Steering(msgspec.Struct):
+    """What an operator does to a node, and for how long; the node may not exist."""
+
+    at: int
+    node: str
+    drain_s: float | None
+    """None: it is cordoned only."""
+    for_us: int
 
 
 class Draft:
@@ -294,6 +306,18 @@ class Workload:
                 wanted.fork_at = wanted.at + int(rng.random() * 3_000_000)
             if rng.random() < 0.2:
                 wanted.pause_at = wanted.at + int(rng.random() * 3_000_000)
+        self.calm_us = horizon_us + LATEST_US
+        count = rng.choice((0, 0, 1, 3, 6))
+        self.steerings = [_steering(rng, horizon_us) for _ in range(count)]
+
+
+def _steering(rng: Random, horizon_us: int) -> Steering:
+    return Steering(
+        at=int(rng.random() * horizon_us * 0.8),
+        node=rng.choice(("n1", "n1", "n2", "n3", "n9")),
+        drain_s=rng.choice((None, 0.0, 0.5, 3.0)),
+        for_us=int(rng.random() * 8_000_000),
+    )
 
 
 def tasks_of(steps: tuple[Step, ...]) -> Iterator[TaskStep]:

@@ -17,6 +17,8 @@ from events.api import (
     AnyRequest,
     AwaitRun,
     CancelRun,
+    CordonNode,
+    DrainNode,
     ForkRun,
     Hello,
     Here,
@@ -28,9 +30,11 @@ from events.api import (
     ResumeRun,
     RunAnswer,
     RunView,
+    ShowNode,
     ShowRun,
     SignalRun,
     StartRun,
+    UncordonNode,
     UpdateRun,
 )
 from events.codec import encode
@@ -80,8 +84,8 @@ class Client:
         """Returns the answer, never `Refused`: that is raised as the error its code names, e.g.
         `Rejected`. Raises `Unavailable` when nobody answered within `timeout_s`."""
         deadline = self._clock() + (self._timeout_s if timeout_s is None else timeout_s)
-        run_id = _run_of(request)
-        shard = None if run_id is None else shard_of(run_id, await self._shard_count(deadline))
+        name = _about(request)
+        shard = None if name is None else shard_of(name, await self._shard_count(deadline))
         return await self._repeat(request, shard, deadline)
 
     async def run(self, request: StartRun, timeout_s: float | None = None) -> RunView:
@@ -149,13 +153,15 @@ class Client:
         return answer
 
 
-def _run_of(request: AnyRequest) -> str | None:
-    """The run whose owner has to answer; None when any coordinator can."""
+def _about(request: AnyRequest) -> str | None:
+    """The run or node whose owner has to answer; None when any coordinator can."""
     match request:
         case StartRun() | CancelRun() | SignalRun() | PauseRun() | ResumeRun():
             return request.run_id
         case UpdateRun() | QueryRun() | ForkRun() | ShowRun() | AwaitRun():
             return request.run_id
+        case ShowNode() | CordonNode() | DrainNode() | UncordonNode():
+            return request.node
         case Hello() | RegisterWorkflow() | ListNodes():
             return None
         case _:

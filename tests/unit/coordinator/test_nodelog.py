@@ -82,7 +82,7 @@ class Kept:
         for fact in written:
             stamp = Stamp(recorded_at=1, epoch=1)
             stored.append(seal(self.head, fact, f"e{self.head.version}", stamp))
-            self.node.note(fact)
+            self.node.note(fact, stamp.actor, stamp.recorded_at)
         batch = Batch(id=f"b{self.head.version}", leases=(LEASE,), events=tuple(stored))
         self.log.append(batch)
         return self

@@ -37,7 +37,7 @@ def obstructed(task: Task, *nodes: NodeSlots) -> Obstructed:
         ([node("a", 1), node("b")], "b"),
         ([node("a", 1, 2), node("b", 3, 8)], "b"),
         ([node("a", 4), node("b", 3)], "b"),
-        ([node("a", accepting=False), node("b", 3)], "b"),
+        ([node("a", refusal="draining"), node("b", 3)], "b"),
         ([node("a", tasks=frozenset({"other"})), node("b", 3)], "b"),
         ([node("a", 0, 0), node("b", 3)], "b"),
     ],
@@ -103,9 +103,9 @@ def test_without_any_node_the_obstacle_says_so() -> None:
 
 
 def test_without_a_suitable_node_the_obstacle_names_each_and_why() -> None:
-    found = obstructed(WORK, node("b", accepting=False), node("a", tasks=frozenset()))
+    found = obstructed(WORK, node("b", refusal="draining"), node("a", tasks=frozenset()))
     assert found.obstacle == "no_node"
-    assert found.detail == "no suitable node for work: a: does not know work; b: not accepting"
+    assert found.detail == "no suitable node for work: a: does not know work; b: draining"
 
 
 def test_the_reasons_of_a_large_cluster_are_cut_short() -> None:

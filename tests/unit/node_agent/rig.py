@@ -13,6 +13,7 @@ from events.messages import (
     Failed,
     Granted,
     Heartbeat,
+    Order,
     Report,
     Reset,
     Returned,
@@ -84,7 +85,13 @@ class Rig:
         batch = Commands(coordinator="c", commands=commands)
         return self.feed(CommandsArrived(self.core.incarnation, batch, self.tokens))
 
-    def grant(self, *shards: int, ttl_s: float = LEASE_TTL_S, sequence: int = 0) -> list[Output]:
+    def grant(
+        self,
+        *shards: int,
+        ttl_s: float = LEASE_TTL_S,
+        sequence: int = 0,
+        order: Order | None = None,
+    ) -> list[Output]:
         """Answers the newest heartbeat, or that with `sequence`."""
         answer = Granted(
             coordinator="c",
@@ -92,6 +99,7 @@ class Rig:
             incarnation=self.core.incarnation,
             shards=shards or (0,),
             lease_ttl_s=ttl_s,
+            order=order,
         )
         return self.feed(HeartbeatAnswered(answer))
 

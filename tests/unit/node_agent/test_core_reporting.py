@@ -267,7 +267,7 @@ def test_what_runs_longer_than_the_drain_is_cancelled_and_given_back() -> None:
     rig.end(A, Ceased())
     report = rig.final(A)
     assert isinstance(report, Returned)
-    assert (report.reason, report.started) == ("node_restarted", True)
+    assert (report.reason, report.started) == ("recalled", True)
 
 
 def test_a_second_request_to_stop_does_not_wait() -> None:

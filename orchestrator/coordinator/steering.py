@@ -1,0 +1,108 @@
+"""Steering nodes: cordon, drain, uncordon, as facts of the node's stream.
+
+    open ──cordon──► cordoned ──drain──► draining ──► (nothing runs there)
+      ▲                 │                   │
+      └────uncordon─────┴───────────────────┘
+
+A cordon belongs to the node's name: it outlives coordinators, agents and incarnations. A drain
+belongs to the incarnation that has something to finish; the next one is cordoned and has nothing.
+Guarantee: once a cordon is recorded, the coordinator that recorded it, and every later owner of the
+node, places nothing there. The agent learns it with every answer to a heartbeat; it is the one that
+gives back what has not begun, and at the deadline what still runs, just as on SIGTERM.
+"""
+
+from typing import TYPE_CHECKING
+
+from events.api import CordonNode, DrainNode, NodeAnswer, Refused, ShowNode, UncordonNode
+from events.cluster_facts import NodeCordoned, NodeDraining, NodeUncordoned
+from events.errors import DalsegnoError, Rejected, Unavailable
+from events.ids import node_stream
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.cluster import Node
+from orchestrator.coordinator.door import admit_node_request
+from orchestrator.coordinator.nodelog import NodeFact
+from orchestrator.kernel.env import microseconds
+
+if TYPE_CHECKING:
+    from orchestrator.coordinator.turn import Turn
+
+
+def steer(turn: "Turn", work: w.SteerWork) -> None:
+    """Carries out what a client asks of a node; answers after the commit, refusals too."""
+    memory, request = turn.memory, work.request
+    if not memory.holds(request.node):
+        message = f"coordinator {memory.identity.name} does not own {request.node}: try again"
+        memory.refuse(work.reply_to, Unavailable(message))
+        return
+    if work.tries > memory.settings.conflicts_max:
+        memory.refuse(work.reply_to, Unavailable(f"node {request.node} is contended: try again"))
+        return
+    try:
+        admit_node_request(request, memory.engine.limits)
+        node = _found(turn, work)
+        if node is not None:
+            _carry_out(turn, work, node)
+    except DalsegnoError as error:
+        memory.answer(work.reply_to, Refused(code=error.code, message=str(error)))
+
+
+def _found(turn: "Turn", work: w.SteerWork) -> Node | None:
+    """The node, as its stream says; None while that is being read. Raises `Rejected` for a name
+    that no agent has ever had."""
+    memory, name = turn.memory, work.request.node
+    node = memory.cluster.nodes.get(name)
+    if node is None or node.head is None:
+        memory.load_node(name, work)
+        return None
+    if not node.head.version and node.beat is None:
+        memory.cluster.forget(name)
+        raise Rejected(
+            f"there is no node {name!r}: `dalsegno nodes list` shows those there are, "
+            "`dalsegno agent --node NAME` starts one"
+        )
+    return node
+
+
+def _carry_out(turn: "Turn", work: w.SteerWork, node: Node) -> None:
+    memory, request = turn.memory, work.request
+    shard = memory.shard(node.name)
+    stamp = turn.stamp(shard, request.actor, str(request.__struct_config__.tag))
+    for fact in _facts(work, node, memory.now.wall):
+        turn.record_node(node, fact, stamp)
+    memory.cluster.look_again(node)
+    touched = turn.tx.touch(node_stream(node.name), shard)
+    touched.works.append(work)
+    view = memory.cluster.view(node, memory.runs.held.count(node.name))
+    touched.answers.append(s.Answer(reply_to=work.reply_to, answer=NodeAnswer(node=view)))
+
+
+def _facts(work: w.SteerWork, node: Node, now: int) -> list[NodeFact]:
+    """What the request adds to the stream: nothing, if all of it holds already."""
+    request, log = work.request, node.log
+    match request:
+        case ShowNode():
+            return []
+        case UncordonNode():
+            fact = NodeUncordoned(node=node.name, reason=request.reason)
+            return [fact] if log.cordon is not None else []
+        case CordonNode() | DrainNode():
+            facts: list[NodeFact] = []
+            if log.cordon is None:
+                facts.append(NodeCordoned(node=node.name, reason=request.reason))
+            if isinstance(request, DrainNode) and log.incarnation and not log.gone:
+                facts += _drained(node, request, now)
+            return facts
+
+
+def _drained(node: Node, request: DrainNode, now: int) -> list[NodeFact]:
+    """The sooner deadline holds: a request that is sent again gains no time by that."""
+    due_at = now + microseconds(request.deadline_s)
+    until = node.log.drains_until
+    if until is not None and until <= due_at:
+        return []
+    return [
+        NodeDraining(
+            node=node.name, incarnation=node.log.incarnation, reason=request.reason, due_at=due_at
+        )
+    ]

@@ -1,0 +1,264 @@
+"""Cordon, drain, uncordon: what is recorded, what is placed, and what the agent is told."""
+
+import msgspec
+import pytest
+
+from events.api import (
+    AnyAnswer,
+    AnyRequest,
+    CordonNode,
+    DrainNode,
+    NodeAnswer,
+    NodeView,
+    Refused,
+    ShowNode,
+    UncordonNode,
+)
+from events.catalogue import Catalogue
+from events.cluster_facts import NodeCordoned, NodeDraining, NodeUncordoned
+from events.envelope import Head, unseal
+from events.facts import Fact
+from events.ids import shard_of
+from events.messages import Granted, Heartbeat, Order
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.nodelog import Cordon, Drain
+from orchestrator.coordinator.ports import Conflicted
+from tests.unit.coordinator.driving import SHARDS, START, Drive
+
+CORDON = CordonNode(actor="ada", node="n1", reason="new disk")
+DRAIN = DrainNode(actor="ada", node="n1", deadline_s=30, reason="new disk")
+UNCORDON = UncordonNode(actor="ada", node="n1", reason="done")
+
+
+def asked(drive: Drive, request: AnyRequest) -> AnyAnswer:
+    drive.ask(request, "op").commit()
+    (answer,) = [out.answer for out in drive.take(s.Answer) if out.reply_to == "op"]
+    return answer
+
+
+def viewed(drive: Drive, request: AnyRequest) -> NodeView:
+    answer = asked(drive, request)
+    assert isinstance(answer, NodeAnswer), answer
+    return answer.node
+
+
+def recorded(drive: Drive) -> list[tuple[str, Fact]]:
+    """Actors and facts of the node's stream, its registration left out."""
+    events = [unseal(one, Catalogue()) for one in drive.log if one.stream == "node:n1"]
+    return [(event.header.actor, event.fact) for event in events[1:]]
+
+
+def order(drive: Drive, **said: object) -> Order | None:
+    """What the agent is told with the answer to its next heartbeat."""
+    drive.outputs = []
+    beat = Heartbeat(node="n1", incarnation="i1", sequence=0, credits=10, tasks=("t",))
+    drive.beat(msgspec.structs.replace(beat, **said))
+    (given,) = drive.take(s.AnswerHeartbeat)
+    assert isinstance(given.answer, Granted)
+    return given.answer.order
+
+
+def dispatched(drive: Drive, run_id: str) -> bool:
+    drive.outputs = []
+    drive.start(run_id).commit()
+    return bool(drive.executes())
+
+
+def test_a_cordon_is_a_fact_with_who_and_why() -> None:
+    drive = Drive().ready()
+    view = viewed(drive, CORDON)
+    assert recorded(drive) == [("ada", NodeCordoned(node="n1", reason="new disk"))]
+    assert view.cordon is not None
+    assert (view.cordon.actor, view.cordon.reason) == ("ada", "new disk")
+    assert (view.status, view.refusal) == ("healthy", "cordoned by ada: new disk")
+
+
+def test_nothing_is_placed_on_a_cordoned_node_until_it_is_uncordoned() -> None:
+    drive = Drive().ready()
+    asked(drive, CORDON)
+    assert not dispatched(drive, "r1")
+    state = drive.rebuilt("r1").state
+    assert state.steps["a"].obstacle_detail == (
+        "no suitable node for t: n1: cordoned by ada: new disk"
+    )
+    asked(drive, UNCORDON)
+    assert [execute.attempt.run_id for execute in drive.executes()] == ["r1"]
+    assert recorded(drive)[-1] == ("ada", NodeUncordoned(node="n1", reason="done"))
+
+
+def test_nothing_is_placed_in_the_very_turn_that_cordons() -> None:
+    drive = Drive().ready()
+    drive.step(
+        s.RequestArrived(request=CORDON, reply_to="op"),
+        s.RequestArrived(request=ShowNode(node="n1"), reply_to="op"),
+    )
+    drive.start("r1").commit()
+    assert drive.executes() == []
+
+
+def test_the_answer_waits_for_the_commit() -> None:
+    drive = Drive().ready()
+    drive.ask(CORDON, "op")
+    assert not drive.take(s.Answer)
+    drive.commit()
+    assert drive.take(s.Answer)
+
+
+def test_what_holds_already_is_not_recorded_again() -> None:
+    drive = Drive().ready()
+    for request in (CORDON, CORDON, UNCORDON, UNCORDON, ShowNode(node="n1")):
+        assert isinstance(asked(drive, request), NodeAnswer)
+    assert len(recorded(drive)) == 2
+
+
+def test_the_agent_is_told_with_every_grant() -> None:
+    drive = Drive().ready()
+    assert order(drive) == Order()
+    asked(drive, CORDON)
+    assert order(drive) == Order(cordoned=True, reason="new disk")
+    asked(drive, DRAIN)
+    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=30.0)
+    drive.wait(2.0)
+    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=28.0)
+    asked(drive, UNCORDON)
+    assert order(drive) == Order()
+
+
+def test_a_drain_cordons_and_the_sooner_deadline_holds() -> None:
+    drive = Drive().ready()
+    view = viewed(drive, DRAIN)
+    due_at = START + 30_000_000
+    draining = NodeDraining(node="n1", incarnation="i1", reason="new disk", due_at=due_at)
+    assert [fact for _, fact in recorded(drive)] == [
+        NodeCordoned(node="n1", reason="new disk"),
+        draining,
+    ]
+    assert view.cordon is not None
+    assert view.cordon.drain_due_at == due_at
+    asked(drive, msgspec.structs.replace(DRAIN, deadline_s=60.0))
+    assert len(recorded(drive)) == 2
+    asked(drive, msgspec.structs.replace(DRAIN, deadline_s=5.0))
+    assert len(recorded(drive)) == 3
+
+
+def test_what_the_agent_says_of_a_drain_is_no_second_fact() -> None:
+    drive = Drive().ready()
+    asked(drive, DRAIN)
+    order(drive, draining=True, cordoned=True, refusal="the node is drained: new disk")
+    drive.commit()
+    assert len(recorded(drive)) == 2
+    assert drive.view("n1").status == "draining"
+    asked(drive, UNCORDON)
+    order(drive, draining=False, cordoned=False)
+    assert drive.view("n1").status == "healthy"
+    assert dispatched(drive, "r1")
+
+
+def test_an_agent_that_is_told_to_stop_is_draining_for_its_own_reason() -> None:
+    drive = Drive().ready()
+    order(drive, draining=True, refusal="the agent was told to stop (SIGTERM)")
+    drive.commit()
+    reason = "the agent was told to stop (SIGTERM)"
+    assert recorded(drive) == [("system", NodeDraining(node="n1", incarnation="i1", reason=reason))]
+    asked(drive, UNCORDON)
+    assert not dispatched(drive, "r1")
+    detail = drive.rebuilt("r1").state.steps["a"].obstacle_detail
+    assert detail.endswith(f"n1: draining: {reason}")
+
+
+def test_a_late_heartbeat_does_not_end_a_drain() -> None:
+    drive = Drive().ready()
+    order(drive, draining=True)
+    late = Heartbeat(node="n1", incarnation="i1", sequence=1, credits=10, tasks=("t",))
+    drive.step(s.HeartbeatArrived(beat=late, reply_to="beat"))
+    assert drive.view("n1").status == "draining"
+
+
+def test_a_new_incarnation_is_cordoned_and_has_nothing_to_drain() -> None:
+    drive = Drive().ready()
+    asked(drive, DRAIN)
+    drive.node("n1", "i2").commit()
+    assert not dispatched(drive, "r1")
+    view = drive.view("n1")
+    assert view.cordon is not None
+    assert view.cordon.drain_due_at is None
+    assert order(drive, incarnation="i2") == Order(cordoned=True, reason="new disk")
+
+
+def loaded(drive: Drive, **said: object) -> Drive:
+    """The log knows n1 before anybody is heard of."""
+    found = s.NodeLoaded(node="n1", head=Head("node:n1", 3), incarnation="i1")
+    drive.streams["n1"] = msgspec.structs.replace(found, **said)
+    return drive
+
+
+def test_a_later_coordinator_reads_it_in_the_log() -> None:
+    cordon, drain = Cordon("ada", "new disk", START), Drain("new disk", START + 9_000_000)
+    drive = loaded(Drive(), cordon=cordon, drain=drain).ready()
+    assert not dispatched(drive, "r1")
+    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=9.0)
+
+
+def test_a_node_that_is_not_there_can_be_cordoned_if_it_ever_was() -> None:
+    drive = loaded(Drive(), gone=True).own().register()
+    view = viewed(drive, DRAIN)
+    assert (view.status, view.refusal) == ("lost", "lost")
+    assert view.cordon is not None
+    assert drive.log[-1].type == "node.cordoned.v1"
+
+
+def test_a_name_that_no_agent_ever_had_is_refused_and_forgotten() -> None:
+    drive = Drive().own().register()
+    answer = asked(drive, msgspec.structs.replace(CORDON, node="n7"))
+    assert isinstance(answer, Refused)
+    assert "there is no node 'n7'" in answer.message
+    assert not [one for one in drive.log if one.stream == "node:n7"]
+    drive.node().commit()
+    drive.view("n1")
+    with pytest.raises(StopIteration):
+        drive.view("n7")
+
+
+@pytest.mark.parametrize(
+    ("request_", "offender"),
+    [
+        (CordonNode(node=""), "node is ''"),
+        (CordonNode(node="a b"), "node is 'a b'"),
+        (CordonNode(node="n1", reason="x" * 10_001), "reason has 10001 characters"),
+        (CordonNode(node="n1", actor="x" * 201), "actor is"),
+        (DrainNode(node="n1", deadline_s=-1), "deadline_s is -1"),
+        (DrainNode(node="n1", deadline_s=float("nan")), "deadline_s is nan"),
+        (DrainNode(node="n1", deadline_s=1e12), "deadline_s is 1e+12"),
+    ],
+)
+def test_bad_input_is_refused_at_the_door(request_: AnyRequest, offender: str) -> None:
+    drive = Drive().ready()
+    answer = asked(drive, request_)
+    assert isinstance(answer, Refused)
+    assert offender in answer.message
+    assert recorded(drive) == []
+
+
+def test_a_conflict_is_decided_anew_from_what_the_log_says() -> None:
+    """Somebody else has uncordoned meanwhile: the request is carried out on that."""
+    drive = Drive().ready()
+    drive.ask(CORDON, "op")
+    (append,) = drive.take(s.Append)
+    loaded(drive)
+    conflict = Conflicted(streams=("node:n1",))
+    drive.step(s.AppendDone(batch_id=append.batch.id, outcome=conflict)).answer_loads()
+    (again,) = drive.take(s.Append)
+    assert [one.version for one in again.batch.events] == [4]
+    drive.step(s.AppendDone(batch_id=again.batch.id, outcome=drive.durable()))
+    assert not dispatched(drive, "r1")
+
+
+def test_coordinators_that_do_not_own_the_node_hear_it_from_the_agent() -> None:
+    drive = Drive().ready()
+    drive.lose(shard_of("n1", SHARDS))
+    assert order(drive, cordoned=True, refusal="new disk") is None
+    view = drive.view("n1")
+    assert view.cordon is not None
+    assert view.refusal == "cordoned: new disk"
+    order(drive, cordoned=False)
+    assert drive.view("n1").refusal == ""
