@@ -43,6 +43,8 @@ class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
     origin: Origin = Origin()
     traceparent: str = ""
     wait_s: float = 0.0
+    build: str = ""
+    """Goes before that of the options: a build id, or `pinned`."""
 
 
 class CancelRun(Request, frozen=True, kw_only=True, tag="cancel_run"):
@@ -91,6 +93,14 @@ class PauseRun(Request, frozen=True, kw_only=True, tag="pause_run"):
 
 class ResumeRun(Request, frozen=True, kw_only=True, tag="resume_run"):
     run_id: str
+    reason: str = ""
+
+
+class RepinRun(Request, frozen=True, kw_only=True, tag="repin_run"):
+    """Give the run's tasks to nodes of this build from now on; empty: to any."""
+
+    run_id: str
+    build: str = ""
     reason: str = ""
 
 
@@ -159,6 +169,7 @@ AnyRequest = (
     | QueryRun
     | PauseRun
     | ResumeRun
+    | RepinRun
     | ForkRun
     | ShowRun
     | AwaitRun
@@ -214,6 +225,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
     pending: str | msgspec.UnsetType = msgspec.UNSET
     """What keeps the whole run from going on, when something does."""
+    build: str | msgspec.UnsetType = msgspec.UNSET
+    """The build that its tasks keep to, when they do."""
 
 
 class CordonView(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,7 +242,7 @@ class CordonView(msgspec.Struct, frozen=True, kw_only=True):
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """`outstanding`: attempts that the coordinator has given it; `held`: those that the node says
     it has, of all coordinators. `clock_ahead_s`: of the node's wall clock compared with the
-    coordinator's when its last heartbeat arrived, None if it does not say.
+    coordinator's when its last heartbeat arrived, if it says so.
     """
 
     node: str
@@ -243,12 +256,12 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     build_id: str = ""
     silent_s: float = 0.0
     host: HostSample = HostSample()
-    weight: float = 1.0
-    held: int = 0
-    cordon: CordonView | None = None
-    refusal: str = ""
+    weight: float | msgspec.UnsetType = msgspec.UNSET
+    held: int | msgspec.UnsetType = msgspec.UNSET
+    cordon: CordonView | msgspec.UnsetType = msgspec.UNSET
+    refusal: str | msgspec.UnsetType = msgspec.UNSET
     """Why it is given nothing new, if so."""
-    clock_ahead_s: float | None = None
+    clock_ahead_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -152,11 +152,14 @@ class HostSample(Part, frozen=True, kw_only=True):
 
 
 class Placement(Part, frozen=True, kw_only=True):
-    """Why this node: how many were candidates, its score, what was excluded and why."""
+    """Why this node: how many were candidates, its score, what was excluded and why. `score`: the
+    part of its credits times its `weight` that is free once it has the task.
+    """
 
     candidates: int = 1
     score: float = 0.0
     excluded: dict[str, str] = {}
+    weight: float = 1.0
 
 
 Obstacle = Literal["no_node", "no_slot", "concurrency_cap", "timer", "signal"]

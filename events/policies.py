@@ -51,6 +51,10 @@ class Needs(Policy, frozen=True, kw_only=True):
     custom: dict[str, float] = {}
 
 
+PINNED = "pinned"
+"""In place of a build id: that of the node which the run's first attempt is given to."""
+
+
 class RunOptions(Policy, frozen=True, kw_only=True):
     """A run's own options, kept in its first fact."""
 
@@ -62,6 +66,9 @@ class RunOptions(Policy, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     concurrency_max: int | None = None
     """Most tasks of this run outstanding at one time."""
+    build: str = ""
+    """The build of the tasks that the run keeps to: an agent's build id, or `pinned`; empty: any.
+    """
 
 
 class Origin(Policy, frozen=True, kw_only=True):

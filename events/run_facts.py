@@ -172,6 +172,14 @@ class UpdateAccepted(Fact, frozen=True, kw_only=True):
     forgotten: tuple[str, ...] = ()
 
 
+class RunPinned(Fact, frozen=True, kw_only=True):
+    """From now on the run's tasks go only to nodes with this build; empty: to any again."""
+
+    TYPE = "run.pinned.v1"
+    build: str
+    reason: str = ""
+
+
 class RunPaused(Fact, frozen=True, kw_only=True):
     """Nothing is dispatched and no timer fires until the run is resumed; who and why is recorded.
 

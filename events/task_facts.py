@@ -41,6 +41,8 @@ class TaskDispatched(Fact, frozen=True, kw_only=True):
     placement: Placement = Placement()
     start_due_at: int | None = None
     generation: int = 0
+    build_id: str = ""
+    """The build of the tasks that the node has."""
 
 
 class TaskPending(Fact, frozen=True, kw_only=True):

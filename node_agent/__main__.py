@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
@@ -20,6 +21,7 @@ from events.errors import DalsegnoError
 from events.redaction import redact, redact_text
 from node_agent.adapters.logs import set_up_logging
 from node_agent.bootstrap import run_agent
+from node_agent.builds import build_of
 from node_agent.config import Config, label, load_config
 from node_agent.importing import load_registry
 from node_agent.registry import TaskRegistry
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(config: Config, registry: TaskRegistry, environment: Mapping[str, str]) -> int:
     set_up_logging(config.log.level, config.log.format, config.agent.node)
+    config = _with_build(config)
     exit_code = EXIT_CUT_SHORT
     if not config.agent.imports:
         log.warning("only built-in tasks can run here: --import gives a module of your own")
@@ -70,6 +73,13 @@ def _run(config: Config, registry: TaskRegistry, environment: Mapping[str, str])
     except* DalsegnoError as group:
         exit_code = _failed(_first(group))
     return exit_code
+
+
+def _with_build(config: Config) -> Config:
+    """The same, with the build's id where none is given; the tasks are imported."""
+    agent = config.agent
+    build_id = agent.build_id or build_of(agent.imports, version("dalsegno"))
+    return msgspec.structs.replace(config, agent=msgspec.structs.replace(agent, build_id=build_id))
 
 
 def _leave_without_strays() -> None:

@@ -38,7 +38,7 @@ from events.constraints import (
     Wait,
 )
 from events.errors import Misconfigured
-from events.policies import Needs
+from events.policies import PINNED, Needs
 from node_agent.settings import Settings
 
 FILE = "dalsegno.toml"
@@ -118,6 +118,11 @@ RULES: tuple[Rule[Config], ...] = (
         name="agent.capacity",
         holds=lambda c: c.agent.capacity is None or are_amounts(c.agent.capacity),
         expected="amounts that are 0 or more; or leave it out, then it is measured",
+    ),
+    Rule(
+        name="agent.build_id",
+        holds=lambda c: c.agent.build_id != PINNED,
+        expected=f"any other word: {PINNED!r} is what runs say that keep to their first build",
     ),
     Rule(
         name="nats.tls_key_file",

@@ -124,11 +124,21 @@ class Play:
             i.Start(request=request, workflow_version=VERSION, options=self.setting.options)
         )
 
-    def place(self, step: str, node: str = "n1", incarnation: str = "i1") -> list[Fact]:
-        placement = Placement()
+    def place(
+        self, step: str, node: str = "n1", incarnation: str = "i1", build_id: str = ""
+    ) -> list[Fact]:
         return self.give(
-            i.Place(step=step, node=node, incarnation=incarnation, placement=placement)
+            i.Place(
+                step=step,
+                node=node,
+                incarnation=incarnation,
+                placement=Placement(),
+                build_id=build_id,
+            )
         )
+
+    def repin(self, build: str, reason: str = "") -> list[Fact]:
+        return self.give(i.Repin(build=build, reason=reason))
 
     def report(self, report: m.Report) -> list[Fact]:
         return self.give(i.Reported(report=report))

@@ -213,6 +213,7 @@ def _options(options: RunOptions) -> Form:
     if options.priority:
         form["priority"] = options.priority
     _put(form, "concurrency_max", options.concurrency_max)
+    _put(form, "build", options.build)
     return form
 
 

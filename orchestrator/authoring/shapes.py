@@ -159,6 +159,12 @@ OPTIONS = Shape(
             f.integer(1, f.LIMITS.concurrency_max),
             "Most tasks of a run that are under way at the same time.",
         ),
+        Key(
+            "build",
+            f.text(f.LIMITS.name_chars_max),
+            "The build of the tasks that a run keeps to: an agent's build id, or `pinned` for that "
+            "of the node which its first task is given to.",
+        ),
     ),
 )
 WORKFLOW = Shape(

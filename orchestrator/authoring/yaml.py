@@ -301,6 +301,7 @@ class _Reader:
             priority=_read(found, "priority", self._form.integer, 0),
             tags=_read(found, "tags", self._form.text_map, {}),
             concurrency_max=_read(found, "concurrency_max", self._form.integer, None),
+            build=_read(found, "build", self._form.text, ""),
         )
 
     def _error_policy(self, field: Field) -> ErrorPolicy:

@@ -49,12 +49,8 @@ def make_app() -> cyclopts.App:
     _add(run, "query", "steering:query", None, "Print what an expression finds in a run.")
     _add(run, "pause", "steering:pause", None, "Dispatch nothing new until it is resumed.")
     _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
-    nodes = _group(app, "nodes", work, "The nodes of the cluster.")
-    _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
-    _add(nodes, "show", "nodes:show", None, "Show all that is known of a node.")
-    _add(nodes, "cordon", "nodes:cordon", None, "Give a node no further attempt.")
-    _add(nodes, "drain", "nodes:drain", None, "Cordon a node and let it finish what runs.")
-    _add(nodes, "uncordon", "nodes:uncordon", None, "Give a node attempts again.")
+    _add(run, "repin", "steering:repin", None, "Give a run's tasks to nodes of another build.")
+    _add_nodes(_group(app, "nodes", work, "The nodes of the cluster."))
 
     events = _group(app, "events", look, "The event log.")
     _add(events, "show", "log:show", None, "All events of a run.")
@@ -68,6 +64,14 @@ def make_app() -> cyclopts.App:
     _add(config, "show", "care:show_config", None, "Every setting with its value and source.")
     _add(app, "bench", "benching:bench", care, "Measure durable throughput and latency.")
     return app
+
+
+def _add_nodes(nodes: cyclopts.App) -> None:
+    _add(nodes, "list", "nodes:list_", None, "List nodes with what they hold.")
+    _add(nodes, "show", "nodes:show", None, "Show all that is known of a node.")
+    _add(nodes, "cordon", "nodes:cordon", None, "Give a node no further attempt.")
+    _add(nodes, "drain", "nodes:drain", None, "Cordon a node and let it finish what runs.")
+    _add(nodes, "uncordon", "nodes:uncordon", None, "Give a node attempts again.")
 
 
 def _add(

@@ -59,10 +59,10 @@ def show(node: str, *, common: Common = COMMON) -> None:
     if common.json:
         print_json(told)
         return
-    cordon = told.pop("cordon") or {}
-    for name in ("since", "drain_due_at"):
-        cordon[name] = instant(cordon.get(name)) or ""
-    parts = {"cordon": cordon if found.cordon else {}, "host": told.pop("host")}
+    cordon = told.pop("cordon", {})
+    for name in cordon.keys() & {"since", "drain_due_at"}:
+        cordon[name] = instant(cordon[name]) or ""
+    parts = {"cordon": cordon, "host": told.pop("host")}
     told |= {f"{part}.{name}": value for part, of in parts.items() for name, value in of.items()}
     made = table("what", "value")
     console().print(rows(made, ((plain(name), plain(_text(v))) for name, v in told.items())))
@@ -130,15 +130,15 @@ def _tell(found: NodeView, common: Common) -> None:
     if common.json:
         print_json(msgspec.to_builtins(found))
         return
-    busy = max(found.outstanding, found.held)
+    busy = max(found.outstanding, found.held or 0)
     words = f"{found.node}: {_words(found)}"
-    if found.cordon is not None and found.cordon.drain_due_at is not None and busy:
+    if found.cordon and found.cordon.drain_due_at is not None and busy:
         words += f" until {instant(found.cordon.drain_due_at)}"
     print(words + (f", {busy} at work" if busy else ", nothing at work"))
 
 
 def _words(node: NodeView) -> str:
-    if node.cordon is None:
+    if not node.cordon:
         return node.status
     drained = node.cordon.drain_due_at is not None and node.status in {"healthy", "suspected"}
     return f"{'draining' if drained else node.status}, cordoned"

@@ -36,7 +36,8 @@ def run_json(run: RunView) -> Shown:
         "steps": [_step(step) for step in run.steps],
         "tasks": [_task(task) for task in run.tasks],
     }
-    return {**shown, "pending": run.pending} if run.pending else shown
+    more = {"pending": run.pending, "build": run.build}
+    return shown | {name: text for name, text in more.items() if text}
 
 
 def _step(step: StepView) -> Shown:
@@ -69,7 +70,9 @@ def print_run(run: RunView) -> None:
     if run.pending:
         out.print(f"[yellow]{plain(run.pending)}[/]")
     version = run.workflow_version[:12]
-    out.print(f"[dim]workflow[/] {plain(run.workflow)} [dim]{version}, {run.version} events[/]")
+    build = f", build {plain(run.build)}" if run.build else ""
+    head = f"[dim]workflow[/] {plain(run.workflow)} [dim]{version}, {run.version} events{build}[/]"
+    out.print(head)
     out.print(_steps(run))
     _print_end(out, run)
 

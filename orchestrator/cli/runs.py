@@ -5,7 +5,6 @@ from pathlib import Path
 from events.api import AnyRequest, CancelRun, RunAnswer, RunView, ShowRun, StartRun
 from events.definition import Definition
 from events.errors import Misconfigured, Unavailable
-from events.values import Value
 from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go, log_address
@@ -24,12 +23,13 @@ LIST_MAX = 1000
 SUFFIXES = frozenset({".yaml", ".yml", ".json", ".py"})
 
 
-def start(
+def start(  # noqa: PLR0913 -- they are options of a command
     workflow: str,
     *,
     input: str = "",  # noqa: A002 -- the flag is called so
     id: str | None = None,  # noqa: A002
     wait: bool = False,
+    build: str = "",
     reading: Reading = AS_IT_IS,
     common: Common = COMMON,
 ) -> int:
@@ -47,6 +47,8 @@ def start(
         Run id; a fresh one when not given.
     wait
         Wait for the end; exit code 1 if the run does not complete.
+    build
+        Give its tasks only to nodes of this build id; `pinned`: of whichever its first task gets.
     """
     value = read_input(input)
     run_id = new_run_id() if id is None else given_run_id(id)
@@ -58,7 +60,10 @@ def start(
         if definition is not None:
             registered = await send_definition(config, definition)
             name, version = registered.workflow, registered.workflow_version
-        return await _start(config, _request(name, version, run_id, value), wait)
+        request = StartRun(
+            run_id=run_id, workflow=name, workflow_version=version, input=value, build=build
+        )
+        return await _start(config, request, wait)
 
     run = go(ask)
     if common.json:
@@ -82,10 +87,6 @@ def _definition(workflow: str, reading: Reading) -> Definition | None:
 def is_file(workflow: str) -> bool:
     path = workflow.rpartition(":")[0] if ".py:" in workflow else workflow
     return Path(path).suffix in SUFFIXES
-
-
-def _request(workflow: str, version: str, run_id: str, value: Value) -> StartRun:
-    return StartRun(run_id=run_id, workflow=workflow, workflow_version=version, input=value)
 
 
 async def _start(config: Config, request: StartRun, wait: bool) -> RunView:

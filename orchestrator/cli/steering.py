@@ -1,4 +1,4 @@
-"""`dalsegno run signal`, `update`, `query`, `pause` and `resume`: steering a run under way."""
+"""Steering a run: `dalsegno run signal`, `update`, `query`, `pause`, `resume` and `repin`."""
 
 from events.api import (
     AnyAnswer,
@@ -6,6 +6,7 @@ from events.api import (
     PauseRun,
     Queried,
     QueryRun,
+    RepinRun,
     ResumeRun,
     RunAnswer,
     RunView,
@@ -13,7 +14,7 @@ from events.api import (
     Updated,
     UpdateRun,
 )
-from events.errors import Rejected, Unavailable
+from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
@@ -75,6 +76,36 @@ def resume(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     """
     run = _ask(common, ResumeRun(run_id=given_run_id(run_id), reason=reason))
     _tell(run, common, f"{run.run_id} is {run.status}")
+
+
+def repin(
+    run_id: str,
+    build: str = "",
+    *,
+    any: bool = False,  # noqa: A002 -- the flag is called so
+    reason: str = "",
+    common: Common = COMMON,
+) -> None:
+    """Give a run's tasks to nodes of another build from now on. What runs goes on where it is.
+    Exit code 3 if the run has ended.
+
+    Parameters
+    ----------
+    build
+        A build id, as `dalsegno nodes list` shows them.
+    any
+        In place of a build: let any node have them.
+    reason
+        Kept in the history.
+    """
+    if bool(build) == any:
+        raise Misconfigured("expected either a build id or --any")
+    run = _ask(common, RepinRun(run_id=given_run_id(run_id), build=build, reason=reason))
+    _tell(
+        run,
+        common,
+        f"{run.run_id} is {run.status}, its tasks go to nodes of " + (build or "any build"),
+    )
 
 
 def update(

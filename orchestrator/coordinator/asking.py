@@ -2,12 +2,12 @@
 
 from typing import assert_never
 
-from events.api import CancelRun, PauseRun, ResumeRun, SignalRun, Updated, UpdateRun
+from events.api import CancelRun, PauseRun, RepinRun, ResumeRun, SignalRun, Updated, UpdateRun
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
-Asked = CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun
+Asked = CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun | RepinRun
 
 
 def asked(request: Asked) -> i.RunInput:
@@ -20,6 +20,8 @@ def asked(request: Asked) -> i.RunInput:
             return i.Pause(reason=request.reason)
         case ResumeRun():
             return i.Resume(reason=request.reason)
+        case RepinRun():
+            return i.Repin(build=request.build, reason=request.reason)
         case SignalRun():
             return i.Signal(
                 id=request.id,

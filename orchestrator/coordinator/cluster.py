@@ -125,6 +125,8 @@ class Cluster:
             credits=beat.credits,
             labels=beat.labels,
             capacity=beat.capacity,
+            weight=beat.weight,
+            build_id=beat.build_id,
             refusal=self._refusal(node),
         )
         self.changes += 1
@@ -226,9 +228,9 @@ class Cluster:
             host=beat.host,
             weight=beat.weight,
             held=len(beat.held),
-            cordon=self._cordon(node),
-            refusal=self._refusal(node),
-            clock_ahead_s=node.clock_ahead_s,
+            cordon=self._cordon(node) or msgspec.UNSET,
+            refusal=self._refusal(node) or msgspec.UNSET,
+            clock_ahead_s=msgspec.UNSET if node.clock_ahead_s is None else node.clock_ahead_s,
         )
 
 

@@ -15,6 +15,7 @@ from events.api import (
     ForkRun,
     PauseRun,
     QueryRun,
+    RepinRun,
     ResumeRun,
     ShowNode,
     ShowRun,
@@ -39,6 +40,7 @@ RunRequest = (
     | QueryRun
     | PauseRun
     | ResumeRun
+    | RepinRun
     | ForkRun
     | ShowRun
     | AwaitRun
@@ -87,6 +89,9 @@ def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:
             yield from _fork(request, limits)
         case CancelRun() | PauseRun() | ResumeRun():
             yield from _reason(request.reason, limits)
+        case RepinRun():
+            yield from _text("build", request.build, limits)
+            yield from _reason(request.reason, limits)
         case SignalRun() | UpdateRun():
             yield from _signal(request, limits)
         case QueryRun():
@@ -115,6 +120,7 @@ def _start(request: StartRun, limits: Limits) -> Iterator[str]:
     if name:
         yield name
     yield from _text("workflow_version", request.workflow_version, limits)
+    yield from _text("build", request.build, limits)
     if request.options is not None:
         for where, message in ranges.options_complaints(request.options, limits):
             yield f"options.{where}: {message}"

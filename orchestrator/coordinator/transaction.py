@@ -67,7 +67,10 @@ class Transaction:
         return f"{self.id}-{self.events:x}"
 
     def batch(self, leases: tuple[Lease, ...]) -> Batch:
-        touched = [t for t in self.streams.values() if t.events]
+        written = [t for t in self.streams.values() if t.events]
+        # What is said of nodes comes before what follows from it: an attempt is given to a node
+        # after the node was uncordoned, for whoever reads the log in order.
+        touched = [t for t in written if t.slot is None] + [t for t in written if t.slot]
         return Batch(
             id=self.id,
             leases=leases,

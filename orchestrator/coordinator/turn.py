@@ -2,6 +2,8 @@
 
 from typing import assert_never
 
+import msgspec
+
 from events import messages as m
 from events import run_facts as r
 from events import task_facts as t
@@ -290,6 +292,8 @@ class Turn:
             memory.runs.add(slot, memory.now.monotonic)
         slot.net = slot.net or memory.definitions.net(request.workflow, version)
         options = request.options or known.options(version)
+        if request.build:
+            options = msgspec.structs.replace(options, build=request.build)
         given = i.Start(request=request, workflow_version=version, options=options)
         stamp = self.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
         touched = self.decide(slot, given, stamp)

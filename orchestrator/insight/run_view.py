@@ -33,6 +33,7 @@ def run_view(state: RunState, net: Net) -> RunView:
         started_at=state.started_at or None,
         ended_at=state.ended_at,
         pending=_paused(state) or msgspec.UNSET,
+        build=state.build or msgspec.UNSET,
     )
 
 

@@ -35,6 +35,7 @@ from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.maps import given_up
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.pausing import pause, resume
+from orchestrator.kernel.pinning import pin_at_start, pin_to_first, repin
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
 from orchestrator.kernel.updates import update
@@ -79,6 +80,7 @@ def _start(d: Decision, given: i.Start) -> None:
             flow=walk.flow(),
         )
     )
+    pin_at_start(d)
     settle(d)
 
 
@@ -145,6 +147,11 @@ def _pause(d: Decision, given: i.Pause) -> None:
 def _resume(d: Decision, given: i.Resume) -> None:
     _exists(d.state)
     resume(d, given.reason)
+
+
+def _repin(d: Decision, given: i.Repin) -> None:
+    _exists(d.state)
+    repin(d, given.build, given.reason)
 
 
 def _cancel(d: Decision, given: i.Cancel) -> None:
@@ -236,6 +243,7 @@ def _place(d: Decision, given: i.Place) -> None:
     state = d.state
     if given.step not in state.ready or state.closing is not None or state.paused is not None:
         return
+    pin_to_first(d, given.step, given.node, given.build_id)
     step = d.state.steps[given.step]
     d.record(
         TaskDispatched(
@@ -246,6 +254,7 @@ def _place(d: Decision, given: i.Place) -> None:
             placement=given.placement,
             start_due_at=d.state.timers.get(f"start:{given.step}"),
             generation=step.generation,
+            build_id=given.build_id,
         )
     )
 
@@ -336,6 +345,7 @@ DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
     i.Update: _update,
     i.Pause: _pause,
     i.Resume: _resume,
+    i.Repin: _repin,
     i.Reported: _reported,
     i.AttemptLost: _lost,
     i.Place: _place,

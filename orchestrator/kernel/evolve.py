@@ -195,6 +195,10 @@ def _cancel(state: RunState, steps: Iterable[str], at: int) -> None:
 # -- tasks ----------------------------------------------------------------------------------------
 
 
+def _pinned(state: RunState, fact: r.RunPinned, _at: int) -> None:
+    state.build = fact.build
+
+
 def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
     step = state.steps[fact.step]
     step.status = "dispatched"
@@ -405,6 +409,7 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.MapDecided: _map_decided,
     r.MapCompleted: _map_completed,
     r.UpdateAccepted: _update_accepted,
+    r.RunPinned: _pinned,
     r.RunPaused: _paused,
     r.RunResumed: _resumed,
     r.RunClosing: _closing,

@@ -60,6 +60,13 @@ class Resume(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Repin(Input, frozen=True, kw_only=True):
+    """An operator wants another build for the run's tasks; empty: any."""
+
+    build: str = ""
+    reason: str = ""
+
+
 class Reported(Input, frozen=True, kw_only=True):
     report: Report
 
@@ -79,6 +86,7 @@ class Place(Input, frozen=True, kw_only=True):
     node: str
     incarnation: str
     placement: Placement
+    build_id: str = ""
 
 
 class Unplaced(Input, frozen=True, kw_only=True):
@@ -112,6 +120,7 @@ RunInput = (
     | Update
     | Pause
     | Resume
+    | Repin
     | Reported
     | AttemptLost
     | Place

@@ -1,9 +1,9 @@
 """Placement: which node gets a ready task, or why none. Pure, over a view of the cluster.
 
-A node is a candidate when it is healthy, knows the task type, carries the labels and has the
-capacity. Among those with free credits the least loaded wins (outstanding per credit), ties by
-name; a node that lost or refused an earlier attempt of the same task is taken only when no other
-candidate exists.
+A node is a candidate when it takes attempts, knows the task type, has the build, carries the labels
+and has the capacity. Among those with free credits the one wins that is least loaded with the task
+(outstanding per credit, by its weight), ties by name; a node that lost or refused an earlier
+attempt of the same task is taken only when no other candidate exists.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ import msgspec
 
 from events.facts import LossReason, Obstacle, Placement
 from events.net import Task
-from events.policies import Needs
+from events.policies import PINNED, Needs
 
 
 class NodeSlots(msgspec.Struct):
@@ -25,18 +25,22 @@ class NodeSlots(msgspec.Struct):
     outstanding: int = 0
     labels: dict[str, str] = {}
     capacity: Needs = Needs()
+    weight: float = 1.0
+    build_id: str = ""
     refusal: str = ""
     """Why it is given nothing new, in words; "" if it may be."""
 
     @property
     def load(self) -> float:
-        return self.outstanding / self.credits if self.credits else 1.0
+        """That it will have with one more."""
+        return (self.outstanding + 1) / (self.credits * self.weight)
 
 
 class Chosen(msgspec.Struct, frozen=True):
     node: str
     incarnation: str
     placement: Placement
+    build_id: str = ""
 
 
 class Obstructed(msgspec.Struct, frozen=True):
@@ -45,13 +49,13 @@ class Obstructed(msgspec.Struct, frozen=True):
 
 
 def place(
-    task: Task, nodes: Iterable[NodeSlots], excluded: Mapping[str, LossReason]
+    task: Task, nodes: Iterable[NodeSlots], excluded: Mapping[str, LossReason], build: str = ""
 ) -> Chosen | Obstructed:
-    """The least loaded candidate, or the obstacle in words. O(nodes)."""
+    """The least loaded candidate, or the obstacle in words; `build` as `wanted_build`. O(nodes)."""
     why_not: dict[str, str] = {}
     capable: list[NodeSlots] = []
     for node in nodes:
-        reason = _unfit(task, node)
+        reason = _unfit(task, node, build)
         if reason:
             why_not[node.node] = reason
         else:
@@ -64,19 +68,29 @@ def place(
     fresh = [node for node in free if node.node not in excluded]
     best = min(fresh or free, key=lambda node: (node.load, node.node))
     noted = {name: reason for name, reason in excluded.items() if fresh} | why_not
-    placement = Placement(candidates=len(free), score=round(1 - best.load, 3), excluded=noted)
-    return Chosen(best.node, best.incarnation, placement)
+    placement = Placement(
+        candidates=len(free), score=round(1 - best.load, 3), excluded=noted, weight=best.weight
+    )
+    return Chosen(best.node, best.incarnation, placement, best.build_id)
 
 
-def _unfit(task: Task, node: NodeSlots) -> str:
+def _unfit(task: Task, node: NodeSlots, build: str) -> str:
     if node.refusal:
         return node.refusal
     if task.task not in node.tasks:
         return f"does not know {task.task}"
+    if build and (reason := _of_another_build(node, build)):
+        return reason
     for label, value in task.labels.items():
         if node.labels.get(label) != value:
             return f"label {label} is not {value}"
     return _lacks(task.needs, node.capacity) if task.needs else ""
+
+
+def _of_another_build(node: NodeSlots, build: str) -> str:
+    if not node.build_id:
+        return "does not say its build"
+    return f"build {node.build_id} is not {build}" if build not in (PINNED, node.build_id) else ""
 
 
 def _lacks(needs: Needs, capacity: Needs) -> str:

@@ -65,6 +65,9 @@ def options_complaints(options: RunOptions, limits: Limits) -> Iterator[Complain
         yield "concurrency_max", f"{most} is not within 1 and {limits.concurrency_max}"
     for where, message in tags_complaints(options.tags, limits):
         yield f"tags{where}", message
+    if len(options.build) > limits.name_chars_max or not options.build.isprintable():
+        shown = options.build[:40]
+        yield "build", f"{shown!r}: expected {limits.name_chars_max} printable characters at most"
 
 
 def tags_complaints(tags: Mapping[str, str], limits: Limits) -> Iterator[Complaint]:

@@ -169,6 +169,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     turning: dict[str, None] = {}
     updates_seen: dict[str, None] = {}
     calls: dict[str, str] = {}
+    build: str | None = None
+    """The build that its tasks keep to, "" for any; None: not decided, see `pinning`."""
 
     @property
     def terminal(self) -> bool:

@@ -64,6 +64,7 @@ OPTIONS = RunOptions(
     priority=3,
     tags={"team": "census"},
     concurrency_max=7,
+    build="b7",
 )
 ORIGIN = Origin(kind="parent", run_id="run-0", step="spawn", version=9, depth=1)
 HOST = HostSample(cpu_share=0.5, memory_used_bytes=2**30, memory_total_bytes=2**31, load=1.25)
@@ -99,7 +100,7 @@ SAID = t.Said(
     emitted=(t.Emitted(name="counted", data=VALUE),),
     spawned=(t.Spawned(workflow="child", input=VALUE, id="child-1"),),
 )
-PLACEMENT = Placement(candidates=3, score=0.75, excluded={"n2": "node_lost"})
+PLACEMENT = Placement(candidates=3, score=0.75, excluded={"n2": "node_lost"}, weight=2.5)
 
 # -- definitions and nets -------------------------------------------------------------------------
 
@@ -317,6 +318,7 @@ FACTS: tuple[Fact, ...] = (
         variables={"limit": 5},
         forgotten=("u0",),
     ),
+    r.RunPinned(build="b7", reason="its first attempt, of fetch, is on n1"),
     r.RunPaused(reason="a look first"),
     r.RunResumed(shift_us=90_000_000, reason="looked"),
     r.RunClosing(
@@ -339,6 +341,7 @@ FACTS: tuple[Fact, ...] = (
         placement=PLACEMENT,
         start_due_at=AT,
         generation=1,
+        build_id="b7",
     ),
     t.TaskPending(step="fetch", obstacle="no_slot", detail="2 suitable nodes are full"),
     t.TaskStarted(step="fetch", attempt=2, started_at=AT, due_at=AT + 5),
@@ -394,12 +397,15 @@ FACTS: tuple[Fact, ...] = (
         slots=4,
         credits=8,
         capacity=NEEDS,
+        weight=2.5,
     ),
     c.NodeSampled(node="n1", incarnation="i1", sample=HOST),
     c.NodeSuspected(node="n1", incarnation="i1", silent_s=5.5),
     c.NodeRecovered(node="n1", incarnation="i1"),
     c.NodeLost(node="n1", incarnation="i1", silent_s=15.5),
-    c.NodeDraining(node="n1", incarnation="i1", reason="update"),
+    c.NodeDraining(node="n1", incarnation="i1", reason="update", due_at=AT),
+    c.NodeCordoned(node="n1", reason="new disk"),
+    c.NodeUncordoned(node="n1", reason="new disk"),
     c.NodeLeft(node="n1", incarnation="i1", reason="update"),
     c.LeaseAcquired(shard=3, epoch=9, holder="c1", previous_holder="c0"),
     c.LeaseReleased(shard=3, epoch=9, holder="c1"),
@@ -463,16 +469,27 @@ HEARTBEAT = m.Heartbeat(
     unsettled=(ATTEMPT,),
     slots=4,
     credits=8,
+    cordoned=True,
     draining=True,
+    refusal="the node is drained: new disk",
     leaving=True,
     tasks=("fetch",),
     labels={"zone": "a"},
     build_id="b7",
     capacity=NEEDS,
     host=HOST,
+    weight=2.5,
+    at=AT,
 )
 HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
-    m.Granted(coordinator="c1", sequence=7, incarnation="i1", shards=(0, 3), lease_ttl_s=10.0),
+    m.Granted(
+        coordinator="c1",
+        sequence=7,
+        incarnation="i1",
+        shards=(0, 3),
+        lease_ttl_s=10.0,
+        order=m.Order(cordoned=True, reason="new disk", drain_in_s=12.5),
+    ),
     m.Reset(coordinator="c1", sequence=7, incarnation="i1", reason="declared lost"),
 )
 BATCHES: tuple[msgspec.Struct, ...] = (
@@ -496,6 +513,7 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         origin=ORIGIN,
         traceparent="00-aa-bb-01",
         wait_s=2.5,
+        build="pinned",
     ),
     api.CancelRun(actor="user:ada", run_id="run-1", reason="enough"),
     api.SignalRun(
@@ -516,6 +534,11 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     api.ShowRun(actor="user:ada", run_id="run-1"),
     api.AwaitRun(actor="user:ada", run_id="run-1", wait_s=2.5),
     api.ListNodes(actor="user:ada"),
+    api.ShowNode(actor="user:ada", node="n1"),
+    api.CordonNode(actor="user:ada", node="n1", reason="new disk"),
+    api.DrainNode(actor="user:ada", node="n1", deadline_s=300.0, reason="new disk"),
+    api.UncordonNode(actor="user:ada", node="n1", reason="new disk"),
+    api.RepinRun(actor="user:ada", run_id="run-1", build="b8", reason="b7 is gone"),
 )
 RUN = api.RunView(
     run_id="run-1",
@@ -543,30 +566,34 @@ RUN = api.RunView(
     started_at=AT,
     ended_at=AT + 5,
     pending="paused: a look first",
+    build="b7",
+)
+NODE = api.NodeView(
+    node="n1",
+    status="healthy",
+    incarnation="i1",
+    slots=4,
+    credits=8,
+    outstanding=2,
+    tasks=("fetch",),
+    labels={"zone": "a"},
+    build_id="b7",
+    silent_s=0.5,
+    host=HOST,
+    weight=2.5,
+    held=2,
+    cordon=api.CordonView(actor="user:ada", reason="new disk", since=AT, drain_due_at=AT),
+    refusal="cordoned by user:ada: new disk",
+    clock_ahead_s=-0.5,
 )
 ANSWERS: tuple[api.AnyAnswer, ...] = (
-    api.Here(coordinator="c1", shards=16, owned=(0, 3), release="0.1.0"),
+    api.Here(coordinator="c1", shards=16, owned=(0, 3), release="0.1.0", at=AT),
     api.Registered(workflow="census", workflow_version="v1", created=True),
     api.RunAnswer(run=RUN, created=True),
     api.Updated(run_id="run-1", version=9, variables={"limit": 5}),
     api.Queried(run_id="run-1", version=9, value=VALUE),
-    api.Nodes(
-        nodes=(
-            api.NodeView(
-                node="n1",
-                status="healthy",
-                incarnation="i1",
-                slots=4,
-                credits=8,
-                outstanding=2,
-                tasks=("fetch",),
-                labels={"zone": "a"},
-                build_id="b7",
-                silent_s=0.5,
-                host=HOST,
-            ),
-        )
-    ),
+    api.Nodes(nodes=(NODE,)),
+    api.NodeAnswer(node=NODE),
     api.Refused(code="rejected", message="no such run"),
 )
 

@@ -271,6 +271,23 @@ def still_open() -> Play:
     return play
 
 
+def pinned() -> Play:
+    """A run keeps to the build of its first attempt, until that is gone."""
+    play = started(
+        workflow(task("a"), task("b"), task("c")), Setting(options=RunOptions(build="pinned"))
+    )
+    play.place("a", build_id="b7")
+    play.complete("a", 1)
+    play.give(i.Unplaced(step="b", obstacle="no_node", detail="n2: build b8 is not b7"))
+    play.repin("b8", "b7 is gone")
+    play.place("b", "n2", build_id="b8")
+    play.complete("b", 1)
+    play.repin("", "any will do")
+    play.place("c", "n3")
+    play.complete("c", 1)
+    return play
+
+
 SCENES: dict[str, Callable[[], Play]] = {
     "completed": completed,
     "failed": failed,
@@ -280,6 +297,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "looped": looped,
     "mapped": mapped,
     "called": called,
+    "pinned": pinned,
     "still_open": still_open,
 }
 

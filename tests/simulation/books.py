@@ -48,8 +48,11 @@ class RunBook:
         self.completing: tuple[Attempt, Value] | None = None
         self.ended_at: int | None = None
         self.paused = False
+        self.build: str | None = None
+        """That the run is pinned to."""
         self.signals: dict[str, bool] = {}
         """Ids of signals, and whether a step has taken each."""
+        self._asked = ""
         self._iterations: dict[str, int] = {}
         self._digest = ""
         self._epoch = 0
@@ -102,6 +105,7 @@ class RunBook:
         source = self._book(fact.source_run_id)
         if source is not None:
             self.state = restore(source.states[fact.source_version])
+            self.build, self._asked = self.state.build, fact.options.build
             self.signals = {id_: id_ not in self.state.signals for id_ in self.state.signals_seen}
             loops = {name: step.loop for name, step in self.state.steps.items() if step.loop}
             self._iterations = {
@@ -114,6 +118,7 @@ class RunBook:
         fact = event.fact
         self.completing = None
         yield from self._pause(fact)
+        self._pin(fact)
         match fact:
             case t.TaskDispatched():
                 yield from self._dispatch(fact, event.header.recorded_at)
@@ -135,6 +140,18 @@ class RunBook:
                     yield f"ended with {next(iter(self.outstanding))} outstanding"
             case _:
                 pass
+
+    def _pin(self, fact: Fact) -> None:
+        if isinstance(fact, r.RunStarted):
+            self._asked = fact.options.build
+        elif isinstance(fact, r.RunPinned):
+            self.build = fact.build
+
+    def _built(self, fact: t.TaskDispatched) -> Iterator[str]:
+        """A run keeps to its build, and is pinned before anything is given to a node."""
+        wanted = self._asked if self.build is None else self.build
+        if wanted and fact.build_id != wanted:
+            yield f"{fact.step} is given to build {fact.build_id!r}, the run keeps to {wanted!r}"
 
     def _pause(self, fact: Fact) -> Iterator[str]:
         if self.paused and isinstance(fact, HELD):
@@ -172,6 +189,7 @@ class RunBook:
         if recorded_at < self._due.get(fact.step, 0):
             yield f"{attempt} dispatched {self._due[fact.step] - recorded_at} us before it is due"
         yield from self._crowd(fact.step)
+        yield from self._built(fact)
         self._last[fact.step] = fact.attempt
         self.dispatched[attempt] = (fact.node, fact.incarnation)
         self.outstanding[attempt] = None

@@ -13,6 +13,7 @@ from events.api import (
     PauseRun,
     Refused,
     RegisterWorkflow,
+    RepinRun,
     ResumeRun,
     RunAnswer,
     ShowRun,
@@ -120,6 +121,11 @@ class Clients:
             )
         if wanted.pause_at is not None:
             self._after(wanted.pause_at - now, lambda: self._pause(wanted.run_id))
+        if wanted.repin_at is not None:
+            repin = RepinRun(run_id=wanted.run_id, build=wanted.build, reason="it has to go on")
+            self._after(
+                wanted.repin_at - now, lambda: self._ask(wanted.run_id, repin, lambda _: None)
+            )
         if wanted.fork_at is not None:
             show = ShowRun(run_id=wanted.run_id)
             self._after(

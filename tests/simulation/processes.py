@@ -85,6 +85,8 @@ class AuditedAgent(AgentTwin):
             resend_first_s=rng.choice((2.0, 5.0)),
             resend_max_s=8.0,
             drain_timeout_s=2.0,
+            weight=rng.choice((0.5, 1.0, 1.0, 3.0)),
+            build_id="b1" if name in {"n1", "n3"} else "b2",
         )
         super().__init__(world, settings, clocks)
         self._auditor = auditor

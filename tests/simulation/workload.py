@@ -29,7 +29,7 @@ from events.definition import (
     WaitStep,
     WhileStep,
 )
-from events.policies import Retry, RunOptions, Timeouts
+from events.policies import PINNED, Retry, RunOptions, Timeouts
 from events.values import Value
 
 RETRY_KINDS: tuple[Literal["fixed", "linear", "exponential", "decorrelated"], ...] = (
@@ -54,6 +54,8 @@ class Wanted(msgspec.Struct):
     cancel_at: int | None = None
     fork_at: int | None = None
     pause_at: int | None = None
+    repin_at: int | None = None
+    build: str = ""
 
 
 class Steering(msgspec.Struct):
@@ -86,6 +88,7 @@ class Draft:
             timeouts=Timeouts(start_to_close_s=4.0) if self._lucky(0.1) else None,
             timeout_s=rng.choice((1.0, 4.0, 12.0)) if self._lucky(0.2) else None,
             concurrency_max=rng.choice((1, 2)) if rng.random() < 0.15 else None,
+            build=rng.choice(("b1", "b2", PINNED)) if rng.random() < 0.2 else "",
         )
         steps = self._steps(rng.randint(2, 5), depth=0)
         note = Update(accept="update != 'bad'", variables={"noted": "${ update }"})
@@ -306,6 +309,9 @@ class Workload:
                 wanted.fork_at = wanted.at + int(rng.random() * 3_000_000)
             if rng.random() < 0.2:
                 wanted.pause_at = wanted.at + int(rng.random() * 3_000_000)
+            if rng.random() < 0.15:
+                wanted.repin_at = wanted.at + int(rng.random() * 3_000_000)
+                wanted.build = rng.choice(("", "b1", "b2"))
         self.calm_us = horizon_us + LATEST_US
         count = rng.choice((0, 0, 1, 3, 6))
         self.steerings = [_steering(rng, horizon_us) for _ in range(count)]

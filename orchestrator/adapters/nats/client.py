@@ -27,6 +27,7 @@ from events.api import (
     QueryRun,
     Refused,
     RegisterWorkflow,
+    RepinRun,
     ResumeRun,
     RunAnswer,
     RunView,
@@ -156,7 +157,7 @@ class Client:
 def _about(request: AnyRequest) -> str | None:
     """The run or node whose owner has to answer; None when any coordinator can."""
     match request:
-        case StartRun() | CancelRun() | SignalRun() | PauseRun() | ResumeRun():
+        case StartRun() | CancelRun() | SignalRun() | PauseRun() | ResumeRun() | RepinRun():
             return request.run_id
         case UpdateRun() | QueryRun() | ForkRun() | ShowRun() | AwaitRun():
             return request.run_id

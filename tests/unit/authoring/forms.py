@@ -20,6 +20,7 @@ options:
   tags: {team: a}
   priority: 3
   concurrency_max: 10
+  build: pinned
 steps:
   - id: fetch
     task: shop.fetch

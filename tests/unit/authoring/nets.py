@@ -343,6 +343,7 @@ _OPTIONS = st.builds(
     priority=st.integers(-1000, 1000),
     tags=st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=2),
     concurrency_max=st.none() | st.integers(1, 100),
+    build=st.sampled_from(("", "b7", "pinned")),
 )
 
 

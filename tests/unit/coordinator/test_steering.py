@@ -12,6 +12,7 @@ from events.api import (
     NodeView,
     Refused,
     ShowNode,
+    StartRun,
     UncordonNode,
 )
 from events.catalogue import Catalogue
@@ -68,7 +69,7 @@ def test_a_cordon_is_a_fact_with_who_and_why() -> None:
     drive = Drive().ready()
     view = viewed(drive, CORDON)
     assert recorded(drive) == [("ada", NodeCordoned(node="n1", reason="new disk"))]
-    assert view.cordon is not None
+    assert view.cordon
     assert (view.cordon.actor, view.cordon.reason) == ("ada", "new disk")
     assert (view.status, view.refusal) == ("healthy", "cordoned by ada: new disk")
 
@@ -94,6 +95,19 @@ def test_nothing_is_placed_in_the_very_turn_that_cordons() -> None:
     )
     drive.start("r1").commit()
     assert drive.executes() == []
+
+
+def test_in_the_log_a_node_is_uncordoned_before_it_is_given_anything() -> None:
+    """Whatever was decided first in the turn that does both."""
+    drive = Drive().ready()
+    asked(drive, CORDON)
+    drive.step(
+        s.RequestArrived(request=StartRun(run_id="r1", workflow="two"), reply_to="client"),
+        s.RequestArrived(request=UNCORDON, reply_to="op"),
+    )
+    (batch,) = drive.batches()
+    types = [one.type for one in batch.events]
+    assert types == ["node.uncordoned.v1", "run.started.v1", "task.dispatched.v1"]
 
 
 def test_the_answer_waits_for_the_commit() -> None:
@@ -133,7 +147,7 @@ def test_a_drain_cordons_and_the_sooner_deadline_holds() -> None:
         NodeCordoned(node="n1", reason="new disk"),
         draining,
     ]
-    assert view.cordon is not None
+    assert view.cordon
     assert view.cordon.drain_due_at == due_at
     asked(drive, msgspec.structs.replace(DRAIN, deadline_s=60.0))
     assert len(recorded(drive)) == 2
@@ -180,7 +194,7 @@ def test_a_new_incarnation_is_cordoned_and_has_nothing_to_drain() -> None:
     drive.node("n1", "i2").commit()
     assert not dispatched(drive, "r1")
     view = drive.view("n1")
-    assert view.cordon is not None
+    assert view.cordon
     assert view.cordon.drain_due_at is None
     assert order(drive, incarnation="i2") == Order(cordoned=True, reason="new disk")
 
@@ -203,7 +217,7 @@ def test_a_node_that_is_not_there_can_be_cordoned_if_it_ever_was() -> None:
     drive = loaded(Drive(), gone=True).own().register()
     view = viewed(drive, DRAIN)
     assert (view.status, view.refusal) == ("lost", "lost")
-    assert view.cordon is not None
+    assert view.cordon
     assert drive.log[-1].type == "node.cordoned.v1"
 
 
@@ -258,7 +272,7 @@ def test_coordinators_that_do_not_own_the_node_hear_it_from_the_agent() -> None:
     drive.lose(shard_of("n1", SHARDS))
     assert order(drive, cordoned=True, refusal="new disk") is None
     view = drive.view("n1")
-    assert view.cordon is not None
+    assert view.cordon
     assert view.refusal == "cordoned: new disk"
     order(drive, cordoned=False)
-    assert drive.view("n1").refusal == ""
+    assert not drive.view("n1").refusal

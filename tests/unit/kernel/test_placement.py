@@ -40,6 +40,10 @@ def obstructed(task: Task, *nodes: NodeSlots) -> Obstructed:
         ([node("a", refusal="draining"), node("b", 3)], "b"),
         ([node("a", tasks=frozenset({"other"})), node("b", 3)], "b"),
         ([node("a", 0, 0), node("b", 3)], "b"),
+        ([node("a"), node("b", weight=2.0)], "b"),
+        ([node("a"), node("b", 1, weight=2.0)], "a"),
+        ([node("a", 1), node("b", 2, weight=2.0)], "b"),
+        ([node("a", credits_=2), node("b", credits_=8)], "b"),
     ],
 )
 def test_the_least_loaded_suitable_node_wins_ties_by_name(
@@ -91,7 +95,7 @@ def test_a_node_that_lost_the_task_is_taken_only_when_there_is_no_other() -> Non
 
 def test_the_choice_is_recorded_with_candidates_and_score() -> None:
     answer = chosen(WORK, node("a", 1), node("b", 2), node("c", tasks=frozenset()))
-    assert (answer.placement.candidates, answer.placement.score) == (2, 0.75)
+    assert (answer.placement.candidates, answer.placement.score) == (2, 0.5)
     assert answer.placement.excluded == {"c": "does not know work"}
 
 
@@ -116,3 +120,52 @@ def test_the_reasons_of_a_large_cluster_are_cut_short() -> None:
 def test_full_nodes_are_another_obstacle_than_none() -> None:
     found = obstructed(WORK, node("a", 4), node("b", 5), node("c", tasks=frozenset()))
     assert (found.obstacle, found.detail) == ("no_slot", "2 suitable nodes are full")
+
+
+def shares(tasks: int, *weights: float) -> list[int]:
+    """How many of so many tasks each of some equal nodes gets."""
+    nodes = [node(f"n{k}", credits_=100, weight=weight) for k, weight in enumerate(weights)]
+    for _ in range(tasks):
+        best = chosen(WORK, *nodes)
+        next(one for one in nodes if one.node == best.node).outstanding += 1
+    return [one.outstanding for one in nodes]
+
+
+@pytest.mark.parametrize(
+    ("tasks", "weights", "expected"),
+    [
+        (60, (1.0, 1.0, 1.0), [20, 20, 20]),
+        (60, (1.0, 2.0, 3.0), [10, 20, 30]),
+        (30, (1.0, 0.5), [20, 10]),
+        (180, (1.0, 3.0), [80, 100]),
+    ],
+)
+def test_a_weight_is_a_share_as_long_as_there_are_credits(
+    tasks: int, weights: tuple[float, ...], expected: list[int]
+) -> None:
+    assert shares(tasks, *weights) == expected
+
+
+def test_the_weight_is_recorded_with_the_choice() -> None:
+    assert chosen(WORK, node("a", weight=2.5)).placement.weight == 2.5
+
+
+BUILDS = (node("a", build_id="b1"), node("b", build_id="b2"), node("c"))
+
+
+@pytest.mark.parametrize(
+    ("build", "winner"), [("", "a"), ("b1", "a"), ("b2", "b"), ("pinned", "a")]
+)
+def test_the_build_is_kept_to(build: str, winner: str) -> None:
+    answer = place(WORK, BUILDS, {}, build)
+    assert isinstance(answer, Chosen)
+    assert (answer.node, answer.build_id) == (winner, f"b{'ab'.index(winner) + 1}")
+
+
+def test_without_a_node_of_the_build_the_obstacle_says_so() -> None:
+    answer = place(WORK, BUILDS, {}, "b3")
+    assert answer == Obstructed(
+        "no_node",
+        "no suitable node for work: a: build b1 is not b3; b: build b2 is not b3; "
+        "c: does not say its build",
+    )
