@@ -1,5 +1,9 @@
 """Steering a run: `dalsegno run signal`, `update`, `query`, `pause`, `resume` and `repin`."""
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from events.api import (
     AnyAnswer,
     AnyRequest,
@@ -82,7 +86,7 @@ def repin(
     run_id: str,
     build: str = "",
     *,
-    any: bool = False,  # noqa: A002 -- the flag is called so
+    any: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002 -- the flag is called so
     reason: str = "",
     common: Common = COMMON,
 ) -> None:
