@@ -94,7 +94,7 @@ def test_damages_of_the_shape_are_seen_and_nothing_right_is_refused(part: Value)
     assert seen > 20
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(definition=definitions(depth=1), data=st.data())
 def test_damaged_definitions_are_judged_alike(definition: Definition, data: st.DataObject) -> None:
     form: Value = yaml.safe_load(dump(definition))
