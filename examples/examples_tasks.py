@@ -1,6 +1,4 @@
-"""The tasks of the examples: give this file to an agent with `--import`."""
-
-from collections import Counter
+"""The tasks of the examples in YAML: give this file to an agent with `--import`."""
 
 import msgspec
 
@@ -15,6 +13,9 @@ def compose(name: str) -> str:
 @task(name="greet.shout")
 async def shout(text: str) -> str:
     return f"{text.upper()}!"
+
+
+# -- orders ---------------------------------------------------------------------------------------
 
 
 class Item(msgspec.Struct):
@@ -36,26 +37,36 @@ def reserve(order: str, items: list[Item], ctx: TaskContext) -> list[str]:
     return [f"{item.count} x {item.name}" for item in items]
 
 
-@task(name="orders.bill")
-def bill(order: str, amount: int, memo: str, ctx: TaskContext) -> dict[str, int | str]:
-    # A payment service would be given the key, so that a second attempt pays nothing twice.
-    return {"order": order, "amount": amount, "memo": memo, "key": ctx.idempotency_key}
+@task(name="orders.release")
+def release(order: str, reserved: list[str]) -> str:
+    return f"put back for {order}: {', '.join(reserved)}"
 
 
-@task(name="words.split")
-def split(texts: list[str]) -> dict[str, list[str]]:
-    middle = (len(texts) + 1) // 2
-    return {"first": texts[:middle], "second": texts[middle:]}
+@task(name="orders.charge")
+def charge(order: str, amount: int, card: str, ctx: TaskContext) -> dict[str, str | int]:
+    if card == "expired":
+        raise TaskError("declined", f"the card for {order} has expired", retryable=False)
+    # A payment service would be given the key, so that a second attempt charges nothing twice.
+    return {"payment": f"payment-{order}", "amount": amount, "key": ctx.idempotency_key}
 
 
-@task(name="words.count")
-def count_words(texts: list[str]) -> dict[str, int]:
-    return dict(Counter(word for text in texts for word in text.lower().split()))
+@task(name="orders.refund")
+def refund(payment: str, amount: int) -> str:
+    return f"{amount} given back for {payment}"
 
 
-@task(name="words.merge")
-def merge_counts(counts: list[dict[str, int] | None], top: int = 10) -> list[list[str | int]]:
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one or {})
-    return [[word, number] for word, number in total.most_common(top)]
+@task(name="orders.ship")
+def ship(order: str, reserved: list[str], address: str) -> str:
+    if address == "Atlantis":
+        raise TaskError("no_carrier", f"nobody goes to {address}", retryable=False)
+    return f"{len(reserved)} items on the way to {address}"
+
+
+# -- parcels --------------------------------------------------------------------------------------
+
+
+@task(name="parcels.label")
+def label(parcel: str, grams: int) -> str:
+    if grams > 31_500:
+        raise TaskError("too_heavy", f"{parcel} weighs {grams} g, 31500 are allowed", None, False)
+    return f"TRACK-{parcel.upper()}"

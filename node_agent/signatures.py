@@ -88,7 +88,7 @@ class Signature:
     def schema(self) -> Schema:
         """Returns the JSON schema of the inputs, with its `$defs`."""
         (shown,), definitions = msgspec.json.schema_components(
-            [self._model], ref_template="#/$defs/{name}"
+            [self._model], schema_hook=_anything, ref_template="#/$defs/{name}"
         )
         name = str(shown.get("$ref", "")).rpartition("/")[2]
         schema = dict(definitions.pop(name)) if name in definitions else dict(shown)
@@ -113,7 +113,7 @@ def _field_names(model: object, origin: str) -> frozenset[str]:
     """The names of a struct's, dataclass's or typed dict's fields as inputs have them."""
     expected = f"{origin}: its inputs are {model!r}: expected a struct, dataclass or typed dict"
     try:
-        msgspec.json.schema(model)
+        msgspec.json.schema(model, schema_hook=_anything)
     except (TypeError, ValueError) as error:
         raise Misconfigured(f"{expected} that JSON can fill: {error}") from error
     match msgspec.inspect.type_info(model):
@@ -153,13 +153,20 @@ def _model(
         model = msgspec.defstruct(
             f"{task} inputs", declared, kw_only=True, forbid_unknown_fields=is_closed
         )
-        msgspec.json.schema(model)
+        msgspec.json.schema(model, schema_hook=_anything)
         msgspec.json.Decoder(model)
     except (TypeError, ValueError) as error:
         raise Misconfigured(
             f"{origin}: its parameters cannot be read from JSON inputs: {error}"
         ) from error
     return model
+
+
+def _anything(kind: type) -> Schema:
+    """`object` stands for any value, as in `dict[str, object]`."""
+    if kind is object:
+        return {"description": "any value"}  # an empty schema would not be taken for one
+    raise NotImplementedError
 
 
 def _explain(error: str) -> str:

@@ -102,6 +102,19 @@ def test_parameters_without_annotation_take_any_value() -> None:
     assert signature(anything).bind({"value": {"a": [1]}}) == {"value": {"a": [1]}}
 
 
+ANYTHING = {"description": "any value"}
+
+
+def test_object_stands_for_any_value() -> None:
+    def merged(data: dict[str, object], more: list[object] | None = None) -> None: ...
+
+    given: dict[str, Value] = {"data": {"a": [1, None], "b": {"c": "d"}}, "more": [1, "x"]}
+    assert signature(merged).bind(given) == given
+    properties = signature(merged).schema()["properties"]
+    assert isinstance(properties, dict)
+    assert properties["data"] == {"type": "object", "additionalProperties": ANYTHING}
+
+
 class Opaque:
     """Nothing that JSON could become."""
 
