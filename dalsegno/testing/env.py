@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -24,7 +25,7 @@ from dalsegno.testing.twins.scheduler import EPOCH_US, Scheduler
 from dalsegno.testing.world import World, engine
 from events.api import RegisterWorkflow, StartRun
 from events.envelope import Event, unseal
-from events.errors import Misconfigured
+from events.errors import Misconfigured, Rejected
 from events.policies import RunOptions
 from events.values import Value
 from orchestrator.authoring import seconds
@@ -165,6 +166,8 @@ class Env:
         The same `id` again is the same run. Raises like `register`, and `Rejected`.
         """
         known = isinstance(workflow, str) and workflow in self._world.workflows
+        if isinstance(workflow, str) and not known and not Path(workflow).suffix:
+            raise Rejected(f"no workflow {workflow} is registered here: hand it over with register")
         name = str(workflow) if known else await self.register(workflow)
         self._runs += 1
         run_id = id or f"run-{self._runs}"
@@ -225,7 +228,7 @@ class Env:
         await self._driver.settle()
 
     async def kill_node(self, name: str = "node-1") -> None:
-        """The node dies as by kill -9. After five seconds of its silence its attempts are lost and
+        """The node dies as by kill -9. After some seconds of its silence its attempts are lost and
         go to others."""
         self._node(name).crash("killed by the test")
         await self._driver.settle()

@@ -56,7 +56,7 @@ class HandlerExecutor:
         self._node = node
         self._stage = stage
         self._life = node.life
-        self._crew = Crew()
+        self._crew = Crew(stage.changed)
         self._attempts: set[str] = set()
         self._closing = ExitStack()
         clock = HandlerClock(node.clocks)

@@ -79,11 +79,14 @@ class Run:
     async def result(self) -> Value:
         """Its output, once it has completed. Time skips to whatever comes next.
 
-        Raises `WorkflowFailed` when it ends otherwise, `Stuck` when it can never end.
+        Raises `WorkflowFailed` when it ends otherwise, from what its handler raised, and `Stuck`
+        when it can never end.
         """
         run = await self.ended()
         if run.status != "completed":
-            raise WorkflowFailed(ended_badly(run), run)
+            raised = self._world.stage.raised
+            cause = raised.get((self.id, run.error.step)) if run.error is not None else None
+            raise WorkflowFailed(ended_badly(run), run) from cause
         return run.output
 
     async def ended(self) -> RunView:

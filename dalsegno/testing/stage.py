@@ -32,6 +32,8 @@ class Stage:
         self.scheduler = scheduler
         self.fakes = fakes
         self.calls: list[Call] = []
+        self.raised: dict[tuple[str, str], Exception] = {}
+        """What a handler or fake raised last, by run and step."""
         self.changed = asyncio.Event()
         self.handled: frozenset[str] = frozenset()
         """Tasks that have handlers."""
@@ -58,6 +60,13 @@ class Stage:
     async def around(self, ctx: TaskContext, arguments: Arguments, proceed: Handler) -> object:
         """Stands around every handler: keeps the record and lets fakes step in."""
         self._record(ctx)
+        try:
+            return await self._play(ctx, arguments, proceed)
+        except Exception as error:
+            self.raised[ctx.run_id, ctx.step] = error
+            raise
+
+    async def _play(self, ctx: TaskContext, arguments: Arguments, proceed: Handler) -> object:
         fake = self.fakes.take(ctx.task)
         while fake is None and ctx.task not in self.handled:
             await self._come(ctx)
@@ -179,7 +188,8 @@ class Crew:
     """The tasks of the event loop in which handlers run. It belongs to no task, unlike a task
     group, so that an environment may be opened and closed by different ones, as fixtures are."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: asyncio.Event) -> None:
+        self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
         self.fault: BaseException | None = None
         """What went wrong outside of handlers: a fault of ours."""
@@ -202,3 +212,4 @@ class Crew:
         self._tasks.discard(done)
         if not done.cancelled() and done.exception() is not None:
             self.fault = done.exception()
+            self._changed.set()

@@ -132,7 +132,7 @@ async def test_a_cancelled_run_says_so() -> None:
     async with dalsegno_env() as env:
         run = await env.start(approval())
         await run.cancel("changed my mind")
-        with pytest.raises(WorkflowFailed, match="is cancelled") as caught:
+        with pytest.raises(WorkflowFailed, match="was cancelled") as caught:
             await run.result()
         assert caught.value.run.status == "cancelled"
         assert (await run.ended()).status == "cancelled"
