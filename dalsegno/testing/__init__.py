@@ -13,6 +13,7 @@ It works in any test runner, with asyncio; `run_workflow` needs no coroutine.
 from dalsegno.testing.env import Env, dalsegno_env, run_workflow
 from dalsegno.testing.errors import Stuck, WorkflowFailed
 from dalsegno.testing.fakes import Call
+from dalsegno.testing.history import Replayed, replay_history
 from dalsegno.testing.nodes import Node
 from dalsegno.testing.run import Run
 
@@ -20,9 +21,11 @@ __all__ = [
     "Call",
     "Env",
     "Node",
+    "Replayed",
     "Run",
     "Stuck",
     "WorkflowFailed",
     "dalsegno_env",
+    "replay_history",
     "run_workflow",
 ]

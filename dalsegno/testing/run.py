@@ -1,10 +1,11 @@
 """A run in a test: what it is, what came of it, and all that can be done to it."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 from dalsegno.testing.driving import Driver
 from dalsegno.testing.errors import Stuck, WorkflowFailed
+from dalsegno.testing.twins.coordinator import finish
 from dalsegno.testing.waits import ended_badly, waits_for
 from dalsegno.testing.world import World
 from events.api import (
@@ -25,7 +26,9 @@ from events.facts import Called, Fact, Flow
 from events.ids import run_stream
 from events.run_facts import ChildCalled
 from events.values import Value, admit
+from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.kernel.state import TERMINAL
+from orchestrator.replay.export import export
 
 F = TypeVar("F", bound=Fact)
 ALL = 10**9
@@ -73,6 +76,12 @@ class Run:
     def facts(self, kind: type[F]) -> list[F]:
         """The facts of this kind, in order."""
         return [event.fact for event in self.events() if isinstance(event.fact, kind)]
+
+    def export(self) -> bytes:
+        """Its history as `dalsegno events export` writes it, for `replay_history`."""
+        world = self._world
+        lines = export(MemoryStore(world.log), world.catalogue, self.id)
+        return b"".join(line + b"\n" for line in finish(_all(lines)))
 
     # -- its end ----------------------------------------------------------------------------------
 
@@ -148,6 +157,10 @@ class Run:
     async def _steer(self, request: AnyRequest) -> None:
         self._world.ask(request)
         await self._driver.settle()
+
+
+async def _all(lines: AsyncIterator[bytes]) -> list[bytes]:
+    return [line async for line in lines]
 
 
 def admitted(value: object, what: str) -> Value:

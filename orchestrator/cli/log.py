@@ -1,7 +1,8 @@
-"""`dalsegno events show` and `tail`: the log itself."""
+"""`dalsegno events show`, `export` and `tail`: the log itself."""
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from orchestrator.cli.following import bell_of
 from orchestrator.cli.output import clock, console, plain
 from orchestrator.insight.follow import follow as follow_log
 from orchestrator.insight.follow import pages
+from orchestrator.replay.export import export as export_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,6 +54,36 @@ def show(run_id: str, *, common: Common = COMMON) -> None:
             raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
 
     with_store(common, read)
+
+
+def export(run_id: str, *, output: str = "", common: Common = COMMON) -> None:
+    """A run's history as it is stored, an event a line, for `replay_history` of the test kit.
+
+    Nothing is left out of it or covered: secrets that a workflow was given as input are in it.
+
+    Parameters
+    ----------
+    output
+        The file to write; standard output when not given. One that is there is not overwritten.
+    """
+
+    async def read(store: PostgresStore) -> list[bytes]:
+        return [line async for line in export_run(store, Catalogue(), run_id)]
+
+    lines = with_store(common, read)
+    data = b"".join(line + b"\n" for line in lines)
+    if not output:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    try:
+        with Path(output).open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise Misconfigured(f"--output {output}: there is such a file; remove it first") from None
+    except OSError as error:
+        raise Misconfigured(f"--output {output} cannot be written: {error.strerror}") from None
+    print(f"{output}: {len(lines) - 1} events", file=sys.stderr)
 
 
 def tail(

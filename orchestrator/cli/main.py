@@ -54,6 +54,7 @@ def make_app() -> cyclopts.App:
 
     events = _group(app, "events", look, "The event log.")
     _add(events, "show", "log:show", None, "All events of a run.")
+    _add(events, "export", "log:export", None, "A run's history as a file that can be replayed.")
     _add(events, "tail", "log:tail", None, "The end of the log, and what follows.")
     _add(app, "replay", "replays:replay", look, "Rebuild a run's state from its events.")
     _add(app, "verify", "replays:verify", look, "Audit runs against the log.")

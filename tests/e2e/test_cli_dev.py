@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dalsegno.testing import replay_history
 from tests.e2e.command_line import (
     TASKS,
     Done,
@@ -92,6 +93,7 @@ def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) 
         ("replay nope", "there is no run nope"),
         ("replay first --at 99", "run first has no version 99: its last one is "),
         ("events show nope", "there is no run nope"),
+        ("events export nope", "there is no run nope"),
         ("verify nope", "there is no run nope"),
     ],
 )
@@ -118,6 +120,20 @@ def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) ->
     assert {"position", "id", "actor", "epoch", "namespace", "segment", "key_id"} <= set(events[0])
     tail = dalsegno(folder, "events", "tail", "--stream", "run:first", "--after", "0")
     assert tail.out.count("task.completed.v1") == 2
+
+
+@pytest.mark.timeout(120)
+def test_a_history_is_exported_and_replayed_elsewhere(folder: Path, first_run: Done) -> None:
+    path = folder / "first.jsonl"
+    done = dalsegno(folder, "events", "export", "first", "--output", str(path))
+    assert done.code == 0, done.err
+    replayed = replay_history(path)
+    assert replayed.view.output == first_run.json["output"]
+    rebuilt = dalsegno(folder, "replay", "first", "--json").json
+    assert replayed.state_hash == rebuilt["state_hash"]
+    assert dalsegno(folder, "events", "export", "first").out == path.read_text("utf-8")
+    again = dalsegno(folder, "events", "export", "first", "--output", str(path))
+    assert (again.code, "there is such a file" in again.err) == (2, True)
 
 
 @pytest.mark.timeout(120)
