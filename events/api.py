@@ -125,6 +125,18 @@ class AwaitRun(Request, frozen=True, kw_only=True, tag="await_run"):
     wait_s: float = 10.0
 
 
+class KeepValues(Request, frozen=True, kw_only=True, tag="keep_values"):
+    """Store a chunk of a list that is too large for one value, for a reference that names it."""
+
+    values: list[Value]
+
+
+class FetchValues(Request, frozen=True, kw_only=True, tag="fetch_values"):
+    """The chunk of a reference that is stored under `hash`."""
+
+    hash: str
+
+
 class ListNodes(Request, frozen=True, kw_only=True, tag="list_nodes"):
     pass
 
@@ -173,6 +185,8 @@ AnyRequest = (
     | ForkRun
     | ShowRun
     | AwaitRun
+    | KeepValues
+    | FetchValues
     | ListNodes
     | ShowNode
     | CordonNode
@@ -304,6 +318,18 @@ class Queried(Answer, frozen=True, kw_only=True, tag="queried"):
     value: Value = None
 
 
+class Kept(Answer, frozen=True, kw_only=True, tag="kept"):
+    """The chunk is durable under its hash."""
+
+    hash: str
+
+
+class Fetched(Answer, frozen=True, kw_only=True, tag="fetched"):
+    """A chunk: a list as JSON."""
+
+    values: msgspec.Raw
+
+
 class Nodes(Answer, frozen=True, kw_only=True, tag="nodes"):
     nodes: tuple[NodeView, ...]
 
@@ -319,4 +345,15 @@ class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
     message: str
 
 
-AnyAnswer = Here | Registered | RunAnswer | Updated | Queried | Nodes | NodeAnswer | Refused
+AnyAnswer = (
+    Here
+    | Registered
+    | RunAnswer
+    | Updated
+    | Queried
+    | Kept
+    | Fetched
+    | Nodes
+    | NodeAnswer
+    | Refused
+)

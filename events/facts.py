@@ -68,23 +68,78 @@ class Looping(Part, frozen=True, kw_only=True):
     items: list[Value] | None = None
 
 
+class Cut(Part, frozen=True, kw_only=True):
+    """How a large map is cut into parts that are runs of their own.
+
+    Part k begins with item `bounds[k]` and ends where the next one begins, the last with the
+    `count`-th. Its items are those of the map's list, or the chunk `chunks[k]` (empty: null each),
+    or, where there is neither, their numbers. `lanes` parts are under way at the same time;
+    `values`: what an item is given beside itself, path → value; `inline_bytes_max`: bytes of the
+    results that a part hands over as they are.
+    """
+
+    count: int
+    bounds: tuple[int, ...]
+    chunks: tuple[str, ...] = ()
+    lanes: int = 1
+    inline_bytes_max: int = 0
+    values: dict[str, Value] = {}
+
+
 class Mapped(Part, frozen=True, kw_only=True):
-    """A map was reached, with its items."""
+    """A map was reached, with its items, which may be `cut`. In the run of a part they are those
+    from the `first` on, of which at most `share` are under way at the same time.
+    """
 
     step: str
-    items: list[Value]
+    items: list[Value] = []
+    cut: Cut | None = None
+    first: int = 0
+    share: int = 0
 
 
 class Moved(Part, frozen=True, kw_only=True):
-    """How far a map is: so many of its items have begun, and so many bytes its results have."""
+    """How far a map is: so many of its items (or parts) have begun, so many bytes its results have,
+    and so many the inputs of the items that are under way.
+    """
 
     step: str
     cursor: int
     output_bytes: int = 0
+    input_bytes: int = 0
+
+
+class PartOf(Part, frozen=True, kw_only=True):
+    """A run does a part of the map `step` of its parent, which has `count` items altogether. What
+    they are given beside themselves was read there: `values`, path → value.
+    """
+
+    step: str
+    count: int
+    inline_bytes_max: int = 0
+    values: dict[str, Value] = {}
+
+
+class PartResult(Part, frozen=True, kw_only=True):
+    """What became of a part of a map: how many items completed and failed, two bits each in `marks`
+    as in the map's own; its results, as they are or under their `hash`, of so many `bytes`; and of
+    the failures that of the item with the lowest number, `failed_at`.
+    """
+
+    completed: int = 0
+    failed: int = 0
+    marks: bytes = b""
+    results: list[Value] | None = None
+    hash: str = ""
+    bytes: int = 0
+    failure: Failure | None = None
+    failed_at: int | None = None
 
 
 class Called(Part, frozen=True, kw_only=True):
-    """A step runs `workflow` as the child run `run_id`, its `attempt`-th."""
+    """A step runs `workflow` as the child run `run_id`, its `attempt`-th. A part of a map has a
+    `share`: so many of its items may be under way at the same time.
+    """
 
     step: str
     run_id: str
@@ -92,6 +147,7 @@ class Called(Part, frozen=True, kw_only=True):
     workflow_version: str = ""
     input: Value = None
     attempt: int = 1
+    share: int = 0
 
 
 class Stuck(Part, frozen=True, kw_only=True):

@@ -1,12 +1,14 @@
 """Facts of a run: its beginning, its closing, its end. One stream a run."""
 
-from events.facts import Called, Fact, Failure, Flow, Part
+from events.facts import Called, Fact, Failure, Flow, Part, PartOf, PartResult
 from events.policies import Origin, RunOptions
 from events.values import Value
 
 
 class RunStarted(Fact, frozen=True, kw_only=True):
-    """A run began with a pinned definition. `due_at` is when the run's own timeout ends."""
+    """A run began with a pinned definition. `due_at` is when the run's own timeout ends. One that
+    does `part` of a map of its parent does nothing else.
+    """
 
     TYPE = "run.started.v1"
     run_id: str
@@ -17,6 +19,7 @@ class RunStarted(Fact, frozen=True, kw_only=True):
     origin: Origin = Origin()
     due_at: int | None = None
     flow: Flow = Flow()
+    part: PartOf | None = None
 
 
 class Renewed(Part, frozen=True, kw_only=True):
@@ -117,14 +120,27 @@ class MapDecided(Fact, frozen=True, kw_only=True):
     flow: Flow = Flow()
 
 
+class MapPartCompleted(Fact, frozen=True, kw_only=True):
+    """The run of a part of a map, `scale[3]`, is over, with what became of its items."""
+
+    TYPE = "map.part_completed.v1"
+    step: str
+    run_id: str
+    result: PartResult
+    flow: Flow = Flow()
+
+
 class MapCompleted(Fact, frozen=True, kw_only=True):
-    """A map succeeded; its output is the list of the results that its items' facts brought."""
+    """A map succeeded. Its output is the list of the results that its items' facts brought, unless
+    there is another: a reference to them, or in the run of a part what is handed to its parent.
+    """
 
     TYPE = "map.completed.v1"
     step: str
     completed: int = 0
     failed: int = 0
     flow: Flow = Flow()
+    output: Value = None
 
 
 class ChildCalled(Fact, frozen=True, kw_only=True):

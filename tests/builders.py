@@ -17,7 +17,8 @@ from events.codec import encode
 from events.envelope import Head, Stamp, Stored, seal, unseal
 from events.facts import Fact, Failure, LossReason, Placement
 from events.ids import Attempt, run_stream
-from events.policies import RunOptions
+from events.policies import Origin, RunOptions
+from events.references import Payload
 from events.values import Value
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring.compile import compile_net
@@ -27,6 +28,7 @@ from orchestrator.kernel.env import MICROSECONDS, Env
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.limits import Limits
+from orchestrator.kernel.mapparts import part_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState, StepState, serialise
 
@@ -86,6 +88,8 @@ class Play:
         self.states: list[bytes] = []
         """The state's bytes at every version."""
         self._signals = 0
+        self.kept: list[Payload] = []
+        """What is stored by its hash."""
         self.base: RunState | None = None
         """For a fork: the source's state before it."""
 
@@ -102,7 +106,9 @@ class Play:
 
     def give(self, given: i.RunInput) -> list[Fact]:
         """Decides one input and returns its facts; fails on the first unsound state."""
-        facts = decide(self.state, self.net, given, self.env(), self._observe)
+        facts = decide(
+            self.state, self.net, given, self.env(), observe=self._observe, keep=self.kept.append
+        )
         self.facts.extend(facts)
         self.instants.extend([self.now] * len(facts))
         state = self.state
@@ -173,6 +179,17 @@ class Play:
 
     def cancel(self, reason: str = "") -> list[Fact]:
         return self.give(i.Cancel(reason=reason))
+
+    def end_child(self, step: str, child: RunState) -> list[Fact]:
+        """The run hears of the end of the one that a step of it had."""
+        ended = i.ChildEnded(
+            step=step,
+            run_id=child.run_id,
+            status=child.status,
+            output=child.output,
+            failure=child.failure,
+        )
+        return self.give(ended)
 
     def signal(
         self, name: str, data: Value = None, signal_id: str = "", correlation: Value = None
@@ -270,6 +287,24 @@ class Play:
     def check_replay(self) -> None:
         """The stored facts, decoded and folded, give the state of every version byte by byte."""
         assert replayed(self.stored(), self.base) == self.states
+
+
+def part_run(play: Play, step: str, items: list[Value] | None = None) -> Play:
+    """The run of a part of a map, as a coordinator starts it; `items` where they are stored."""
+    state = play.state
+    part, found, _ = part_of(state, step)
+    if items is not None:
+        found = msgspec.structs.replace(found, items=items)
+    run_id = state.calls[step]
+    run = Play(play.net, msgspec.structs.replace(play.setting, run_id=run_id), play.expressions)
+    run.now = play.now
+    origin = Origin(kind="parent", run_id=state.run_id, step=step, depth=1)
+    request = StartRun(run_id=run_id, workflow=state.workflow, origin=origin)
+    version, options = state.workflow_version, state.options
+    run.give(
+        i.Start(request=request, workflow_version=version, options=options, part=part, mapped=found)
+    )
+    return run
 
 
 def replayed(stored: Iterable[Stored], base: RunState | None = None) -> list[bytes]:

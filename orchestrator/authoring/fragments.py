@@ -81,6 +81,9 @@ CONDITION: Fragment = {"type": "string", "pattern": r"^(?!\s*\$\{)", "minLength"
 CONDITION_OR_NONE: Fragment = {"type": "string", "pattern": r"^(?!\s*\$\{)"}
 EXPRESSION: Fragment = {"type": "string", "pattern": r"\$\{"}
 ITEMS: Fragment = {"anyOf": [{"type": "array"}, EXPRESSION]}
+ITEMS_OR_COUNT: Fragment = {
+    "anyOf": [{"type": "array"}, {"type": "integer", "minimum": 0}, EXPRESSION]
+}
 _SECONDS: Fragment = {"type": "string", "pattern": f"^(?:{DURATION_PATTERN})$"}
 DURATION: Fragment = {
     "anyOf": [{"type": "number", "minimum": 0}, _SECONDS],

@@ -249,7 +249,12 @@ MAP = Shape(
     "map",
     "A task for each item of a list, many at the same time.",
     (
-        Key("items", f.ITEMS, "A list, or an expression that gives one.", True),
+        Key(
+            "items",
+            f.ITEMS_OR_COUNT,
+            "A list, how many items there are, or an expression that gives one of these.",
+            True,
+        ),
         Key("task", f.name(ranges.TASK_TYPE), "The task type that is done for each.", True),
         *_OF_TASKS,
         Key(

@@ -110,8 +110,8 @@ class StepRules:
             self._call(where, step)
 
     def _map(self, where: str, step: MapStep) -> None:
-        if not _may_be_list(step.items):
-            message = "expected a list, or an expression that gives one"
+        if not (_may_be_list(step.items) or _is_count(step.items)):
+            message = "expected a list, a number of items, or an expression that gives one of these"
             self._problems.add("wrong_type", f"{where}.items", message)
         self._ranges(where, ranges.map_complaints(step, self._limits))
         self._task(where, step)
@@ -204,6 +204,10 @@ class StepRules:
     def _ranges(self, where: str, complaints: Iterable[ranges.Complaint]) -> None:
         for below, message in complaints:
             self._problems.add("out_of_range", f"{where}.{below}", message)
+
+
+def _is_count(items: Value) -> bool:
+    return isinstance(items, int) and not isinstance(items, bool) and items >= 0
 
 
 def _may_be_list(items: Value) -> bool:

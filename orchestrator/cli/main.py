@@ -47,6 +47,7 @@ def make_app() -> cyclopts.App:
     _add(run, "signal", "steering:signal", None, "Send a signal to a run.")
     _add(run, "update", "steering:update", None, "Change a run as its workflow allows.")
     _add(run, "query", "steering:query", None, "Print what an expression finds in a run.")
+    _add(run, "values", "large:values", None, "Write the values of a list, however long.")
     _add(run, "pause", "steering:pause", None, "Dispatch nothing new until it is resumed.")
     _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
     _add(run, "repin", "steering:repin", None, "Give a run's tasks to nodes of another build.")

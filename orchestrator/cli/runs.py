@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from events.api import AnyRequest, CancelRun, RunAnswer, RunView, ShowRun, StartRun
 from events.definition import Definition
 from events.errors import Misconfigured, Unavailable
@@ -12,6 +14,7 @@ from orchestrator.cli.definitions import AS_IT_IS, Reading
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
+from orchestrator.cli.large import with_references
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.workflows import load_checked, send_definition
@@ -91,6 +94,8 @@ def is_file(workflow: str) -> bool:
 
 async def _start(config: Config, request: StartRun, wait: bool) -> RunView:
     async with client_of(config) as client:
+        value = await with_references(client, request.input)
+        request = msgspec.structs.replace(request, input=value)
         return await client.run(request) if wait else await _answered(client, request)
 
 

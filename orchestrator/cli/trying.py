@@ -32,6 +32,7 @@ from orchestrator.cli.definitions import (
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import new_run_id
 from orchestrator.cli.inputs import read_input
+from orchestrator.cli.large import with_references
 from orchestrator.cli.local import Local
 from orchestrator.cli.output import print_json
 from orchestrator.cli.run_display import print_run, run_json
@@ -107,6 +108,7 @@ async def _play(
             await client.request(RegisterWorkflow(definition=definition))
         await agents_there(client, len(local.names()) - 1)
         run_id = new_run_id()
+        value = await with_references(client, value)
         request = StartRun(run_id=run_id, workflow=definitions[-1].name, input=value)
         run = await client.run(request)
         group.cancel_scope.cancel()

@@ -14,13 +14,19 @@ in the intake, or is found by the next owner.
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from events.api import StartRun
 from events.errors import DalsegnoError, Rejected
 from events.facts import Failure
 from events.policies import Origin
+from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.payloads import values_of
 from orchestrator.coordinator.runs import Slot
 from orchestrator.kernel.inputs import Cancel, ChildEnded
+from orchestrator.kernel.mapparts import is_part, part_of
+from orchestrator.kernel.pinning import wanted_build
 
 if TYPE_CHECKING:
     from orchestrator.coordinator.turn import Turn
@@ -51,8 +57,13 @@ def see_to_child(turn: "Turn", work: w.CallWork) -> None:
         _refuse(turn, work, parent, f"run {child_id} exists already and is not its child")
     elif child.state.terminal:
         _tell(turn, work, parent, child)
-    elif parent.state.closing is not None and child.state.closing is None:
+    elif _is_given_up(parent, work.step) and child.state.closing is None:
         _cancel(turn, work, parent, child_id)
+
+
+def _is_given_up(parent: Slot, step: str) -> bool:
+    """Whether nobody wants the child any more: its parent is ending, or its map is decided."""
+    return parent.state.closing is not None or parent.state.is_recalled(step)
 
 
 def _is_of(child: Slot, parent: Slot, step: str) -> bool:
@@ -62,27 +73,59 @@ def _is_of(child: Slot, parent: Slot, step: str) -> bool:
 
 def _start(turn: "Turn", work: w.CallWork, parent: Slot, child_id: str) -> None:
     state = parent.state
-    if state.closing is not None:
+    if _is_given_up(parent, work.step):
         _ended(turn, work, parent, ChildEnded(step=work.step, run_id=child_id, status="cancelled"))
         return
     if state.paused is not None:
         return
-    call = turn.net_of(parent).call(work.step)
     depth, most = state.origin.depth + 1, turn.memory.engine.limits.calls_depth_max
-    request = StartRun(
-        actor=ACTOR,
-        run_id=child_id,
-        workflow=call.workflow,
-        workflow_version=call.version,
-        input=state.steps[work.step].inputs.get("input"),
-        origin=Origin(kind="parent", run_id=parent.run_id, step=work.step, depth=depth),
-    )
+    origin = Origin(kind="parent", run_id=parent.run_id, step=work.step, depth=depth)
     try:
         if depth > most:
             raise Rejected(f"it would be the {depth}th level of runs started by runs, over {most}")
-        turn.begin_run(work, request)
+        if is_part(state, work.step):
+            _start_part(turn, work, parent, origin)
+        else:
+            turn.begin_run(work, _call(turn, work, parent, origin))
     except DalsegnoError as error:
         _refuse(turn, work, parent, str(error))
+
+
+def _call(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) -> StartRun:
+    state, call = parent.state, turn.net_of(parent).call(work.step)
+    return StartRun(
+        actor=ACTOR,
+        run_id=state.calls[work.step],
+        workflow=call.workflow,
+        workflow_version=call.version,
+        input=state.steps[work.step].inputs.get("input"),
+        origin=origin,
+    )
+
+
+def _start_part(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) -> None:
+    """Of a map, with its own options for tasks, once its items are here."""
+    state = parent.state
+    part, mapped, stored = part_of(state, work.step)
+    if stored and (work.loaded is None or work.loaded.hash != stored):
+        turn.memory.load(f"payload:{stored}", s.LoadPayload(hash=stored), work)
+        return
+    if stored and work.loaded is not None:
+        items = values_of(work.loaded, len(mapped.items))
+        mapped = msgspec.structs.replace(mapped, items=items)
+    build = wanted_build(state)
+    options = msgspec.structs.replace(
+        state.options, timeout_s=None, concurrency_max=None, build=build
+    )
+    request = StartRun(
+        actor=ACTOR,
+        run_id=state.calls[work.step],
+        workflow=state.workflow,
+        workflow_version=state.workflow_version,
+        options=options,
+        origin=origin,
+    )
+    turn.begin_run(work, request, (part, mapped))
 
 
 def _refuse(turn: "Turn", work: w.CallWork, parent: Slot, why: str) -> None:
@@ -114,8 +157,9 @@ def _ended(turn: "Turn", work: w.CallWork, parent: Slot, given: ChildEnded) -> N
 def _cancel(turn: "Turn", work: w.CallWork, parent: Slot, child_id: str) -> None:
     child = turn.slot(child_id, work)
     closing = parent.state.closing
-    if child is None or closing is None:
+    if child is None:
         return
-    reason = f"its parent {parent.run_id} ends as {closing.status}"
+    how = f"ends as {closing.status}" if closing is not None else f"needs {work.step} no more"
+    reason = f"its parent {parent.run_id} {how}"
     stamp = turn.stamp(child.shard, causation=f"run:{parent.run_id}")
     turn.decide(child, Cancel(reason=reason), stamp).works.append(work)

@@ -21,15 +21,18 @@ def see_to_children(memory: Memory, slot: Slot) -> bool:
 def loaded(memory: Memory, slot: Slot) -> None:
     """A run was read. One that an earlier owner had, or that is ending, may want anything of its
     children; of every other the children have been looked at since it wanted something new."""
-    if slot.shard not in memory.warming and slot.state.closing is None:
+    if slot.shard not in memory.warming and not slot.state.gives_up:
         slot.wants = _wants(slot)
     see_to_children(memory, slot)
 
 
 def _wants(slot: Slot) -> dict[str, tuple[str, bool, bool]]:
     state = slot.state
-    wanted = (state.closing is not None, state.paused is not None)
-    return {step_id: (run_id, *wanted) for step_id, run_id in state.calls.items()}
+    is_closing, is_paused = state.closing is not None, state.paused is not None
+    return {
+        step_id: (run_id, is_closing or state.is_recalled(step_id), is_paused)
+        for step_id, run_id in state.calls.items()
+    }
 
 
 def tell_parent(memory: Memory, slot: Slot) -> None:

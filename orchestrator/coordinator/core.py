@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from events.api import (
     AnyRequest,
+    FetchValues,
     ForkRun,
     Hello,
     Here,
+    KeepValues,
     ListNodes,
     Nodes,
     RegisterWorkflow,
@@ -30,6 +32,7 @@ from orchestrator.coordinator.door import NodeRequest
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.memory import Identity, Memory
 from orchestrator.coordinator.nodes import heartbeat, node_loaded, watch
+from orchestrator.coordinator.payloads import payload_loaded, payload_request
 from orchestrator.coordinator.placing import Placer
 from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.reconcile import reconcile
@@ -58,6 +61,7 @@ class Coordinator:
             s.DefinitionLoaded: self._definition_loaded,
             s.NodeLoaded: self._node_loaded,
             s.HeadLoaded: self._head_loaded,
+            s.PayloadLoaded: lambda given: payload_loaded(self._memory, given),
             s.LoadFailed: self._load_failed,
             s.AppendDone: self._append_done,
             s.AppendFailed: lambda given: self._committing.failed(given.batch_id, given.unknown),
@@ -260,6 +264,8 @@ class Coordinator:
             count = memory.runs.held.count
             views = [memory.cluster.view(o, count(o.name)) for o in memory.cluster.nodes.values()]
             memory.answer(given.reply_to, Nodes(nodes=tuple(views)))
+        elif isinstance(request, KeepValues | FetchValues):
+            payload_request(memory, request, given.reply_to)
         elif memory.full or self._stopping:
             memory.refuse(given.reply_to, Unavailable("the coordinator is full: try again"))
         elif isinstance(request, RegisterWorkflow):

@@ -173,6 +173,8 @@ class Edge:
                 await self._try(self._bus.announce(self._loader.log_name, output.position))
             case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
                 await self._leases(output)
+            case s.KeepPayload():
+                await self._try(self._keep(output))
             case s.SaveSnapshot():
                 await self._try(self._store.save_snapshot(output.snapshot))
             case (
@@ -180,6 +182,7 @@ class Edge:
                 | s.LoadDefinition()
                 | s.LoadNode()
                 | s.LoadHead()
+                | s.LoadPayload()
                 | s.FindActive()
                 | s.FindDue()
             ):
@@ -203,6 +206,8 @@ class Edge:
         if output.not_before:
             await self._until(output.not_before)
         try:
+            if output.batch.payloads:
+                await self._store.put_payloads(output.batch.payloads)
             outcome = await self._store.append(output.batch)
         except Unavailable as error:
             log.warning("append failed: %s", error)
@@ -210,6 +215,10 @@ class Edge:
             await self._send.send(failed)
             return
         await self._send.send(s.AppendDone(batch_id=output.batch.id, outcome=outcome))
+
+    async def _keep(self, output: s.KeepPayload) -> None:
+        await self._store.put_payloads((output.payload,))
+        await self._bus.answer(output.answer.reply_to, output.answer.answer)
 
     async def _ask_landed(self, output: s.AskLanded) -> None:
         await self._until(output.not_before)

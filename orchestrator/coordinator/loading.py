@@ -40,6 +40,8 @@ class Loader:
             case s.LoadHead():
                 head, _ = await self._stream(output.stream)
                 return s.HeadLoaded(head=head)
+            case s.LoadPayload():
+                return await self._payload(output)
             case s.FindActive():
                 rows = await self._store.active_runs(output.shards, output.after, FOUND_MAX)
                 more = len(rows) == FOUND_MAX
@@ -54,6 +56,14 @@ class Loader:
                 return s.DueFound(rows=tuple(due), before=output.before, more=more)
             case _:
                 assert_never(output)
+
+    async def _payload(self, output: s.LoadPayload) -> s.PayloadLoaded:
+        name, reply_to = output.hash, output.reply_to
+        try:
+            data = await self._store.load_payload(name)
+        except Corrupt as error:
+            return s.PayloadLoaded(hash=name, damaged=str(error), reply_to=reply_to)
+        return s.PayloadLoaded(hash=name, data=data, reply_to=reply_to)
 
     async def _run(self, output: s.LoadRun) -> s.RunLoaded:
         run_id, fork, era = output.run_id, output.fork, output.era

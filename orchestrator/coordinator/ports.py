@@ -12,6 +12,7 @@ import msgspec
 from events.api import AnyAnswer, AnyRequest
 from events.envelope import Stored
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
+from events.references import Payload
 from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "FencedOff",
     "IndexRow",
     "Lease",
+    "Payloads",
     "ReportDelivery",
     "Snapshot",
     "Store",
@@ -55,6 +57,8 @@ class Batch(Record, frozen=True, kw_only=True):
     leases: tuple[Lease, ...]
     events: tuple[Stored, ...]
     index: tuple[IndexRow, ...] = ()
+    payloads: tuple[Payload, ...] = ()
+    """What the events name by its hash; whoever appends puts it first."""
 
 
 class Appended(Record, frozen=True, kw_only=True):
@@ -83,7 +87,18 @@ FIRST_DUE: Due = (-1, "")
 AppendOutcome = Appended | Conflicted | FencedOff
 
 
-class Store(IndexedHistory, Protocol):
+class Payloads(Protocol):
+    """Values that are too large for an event, under the hash of their bytes."""
+
+    async def put_payloads(self, payloads: Sequence[Payload]) -> None:
+        """Durable when it returns; what is there already stays."""
+
+    async def load_payload(self, hash_: str) -> bytes | None:
+        """The bytes, None when nothing was ever put under this hash. Raises `Corrupt` when they do
+        not have it."""
+
+
+class Store(IndexedHistory, Payloads, Protocol):
     """The log, its index, snapshots and leases, in one database: what replay reads, and more."""
 
     async def append(self, batch: Batch) -> AppendOutcome:

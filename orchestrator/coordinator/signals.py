@@ -11,6 +11,7 @@ from events.api import AnyAnswer, AnyRequest, RunView
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Head
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
+from events.references import Payload
 from orchestrator.coordinator.nodelog import Cordon, Drain
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
@@ -97,7 +98,17 @@ class HeadLoaded(Signal, frozen=True, kw_only=True):
 class LoadFailed(Signal, frozen=True, kw_only=True):
     """The store could not be asked; `output` is what to ask again."""
 
-    output: "LoadRun | LoadDefinition | LoadNode | LoadHead | FindActive | FindDue"
+    output: "Load"
+
+
+class PayloadLoaded(Signal, frozen=True, kw_only=True):
+    """`data` None: there is none under this hash. `damaged`: why it cannot be used. `reply_to`: the
+    client that asked for it."""
+
+    hash: str
+    data: bytes | None = None
+    damaged: str = ""
+    reply_to: str = ""
 
 
 class AppendDone(Signal, frozen=True, kw_only=True):
@@ -173,6 +184,7 @@ CoordinatorInput = (
     | DefinitionLoaded
     | NodeLoaded
     | HeadLoaded
+    | PayloadLoaded
     | LoadFailed
     | AppendDone
     | AppendFailed
@@ -258,6 +270,18 @@ class LoadHead(Signal, frozen=True, kw_only=True):
     stream: str
 
 
+class LoadPayload(Signal, frozen=True, kw_only=True):
+    hash: str
+    reply_to: str = ""
+
+
+class KeepPayload(Signal, frozen=True, kw_only=True):
+    """Store it, then answer."""
+
+    payload: Payload
+    answer: Answer
+
+
 class FindActive(Signal, frozen=True, kw_only=True):
     shards: tuple[int, ...]
     after: str = ""
@@ -311,7 +335,7 @@ class Stopped(Signal, frozen=True, kw_only=True):
     pass
 
 
-Load = LoadRun | LoadDefinition | LoadNode | LoadHead | FindActive | FindDue
+Load = LoadRun | LoadDefinition | LoadNode | LoadHead | LoadPayload | FindActive | FindDue
 """Questions to the store; the answer comes back as an input."""
 
 CoordinatorOutput = (
@@ -326,6 +350,8 @@ CoordinatorOutput = (
     | LoadDefinition
     | LoadNode
     | LoadHead
+    | LoadPayload
+    | KeepPayload
     | FindActive
     | FindDue
     | SaveSnapshot

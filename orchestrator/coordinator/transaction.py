@@ -15,6 +15,7 @@ import msgspec
 from events.envelope import Stored
 from events.ids import Attempt
 from events.messages import Command
+from events.references import Payload
 from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.signals import Answer
@@ -41,6 +42,8 @@ class Touched(msgspec.Struct):
     settled: list[tuple[NodeKey, Attempt]] = []
     """Attempts whose final report is recorded or discarded, by who sent it."""
     hashes: list[tuple[str, int, str]] = []
+    payloads: list[Payload] = []
+    """What the events name by its hash."""
 
 
 class Transaction:
@@ -76,6 +79,7 @@ class Transaction:
             leases=leases,
             events=tuple(event for t in touched for event in t.events),
             index=tuple(t.slot.row() for t in touched if t.slot is not None),
+            payloads=tuple(payload for t in touched for payload in t.payloads),
         )
 
     @property

@@ -22,7 +22,7 @@ from events.api import (
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
-from events.facts import Fact
+from events.facts import Fact, Mapped, PartOf
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -100,7 +100,9 @@ class Turn:
         if slot.net is None:
             raise Corrupt(f"run {slot.run_id} has no net")
         observe = self._observer(touched) if self.memory.identity.record_hashes else None
-        facts = decide(slot.state, slot.net, given, self._env, observe)
+        facts = decide(
+            slot.state, slot.net, given, self._env, observe=observe, keep=touched.payloads.append
+        )
         for fact in facts:
             self._seal(touched, slot, fact, stamp)
         return touched
@@ -266,8 +268,14 @@ class Turn:
         else:
             self._answered(work, touched, created)
 
-    def begin_run(self, work: w.RequestWork | w.CallWork, request: StartRun) -> Touched | None:
-        """Decides the start of a run; None when it waits for something.
+    def begin_run(
+        self,
+        work: w.RequestWork | w.CallWork,
+        request: StartRun,
+        part: tuple[PartOf, Mapped] | None = None,
+    ) -> Touched | None:
+        """Decides the start of a run, or of that of a part of a map; None when it waits for
+        something.
 
         Raises `Rejected` when there is no such workflow, or another run with this id.
         """
@@ -294,7 +302,10 @@ class Turn:
         options = request.options or known.options(version)
         if request.build:
             options = msgspec.structs.replace(options, build=request.build)
-        given = i.Start(request=request, workflow_version=version, options=options)
+        of, mapped = part or (None, None)
+        given = i.Start(
+            request=request, workflow_version=version, options=options, part=of, mapped=mapped
+        )
         stamp = self.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
         touched = self.decide(slot, given, stamp)
         touched.works.append(work)

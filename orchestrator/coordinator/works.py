@@ -10,6 +10,7 @@ from events.messages import Report
 from orchestrator.coordinator.door import NodeRequest, RunRequest
 from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.ports import ReportDelivery
+from orchestrator.coordinator.signals import PayloadLoaded
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
 
 
@@ -44,11 +45,13 @@ class RunWork(Work, kw_only=True):
 
 
 class CallWork(Work, kw_only=True):
-    """A look at the child run of a step. `missing`: it was looked for and is not there."""
+    """A look at the child run of a step. `missing`: it was looked for and is not there. `loaded`:
+    what a part of a map goes through was read."""
 
     run_id: str
     step: str
     missing: bool = False
+    loaded: PayloadLoaded | None = None
     arrived_in: int = 0
 
 

@@ -46,7 +46,7 @@ def _paused(state: RunState) -> str:
 def _never_run(state: RunState, named: dict[str, NetStep]) -> dict[str, StepState]:
     """Of a run that came to its end: steps that it passed by without a decision that names them,
     such as the handlers of an error that did not happen."""
-    if state.status != "completed":
+    if state.status != "completed" or state.part is not None:
         return {}
     return {
         name: StepState("skipped")
@@ -89,11 +89,12 @@ def _pending(state: RunState, name: str) -> str:
 
 def _items(state: RunState, map_id: str, found: MapState) -> str:
     """How many items are over and under way, and what one of those that wait waits for."""
-    parts = [f"{found.completed + found.failed} of {len(found.items)} items over"]
+    parts = [f"{found.completed + found.failed} of {found.count} items over"]
     if found.failed:
         parts.append(f"{found.failed} failed")
     if found.open:
-        parts.append(f"{found.open} under way")
+        under_way = f"{found.open} under way"
+        parts.append(under_way if found.cut is None else f"{under_way} in runs of their own")
     for step_id in state.ready:
         if (why := state.steps[step_id].obstacle) and state.map_of(step_id) == map_id:
             parts.append(f"{why}: {state.steps[step_id].obstacle_detail}".removesuffix(": "))

@@ -11,8 +11,9 @@ from events.task_facts import AttemptFailed, Said, TaskCancelled, TaskCompleted,
 from orchestrator.kernel.bounds import PayloadTooLarge, bounded
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import settle
-from orchestrator.kernel.flow import Walk, timeouts
+from orchestrator.kernel.flow import timeouts
 from orchestrator.kernel.maps import failing, given_up, results_fit
+from orchestrator.kernel.mapwalk import MapWalk
 from orchestrator.kernel.retry import delay_s, refusal
 from orchestrator.kernel.state import StepState
 
@@ -51,10 +52,10 @@ def attempt_completed(d: Decision, report: m.Completed) -> None:
     except PayloadTooLarge as error:
         attempt_failed(d, _too_large(report, error))
         return
-    walk = Walk(d.net, d.state, d.env, outputs={step_id: report.output})
+    walk = MapWalk(d.net, d.state, d.env, outputs={step_id: report.output})
     map_id = d.state.map_of(step_id)
     if d.state.closing is None and map_id:
-        walk.item_completed(map_id, size)
+        walk.item_completed(step_id, size)
     elif d.state.closing is None:
         walk.leave(step_id)
     d.record(
@@ -134,7 +135,7 @@ def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
 
 def _item_given_back(d: Decision, step_id: str, ended: Ended) -> None:
     """An attempt of a map that is decided is over."""
-    walk = Walk(d.net, d.state, d.env).item_given_back(d.state.map_of(step_id))
+    walk = MapWalk(d.net, d.state, d.env).item_given_back(step_id)
     number = d.state.steps[step_id].attempt
     why = ended.failure.code
     d.record(TaskCancelled(step=step_id, attempt=number, why=why, flow=walk.flow()))

@@ -15,13 +15,15 @@ from events.facts import Called, Failure
 from events.ids import child_run
 from events.net import Call
 from events.policies import Retry
-from events.run_facts import ChildCalled, ChildCompleted, ChildFailed
+from events.run_facts import ChildCalled, ChildCompleted, ChildFailed, MapPartCompleted
 from events.task_facts import TaskCancelled, TaskFailed
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import settle
 from orchestrator.kernel.flow import Walk
 from orchestrator.kernel.inputs import ChildEnded
-from orchestrator.kernel.maps import failing
+from orchestrator.kernel.mapparts import is_part, taken_over
+from orchestrator.kernel.maps import failing, given_up
+from orchestrator.kernel.mapwalk import MapWalk
 from orchestrator.kernel.retry import delay_s, refusal
 
 CANCELLED = "child_cancelled"
@@ -34,6 +36,12 @@ def child_ended(d: Decision, given: ChildEnded) -> None:
         return
     if state.closing is not None:
         d.record(TaskCancelled(step=step_id, attempt=0, why=f"its run is {given.status}"))
+    elif given_up(state, step_id):
+        flow = MapWalk(d.net, state, d.env).item_given_back(step_id).flow()
+        why = f"its run is {given.status}"
+        d.record(TaskCancelled(step=step_id, attempt=0, why=why, flow=flow))
+    elif given.status == "completed" and is_part(state, step_id):
+        _part_completed(d, given)
     elif given.status == "completed":
         walk = Walk(d.net, state, d.env, outputs={step_id: given.output}).leave(step_id)
         run_id, output = given.run_id, given.output
@@ -43,13 +51,19 @@ def child_ended(d: Decision, given: ChildEnded) -> None:
     settle(d)
 
 
+def _part_completed(d: Decision, given: ChildEnded) -> None:
+    result = taken_over(given.output)
+    flow = MapWalk(d.net, d.state, d.env).part_completed(given.step, result).flow()
+    d.record(MapPartCompleted(step=given.step, run_id=given.run_id, result=result, flow=flow))
+
+
 def _failed(d: Decision, given: ChildEnded) -> None:
     step = d.state.steps[given.step]
     failure = given.failure or Failure(code=given.status)
     if given.status == "cancelled":
         message = f"run {given.run_id} of {given.step} was cancelled"
         failure = Failure(code=CANCELLED, message=message)
-    retry = d.net.call(given.step).retry or Retry()
+    retry = Retry() if is_part(d.state, given.step) else d.net.call(given.step).retry or Retry()
     retryable = given.retryable and given.status != "cancelled"
     why = refusal(retry, failure, step.counted + 1, retryable)
     if why:
@@ -81,7 +95,10 @@ def call_again(d: Decision, step_id: str) -> None:
 
 def renewed(d: Decision, step_id: str, run_id: str) -> Called:
     """The next child of a step, of the run `run_id`, with the input that it had."""
-    action, step = d.net.call(step_id), d.state.steps[step_id]
+    step = d.state.steps[step_id]
+    if is_part(d.state, step_id):
+        return _part_again(d, step_id, run_id)
+    action = d.net.call(step_id)
     return Called(
         step=step_id,
         run_id=child_run(run_id, step_id, step.generation, step.attempt + 1),
@@ -92,5 +109,20 @@ def renewed(d: Decision, step_id: str, run_id: str) -> Called:
     )
 
 
+def _part_again(d: Decision, step_id: str, run_id: str) -> Called:
+    """In a fork of a run."""
+    state, step = d.state, d.state.steps[step_id]
+    share = step.inputs.get("share")
+    return Called(
+        step=step_id,
+        run_id=child_run(run_id, step_id, step.generation, step.attempt + 1),
+        workflow=state.workflow,
+        workflow_version=state.workflow_version,
+        attempt=step.attempt + 1,
+        share=share if isinstance(share, int) else 1,
+    )
+
+
 def is_call(d: Decision, step_id: str) -> bool:
-    return isinstance(d.net.step(step_id).step.action, Call)
+    """Whether this step, or part of a map, acts by a run."""
+    return isinstance(d.net.step(step_id).step.action, Call) or is_part(d.state, step_id)

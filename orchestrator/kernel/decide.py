@@ -15,7 +15,7 @@ import msgspec
 from events import messages as m
 from events.codec import decode, encode
 from events.errors import Rejected
-from events.facts import Fact
+from events.facts import Fact, Flow
 from events.policies import Origin, RunOptions
 from events.run_facts import Renewed, RunForked, RunStarted
 from events.task_facts import (
@@ -28,7 +28,7 @@ from orchestrator.kernel import inputs as i
 from orchestrator.kernel.attempts import attempt_completed, attempt_failed, attempt_lost
 from orchestrator.kernel.bounds import bounded
 from orchestrator.kernel.calls import child_ended, is_call, renewed
-from orchestrator.kernel.decision import Decision, Observer
+from orchestrator.kernel.decision import Decision, Keep, Observer
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
@@ -47,13 +47,16 @@ def decide(
     net: NetIndex,
     given: i.RunInput,
     env: Env,
+    *,
     observe: Observer | None = None,
+    keep: Keep | None = None,
 ) -> list[Fact]:
-    """Returns the facts that follow from `given`; `state` has evolved by them.
+    """Returns the facts that follow from `given`; `state` has evolved by them. What `keep` takes
+    has to be durable before they are.
 
     Raises `Rejected` when a request is not allowed now; then nothing has changed.
     """
-    decision = Decision(state, net, env, observe)
+    decision = Decision(state, net, env, observe=observe, keep=keep)
     DECISIONS[type(given)](decision, given)
     return decision.facts
 
@@ -66,7 +69,10 @@ def _start(d: Decision, given: i.Start) -> None:
     if d.state.version:
         _same_run(d.state, given)
         return
-    walk = Walk(d.net, _blank(d.state, given), d.env).begin()
+    if given.part is None or given.mapped is None:
+        flow = Walk(d.net, _blank(d.state, given), d.env).begin().flow()
+    else:
+        flow = Flow(maps=(given.mapped,))
     timeout_s = given.options.timeout_s
     d.record(
         RunStarted(
@@ -77,7 +83,8 @@ def _start(d: Decision, given: i.Start) -> None:
             options=_as_stored(given.options),
             origin=request.origin,
             due_at=d.env.due(timeout_s),
-            flow=walk.flow(),
+            flow=flow,
+            part=given.part,
         )
     )
     pin_at_start(d)

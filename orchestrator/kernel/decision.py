@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from events.facts import Fact
+from events.references import Payload
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.netindex import NetIndex
@@ -18,6 +19,10 @@ Observer = Callable[[RunState], None]
 """Called with the state after each fact; test mode notes its hash."""
 
 
+Keep = Callable[[Payload], None]
+"""Called with what is stored by its hash, before the facts that name it are durable."""
+
+
 class Decision:
     """`record` both notes a fact and evolves the state by it.
 
@@ -25,12 +30,19 @@ class Decision:
     while the run is paused.
     """
 
-    __slots__ = ("_env", "_observe", "_paused", "env", "facts", "net", "now", "state")
+    __slots__ = ("_env", "_keep", "_observe", "_paused", "env", "facts", "net", "now", "state")
 
     def __init__(
-        self, state: RunState, net: NetIndex, env: Env, observe: Observer | None = None
+        self,
+        state: RunState,
+        net: NetIndex,
+        env: Env,
+        *,
+        observe: Observer | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self._observe = observe
+        self._keep = keep
         self.state = state
         self.net = net
         self.now = env.now
@@ -49,6 +61,13 @@ class Decision:
             self._set_clock()
         if self._observe is not None:
             self._observe(self.state)
+
+    def keep(self, data: bytes) -> str:
+        """Returns the hash under which `data` will be stored."""
+        payload = Payload.of(data)
+        if self._keep is not None:
+            self._keep(payload)
+        return payload.hash
 
     def awake(self) -> None:
         """What follows is decided for a run that is not paused, whatever the state was."""

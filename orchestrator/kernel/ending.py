@@ -149,7 +149,8 @@ def _idle(d: Decision) -> tuple[str, ...]:
         for step_id, step in state.steps.items()
         if step.status in {"ready", "retrying", "entered", "waiting"}
     ]
-    held = {map_id for step_id in state.outstanding if (map_id := state.map_of(step_id))}
+    with_others = (*state.outstanding, *state.calls)
+    held = {map_id for step_id in with_others if (map_id := state.map_of(step_id))}
     items = [step_id for step_id in idle if state.map_of(step_id)]
     others = [step_id for step_id in idle if not (state.map_of(step_id) or step_id in held)]
     return (*items, *others)
@@ -166,6 +167,8 @@ def _complete(d: Decision) -> None:
 
 
 def _output(d: Decision) -> Value:
+    if d.state.part is not None:
+        return d.state.steps[d.state.part.step].output
     if d.net.output is not None:
         return d.net.output.render(Scope(d.state).resolve, d.env.expressions)
     outputs: dict[str, Value] = {}

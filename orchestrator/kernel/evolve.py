@@ -11,8 +11,9 @@ from events import run_facts as r
 from events import task_facts as t
 from events.errors import InvariantViolation
 from events.facts import Enabled, Fact
-from orchestrator.kernel.instances import inside
-from orchestrator.kernel.mapstate import Ending
+from events.values import Value
+from orchestrator.kernel.instances import index_of, inside
+from orchestrator.kernel.mapstate import Ending, MapState
 from orchestrator.kernel.moves import (
     apply_flow,
     call,
@@ -62,6 +63,7 @@ def _started(state: RunState, fact: r.RunStarted, at: int) -> None:
     state.options = fact.options
     state.origin = fact.origin
     state.started_at = at
+    state.part = fact.part
     if fact.due_at is not None:
         state.timers["run"] = fact.due_at
     apply_flow(state, fact.flow, at)
@@ -385,15 +387,28 @@ MAP_DECIDED = "map_decided"
 """Why an item is asked back."""
 
 
+def _map_part_completed(state: RunState, fact: r.MapPartCompleted, at: int) -> None:
+    found = state.steps[state.map_of(fact.step)].map
+    if found is None:
+        raise KeyError(fact.step)
+    found.take(index_of(fact.step), fact.result)
+    close_step(state, fact.step, "completed", at)
+    apply_flow(state, fact.flow, at)
+
+
 def _map_completed(state: RunState, fact: r.MapCompleted, at: int) -> None:
     step = state.steps[fact.step]
     if step.map is None:
         raise KeyError(fact.step)
     del state.turning[fact.step]
-    step.output = step.map.outputs
+    step.output = _outputs(step.map) if fact.output is None else fact.output
     step.map = None
     leave_step(state, fact.step, at)
     apply_flow(state, fact.flow, at)
+
+
+def _outputs(found: MapState) -> Value:
+    return list(found.outputs) if found.cut is None else found.joined()
 
 
 FOLDS: Mapping[type[Fact], Callable[..., None]] = {
@@ -407,6 +422,7 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.ChildFailed: _child_failed,
     r.MapAdvanced: _map_advanced,
     r.MapDecided: _map_decided,
+    r.MapPartCompleted: _map_part_completed,
     r.MapCompleted: _map_completed,
     r.UpdateAccepted: _update_accepted,
     r.RunPinned: _pinned,

@@ -33,8 +33,7 @@ from orchestrator.kernel.bounds import FlowBudget, bounded
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.expressions import ExpressionFailed, consult, describe
 from orchestrator.kernel.instances import index_of, inside, outside, static_of, suffix_of
-from orchestrator.kernel.maprules import ENTRY_BYTES, Tally, room, verdict
-from orchestrator.kernel.mapstate import error_entry
+from orchestrator.kernel.mapcuts import mapped, shared_out
 from orchestrator.kernel.netindex import NetIndex, StepIndex
 from orchestrator.kernel.scope import Scope
 from orchestrator.kernel.state import RunState
@@ -48,16 +47,6 @@ class TooManyIterations(ExpressionFailed):
 
     def __init__(self, loop_id: str, most: int) -> None:
         super().__init__(f"{loop_id} needs more than {most} iterations, its limit")
-
-
-class TooManyItems(ExpressionFailed):
-    """A map's list is longer than a map may go through."""
-
-    code = "too_many_items"
-
-
-ITEMS_BEGUN_MAX = 100
-"""Items of a map that one fact enables."""
 
 
 class Walk:
@@ -122,77 +111,6 @@ class Walk:
         self._go(suffix_of(step_id))
         self._put((arc,))
         return self._run()
-
-    def begin_items(self, map_id: str, most: int = ITEMS_BEGUN_MAX) -> "Walk":
-        """Begins items of a map, as many as may, in one fact; notes whether there are more."""
-        found = self._state.steps[map_id].map
-        if found is None:
-            raise KeyError(map_id)
-        left = room(self._net.map(map_id), found, found.open)
-        index = found.cursor
-        while left and index - found.cursor < most:
-            self._begin_item(map_id, index)
-            left, index = left - 1, index + 1
-            if self._budget.used > self._env.limits.payload_bytes_max:
-                break
-        self._moved.append(Moved(step=map_id, cursor=index, output_bytes=found.output_bytes))
-        if left:
-            self._turned.append(map_id)
-        return self
-
-    def item_completed(self, map_id: str, size: int) -> "Walk":
-        """An item has a result of so many bytes: the next one begins, or the map is done."""
-        return self._item_over(map_id, size, completed=1)
-
-    def item_failed(self, map_id: str, failure: Failure, *, is_last: bool = False) -> "Walk":
-        """An item failed for good; `is_last`: and the map cannot go on."""
-        most = self._env.limits.payload_bytes_max
-        size = most + 1 if is_last else len(encode(error_entry(failure)))
-        return self._item_over(map_id, size, failed=1)
-
-    def item_given_back(self, map_id: str) -> "Walk":
-        """An item of a map that is decided is over."""
-        return self._item_over(map_id, 0)
-
-    def _item_over(self, map_id: str, size: int, completed: int = 0, failed: int = 0) -> "Walk":
-        found = self._state.steps[map_id].map
-        if found is None:
-            raise KeyError(map_id)
-        open_ = found.open - 1
-        if found.decided is not None:
-            if not open_:
-                self._turned.append(map_id)
-            return self
-        action, cursor = self._net.map(map_id), found.cursor
-        size += found.output_bytes + ENTRY_BYTES
-        count = len(found.items)
-        tally = Tally(count, found.completed + completed, found.failed + failed, size)
-        if verdict(action, tally, self._env.limits):
-            self._turned.append(map_id)
-        elif left := room(action, found, open_):
-            self._begin_item(map_id, cursor)
-            cursor += 1
-            if left > 1:  # the first of a batch: the others begin in facts of their own
-                self._turned.append(map_id)
-        self._moved.append(Moved(step=map_id, cursor=cursor, output_bytes=size))
-        return self
-
-    def _begin_item(self, map_id: str, index: int) -> None:
-        step, task = self._net.step(map_id), self._net.task(map_id)
-        seen = msgspec.structs.replace(
-            self._root, suffix=suffix_of(map_id), loop=map_id, index=index
-        )
-        item_id = inside(map_id, index)
-        try:
-            inputs: Value = None
-            if step.body is not None:
-                inputs = step.body.render(seen.resolve, self._env.expressions)
-            self._budget.take(inputs, f"what {item_id} is given")
-        except ExpressionFailed as error:
-            failure = Failure(code=error.code, message=str(error))
-            self._stuck.append(Stuck(step=item_id, failure=failure))
-        else:
-            self._ready(item_id, task, inputs)
 
     def flow(self) -> Flow:
         """The net change so far."""
@@ -351,18 +269,23 @@ class Walk:
             raise TooManyIterations(loop_id, loop.iterations_max)
         self._loops.append(Looping(step=loop_id, items=items))
 
-    def _map(self, step: StepIndex, _: n.Map) -> None:
+    def _map(self, step: StepIndex, action: n.Map) -> None:
         """Reaching it is all, as for a loop."""
-        map_id = step.step.id + self._suffix
-        items, most = self._render(step), self._env.limits.map_items_max
-        if not isinstance(items, list):
-            raise ExpressionFailed(f"{map_id} goes through {describe(items)}: expected a list")
-        if len(items) > most:
-            raise TooManyItems(
-                f"{map_id} goes through {len(items)} items, over {most}: "
-                "map over parts of the list one after the other, or start a run for each part"
-            )
-        self._maps.append(Mapped(step=map_id, items=items))
+        limits, options = self._env.limits, self._state.options
+        found = mapped(step.step.id + self._suffix, self._render(step), limits)
+        if found.cut is not None:
+            values = self._read_beside(step)
+            cut = shared_out(found.cut, action, options.concurrency_max, values, limits)
+            found = msgspec.structs.replace(found, cut=cut)
+        self._maps.append(found)
+
+    def _read_beside(self, step: StepIndex) -> dict[str, Value]:
+        """What the items of a map are given beside themselves."""
+        paths = step.body.paths(self._env.expressions) if step.body is not None else ()
+        beside = [path for path in paths if path.split(".")[0] != "iteration"]
+        values: Value = {path: self._scope.resolve(path) for path in beside}
+        self._budget.take(values, f"what the items of {step.step.id} are given beside themselves")
+        return values if isinstance(values, dict) else {}
 
     def _call(self, step: StepIndex, call: n.Call) -> None:
         step_id, values = step.step.id + self._suffix, self._render(step)

@@ -3,7 +3,7 @@
 import msgspec
 
 from events.api import StartRun
-from events.facts import Failure, LossReason, Obstacle, Placement
+from events.facts import Failure, LossReason, Mapped, Obstacle, PartOf, Placement
 from events.ids import Attempt
 from events.messages import Report
 from events.policies import RunOptions
@@ -15,11 +15,14 @@ class Input(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Start(Input, frozen=True, kw_only=True):
-    """A client's request with the definition resolved to a version and its default options."""
+    """A client's request with the definition resolved to a version and its default options. Our
+    own for a `part` of a map has what is `mapped` there."""
 
     request: StartRun
     workflow_version: str
     options: RunOptions
+    part: PartOf | None = None
+    mapped: Mapped | None = None
 
 
 class Fork(Input, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ def _tasks(state: RunState) -> Iterator[str]:
     for step_id, step in state.steps.items():
         if step.status in HELD and step_id not in state.outstanding and not state.terminal:
             yield f"{step_id} is {step.status} and not outstanding"
-        if step.recalled and step_id not in state.outstanding:
+        if step.recalled and step_id not in state.outstanding and step_id not in state.calls:
             yield f"{step_id} is recalled and not outstanding"
         if step.status == "retrying" and f"retry:{step_id}" not in state.timers:
             yield f"{step_id} waits for a retry without a timer"
@@ -76,6 +76,8 @@ def _maps(state: RunState) -> Iterator[str]:
         if found is None:
             continue
         ended = sum(found.mark(index) > 0 for index in range(len(found.items)))
+        if found.cut is not None:
+            ended = sum(piece is not None for piece in found.pieces)
         if step.status != "entered":
             yield f"map {map_id} is {step.status} and still under way"
         if state.closing is not None:

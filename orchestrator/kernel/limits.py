@@ -89,8 +89,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Levels of runs that are started by steps of runs. A step that would make one more fails with
     code `call_refused`."""
 
-    map_items_max: Count = 10_000
+    map_items_max: Count = 1_000_000
     """Items that a map may go through. A longer list fails the step with code `too_many_items`."""
+
+    map_part_items_max: Count = 1_000
+    """Items that a map counts in its own run. A longer list is cut into parts of so many, which are
+    runs of their own."""
+
+    map_parts_max: Count = 4
+    """Parts of a map that are under way at the same time; the others begin as these end."""
+
+    map_results_inline_bytes_max: Count = 1 * MIB
+    """Bytes of the results of a map in parts that are its output as they are. Beyond, they are
+    stored by hash and the output is a reference: as soon as a part has more than its even share."""
+
+    map_inputs_bytes_max: Count = 16 * MIB
+    """Bytes of what the items of a map that are under way are given, together. The next ones begin
+    as these end; one is always under way."""
 
     signals_max: Count = 1_000
     """Signals that a run keeps for steps that have not taken them yet. A further one is refused."""

@@ -3,6 +3,7 @@
 import math
 from typing import Literal, NamedTuple
 
+from events.facts import PartOf
 from events.net import Map
 from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.mapstate import MapState
@@ -14,9 +15,10 @@ ENTRY_BYTES = 8
 
 
 def room(action: Map, state: MapState, open_: int) -> int:
-    """How many items may begin when `open_` are under way."""
-    left = min(len(state.items) - state.cursor, action.concurrency - open_)
-    if action.batch:
+    """How many items, or parts, may begin when `open_` are under way."""
+    most = state.cut.lanes if state.cut is not None else state.share or action.concurrency
+    left = min(state.begins - state.cursor, most - open_)
+    if action.batch and state.cut is None:
         in_batch = action.batch - state.cursor % action.batch
         is_at_bar = in_batch == action.batch and open_ > 0
         left = min(left, 0 if is_at_bar else in_batch)
@@ -47,11 +49,13 @@ class Tally(NamedTuple):
     output_bytes: int
 
 
-def verdict(action: Map, tally: Tally, limits: Limits) -> Verdict:
-    """What is decided about a map; "": nothing yet."""
+def verdict(action: Map, tally: Tally, limits: Limits, part: PartOf | None = None) -> Verdict:
+    """What is decided about a map, or about what its part does of it; "": nothing yet."""
     if tally.output_bytes > limits.payload_bytes_max:
         return "too_large"
     is_over = tally.completed + tally.failed == tally.items
+    if part is not None:
+        return "completed" if is_over or _is_enough(action, tally, part.count) else ""
     if action.rule == "collect":
         return "completed" if is_over else ""
     least = needed(action, tally.items)
@@ -60,3 +64,10 @@ def verdict(action: Map, tally: Tally, limits: Limits) -> Verdict:
     if action.rule == "all" and not is_over:
         return ""
     return "failed" if tally.items - tally.failed < least else ""
+
+
+def _is_enough(action: Map, tally: Tally, count: int) -> bool:
+    """Whether a part by itself decides a map of `count` items."""
+    if action.rule == "fail_fast":
+        return tally.failed > 0
+    return action.rule not in {"all", "collect"} and tally.completed >= needed(action, count)

@@ -14,9 +14,8 @@ Guarantee: a map is over only when none of its items is with a node. One that is
 are asks them back and waits, for the reason that a closing run does: an attempt that was given up
 one-sidedly might still start. Results that come after the decision are not among its output.
 
-The results stand in the state, in order, together at most as large as one payload. A longer list,
-results by reference and child runs in batches begin where `Walk.begin_items` makes an item and
-`MapState.end` takes its result.
+The results stand in the state, in order, together at most as large as one payload. A large map is
+cut into parts, which are runs (`mapparts`); what is said here of items holds for these as well.
 """
 
 from events.facts import Failure, Flow
@@ -25,10 +24,11 @@ from events.run_facts import MapAdvanced, MapCompleted, MapDecided
 from events.values import Value
 from orchestrator.kernel.bounds import PayloadTooLarge
 from orchestrator.kernel.decision import Decision
-from orchestrator.kernel.flow import Walk
 from orchestrator.kernel.instances import index_of, inside
+from orchestrator.kernel.mapparts import handed_over, is_part, results
 from orchestrator.kernel.maprules import ENTRY_BYTES, Tally, needed, verdict
 from orchestrator.kernel.mapstate import Ending, MapState
+from orchestrator.kernel.mapwalk import MapWalk
 from orchestrator.kernel.state import RunState
 
 TOO_FEW = "too_few_completed"
@@ -74,9 +74,12 @@ def _too_large(map_id: str, most: int) -> str:
 def failing(d: Decision, step_id: str, failure: Failure) -> tuple[bool, Flow]:
     """Whether something takes a step's failure, and what moves: an item's is its map's affair, any
     other goes along an error arc if there is one."""
-    walk = Walk(d.net, d.state, d.env, failures={step_id: failure})
-    if map_id := d.state.map_of(step_id):
-        walk.item_failed(map_id, failure, is_last=failure.code == TOO_LARGE)
+    walk = MapWalk(d.net, d.state, d.env, failures={step_id: failure})
+    if d.state.map_of(step_id):
+        if is_part(d.state, step_id):
+            walk.part_failed(step_id)
+        else:
+            walk.item_failed(step_id, failure, is_last=failure.code == TOO_LARGE)
         return True, walk.flow()
     arc = d.net.step(step_id).error_arc(failure)
     if arc is not None:
@@ -90,7 +93,7 @@ def advance(d: Decision, map_id: str) -> Failure | None:
     if found.decided is None:
         known = _decision(d, map_id, found)
         if known is None:
-            walk = Walk(d.net, d.state, d.env).begin_items(map_id)
+            walk = MapWalk(d.net, d.state, d.env).begin_items(map_id)
             d.record(MapAdvanced(step=map_id, flow=walk.flow()))
             return None
         if found.open:
@@ -99,17 +102,33 @@ def advance(d: Decision, map_id: str) -> Failure | None:
     else:
         known = found.decided
     if known.failure is None:
-        outputs: Value = list(found.outputs)
-        walk = Walk(d.net, d.state, d.env, outputs={map_id: outputs}).leave(map_id)
-        completed, failed = found.completed, found.failed
-        d.record(MapCompleted(step=map_id, completed=completed, failed=failed, flow=walk.flow()))
+        _complete(d, map_id, found)
     return known.failure
 
 
+def _complete(d: Decision, map_id: str, found: MapState) -> None:
+    completed, failed = found.completed, found.failed
+    outputs: Value = list(found.outputs)
+    output: Value = None
+    if found.cut is not None:
+        outputs = results(d, found, found.cut)
+        output = outputs if isinstance(outputs, dict) else None
+    if d.state.part is None:
+        flow = MapWalk(d.net, d.state, d.env, outputs={map_id: outputs}).leave(map_id).flow()
+    else:
+        output, flow = handed_over(d, found, d.state.part), Flow(ended=True)
+    d.record(
+        MapCompleted(step=map_id, completed=completed, failed=failed, flow=flow, output=output)
+    )
+
+
 def _decision(d: Decision, map_id: str, found: MapState) -> Ending | None:
-    action, count, limits = d.net.map(map_id), len(found.items), d.env.limits
-    tally = Tally(count, found.completed, found.failed, found.output_bytes)
-    match verdict(action, tally, limits):
+    if found.broken is not None:
+        return Ending(found.broken)
+    action, limits = d.net.map(map_id), d.env.limits
+    size = found.output_bytes if found.cut is None else 0
+    tally = Tally(found.count, found.completed, found.failed, size)
+    match verdict(action, tally, limits, d.state.part):
         case "":
             return None
         case "completed":
@@ -123,7 +142,7 @@ def _decision(d: Decision, map_id: str, found: MapState) -> Ending | None:
 
 def _failure(map_id: str, action: Map, found: MapState) -> Failure:
     """Where every item must complete, the code is that of the first that did not."""
-    first, count = found.failure, len(found.items)
+    first, count = found.failure, found.count
     told = f"{found.failed} of {count} items of {map_id} failed"
     details: dict[str, Value] = {"completed": found.completed, "failed": found.failed}
     if first is None:
@@ -137,12 +156,13 @@ def _failure(map_id: str, action: Map, found: MapState) -> Failure:
 
 
 def _decide(d: Decision, map_id: str, ending: Ending) -> None:
-    """Asks the items back that nodes have; the others are over with this."""
+    """Asks the items back that nodes have, and ends the runs of parts; the others are over with
+    this."""
     recalled: list[int] = []
     cancelled: list[int] = []
     for step_id in d.state.steps:
         if d.state.map_of(step_id) == map_id:
-            is_held = step_id in d.state.outstanding
+            is_held = step_id in d.state.outstanding or step_id in d.state.calls
             (recalled if is_held else cancelled).append(index_of(step_id))
     stuck = [one for one in d.state.stuck if d.state.map_of(one) == map_id]
     cancelled += [index_of(one) for one in stuck]

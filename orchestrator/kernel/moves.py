@@ -22,6 +22,7 @@ def make_ready(state: RunState, step_id: str, at: int, start_due_at: int | None 
 def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.ready.pop(step_id, None)
     state.outstanding.pop(step_id, None)
+    state.calls.pop(step_id, None)
     without_timers(state, step_id)
     if map_id := state.map_of(step_id):
         end_item(state, map_id, step_id, status)
@@ -33,7 +34,6 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     step.next_attempt_at = None
     state.order.append(step_id)
     state.awaiting.pop(step_id, None)
-    state.calls.pop(step_id, None)
     state.turning.pop(step_id, None)
     step.loop = step.map = None
 
@@ -124,7 +124,7 @@ def _loop(state: RunState, looping: Looping, at: int) -> None:
 
 
 def _map(state: RunState, mapped: Mapped, at: int) -> None:
-    found = MapState.of(mapped.items)
+    found = MapState.of(mapped)
     state.steps[mapped.step] = StepState("entered", started_at=at, map=found)
     state.turning[mapped.step] = None
 
@@ -133,16 +133,19 @@ def _move(state: RunState, moved: Moved) -> None:
     found = state.steps[moved.step].map
     if found is not None:
         found.cursor, found.output_bytes = moved.cursor, moved.output_bytes
+        found.input_bytes = moved.input_bytes
 
 
 def call(state: RunState, called: Called, at: int) -> None:
     """A step has a child run from now on, its first or another one."""
     step = state.steps.get(called.step)
+    if step is None:
+        _begin_item(state, called.step)
     if step is None or step.status not in {"calling", "retrying"}:
         step = state.steps[called.step] = StepState("calling", started_at=at)
     step.status = "calling"
     step.attempt = called.attempt
-    step.inputs = {"input": called.input}
+    step.inputs = {"share": called.share} if called.share else {"input": called.input}
     step.next_attempt_at = None
     state.timers.pop(f"retry:{called.step}", None)
     state.calls[called.step] = called.run_id

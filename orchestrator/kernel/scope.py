@@ -33,6 +33,11 @@ class Scope(msgspec.Struct, frozen=True):
 
         The output or error of a step that did not run is null, and so is what lies below it.
         """
+        if self.state.part is not None and path in self.state.part.values:
+            return self.state.part.values[path]
+        return self._resolve(path)
+
+    def _resolve(self, path: str) -> Value:
         match path.split("."):
             case ["input", *_]:
                 return descend(self.state.input, path)
@@ -74,7 +79,9 @@ class Scope(msgspec.Struct, frozen=True):
 
     def _item(self, path: str) -> Value:
         holder = self.state.steps[self.loop]
-        through = holder.map or holder.loop
+        if holder.map is not None:
+            return holder.map.item(self.index)
+        through = holder.loop
         if through is None or through.items is None:
             raise PathMissing(path, f"`{path}` is not there: {self.loop} goes through no list")
         return through.items[self.index]

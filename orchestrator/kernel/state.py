@@ -25,7 +25,7 @@ Field order is part of the serialised form, so equal folds give equal bytes.
 
 import msgspec
 
-from events.facts import Failure, LossReason
+from events.facts import Failure, LossReason, PartOf
 from events.ids import Attempt
 from events.policies import Origin, RunOptions
 from events.values import Value
@@ -134,7 +134,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     `updates_seen`: ids of updates. `turning`: loops that were reached, or of which an iteration is
     over; maps that begin more items, or are done. Everywhere steps and arcs are named as instances
     (see `instances`). `calls`: step → the child run that it has. Items of a map are steps only
-    while they are under way.
+    while they are under way. `part`: of the map of another run that this run does.
     """
 
     run_id: str = ""
@@ -171,6 +171,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     calls: dict[str, str] = {}
     build: str | None = None
     """The build that its tasks keep to, "" for any; None: not decided, see `pinning`."""
+    part: PartOf | None = None
 
     @property
     def terminal(self) -> bool:
@@ -205,7 +206,18 @@ class RunState(msgspec.Struct, omit_defaults=True):
         or it ends and its child runs with it. Every other run only waits."""
         if self.outstanding or (self.ready and self.paused is None):
             return True
-        return bool(self.calls) and self.closing is not None
+        return self.gives_up
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether it wants child runs to end, because it ends itself or a map is decided."""
+        if not self.calls:
+            return False
+        return self.closing is not None or any(map(self.is_recalled, self.calls))
+
+    def is_recalled(self, step_id: str) -> bool:
+        """Whether a step's attempt, or its run, was asked back."""
+        return bool(self.steps[step_id].recalled)
 
     @property
     def undecided(self) -> bool:

@@ -15,8 +15,9 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     """A run as `run_index` knows it: enough to find what is due without opening a stream.
 
     `next_due_at`: earliest timer in microseconds, None without one. `outstanding`: attempts with
-    nodes; of a run that is ending also the child runs that have not ended. `ready`: tasks awaiting
-    placement. `calls`: child runs that it waits for. `parent`: the run that has started it, or "".
+    nodes; of a run that ends, or gives up parts of a map, also its child runs. `ready`: tasks
+    awaiting placement. `calls`: child runs that it waits for. `parent`: the run that has started
+    it, or "".
     Equal to what a fold of the stream says at `version`.
     """
 
@@ -47,7 +48,7 @@ def row_of(run_id: str, shard: int, state: RunState) -> IndexRow:
         status=state.status,
         version=state.version,
         next_due_at=state.next_due_at,
-        outstanding=len(state.outstanding) + (calls if state.closing is not None else 0),
+        outstanding=len(state.outstanding) + (calls if state.gives_up else 0),
         ready=len(state.ready),
         started_at=state.started_at,
         updated_at=state.updated_at,

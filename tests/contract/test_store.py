@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, Protocol
 
+import anyio
 import psycopg
 import pytest
 
 from events.envelope import Stored
 from events.ids import run_stream
+from events.references import Payload
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
@@ -22,7 +24,7 @@ from orchestrator.coordinator.ports import (
     Snapshot,
     Store,
 )
-from orchestrator.errors import InvariantViolation
+from orchestrator.errors import Corrupt, InvariantViolation
 from tests.logs import AT, batch, begin, continued, row, run_batch
 from tests.servers import DatabaseFactory
 
@@ -513,6 +515,38 @@ class TestSnapshots:
         return Snapshot(
             stream=run_stream("1"), version=version, digest="d", fingerprint="f", state=state
         )
+
+
+class TestPayloads:
+    async def test_keeps_bytes_under_their_hash(self, store: AuditedStore) -> None:
+        one, other = Payload.of(b"[1, 2]"), Payload.of(bytes(range(256)) * 5000)
+        await store.put_payloads([one, other])
+        assert await store.load_payload(one.hash) == one.data
+        assert await store.load_payload(other.hash) == other.data
+
+    async def test_what_was_never_stored_is_none(self, store: AuditedStore) -> None:
+        assert await store.load_payload(Payload.of(b"never").hash) is None
+
+    async def test_the_same_again_changes_nothing(self, store: AuditedStore) -> None:
+        one = Payload.of(b"[]")
+        await store.put_payloads([one, one])
+        await store.put_payloads([one])
+        assert await store.load_payload(one.hash) == one.data
+
+    async def test_other_bytes_than_the_hash_says_are_damaged(self, store: AuditedStore) -> None:
+        await store.put_payloads([Payload(hash="0" * 64, data=b"[]")])
+        with pytest.raises(Corrupt, match="another hash"):
+            await store.load_payload("0" * 64)
+
+    async def test_many_writers_of_the_same_do_not_block_each_other(
+        self, store: AuditedStore
+    ) -> None:
+        payloads = [Payload.of(str(number).encode()) for number in range(50)]
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as group:
+                for turned in (payloads, payloads[::-1], payloads, payloads[::-1]):
+                    group.start_soon(store.put_payloads, turned)
+        assert await store.load_payload(payloads[7].hash) == b"7"
 
 
 async def test_a_page_of_zero_is_empty(store: AuditedStore, lease: Lease) -> None:

@@ -16,6 +16,7 @@ from events import task_facts as t
 from events.facts import (
     Called,
     Choice,
+    Cut,
     Enabled,
     Fact,
     Failure,
@@ -24,6 +25,8 @@ from events.facts import (
     Looping,
     Mapped,
     Moved,
+    PartOf,
+    PartResult,
     Placement,
     Stuck,
     Usage,
@@ -73,6 +76,26 @@ ENABLED = Enabled(step="fetch", inputs={"x": VALUE}, start_due_at=AT + 1, close_
 CALLED = Called(
     step="ship[0]", run_id="run-3", workflow="ship", workflow_version="v2", input=VALUE, attempt=2
 )
+PART_CALLED = Called(step="scale[0][1]", run_id="run-4", workflow="census", share=250)
+CUT = Cut(
+    count=5,
+    bounds=(0, 3),
+    chunks=("aa", ""),
+    lanes=2,
+    inline_bytes_max=9,
+    values={"input.by": VALUE},
+)
+PART = PartOf(step="scale[0]", count=5, inline_bytes_max=9, values={"input.by": VALUE})
+PART_RESULT = PartResult(
+    completed=2,
+    failed=1,
+    marks=b"\x19",
+    results=[VALUE],
+    hash="aa",
+    bytes=9,
+    failure=FAILURE,
+    failed_at=1,
+)
 FLOW = Flow(
     tokens={"a>b": 1, "b>c": -1},
     enabled=(ENABLED,),
@@ -85,9 +108,12 @@ FLOW = Flow(
     ended=True,
     loops=(Looping(step="each[0]", items=[VALUE]),),
     turned=("again",),
-    calls=(CALLED,),
-    maps=(Mapped(step="scale[0]", items=[VALUE]),),
-    moved=(Moved(step="scale[0]", cursor=3, output_bytes=9),),
+    calls=(CALLED, PART_CALLED),
+    maps=(
+        Mapped(step="scale[0]", items=[VALUE]),
+        Mapped(step="scale[1]", items=[VALUE], cut=CUT, first=3, share=2),
+    ),
+    moved=(Moved(step="scale[0]", cursor=3, output_bytes=9, input_bytes=7),),
     waiting=(
         Waiting(step="w", due_at=AT + 3, signal="go", correlation=VALUE),
         Waiting(step="u", due_at=AT + 4, absolute=True),
@@ -267,6 +293,7 @@ FACTS: tuple[Fact, ...] = (
         origin=ORIGIN,
         due_at=AT,
         flow=FLOW,
+        part=PART,
     ),
     r.RunForked(
         run_id="run-2",
@@ -308,7 +335,8 @@ FACTS: tuple[Fact, ...] = (
     ),
     r.MapAdvanced(step="scale[0]", flow=FLOW),
     r.MapDecided(step="scale[0]", failure=FAILURE, recalled=(1, 2), cancelled=(3,), flow=FLOW),
-    r.MapCompleted(step="scale[0]", completed=7, failed=2, flow=FLOW),
+    r.MapPartCompleted(step="scale[0][1]", run_id="run-4", result=PART_RESULT, flow=FLOW),
+    r.MapCompleted(step="scale[0]", completed=7, failed=2, flow=FLOW, output=VALUE),
     r.UpdateAccepted(
         id="u1",
         name="raise",
@@ -533,6 +561,8 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     ),
     api.ShowRun(actor="user:ada", run_id="run-1"),
     api.AwaitRun(actor="user:ada", run_id="run-1", wait_s=2.5),
+    api.KeepValues(actor="user:ada", values=[VALUE]),
+    api.FetchValues(actor="user:ada", hash="aa"),
     api.ListNodes(actor="user:ada"),
     api.ShowNode(actor="user:ada", node="n1"),
     api.CordonNode(actor="user:ada", node="n1", reason="new disk"),
@@ -594,6 +624,8 @@ ANSWERS: tuple[api.AnyAnswer, ...] = (
     api.Queried(run_id="run-1", version=9, value=VALUE),
     api.Nodes(nodes=(NODE,)),
     api.NodeAnswer(node=NODE),
+    api.Kept(hash="aa"),
+    api.Fetched(values=msgspec.Raw(b"[1]")),
     api.Refused(code="rejected", message="no such run"),
 )
 

@@ -10,7 +10,8 @@ from events.facts import Failure
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.kernel import inputs as i
-from tests.builders import Play, Setting, copy, parallel, started, task, workflow
+from orchestrator.kernel.limits import Limits
+from tests.builders import Play, Setting, copy, parallel, part_run, started, task, workflow
 from tests.golden.files import End, History
 
 AGAIN = Retry(kind="fixed", attempts_max=3, initial_s=2.0)
@@ -218,6 +219,58 @@ def mapped() -> Play:
     return play
 
 
+PARTS = Limits(map_part_items_max=2, map_results_inline_bytes_max=20)
+"""A map of more than two items goes in parts, each with four bytes of results as they are."""
+
+
+def parted() -> Play:
+    """A map in parts: one with large results, one with a failed item, one that is given up."""
+    step = d.MapStep(
+        id="scale",
+        items="${ input.list }",
+        task="work",
+        inputs={"x": "${ iteration.item }", "by": "${ input.by }"},
+        complete_when="count",
+        number=3.0,
+        concurrency=8,
+    )
+    play = started(
+        workflow(step, task("z", inputs={"n": "${ steps.scale.output.count }"})),
+        Setting(limits=PARTS),
+        {"list": [1, 2, 3, 4, 5, 6, 7, 8, 9], "by": 2},
+    )
+    numbers: dict[str, list[Value]] = {"scale[0]": ["long", "longer"], "scale[1]": [3, None]}
+    for name, outputs in numbers.items():
+        child = part_run(play, name)
+        for item in list(child.state.ready):
+            output = outputs.pop(0)
+            child.place(item)
+            if output is None:
+                child.fail(item, "gone")
+            else:
+                child.complete(item, output)
+        play.end_child(name, child.state)
+    for name in list(play.state.calls):
+        child = part_run(play, name)
+        child.cancel("no longer needed")
+        play.end_child(name, child.state)
+    play.run("z")
+    return play
+
+
+def part_done() -> Play:
+    """The run of a part itself."""
+    parent = started(
+        workflow(d.MapStep(id="scale", items="${ input }", task="work", concurrency=1)),
+        Setting(limits=PARTS),
+        5,
+    )
+    child = part_run(parent, "scale[0]")
+    child.run("scale[0]", output="one")
+    child.run("scale[1]", output={"n": 2})
+    return child
+
+
 def called() -> Play:
     """Child runs: one that fails and is followed by another, one that is cancelled, one looped."""
     kid = d.CallStep(id="kid", workflow="w", input={"x": "${ input }"}, retry=AGAIN)
@@ -296,6 +349,8 @@ SCENES: dict[str, Callable[[], Play]] = {
     "waited": waited,
     "looped": looped,
     "mapped": mapped,
+    "parted": parted,
+    "part": part_done,
     "called": called,
     "pinned": pinned,
     "still_open": still_open,

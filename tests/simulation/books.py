@@ -6,6 +6,8 @@ without the kernel, so that a fault of the fold cannot hide itself.
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from events import run_facts as r
 from events import task_facts as t
 from events.envelope import Event, Stored
@@ -26,6 +28,10 @@ ENDS = (r.RunCompleted, r.RunFailed, r.RunCancelled, r.RunTimedOut)
 
 HELD = (t.TaskDispatched, t.TaskRetryDue, t.TaskRecalled, r.RunTimedOut)
 """What waits while a run is paused."""
+
+
+CHILD_ENDS = (r.ChildCompleted, r.ChildFailed, r.MapPartCompleted)
+STRUCTURE = (r.LoopAdvanced, *CHILD_ENDS)
 
 
 class RunBook:
@@ -71,7 +77,7 @@ class RunBook:
             status=state.status,
             version=state.version,
             next_due_at=state.next_due_at,
-            outstanding=len(state.outstanding) + (len(state.calls) if state.closing else 0),
+            outstanding=len(state.outstanding) + (len(state.calls) if state.gives_up else 0),
             ready=len(state.ready),
             started_at=state.started_at,
             updated_at=state.updated_at,
@@ -132,7 +138,7 @@ class RunBook:
                 yield from self._over(fact.step, fact.attempt)
             case r.SignalReceived() | r.WaitEnded():
                 yield from self._signal(fact)
-            case r.ChildCompleted() | r.ChildFailed() | r.LoopAdvanced(index=int()):
+            case _ if isinstance(fact, STRUCTURE):
                 yield from self._structure(fact)
             case _ if isinstance(fact, ENDS):
                 self.ended_at = now
@@ -194,20 +200,21 @@ class RunBook:
         self.dispatched[attempt] = (fact.node, fact.incarnation)
         self.outstanding[attempt] = None
 
-    def _structure(self, fact: r.ChildCompleted | r.ChildFailed | r.LoopAdvanced) -> Iterator[str]:
+    def _structure(self, fact: Fact) -> Iterator[str]:
         if isinstance(fact, r.LoopAdvanced):
-            yield from self._iterate(fact)
-        else:
+            if fact.index is not None:
+                yield from self._iterate(fact)
+        elif isinstance(fact, CHILD_ENDS):
             yield from self._child(fact)
 
-    def _child(self, fact: r.ChildCompleted | r.ChildFailed) -> Iterator[str]:
+    def _child(self, fact: r.ChildCompleted | r.ChildFailed | r.MapPartCompleted) -> Iterator[str]:
         """A step ends as the run that it had did."""
         child = self._book(fact.run_id)
         if child is None or child.ended_at is None:
             yield f"{fact.step} has heard the end of {fact.run_id}, which has not ended"
-        elif isinstance(fact, r.ChildCompleted) != (child.state.status == "completed"):
+        elif isinstance(fact, r.ChildFailed) == (child.state.status == "completed"):
             yield f"{fact.TYPE} for {fact.run_id}, which is {child.state.status}"
-        elif isinstance(fact, r.ChildCompleted) and fact.output != child.state.output:
+        elif _handed_over(fact) != child.state.output:
             yield f"{fact.step} has another output than {fact.run_id}"
 
     def _crowd(self, step: str) -> Iterator[str]:
@@ -216,9 +223,23 @@ class RunBook:
         action = self._net(state.workflow, state.workflow_version).step(step).step.action
         if isinstance(action, Map):
             map_id = step.rpartition("[")[0]
-            others = sum(one.step.rpartition("[")[0] == map_id for one in self.outstanding)
+            others = sum(
+                one.step.rpartition("[")[0] == map_id
+                for book in self._doing(map_id)
+                for one in book.outstanding
+            )
             if others >= action.concurrency:
                 yield f"{step} is dispatched while {others} of {action.concurrency} are under way"
+
+    def _doing(self, map_id: str) -> "list[RunBook]":
+        """The runs that do a map: this one, and those of the other parts."""
+        parent = self._book(self.state.origin.run_id) if self.state.part is not None else None
+        if parent is None:
+            return [self]
+        calls = parent.state.calls.items()
+        children = [run_id for step, run_id in calls if step.rpartition("[")[0] == map_id]
+        books = [self._book(run_id) for run_id in children]
+        return [book for book in books if book is not None and book.state.terminal is False]
 
     def _complete(self, fact: t.TaskCompleted, now: int) -> Iterator[str]:
         attempt = self._attempt(fact.step, fact.attempt)
@@ -253,3 +274,15 @@ class RunBook:
         state = self.state
         task = self._net(state.workflow, state.workflow_version).task(step)
         return (task.retry or state.options.retry or Retry()).attempts_max
+
+
+def _handed_over(fact: r.ChildCompleted | r.ChildFailed | r.MapPartCompleted) -> Value:
+    """The output of the child, as its parent has recorded it; that of one that failed is null."""
+    match fact:
+        case r.ChildCompleted(output=output):
+            return output
+        case r.MapPartCompleted(result=result):
+            value: Value = msgspec.to_builtins(result)
+            return value
+        case _:
+            return None

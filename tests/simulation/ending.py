@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from dalsegno.testing.twins.coordinator import finish
+from events.codec import decode
 from events.definition import Definition
 from events.ids import shard_of
+from events.references import reference_of
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.coordinator.engine import Engine
 from orchestrator.kernel.state import TERMINAL, RunState, serialise
@@ -35,6 +37,17 @@ def ended(
             expected = undisturbed(engine, definitions, wanted[run_id])
             yield from _differences(book.state, expected)
         yield from _rebuilt(run_id, book, auditor.shards, log)
+        yield from _payloads(run_id, book, log)
+
+
+def _payloads(run_id: str, book: RunBook, log: MemoryLog) -> Iterator[str]:
+    """What a run's steps name by its hash is stored, with as many values as they say."""
+    for name, step in book.state.steps.items():
+        reference = reference_of(step.output)
+        for chunk in reference.chunks if reference is not None else ():
+            data = log.load_payload(chunk.hash) if chunk.hash else None
+            if chunk.hash and (data is None or len(decode(data, list, "it")) != chunk.count):
+                yield f"{name} of run {run_id} names {chunk.hash}, which is not stored"
 
 
 def _run(

@@ -162,7 +162,7 @@ class Draft:
         step = MapStep(
             id=step_id,
             depends_on=depends,
-            items=["${ input.n }"] * rng.choice((0, 1, 2) if depth else (0, 1, 3, 5)),
+            items=self._items(depth),
             task=task.task,
             inputs={**task.inputs, "item": "${ iteration.item }", "i": "${ iteration.index }"},
             concurrency=rng.choice((1, 3, 1000)),
@@ -173,6 +173,11 @@ class Draft:
             on_error=(Handler(),) if rng.random() < 0.4 else (),
         )
         return msgspec.structs.replace(step, complete_when=rule)
+
+    def _items(self, depth: int) -> Value:
+        """Some are more than a map does in one run."""
+        count = self._rng.choice((0, 1, 2) if depth else (0, 1, 3, 5, 8))
+        return count if self._rng.random() < 0.3 else ["${ input.n }"] * count
 
     def _loop(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> LoopStep:
         rng = self._rng

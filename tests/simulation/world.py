@@ -34,10 +34,18 @@ from tests.simulation.storms import DriftingClocks, StormyBus, StormyStore
 from tests.simulation.weather import Weather, draw, fair
 from tests.simulation.workload import Workload
 
-PATIENCE_US = 240 * SECOND
+PATIENCE_US = 300 * SECOND
 """In a fair world every run ends within this time."""
 
 RUNS = 10
+
+LIMITS = Limits(
+    map_part_items_max=3,
+    map_parts_max=2,
+    map_results_inline_bytes_max=60,
+    map_inputs_bytes_max=200,
+)
+"""So small that maps run in parts, with results by reference, and wait for room."""
 
 LOOK_EVERY = 32
 """Actions between two looks whether the world is over."""
@@ -50,7 +58,7 @@ def engine() -> Engine:
     def compiled(definition: Definition) -> tuple[str, Net]:
         return workflow_version(definition), compile_net(definition, expressions)
 
-    return Engine(expressions=expressions, limits=Limits(), compile=compiled)
+    return Engine(expressions=expressions, limits=LIMITS, compile=compiled)
 
 
 def settings_of(rng: Random) -> Settings:

@@ -197,7 +197,7 @@ class CoordinatorTwin(Process):
 
     # -- outputs ----------------------------------------------------------------------------------
 
-    def carry_out(self, output: s.CoordinatorOutput) -> None:  # noqa: C901
+    def carry_out(self, output: s.CoordinatorOutput) -> None:  # noqa: C901, PLR0912
         match output:
             case s.Append():
                 wait_us = max(output.not_before - self.monotonic, self.hesitates())
@@ -214,6 +214,8 @@ class CoordinatorTwin(Process):
                 self._acknowledge(deliveries)
             case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
                 self._leases(output)
+            case s.KeepPayload():
+                self._keep(output)
             case s.SaveSnapshot(snapshot=snapshot):
                 log = self.world.store.log
                 self._ask("snapshot", lambda: log.save_snapshot(snapshot), lambda _: None)
@@ -237,6 +239,15 @@ class CoordinatorTwin(Process):
     ) -> None:
         self.world.store.ask(self, label, work, answer)
 
+    def _keep(self, output: s.KeepPayload) -> None:
+        log, answer = self.world.store.log, output.answer
+
+        def answered(outcome: Unavailable | None) -> None:
+            if not isinstance(outcome, Unavailable):
+                self.world.answer_client(self.name, answer.reply_to, answer.answer)
+
+        self._ask("payload", lambda: log.put_payloads((output.payload,)), answered)
+
     def _append(self, output: s.Append) -> None:
         batch = output.batch
 
@@ -248,7 +259,11 @@ class CoordinatorTwin(Process):
             else:
                 self.hear(s.AppendDone(batch_id=batch.id, outcome=outcome))
 
-        self._ask(f"appends {batch.id}", lambda: self.commit(batch), answer)
+        def append() -> AppendOutcome:
+            self.world.store.log.put_payloads(batch.payloads)
+            return self.commit(batch)
+
+        self._ask(f"appends {batch.id}", append, answer)
 
     def _ask_landed(self, output: s.AskLanded) -> None:
         batch, log = output.batch, self.world.store.log

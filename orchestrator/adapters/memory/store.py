@@ -17,6 +17,7 @@ import msgspec
 
 from events.envelope import Stored
 from events.ids import run_stream
+from events.references import Payload, checked
 from orchestrator.coordinator.batches import BatchLimits, check_batch
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
@@ -50,7 +51,7 @@ class Kept(msgspec.Struct):
 
 
 class MemoryLog:
-    """The log, its index, snapshots and leases. `now` gives microseconds since the epoch."""
+    """The log, its index, snapshots, payloads and leases. `now` gives microseconds since 1970."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class MemoryLog:
         self._index: dict[str, IndexRow] = {}
         self._snapshots: dict[str, dict[int, Kept]] = {}
         self._leases: dict[int, Holding] = {}
+        self._payloads: dict[str, bytes] = {}
 
     # ------------------------------------------------------------------ the log
 
@@ -210,6 +212,16 @@ class MemoryLog:
             raise Corrupt(f"{what} is damaged: its checksum does not fit")
         return found.snapshot
 
+    # ------------------------------------------------------------------ payloads
+
+    def put_payloads(self, payloads: Sequence[Payload]) -> None:
+        for payload in payloads:
+            self._payloads.setdefault(payload.hash, payload.data)
+
+    def load_payload(self, hash_: str) -> bytes | None:
+        data = self._payloads.get(hash_)
+        return None if data is None else checked(hash_, data)
+
     # ------------------------------------------------------------------ leases
 
     def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
@@ -300,6 +312,12 @@ class MemoryStore:
 
     async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
         return self.log.load_snapshot(stream, at_most)
+
+    async def put_payloads(self, payloads: Sequence[Payload]) -> None:
+        self.log.put_payloads(payloads)
+
+    async def load_payload(self, hash_: str) -> bytes | None:
+        return self.log.load_payload(hash_)
 
     async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
         return self.log.acquire(shards, holder, ttl_s)

@@ -19,9 +19,11 @@ from events.api import (
     CancelRun,
     CordonNode,
     DrainNode,
+    FetchValues,
     ForkRun,
     Hello,
     Here,
+    KeepValues,
     ListNodes,
     PauseRun,
     QueryRun,
@@ -163,7 +165,7 @@ def _about(request: AnyRequest) -> str | None:
             return request.run_id
         case ShowNode() | CordonNode() | DrainNode() | UncordonNode():
             return request.node
-        case Hello() | RegisterWorkflow() | ListNodes():
+        case Hello() | RegisterWorkflow() | ListNodes() | KeepValues() | FetchValues():
             return None
         case _:
             assert_never(request)

@@ -7,8 +7,9 @@ from typing import Any, Self
 from psycopg.rows import TupleRow
 
 from events.envelope import Stored
+from events.references import Payload, checked
 from orchestrator.adapters.postgres.append import Appender
-from orchestrator.adapters.postgres.arrays import integers
+from orchestrator.adapters.postgres.arrays import byteas, integers, texts
 from orchestrator.adapters.postgres.columns import index_columns, lease_columns
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
@@ -189,6 +190,18 @@ class PostgresStore:
         values = {"stream": stream, "at_most": VERSION_MAX if at_most is None else at_most}
         rows = await self._rows("load_snapshot", f"loading a snapshot of {stream}", values)
         return unpack(rows[0]) if rows else None
+
+    # ------------------------------------------------------------------ payloads
+
+    async def put_payloads(self, payloads: Sequence[Payload]) -> None:
+        hashes, datas = texts([p.hash for p in payloads]), byteas([p.data for p in payloads])
+        async with self._pool.use("storing payloads") as connection:
+            values = {"hashes": hashes, "datas": datas}
+            await connection.execute(self._queries["put_payloads"], values)
+
+    async def load_payload(self, hash_: str) -> bytes | None:
+        rows = await self._rows("load_payload", f"loading payload {hash_}", {"hash": hash_})
+        return checked(hash_, bytes(rows[0][0])) if rows else None
 
     # ------------------------------------------------------------------ leases
 

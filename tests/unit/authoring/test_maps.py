@@ -112,7 +112,8 @@ def test_a_map_is_one_step_of_the_net() -> None:
     [
         ("map: {items: [1], task: t, batch: 0}", "steps[0].map.batch", "not within 1"),
         ("map: {items: [1], task: t, concurrency: 0}", "steps[0].map.concurrency", "not within 1"),
-        ("map: {items: 7, task: t}", "steps[0].map.items", "expected a list"),
+        ("map: {items: -7, task: t}", "steps[0].map.items", "expected a list"),
+        ("map: {items: true, task: t}", "steps[0].map.items", "expected a list"),
         (
             "map: {items: [1], task: t, complete_when: {count: 1.5}}",
             "steps[0].map.complete_when.count",

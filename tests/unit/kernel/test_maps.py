@@ -11,8 +11,8 @@ from events.run_facts import MapAdvanced, MapCompleted, MapDecided, RunClosing
 from events.task_facts import TaskCancelled, TaskFailed
 from events.values import Value
 from orchestrator.kernel.commands import command
-from orchestrator.kernel.flow import ITEMS_BEGUN_MAX
 from orchestrator.kernel.limits import Limits
+from orchestrator.kernel.mapwalk import ITEMS_BEGUN_MAX
 from orchestrator.kernel.state import serialise
 from tests.builders import Play, Setting, copy, names, started, task, workflow
 
@@ -220,7 +220,9 @@ def test_inputs_without_a_value_fail_their_item_only() -> None:
 
 def test_a_thousand_items_that_cannot_begin_are_decided_in_bounded_steps() -> None:
     inputs: dict[str, Value] = {"x": "${ iteration.item.nope }"}
-    play = started(workflow(mapped(complete_when="collect", inputs=inputs)), value=[{}] * 1_200)
+    setting = Setting(limits=Limits(map_part_items_max=2_000))
+    step = mapped(complete_when="collect", inputs=inputs)
+    play = started(workflow(step), value=[{}] * 1_200, setting=setting)
     decisions = 1
     while play.state.next_due_at is not None:
         assert len(play.due()) <= 600

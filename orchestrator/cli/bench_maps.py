@@ -1,0 +1,35 @@
+"""How long a map takes, from the client's start call to the completion visible to the client."""
+
+import time
+
+from events.api import RegisterWorkflow, StartRun
+from events.definition import Definition, MapStep
+from events.errors import Unavailable
+from orchestrator.adapters.nats.client import Client
+
+MAP = "bench-map"
+
+
+def map_workflow() -> Definition:
+    """One map, over as many numbers as the input says."""
+    step = MapStep(
+        id="scale",
+        items="${ input }",
+        task="bench.next",
+        inputs={"number": "${ iteration.item }"},
+    )
+    return Definition(name=MAP, steps=(step,))
+
+
+async def register_map(client: Client) -> None:
+    await client.request(RegisterWorkflow(definition=map_workflow()))
+
+
+async def timed_map(client: Client, run_id: str, items: int) -> float:
+    """Seconds of a map over so many numbers; raises `Unavailable` when it did not complete."""
+    began = time.perf_counter()
+    await client.request(StartRun(run_id=run_id, workflow=MAP, input=items))
+    run = await client.await_run(run_id)
+    if run.status != "completed":
+        raise Unavailable(f"a map of {items} items is {run.status}: {run.error}")
+    return time.perf_counter() - began
