@@ -13,6 +13,7 @@ from orchestrator.cli.output import print_json
 from orchestrator.config import Config
 
 ASK_AGAIN_S = 0.05
+LOOK_AGAIN_S = 0.2
 WELL = ("healthy", "draining")
 
 
@@ -32,7 +33,7 @@ def health(
     node
         This one has to be known to the coordinators, healthy or draining.
     timeout_s
-        Longest wait for all answers together.
+        Longest wait until all of it is so.
     """
     if timeout_s <= 0:
         raise Misconfigured(f"--timeout-s is {timeout_s:g}: expected more than 0")
@@ -67,8 +68,14 @@ async def _hello(client: Client, coordinator: str) -> Here:
 
 
 async def _look_for(client: Client, node: str) -> None:
-    answer = await client.request(ListNodes())
-    found = answer.nodes if isinstance(answer, Nodes) else ()
-    status = next((one.status for one in found if one.node == node), "not known")
-    if status not in WELL:
-        raise Unavailable(f"the node {node} is {status}")
+    """Until it is well: right after its start it is not known yet. Raises `Unavailable` with how it
+    is, just before the time is over."""
+    while True:
+        answer = await client.request(ListNodes())
+        found = answer.nodes if isinstance(answer, Nodes) else ()
+        status = next((one.status for one in found if one.node == node), "not known")
+        if status in WELL:
+            return
+        if anyio.current_time() + 2 * LOOK_AGAIN_S > anyio.current_effective_deadline():
+            raise Unavailable(f"the node {node} is {status}")
+        await anyio.sleep(LOOK_AGAIN_S)

@@ -164,7 +164,7 @@ def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
         memory.cluster.set_status(node, "left")
         fact = NodeLeft(node=name, incarnation=incarnation, reason="drained")
         _note(memory, name, fact)
-        _give_up(memory, node, "node_restarted", f"{name} left")
+        _take_back(memory, beat)
     elif beat.draining and node.status != "draining":
         memory.cluster.set_status(node, "draining")
         draining = NodeDraining(node=name, incarnation=incarnation, reason=beat.refusal)
@@ -176,6 +176,19 @@ def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
         recovered = NodeRecovered(node=name, incarnation=incarnation)
         _note(memory, name, recovered)
     memory.cluster.look_again(node)
+
+
+def _take_back(memory: Memory, beat: Heartbeat) -> None:
+    """What a node that leaves was given: commands that it does not know of have not reached it, and
+    are as good as refused."""
+    mentioned = {*beat.held, *beat.unsettled}
+    for (run_id, _), (attempt, incarnation) in memory.runs.held.of(beat.node).items():
+        reason: LossReason = "node_restarted"
+        message = f"{beat.node} left"
+        if attempt not in mentioned and incarnation == beat.incarnation:
+            reason, message = "refused", f"{beat.node} left before the attempt had reached it"
+        lost = AttemptLost(attempt=attempt, reason=reason, message=message)
+        memory.intake.append(w.RunWork(run_id=run_id, given=lost))
 
 
 def _sample(memory: Memory, node: Node, beat: Heartbeat) -> None:

@@ -115,6 +115,11 @@ class Cluster:
             f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}" for path in paths
         )
 
+    def environment(self) -> dict[str, str]:
+        """For commands that are to find this cluster."""
+        ours = {"DALSEGNO_NATS_URL": self.nats_url, "DALSEGNO_POSTGRES__DSN": self.dsn}
+        return {**os.environ, **ours}
+
     # -- clients ----------------------------------------------------------------------------------
 
     @asynccontextmanager

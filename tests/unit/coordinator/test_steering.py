@@ -19,8 +19,9 @@ from events.catalogue import Catalogue
 from events.cluster_facts import NodeCordoned, NodeDraining, NodeUncordoned
 from events.envelope import Head, unseal
 from events.facts import Fact
-from events.ids import shard_of
+from events.ids import Attempt, shard_of
 from events.messages import Granted, Heartbeat, Order
+from events.task_facts import AttemptFailed
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import Cordon, Drain
 from orchestrator.coordinator.ports import Conflicted
@@ -276,3 +277,18 @@ def test_coordinators_that_do_not_own_the_node_hear_it_from_the_agent() -> None:
     assert view.refusal == "cordoned: new disk"
     order(drive, cordoned=False)
     assert not drive.view("n1").refusal
+
+
+def test_what_never_reached_a_node_that_left_is_as_good_as_refused() -> None:
+    """It was on its way while the agent ended: nobody has begun it."""
+    drive = Drive().ready().start("r1").commit()
+    drive.start("r2").commit()
+    held = (Attempt("r1", "a", 0, 1),)
+    order(drive, leaving=True, draining=True, held=held)
+    drive.commit()
+    losses = {
+        event.header.stream: event.fact.loss
+        for event in (unseal(one, Catalogue()) for one in drive.log)
+        if isinstance(event.fact, AttemptFailed)
+    }
+    assert losses == {"run:r1": "node_restarted", "run:r2": "refused"}
