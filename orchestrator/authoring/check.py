@@ -202,7 +202,8 @@ class _Check:
         try:
             references = References(by_id, dict(self._orders("steps", root, by_id)))
         except InvalidDefinition as error:
-            self._problems.found.extend(error.problems)
+            for problem in error.problems:
+                self._problems.add(problem.code, problem.where, problem.message)
             return
         for where, paths in self._updates.items():
             for message in references.complaints_of_update(paths, self._definition):
