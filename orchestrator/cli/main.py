@@ -35,6 +35,7 @@ def make_app() -> cyclopts.App:
     _add(app, "agent", "services:agent", serve, "Run a node agent until SIGTERM.")
     _add(app, "demo", "demo.command:demo", serve, "See a run survive a dead agent and coordinator.")
 
+    _add(app, "new", "new:new", work, "Make a folder with tasks, a workflow and a test.")
     workflow = _group(app, "workflow", work, "Check and register workflow files; their schema.")
     _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
     _add(workflow, "register", "workflows:register", None, "Check a file and register it.")

@@ -19,6 +19,7 @@ import pytest
 from tests.architecture.tree import PRODUCT, ROOT, project
 
 INDEX = "https://pypi.org/simple"
+SHIPPED = {".py", ".sql", ".typed", ".json", ".yaml", ".toml", ".template"}
 FILES = "https://files.pythonhosted.org/"
 
 
@@ -66,7 +67,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for package in PRODUCT
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and path.suffix in {".py", ".sql", ".typed", ".json", ".yaml", ".toml"}
+        if path.is_file() and path.suffix in SHIPPED
     }
     assert {f"{package}/py.typed" for package in PRODUCT} <= expected
     assert expected <= packed
