@@ -1,6 +1,8 @@
 """`dalsegno new`: what it writes is right, what it refuses is left as it is."""
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,13 @@ def made(folder: Path, *flags: str) -> Path:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*"))
+
+
+@pytest.fixture(autouse=True)
+def _tasks_of_other_projects() -> Iterator[None]:
+    """Every project has a module `tasks`, and this process would keep the first one."""
+    yield
+    sys.modules.pop("tasks", None)
 
 
 @pytest.fixture
