@@ -29,12 +29,12 @@ class Driver:
         self._events = 0
         self._moved_at = 0
 
-    async def settle(self) -> bool:
-        """Whether all handlers have ended, within the patience."""
+    async def settle(self, patience_s: float | None = None) -> bool:
+        """Whether all handlers have ended, within this patience or that of all."""
         world, scheduler = self._world, self._world.scheduler
         changed = world.stage.changed
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._patience_s
+        give_up_at = loop.time() + (self._patience_s if patience_s is None else patience_s)
         while True:
             changed.clear()
             scheduler.run(scheduler.now)
@@ -50,8 +50,10 @@ class Driver:
             await asyncio.sleep(0)
             if changed.is_set():
                 return True
+        if left_s <= 0:
+            return False
         try:
-            await asyncio.wait_for(changed.wait(), max(0.0, left_s))
+            await asyncio.wait_for(changed.wait(), left_s)
         except TimeoutError:
             return False
         return True
@@ -64,8 +66,9 @@ class Driver:
 
         Raises `Stuck` for a handler that does not end; `waiting` False: it is left running.
         """
+        patience_s = None if waiting else 0.0
         while True:
-            if not await self.settle() and waiting and not over():
+            if not await self.settle(patience_s) and waiting and not over():
                 raise Stuck(self._still_running())
             if over():
                 return True

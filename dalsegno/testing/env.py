@@ -205,8 +205,8 @@ class Env:
         await self._pass(duration, waiting=True)
 
     async def advance(self, duration: Duration) -> None:
-        """The same without waiting for handlers that run: to them it is as if they took so long.
-        Timeouts hit them."""
+        """The same without waiting for handlers that run: it is as if they took so long, and
+        timeouts strike them."""
         await self._pass(duration, waiting=False)
 
     async def settle(self) -> None:

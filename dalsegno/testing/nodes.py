@@ -93,6 +93,7 @@ class HandlerExecutor:
         self._crew.cancel()
         for attempt in self._attempts:
             self._stage.running.pop(attempt, None)
+            self._stage.forget(attempt)
 
     async def close(self) -> None:
         self.die()

@@ -107,7 +107,11 @@ class Stage:
         try:
             await self._asleep(ctx, self._awaited.setdefault(ctx.task, []).append)
         finally:
-            del self.missing[attempt]
+            self.forget(attempt)
+
+    def forget(self, attempt: str) -> None:
+        """Nobody waits for a fake for this attempt any more."""
+        self.missing.pop(attempt, None)
 
     async def _sleep(self, ctx: TaskContext, duration_us: int) -> None:
         """In virtual time. What ends at the same instant ends in an order that the seed decides."""

@@ -138,8 +138,9 @@ class Cluster:
         if slots is None:
             return
         slots.credits = beat.credits
-        if len(slots.tasks) != len(beat.tasks):
-            slots.tasks = frozenset(beat.tasks)
+        tasks = frozenset(beat.tasks)
+        if slots.tasks != tasks:
+            slots.tasks = tasks
             self.changes += 1
 
     def set_status(self, node: Node, status: str) -> None:

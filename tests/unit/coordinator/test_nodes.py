@@ -5,7 +5,7 @@ from events.cluster_facts import NodeSampled
 from events.envelope import Head, unseal
 from events.facts import HostSample
 from events.ids import Attempt, shard_of
-from events.messages import Heartbeat
+from events.messages import Execute, Heartbeat
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import Conflicted, Lease
 from orchestrator.coordinator.settings import Settings
@@ -167,3 +167,24 @@ def test_a_verdict_of_an_earlier_ownership_is_void() -> None:
     assert "node.lost.v1" not in facts(drive)
     drive.wait(0.25).node("n2", "j1").commit()
     assert Attempt("r1", "a", 0, 2) not in [execute.attempt for execute in drive.executes()]
+
+
+def test_a_node_may_learn_tasks_while_it_lives() -> None:
+    """What waited for somebody who can do it is dispatched as soon as that is known."""
+    drive = Drive().ready()
+    drive.beat(Heartbeat(node="n1", incarnation="i1", sequence=0, credits=10, tasks=("u",)))
+    drive.start().commit()
+    assert not executed(drive)
+    drive.beat(Heartbeat(node="n1", incarnation="i1", sequence=0, credits=10, tasks=("t", "u")))
+    drive.commit()
+    assert executed(drive) == ["n1"]
+
+
+def executed(drive: Drive) -> list[str]:
+    """Nodes that were told to execute something."""
+    return [
+        output.node
+        for output in drive.take(s.Publish)
+        for command in output.commands.commands
+        if isinstance(command, Execute)
+    ]

@@ -20,6 +20,7 @@ from node_agent.journal import Ended, Forgot, Incarnated, Live
 from node_agent.limits import REPORT_MESSAGE_BYTES_MAX
 from node_agent.steps import (
     Acknowledge,
+    BeatRequested,
     CancelExecution,
     Ceased,
     CommandsArrived,
@@ -378,3 +379,26 @@ def test_answers_that_come_after_a_reset_do_nothing(
     rig = ended("a")
     rig.reset()
     assert not of(rig.feed(late), PublishReports)
+
+
+def test_a_heartbeat_that_is_asked_for_goes_at_once_and_the_next_is_counted_from_it() -> None:
+    rig = Rig()
+    rig.grant()
+    rig.sleep(0.5)
+    before = len(rig.beats)
+    rig.feed(BeatRequested())
+    assert len(rig.beats) == before + 1
+    rig.sleep(0.9)
+    assert len(rig.beats) == before + 1
+
+
+def test_heartbeats_are_no_work() -> None:
+    rig = Rig()
+    rig.grant()
+    assert rig.core.next_work_due() is None
+    assert rig.core.next_due() is not None
+    rig.command(execute())
+    assert rig.started
+    due_us = rig.core.next_work_due()
+    assert due_us is not None
+    assert due_us > (rig.core.next_due() or 0)

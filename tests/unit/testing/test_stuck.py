@@ -126,6 +126,15 @@ async def test_time_can_go_on_over_a_handler_that_hangs() -> None:
             await run.result()
 
 
+async def test_what_a_dead_node_waited_for_is_no_obstacle() -> None:
+    flow = Workflow("hurried", timeout="1m")
+    flow.task("it", "no_such")
+    async with dalsegno_env() as env:
+        run = await env.start(flow)
+        await env.kill_node()
+        assert (await run.ended()).status == "timed_out"
+
+
 async def test_what_a_handler_raised_is_the_cause() -> None:
     async with dalsegno_env(tasks=[divide]) as env:
         run = await env.start(single("bad.divide", number=0))
