@@ -9,6 +9,8 @@ import msgspec
 from events.redaction import redact_text
 
 IDS = ("run_id", "task", "attempt")
+TELLTALES = ("httpx", "httpcore")
+"""Loggers that write whole URLs and the headers of responses, below the level of warnings."""
 
 
 class TextLines(logging.Formatter):
@@ -57,3 +59,5 @@ def set_up_logging(level: str, style: str, node: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextLines(node) if as_text else JsonLines(node))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in TELLTALES:
+        logging.getLogger(name).setLevel(logging.WARNING)

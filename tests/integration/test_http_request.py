@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import logging
 import socket
+from collections.abc import Callable, Iterator
 
 import anyio
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from events.messages import Execute
 from events.values import Value
 from node_agent.adapters.clock import SystemClock
+from node_agent.adapters.logs import TELLTALES, set_up_logging
 from node_agent.adapters.secret_values import HostSecrets
 from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
@@ -27,6 +30,26 @@ SECRETS = HostSecrets({"DALSEGNO_SECRET_SHOP_TOKEN": "s3cr3t-value"}, None)
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the tests run there may be a proxy, and it cannot reach this machine's servers."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,nobody.invalid")
+
+
+@pytest.fixture
+def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """What an agent's process would have written to its log, at the most talkative level."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    root.handlers.clear()  # those of pytest would be closed
+    set_up_logging("DEBUG", "json", "node-1")
+    yield lambda: capsys.readouterr().err
+    root.handlers[:], level = before
+    root.setLevel(level)
+    for name in TELLTALES:
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 class NoProcesses:
@@ -295,6 +318,20 @@ async def test_a_secret_reaches_the_service_and_nothing_else() -> None:
     assert service.seen[0].headers["authorization"] == "Bearer s3cr3t-value"
     assert output["body"] == {"you": "Bearer ***"}
     assert "s3cr3t" not in repr(output) + repr(broke)
+
+
+async def test_the_log_says_nothing_of_what_was_sent(logged: Callable[[], str]) -> None:
+    """The client would log whole URLs, and headers of responses."""
+    said = Scripted(headers={"Set-Cookie": "session=tasty"})
+    with serving(said) as service:
+        await completed(
+            url=f"{service.url}/?key=hidden",
+            secret_headers={"Authorization": "Bearer {shop.token}"},
+        )
+    logging.getLogger("dalsegno.agent").debug("here")
+    text = logged()
+    assert "here" in text
+    assert not any(word in text for word in ("hidden", "s3cr3t", "tasty", "/?"))
 
 
 async def test_a_secret_that_the_node_has_not_may_be_on_another_one() -> None:
