@@ -61,7 +61,12 @@ class Secrets:
         """
         value = self._source.resolve(name)
         if value is None:
-            raise TaskError("unknown_secret", f"this node has no secret {name!r}", retryable=True)
+            raise TaskError(
+                "unknown_secret",
+                f"this node has no secret {name!r}: give the agent a file of that name in "
+                "agent.secrets_dir, or a variable DALSEGNO_SECRET_<NAME>",
+                retryable=True,
+            )
         self._speech.hide(value)
         return value
 

@@ -24,7 +24,7 @@ async def exchange(what: Sending, request: Request) -> Answer:
     try:
         async with (
             asyncio.timeout(request.timeout_s),
-            httpx.AsyncClient(verify=_trusted(), timeout=None) as client,  # noqa: S113 -- above
+            httpx.AsyncClient(verify=trusted(), timeout=None) as client,  # noqa: S113 -- above
         ):
             return await _answered(client, what, request)
     except TimeoutError as error:
@@ -95,8 +95,8 @@ async def _read(response: httpx.Response, request: Request) -> Answer:
 
 
 @cache
-def _trusted() -> ssl.SSLContext:
-    """Reading the authorities takes long, and they do not change."""
+def trusted() -> ssl.SSLContext:
+    """The certificate authorities of this machine. Reading them takes long, once."""
     return httpx.create_ssl_context()
 
 

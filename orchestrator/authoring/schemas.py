@@ -81,6 +81,10 @@ class _Judge:
     ) -> Iterator[Mismatch]:
         if any(not list(self.judge(value, one, at, depth + 1)) for one in alternatives):
             return
+        meant = [one for one in alternatives if not _type_mismatch(value, self._resolved(one))]
+        if len(meant) == 1:
+            yield from self.judge(value, meant[0], at, depth + 1)
+            return
         kinds = " or ".join(dict.fromkeys(self._kind(one) for one in alternatives))
         yield Mismatch(at, f"expected {kinds}, found {_shown(value)}")
 

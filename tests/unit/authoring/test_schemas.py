@@ -89,7 +89,7 @@ def test_what_fits_is_silent(name: str, value: Value) -> None:
         ("point", {"x": 1, "y": "2"}, "point.y", "expected number"),
         ("point", {"x": 1, "y": 2, "z": 3}, "point", "`z` is not expected"),
         ("counts", {"a": "b"}, "counts.a", "expected integer"),
-        ("tree", {"inner": {"inner": 5}}, "tree.inner", "expected object or null"),
+        ("tree", {"inner": {"inner": 5}}, "tree.inner.inner", "expected object or null"),
         ("ulr", "x", "ulr", "has no parameter `ulr`"),
     ],
 )
@@ -139,3 +139,13 @@ def test_a_text_that_does_not_fit_its_pattern_is_refused_unless_an_expression_ma
     assert (found.at, found.message) == ("url", 'expected text like ^https?://, found "ftp://h/"')
     assert list(mismatches({"url": "http://h/"}, schema)) == []
     assert list(mismatches({"url": "${ input.base }/orders"}, schema)) == []
+
+
+def test_of_several_alternatives_the_one_of_the_same_type_says_what_is_wrong() -> None:
+    status: Value = {"anyOf": [{"type": "string", "pattern": "^[1-5]xx$"}, {"type": "integer"}]}
+    schema = TaskSchema(name="t", parameters={"properties": {"status": status}})
+
+    (found,) = mismatches({"status": "6xx"}, schema)
+    assert found.message == 'expected text like ^[1-5]xx$, found "6xx"'
+    (found,) = mismatches({"status": None}, schema)
+    assert found.message == "expected string or integer, found null"
