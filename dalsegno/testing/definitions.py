@@ -51,7 +51,7 @@ def authored(workflow: AnyWorkflow) -> Authored:
     """What is to be registered. A trace does not wait: its tasks take no time."""
     match workflow:
         case Workflow():
-            return Authored(workflow.definition())
+            return workflow.authored()
         case Definition():
             return Authored(workflow)
         case Authored():

@@ -212,7 +212,7 @@ class Choice(Named):
     @property
     def first(self) -> str:
         inner = next((one.first for one in self._ways() if one.first), "")
-        return self.id or f"{inner}-choice"
+        return self.id or f"{inner}-choice".removeprefix("-")
 
     def _ways(self) -> Iterator[Steps]:
         yield from (one for _, one in self.cases)

@@ -62,6 +62,7 @@ OUTPUTS: dict[str, list[Value]] = {
     ],
     "greet.yaml": [{"text": "Hello, Ada"}, {"text": "HELLO, ADA!"}],
     "loops.yaml": [["HELLO, ADA!", "HELLO, BOB!"]],
+    "offers.py": [{"shop": "south", "price": 40}, {"shop": "south", "price": 8}],
     "orders.yaml": [{"order": "A-17", "paid": 118, "shipped": "2 items on the way to Arezzo"}],
     "pages.py": [{"text": " Guido of Arezzo"}],
     "parcel.yaml": [{"tracking": "TRACK-P1"}],

@@ -1,9 +1,11 @@
 """Every problem of a definition that is written in Python names file and line."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from dalsegno.testing import run_workflow
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import Authored, InvalidDefinition, Workflow, check, read
 
@@ -110,3 +112,10 @@ def test_a_definition_that_is_checked_where_it_is_written_names_the_file() -> No
     flow = Workflow("w")
     flow.task("a b", "t")
     assert f"{__file__}:" in problems(flow.authored())
+
+
+def test_the_test_kit_names_the_line_too() -> None:
+    flow = Workflow("w")
+    flow.task("a b", "t")
+    with pytest.raises(InvalidDefinition, match=re.escape(f"{__file__}:")):
+        run_workflow(flow)
