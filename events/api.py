@@ -214,6 +214,8 @@ class TaskView(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
     pending: str = ""
     """Why it waits, when it does."""
+    task: str | msgspec.UnsetType = msgspec.UNSET
+    """Its task type."""
 
 
 class ErrorView(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from events.definition import Definition
 from events.errors import Rejected
 from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.builder import Workflow
-from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
+from orchestrator.authoring.problems import InvalidDefinition, Place, Problem, suggestion
 from orchestrator.authoring.wfformat import AS_RECORDED, is_trace, read_trace
 from orchestrator.authoring.yaml import read_yaml
 from orchestrator.kernel.limits import Limits
@@ -98,13 +98,20 @@ def _bytes(file: Path, most: int) -> bytes:
     try:
         with file.open("rb") as opened:
             return opened.read(most)
+    except FileNotFoundError as error:
+        raise _missing(file) from error
     except OSError as error:
         raise NotLoadable(f"{file} cannot be read: {error.strerror or error}") from error
 
 
+def _missing(file: Path) -> NotLoadable:
+    beside = [one.name for one in file.parent.glob("*")] if file.parent.is_dir() else []
+    return NotLoadable(f"{file} cannot be read: no such file{suggestion(file.name, beside)}")
+
+
 def _from_python(file: Path, name: str, told: str) -> Authored:
     if not file.is_file():
-        raise NotLoadable(f"{file} cannot be read: no such file")
+        raise _missing(file)
     try:
         authored = _authored(_chosen(file, name))
     except InvalidDefinition as error:

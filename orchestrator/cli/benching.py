@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from events.errors import Misconfigured
 from orchestrator.cli.bench import Figures, Plan, measure
 from orchestrator.cli.bench_bound import percent
 from orchestrator.cli.common import go
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.bench_profile import Profile
 
+RUNS_MAX, IN_FLIGHT_MAX, AGENTS_MAX = 1_000_000, 100_000, 64
 SHOWN = 0.005
 """Rows below this share of a core say nothing."""
 
@@ -31,7 +33,19 @@ def bench(*, runs: int = 2000, in_flight: int = 1000, agents: int = 2, json: boo
         How many agent processes.
     json
         Answer in JSON.
+
+    Examples
+    --------
+    dalsegno bench
+    dalsegno bench --runs 500 --in-flight 100 --agents 1 --json
     """
+    for flag, value, most in (
+        ("runs", runs, RUNS_MAX),
+        ("in-flight", in_flight, IN_FLIGHT_MAX),
+        ("agents", agents, AGENTS_MAX),
+    ):
+        if not 1 <= value <= most:
+            raise Misconfigured(f"--{flag} is {value}: expected 1 to {most}")
     plan = Plan(runs=runs, in_flight=in_flight, agents=agents)
     figures = go(lambda: measure(plan))
     if json:

@@ -15,6 +15,10 @@ def migrate(*, shards: int | None = None, common: Common = COMMON) -> None:
     ----------
     shards
         Shards of a new log, decided for ever; the configured number when not given.
+
+    Examples
+    --------
+    dalsegno migrate --dsn postgresql://dalsegno@db.example/dalsegno --shards 16
     """
     asked = {} if shards is None else {"coordinator.shards": str(shards)}
     config = effective(common, **asked).value
@@ -32,6 +36,12 @@ def show_config(*, changed: bool = False, common: Common = COMMON) -> None:
     ----------
     changed
         Only those that are not defaults.
+
+    Examples
+    --------
+    dalsegno config show --changed
+        What files, environment and flags set, and which of them it was.
+    dalsegno config show --json
     """
     settings = effective(common).settings
     shown = [

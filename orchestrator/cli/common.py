@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import anyio
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from events.configuration import Effective
 from events.connection import Connection
@@ -18,6 +18,11 @@ from orchestrator.cli.connection_file import connection_layers
 from orchestrator.config import Config, load_config
 
 T = TypeVar("T")
+CLUSTER = Group(
+    "Where the cluster is",
+    help="Found by itself in the folder of a running `dalsegno dev`.",
+    sort_key=9,
+)
 
 ANSWER_TIMEOUT_S = 15.0
 
@@ -27,9 +32,11 @@ ANSWER_TIMEOUT_S = 15.0
 class Common:
     """Options of every command that talks to a cluster."""
 
-    config: Annotated[Path | None, Parameter(help="Configuration file (dalsegno.toml).")] = None
-    dsn: Annotated[str, Parameter(help="Postgres URL.")] = ""
-    nats_url: Annotated[str, Parameter(help="NATS URLs, with commas between.")] = ""
+    config: Annotated[
+        Path | None, Parameter(help="Configuration file (dalsegno.toml).", group=CLUSTER)
+    ] = None
+    dsn: Annotated[str, Parameter(help="Postgres URL.", group=CLUSTER)] = ""
+    nats_url: Annotated[str, Parameter(help="NATS URLs, with commas between.", group=CLUSTER)] = ""
     json: Annotated[bool, Parameter(help="Answer in JSON.", negative="")] = False
 
 

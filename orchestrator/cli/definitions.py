@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -17,6 +18,7 @@ from orchestrator.authoring import Authored, TaskSchema, check, read
 
 DESCRIBE_TIMEOUT_S = 60.0
 PYTHON = ".py"
+SUFFIXES = frozenset({".yaml", ".yml", ".json", PYTHON})
 
 SCALE_HELP = "What the recorded runtimes of a WfFormat trace are multiplied by; 0 does not wait."
 TimeScale = Annotated[float | None, Parameter(name="--time-scale", help=SCALE_HELP)]
@@ -81,6 +83,12 @@ def implied_imports(file: str, imports: Sequence[str]) -> tuple[str, ...]:
     if imports or not path.endswith(PYTHON):
         return tuple(imports)
     return (path,)
+
+
+def reads_as_file(workflow: str) -> bool:
+    """Whether it is the path of a workflow file, and not the name of a registered workflow."""
+    path = workflow.rpartition(":")[0] if f"{PYTHON}:" in workflow else workflow
+    return Path(path).suffix in SUFFIXES
 
 
 def checked(

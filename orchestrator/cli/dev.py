@@ -30,6 +30,7 @@ from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.connection_file import DATA_DIR, Addresses, ConnectionFile
 from orchestrator.cli.definitions import describe_tasks
 from orchestrator.cli.local import Local
+from orchestrator.cli.progress import Progress
 from orchestrator.config import Config
 
 LOOK_S = 0.2
@@ -63,6 +64,12 @@ def dev(
         A free one when not given.
     nats_port
         A free one when not given.
+
+    Examples
+    --------
+    dalsegno dev --import examples/examples_tasks.py
+    dalsegno dev --agents 3 --data-dir /var/lib/dalsegno-trial
+        Three agents, and the data somewhere else.
     """
     if not 0 <= agents <= AGENTS_MAX:
         raise Misconfigured(f"--agents is {agents}: expected 0 to {AGENTS_MAX}")
@@ -73,6 +80,7 @@ def dev(
     with (
         endings_as_interrupts(),
         ConnectionFile(folder) as connection_file,
+        Progress("starting Postgres and NATS") as progress,
         EmbeddedServers(folder, postgres_port=postgres_port, nats_port=nats_port) as servers,
     ):
         # Before anybody can ask: a command that finds the file finds the schema as well.
@@ -87,7 +95,8 @@ def dev(
                 start_agent(local, f"agent-{number}", modules, folder)
             with suppress(KeyboardInterrupt):  # the way to end it; another one hurries it up
                 _say_where(folder, servers, config, sorted(tasks))
-                go(lambda: supervise(local))
+                go(lambda: supervise(local, progress))
+            progress.say("stopping")
             say("Stopping ...")
     say(f"Stopped; data stays in {folder}")
 
@@ -121,10 +130,14 @@ class Watch(msgspec.Struct):
     restart_at: float | None = None
 
 
-async def supervise(local: Local) -> None:
+async def supervise(local: Local, progress: Progress) -> None:
     """Starts children again that ended, each after a wait that doubles; until interrupted."""
-    watches = {name: Watch(time.monotonic()) for name in local.names()}
+    began = time.monotonic()
+    watches = {name: Watch(began) for name in local.names()}
     while True:
+        up = len(watches) - len(local.ended())
+        minutes, seconds = divmod(int(time.monotonic() - began), 60)
+        progress.say(f"{up} of {len(watches)} processes run, for {minutes}:{seconds:02}")
         for name, code in local.ended():
             look(local, name, code, watches[name])
         await anyio.sleep(LOOK_S)

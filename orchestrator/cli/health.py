@@ -34,6 +34,11 @@ def health(
         This one has to be known to the coordinators, healthy or draining.
     timeout_s
         Longest wait until all of it is so.
+
+    Examples
+    --------
+    dalsegno health --timeout-s 2
+    dalsegno health --node agent-1
     """
     if timeout_s <= 0:
         raise Misconfigured(f"--timeout-s is {timeout_s:g}: expected more than 0")

@@ -15,7 +15,9 @@ from events.redaction import redact_text
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
 from orchestrator.cli.following import bell_of
-from orchestrator.cli.output import clock, console, plain
+from orchestrator.cli.output import ACTIVE, CALLED_OFF, DIM, UNSURE, WAITING, clock, console, plain
+from orchestrator.cli.output import BAD as RED
+from orchestrator.cli.progress import is_seen
 from orchestrator.insight.follow import follow as follow_log
 from orchestrator.insight.follow import pages
 from orchestrator.replay.export import export as export_run
@@ -30,19 +32,28 @@ LIMIT_MAX = 1_000_000
 POSITION_MAX = 2**63 - 1
 COLOURS = {
     "run": "bold",
-    "task": "cyan",
-    "attempt": "yellow",
-    "node": "magenta",
-    "lease": "bright_black",
-    "definition": "blue",
+    "task": ACTIVE,
+    "attempt": UNSURE,
+    "node": CALLED_OFF,
+    "lease": DIM,
+    "definition": WAITING,
 }
 BAD = ("failed", "lost", "suspected", "timed_out", "cancelled")
 SHOWN_FIRST = ("step", "attempt", "node", "task", "status", "failure", "why", "reason")
 DATA_CHARS = 100
+DATA_COLUMNS_MIN = 40
+INDENT = 6
 
 
 def show(run_id: str, *, common: Common = COMMON) -> None:
-    """All events of a run: a table, or with --json one envelope a line, as it is stored."""
+    """All events of a run: a table, or with --json one envelope a line, as it is stored.
+
+    Examples
+    --------
+    dalsegno events show 01m7yf4vgw1tqq5ay37h9hvpzk
+    dalsegno events show nightly-17 --json
+        For `jq` and other programs: a line an event, nothing left out.
+    """
     printer = Printer(as_json=common.json, with_stream=False)
 
     async def read(store: PostgresStore) -> None:
@@ -65,6 +76,10 @@ def export(run_id: str, *, output: str = "", common: Common = COMMON) -> None:
     ----------
     output
         The file to write; standard output when not given. One that is there is not overwritten.
+
+    Examples
+    --------
+    dalsegno events export nightly-17 --output nightly-17.jsonl
     """
 
     async def read(store: PostgresStore) -> list[bytes]:
@@ -106,6 +121,14 @@ def tail(
         How many of the last events.
     stream
         Only streams that begin with this, such as run: or node:agent-1.
+
+    Examples
+    --------
+    dalsegno events tail --limit 50
+    dalsegno events tail --follow --stream run:
+        Facts of runs as they are committed, until Ctrl-C.
+    dalsegno events tail --after 1200 --json
+        Everything since a position that you remember.
     """
     if not 0 <= limit <= LIMIT_MAX:
         raise Misconfigured(f"--limit is {limit}: expected 0 to {LIMIT_MAX}")
@@ -120,6 +143,8 @@ def tail(
             async for page in pages(store, position):
                 printer.print(page)
             return
+        if is_seen():
+            print("Following the log; Ctrl-C ends it.", file=sys.stderr)
         async with bell_of(configured(common), store.info.name) as bell:
             trouble = _Trouble()
             async for page in follow_log(store, position, bell, trouble.tell):
@@ -171,8 +196,29 @@ class Printer:
             if self._console is None:
                 sys.stdout.write(self._json(stored) + "\n")
             else:
-                self._console.print(self._line(stored), overflow="ignore", no_wrap=True)
+                self._show(self._console, *self._line(stored))
         sys.stdout.flush()
+
+    @staticmethod
+    def _show(out: "Console", head: str, data: str) -> None:
+        """One line where that fits. On a narrow terminal the data is wrapped behind its head, or
+        below it; a file or pipe always gets one line."""
+        from rich.padding import Padding
+        from rich.table import Table
+        from rich.text import Text
+
+        left = Text.from_markup(head)
+        if not out.is_terminal or left.cell_len + len(data) < out.width:
+            out.print(f"{head} {data}", soft_wrap=True)
+        elif out.width - left.cell_len < DATA_COLUMNS_MIN:
+            out.print(head, soft_wrap=True)
+            out.print(Padding(Text.from_markup(data, overflow="fold"), (0, 0, 0, INDENT)))
+        else:
+            line = Table.grid(padding=(0, 1, 0, 0))
+            line.add_column(no_wrap=True)
+            line.add_column(overflow="fold")
+            line.add_row(left, data)
+            out.print(line)
 
     def _json(self, stored: Stored) -> str:
         """The whole envelope, also what is not stored because it is the default, and the position
@@ -189,21 +235,23 @@ class Printer:
             shown = {**place, **where, "corrupt": str(error), "bytes": stored.state}
         return redact_text(msgspec.json.encode(shown).decode())
 
-    def _line(self, stored: Stored) -> str:
+    def _line(self, stored: Stored) -> tuple[str, str]:
+        """What and when it was, and its data, both as markup."""
         place = f"{stored.position:>7} " if stored.position is not None else ""
-        stream = f"[dim]{plain(stored.stream)}[/] " if self._with_stream else ""
+        stream = f"[{DIM}]{plain(stored.stream)}[/] " if self._with_stream else ""
         try:
             event = unseal(stored, self._catalogue)
         except Corrupt as error:
-            return f"{place}{stored.version:>5} {stream}[red]{plain(str(error))}[/]"
-        colour = "red" if any(word in stored.type for word in BAD) else _colour(stored.type)
+            return f"{place}{stored.version:>5} {stream}", f"[{RED}]{plain(str(error))}[/]"
+        colour = RED if any(word in stored.type for word in BAD) else _colour(stored.type)
         at = clock(event.header.recorded_at)
         kind = f"[{colour}]{stored.type:<24}[/]"
-        return f"[dim]{place}[/]{stored.version:>5} [dim]{at}[/] {kind} {stream}{_data(event)}"
+        head = f"[{DIM}]{place}[/]{stored.version:>5} [{DIM}]{at}[/] {kind} {stream}"
+        return head.rstrip(), _data(event)
 
 
 def _colour(kind: str) -> str:
-    return COLOURS.get(kind.partition(".")[0], "white")
+    return COLOURS.get(kind.partition(".")[0], "default")
 
 
 def _data(event: Event) -> str:

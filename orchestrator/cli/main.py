@@ -11,9 +11,21 @@ import cyclopts
 
 from events.errors import Misconfigured
 from orchestrator.cli.exits import DONE, tell, the_cause
+from orchestrator.cli.teaching import shown_default, teach
 from orchestrator.cli.usage import wrong_usage
 
 HERE = "orchestrator.cli"
+HELP = frozenset({"--help", "-h"})
+
+FIRST_STEPS = """First steps, in a clone of the project:
+  dalsegno demo
+  dalsegno try examples/approval.yaml --input '{"order": "A-17"}'
+  dalsegno workflow plan examples/orders.yaml
+  dalsegno dev --import examples/examples_tasks.py
+
+`dalsegno COMMAND --help` explains a command, with examples.
+Exit codes: 0 done, 1 what was asked for failed, 2 wrong usage or settings,
+3 rejected, 4 unavailable, 5 corrupt, 130 interrupted."""
 
 
 def make_app() -> cyclopts.App:
@@ -22,28 +34,42 @@ def make_app() -> cyclopts.App:
         name="dalsegno",
         help="Durable workflows over Postgres and NATS.",
         help_format="plaintext",
+        help_epilogue=FIRST_STEPS,
+        default_parameter=cyclopts.Parameter(show_default=shown_default, negative=()),
         version=lambda: f"dalsegno {version('dalsegno')}",
         suppress_keyboard_interrupt=False,  # it would end us without a word
     )
-    work = cyclopts.Group("Workflows and runs", sort_key=2)
-    serve = cyclopts.Group("Processes", sort_key=1)
-    look = cyclopts.Group("History and state", sort_key=3)
-    care = cyclopts.Group("Care", sort_key=4)
-    _add(app, "dev", "dev:dev", serve, "Servers, a coordinator and agents in this folder.")
-    _add(app, "try", "trying:try_", serve, "Run one workflow file to its end, and stop all.")
-    _add(app, "coordinator", "services:coordinator", serve, "Run a coordinator until SIGTERM.")
-    _add(app, "agent", "services:agent", serve, "Run a node agent until SIGTERM.")
-    _add(app, "demo", "demo.command:demo", serve, "See a run survive a dead agent and coordinator.")
+    _serve(app, cyclopts.Group("Processes", sort_key=1))
+    _work(app, cyclopts.Group("Workflows and runs", sort_key=2))
+    _look(app, cyclopts.Group("History and state", sort_key=3))
+    _care(app, cyclopts.Group("Care", sort_key=4))
+    return app
 
-    _add(app, "new", "new:new", work, "Make a folder with tasks, a workflow and a test.")
-    workflow = _group(app, "workflow", work, "Check and register workflow files; their schema.")
+
+def _serve(app: cyclopts.App, group: cyclopts.Group) -> None:
+    _add(app, "try", "trying:try_", group, "Run one workflow file to its end, and stop all.")
+    _add(app, "dev", "dev:dev", group, "Servers, a coordinator and agents in this folder.")
+    _add(app, "coordinator", "services:coordinator", group, "Run a coordinator until SIGTERM.")
+    _add(app, "agent", "services:agent", group, "Run a node agent until SIGTERM.")
+    _add(app, "demo", "demo.command:demo", group, "See a run survive a dead agent and coordinator.")
+
+
+def _work(app: cyclopts.App, group: cyclopts.Group) -> None:
+    _add(app, "new", "new:new", group, "Make a folder with tasks, a workflow and a test.")
+    workflow = _group(app, "workflow", group, "Check, plan, register, compare and list workflows.")
     _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
+    _add(workflow, "plan", "planning:plan", None, "What would run, in which order, and where.")
     _add(workflow, "register", "workflows:register", None, "Check a file and register it.")
+    _add(workflow, "list", "registry:list_", None, "List registered workflows and versions.")
+    _add(workflow, "show", "registry:show", None, "Print a registered definition as YAML.")
+    _add(workflow, "diff", "comparing:diff", None, "Compare two definitions step by step.")
     _add(workflow, "schema", "workflows:schema", None, "Print the JSON Schema of workflow files.")
-    run = _group(app, "run", work, "Start, list, show, steer and cancel runs.")
+    run = _group(app, "run", group, "Start, list, show, steer, retry and cancel runs.")
     _add(run, "start", "runs:start", None, "Start a registered workflow, or that of a file.")
     _add(run, "list", "runs:list_", None, "List runs, the newest first.")
     _add(run, "show", "runs:show", None, "Show a run with its steps and tasks.")
+    _add(run, "tree", "trees:tree", None, "Show a run with its children, iterations and forks.")
+    _add(run, "retry", "retrying:retry", None, "Run again what failed, as a new run.")
     _add(run, "cancel", "runs:cancel", None, "Cancel a run.")
     _add(run, "signal", "steering:signal", None, "Send a signal to a run.")
     _add(run, "update", "steering:update", None, "Change a run as its workflow allows.")
@@ -52,21 +78,25 @@ def make_app() -> cyclopts.App:
     _add(run, "pause", "steering:pause", None, "Dispatch nothing new until it is resumed.")
     _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
     _add(run, "repin", "steering:repin", None, "Give a run's tasks to nodes of another build.")
-    _add_nodes(_group(app, "nodes", work, "The nodes of the cluster."))
+    _add_nodes(_group(app, "nodes", group, "The nodes of the cluster."))
 
-    events = _group(app, "events", look, "The event log.")
+
+def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
+    events = _group(app, "events", group, "The event log.")
     _add(events, "show", "log:show", None, "All events of a run.")
     _add(events, "export", "log:export", None, "A run's history as a file that can be replayed.")
     _add(events, "tail", "log:tail", None, "The end of the log, and what follows.")
-    _add(app, "replay", "replays:replay", look, "Rebuild a run's state from its events.")
-    _add(app, "verify", "replays:verify", look, "Audit runs against the log.")
+    _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
+    _add(app, "verify", "replays:verify", group, "Audit runs against the log.")
 
-    _add(app, "migrate", "care:migrate", care, "Make the schema, or bring it up to date.")
-    _add(app, "health", "health:health", care, "Whether a coordinator answers, or a node is well.")
-    config = _group(app, "config", care, "The configuration.")
+
+def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
+    _add(app, "migrate", "care:migrate", group, "Make the schema, or bring it up to date.")
+    _add(app, "health", "health:health", group, "Whether a coordinator answers, or a node is well.")
+    config = _group(app, "config", group, "The configuration.")
     _add(config, "show", "care:show_config", None, "Every setting with its value and source.")
-    _add(app, "bench", "benching:bench", care, "Measure durable throughput and latency.")
-    return app
+    _add(app, "bench", "benching:bench", group, "Measure durable throughput and latency.")
+    _add(app, "completion", "completing:completion", group, "What makes your shell complete words.")
 
 
 def _add_nodes(nodes: cyclopts.App) -> None:
@@ -80,17 +110,26 @@ def _add_nodes(nodes: cyclopts.App) -> None:
 def _add(
     app: cyclopts.App, name: str, where: str, group: cyclopts.Group | None, words: str
 ) -> None:
+    """Commands are listed in the order in which they are added."""
     # The agent has a help of its own.
     flags = () if name == "agent" else ("--help", "-h")
-    where = f"{HERE}.{where}"
+    where, place = f"{HERE}.{where}", len(list(app))
     if group is None:
-        app.command(where, name=name, help=words, help_flags=flags)
+        app.command(where, name=name, help=words, help_flags=flags, sort_key=place)
     else:
-        app.command(where, name=name, help=words, help_flags=flags, group=group)
+        app.command(where, name=name, help=words, help_flags=flags, group=group, sort_key=place)
 
 
 def _group(app: cyclopts.App, name: str, group: cyclopts.Group, words: str) -> cyclopts.App:
-    inner = cyclopts.App(name=name, help=words, group=group, help_format="plaintext")
+    place = len(list(app))
+    inner = cyclopts.App(
+        name=name,
+        help=words,
+        group=group,
+        help_format="plaintext",
+        help_epilogue=f"`dalsegno {name} COMMAND --help` explains one, with examples.",
+        sort_key=place,
+    )
     app.command(inner)
     return inner
 
@@ -99,7 +138,10 @@ def run(arguments: list[str]) -> int:
     """Carries out one command line; returns the exit code. Errors are told, never raised."""
     as_json = "--json" in arguments
     try:
-        result = make_app()(
+        app = make_app()
+        if HELP & set(arguments):
+            teach(app, arguments)
+        result = app(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"
         )
     except cyclopts.CycloptsError as error:

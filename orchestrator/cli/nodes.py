@@ -16,26 +16,34 @@ from events.api import (
     ShowNode,
     UncordonNode,
 )
-from events.errors import Misconfigured, Unavailable
+from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
 from orchestrator.authoring import seconds
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
+from orchestrator.cli.names import alike
 from orchestrator.cli.output import console, instant, plain, print_json, rows, status, table
 from orchestrator.config import Config
 
 AFTER_DEADLINE_S = 60.0
 """Handlers have a grace to end in, and reports have to arrive, before `drain --wait` gives up."""
 LOOK_AGAIN_S = 0.25
+AboutNode = ShowNode | CordonNode | DrainNode | UncordonNode
 
 
 def list_(*, common: Common = COMMON) -> None:
-    """List the nodes that the coordinator knows, with what they hold and can do."""
+    """List the nodes that the coordinator knows, with what they hold and can do.
+
+    Examples
+    --------
+    dalsegno nodes list
+    dalsegno nodes list --json
+    """
     answered = go(lambda: _ask(configured(common)))
     found = sorted(answered, key=lambda node: node.node)
     if common.json:
         print_json([msgspec.structs.asdict(node) for node in found])
         return
-    made = table("node", "status", "at work>", "slots>", "silent>", "build", "labels", "tasks")
+    made = table("node", "status", "at work>?", "slots>?", "silent>?", "build?", "labels?", "tasks")
     lines = [
         (
             plain(node.node),
@@ -53,7 +61,12 @@ def list_(*, common: Common = COMMON) -> None:
 
 
 def show(node: str, *, common: Common = COMMON) -> None:
-    """Show all that is known of a node, there or not. Exit code 3 if it is known to nobody."""
+    """Show all that is known of a node, there or not. Exit code 3 if it is known to nobody.
+
+    Examples
+    --------
+    dalsegno nodes show agent-1
+    """
     found = _steer(common, ShowNode(node=node))
     told = msgspec.to_builtins(found)
     if common.json:
@@ -76,6 +89,10 @@ def cordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
     ----------
     reason
         Why; recorded with your name, and shown to whoever asks why a task waits.
+
+    Examples
+    --------
+    dalsegno nodes cordon agent-1 --reason "a disk is failing"
     """
     _tell(_steer(common, CordonNode(actor=_me(), node=node, reason=reason)), common)
 
@@ -87,6 +104,10 @@ def uncordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
     ----------
     reason
         Why; recorded with your name.
+
+    Examples
+    --------
+    dalsegno nodes uncordon agent-1
     """
     _tell(_steer(common, UncordonNode(actor=_me(), node=node, reason=reason)), common)
 
@@ -110,6 +131,10 @@ def drain(
     wait
         Return when nothing runs there any more; exit code 4 if that takes much longer than the
         deadline.
+
+    Examples
+    --------
+    dalsegno nodes drain agent-1 --reason upgrade --deadline 10m --wait
     """
     deadline_s = _seconds(deadline)
     request = DrainNode(actor=_me(), node=node, deadline_s=deadline_s, reason=reason)
@@ -169,12 +194,21 @@ async def _ask(config: Config) -> tuple[NodeView, ...]:
     raise Unavailable(f"a coordinator answers {type(answer).__name__} to list_nodes")
 
 
-def _steer(common: Common, request: AnyRequest) -> NodeView:
+def _steer(common: Common, request: AboutNode) -> NodeView:
     async def ask() -> NodeView:
         async with client_of(configured(common)) as client:
-            return await _asked(client, request)
+            try:
+                return await _asked(client, request)
+            except Rejected as error:
+                raise Rejected(f"{error}{await _meant(client, request.node)}") from error
 
     return go(ask)
+
+
+async def _meant(client: Client, node: str) -> str:
+    answer = await client.request(ListNodes())
+    known = [one.node for one in answer.nodes] if isinstance(answer, Nodes) else []
+    return "" if node in known else alike(node, known)
 
 
 async def _asked(client: Client, request: AnyRequest) -> NodeView:

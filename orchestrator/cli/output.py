@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
@@ -13,26 +13,40 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+GOOD, BAD, UNSURE, ACTIVE, WAITING, CALLED_OFF = (
+    "color(28)",  # green
+    "color(160)",  # red
+    "color(130)",  # orange
+    "color(31)",  # cyan
+    "color(32)",  # blue
+    "color(133)",  # magenta
+)
+"""Colours of the fixed palette, of middling light: they stand out from black and from white, which
+the sixteen that every theme chooses for itself do not."""
+DIM = "color(243)"
 COLOURS = {
-    "completed": "green",
-    "running": "cyan",
-    "dispatched": "cyan",
-    "ready": "yellow",
-    "retrying": "yellow",
-    "pending": "yellow",
-    "waiting": "blue",
-    "paused": "yellow",
-    "failed": "red",
-    "timed_out": "red",
-    "cancelled": "magenta",
-    "skipped": "bright_black",
-    "healthy": "green",
-    "suspected": "yellow",
-    "lost": "red",
-    "draining": "yellow",
-    "left": "bright_black",
+    "completed": GOOD,
+    "running": ACTIVE,
+    "dispatched": ACTIVE,
+    "calling": ACTIVE,
+    "entered": ACTIVE,
+    "ready": UNSURE,
+    "retrying": UNSURE,
+    "pending": UNSURE,
+    "waiting": WAITING,
+    "paused": UNSURE,
+    "failed": BAD,
+    "timed_out": BAD,
+    "cancelled": CALLED_OFF,
+    "skipped": DIM,
+    "healthy": GOOD,
+    "suspected": UNSURE,
+    "lost": BAD,
+    "draining": UNSURE,
+    "left": DIM,
 }
 VALUE_CHARS_MAX = 2000
+PIPE_WIDTH = 160
 
 
 def print_json(value: object) -> None:
@@ -41,7 +55,8 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def console() -> "Console":
+def console(stream: TextIO | None = None) -> "Console":
+    """For stdout, or for the stream given. NO_COLOR is respected, by the library."""
     from rich.console import Console
 
     class Ours(Console):
@@ -49,18 +64,21 @@ def console() -> "Console":
             raise  # noqa: PLE0704 -- called where the error is handled; `main` knows what it means
 
     # A file or a pipe has no width of its own; a table cut at 80 columns there helps nobody.
-    wide = None if sys.stdout.isatty() else 160
-    return Ours(highlight=False, soft_wrap=False, width=wide)
+    wide = None if (stream or sys.stdout).isatty() else PIPE_WIDTH
+    return Ours(file=stream, highlight=False, soft_wrap=False, width=wide)
 
 
 def table(*columns: str) -> "Table":
-    from orchestrator.cli.listing import Listing
+    """Columns by name; `>` behind it: numbers, to the right; `?`: left out where there is no room,
+    but never the last one."""
+    from orchestrator.cli.listing import Column, Listing
 
-    made = Listing()
-    for column in columns:
-        name = column.strip(">")
-        made.add_column(name, justify="right" if column.endswith(">") else "left")
-    return made
+    return Listing(
+        [
+            Column(name.rstrip(">?"), ">" in name[-2:], "?" in name[-2:])
+            for name in map(str.rstrip, columns)
+        ]
+    )
 
 
 def rows(made: "Table", lines: Iterable[Sequence[str]]) -> "Table":
@@ -110,6 +128,11 @@ def took(started_at: int | None, ended_at: int | None) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.2f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def value_text(value: object) -> str:

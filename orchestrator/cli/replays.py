@@ -14,7 +14,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.exits import CORRUPT, DONE
 from orchestrator.cli.log import with_store
-from orchestrator.cli.output import console, plain, print_json, rows, status, table
+from orchestrator.cli.output import BAD, DIM, GOOD, console, plain, print_json, rows, status, table
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.evolve import evolve
@@ -37,6 +37,12 @@ def replay(
         Version to rebuild; the last one when not given.
     hashes
         With --json: also the state's hash at every version.
+
+    Examples
+    --------
+    dalsegno replay 01m7yf4vgw1tqq5ay37h9hvpzk
+    dalsegno replay nightly-17 --at 12
+        The run as it was after its twelfth event.
     """
     rebuilt = with_store(common, lambda store: _rebuild(store, run_id, at, hashes))
     view = run_view(rebuilt.state, rebuilt.net)
@@ -48,7 +54,7 @@ def replay(
     print_run(view)
     version = rebuilt.snapshot_version
     same = f", and the same from snapshot {version} on" if version else ""
-    console().print(f"[dim]state[/] {rebuilt.hash} [dim]from {view.version} events{same}[/]")
+    console().print(f"[{DIM}]state[/] {rebuilt.hash} [{DIM}]from {view.version} events{same}[/]")
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,14 +88,14 @@ async def _rebuild(
         )
     return Replayed(
         state=full.state,
-        net=await _net(store, catalogue, full.state),
+        net=await net_of(store, catalogue, full.state),
         hash=found,
         snapshot_version=short.snapshot_version,
         hashes=await _hashes(store, catalogue, run_id, at) if with_hashes else [],
     )
 
 
-async def _net(store: PostgresStore, catalogue: Catalogue, state: RunState) -> Net:
+async def net_of(store: PostgresStore, catalogue: Catalogue, state: RunState) -> Net:
     for stored in await store.read(definition_stream(state.workflow), 0, RUNS_PAGE):
         fact = unseal(stored, catalogue).fact
         version = fact.workflow_version if isinstance(fact, DefinitionRegistered) else ""
@@ -101,8 +107,10 @@ async def _net(store: PostgresStore, catalogue: Catalogue, state: RunState) -> N
 async def _hashes(
     store: PostgresStore, catalogue: Catalogue, run_id: str, at: int | None
 ) -> list[str]:
-    state, found = RunState(), list[str]()
-    for event in (await Rebuilder(store, catalogue).events(run_id))[:at]:
+    rebuilder, found = Rebuilder(store, catalogue, snapshots=False), list[str]()
+    events = await rebuilder.events(run_id)
+    state = await rebuilder.before(run_id, events)
+    for event in events[:at]:
         evolve(state, event.fact, event.header.recorded_at)
         found.append(state_hash(state))
     return found
@@ -115,6 +123,11 @@ def verify(run_id: str = "", *, all: bool = False, common: Common = COMMON) -> i
     ----------
     all
         Every run of the log.
+
+    Examples
+    --------
+    dalsegno verify 01m7yf4vgw1tqq5ay37h9hvpzk
+    dalsegno verify --all --json
     """
     if bool(run_id) == all:
         raise Misconfigured("expected one run id, or --all")
@@ -173,5 +186,5 @@ class _Printer:
                 for f in r.findings
             ]
             out.print(rows(made, lines))
-        verdict = f"[red]{len(bad)} bad[/]" if bad else "[green]all sound[/]"
+        verdict = f"[{BAD}]{len(bad)} bad[/]" if bad else f"[{GOOD}]all sound[/]"
         out.print(f"{len(self._runs)} runs, {events} events, {snapshots} snapshots: {verdict}")

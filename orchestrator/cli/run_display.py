@@ -1,11 +1,15 @@
 """A run as it is shown: JSON with instants as texts, or tables."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from events.api import RunView, StepView, TaskView
 from orchestrator.cli.output import (
+    BAD,
+    DIM,
+    UNSURE,
     clock,
     console,
     instant,
@@ -16,9 +20,14 @@ from orchestrator.cli.output import (
     took,
     value_text,
 )
+from orchestrator.cli.run_summary import print_summary
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+ROWS_MAX = 60
+"""Steps up to which a run is shown with a row for each."""
 
 Shown = dict[str, object]
 
@@ -31,6 +40,8 @@ def run_json(run: RunView) -> Shown:
         "workflow_version": run.workflow_version,
         "version": run.version,
         "status": run.status,
+        "started_at": instant(run.started_at),
+        "ended_at": instant(run.ended_at),
         "output": run.output,
         "error": None if run.error is None else msgspec.structs.asdict(run.error),
         "steps": [_step(step) for step in run.steps],
@@ -54,6 +65,7 @@ def _step(step: StepView) -> Shown:
 def _task(task: TaskView) -> Shown:
     shown: Shown = {
         "name": task.name,
+        "task": task.task or None,
         "status": task.status,
         "attempts": task.attempts,
         "node": task.node or None,
@@ -63,49 +75,51 @@ def _task(task: TaskView) -> Shown:
     return {**shown, "pending": task.pending} if task.pending else shown
 
 
-def print_run(run: RunView) -> None:
+def print_run(run: RunView, *, all_rows: bool = False) -> None:
+    """A table of its steps, and its output or error. Of many steps a summary, unless `all_rows`."""
     out = console()
     head = f"[bold]{plain(run.run_id)}[/]  {status(run.status)}"
-    out.print(f"{head}  [dim]{took(run.started_at, run.ended_at)}[/]")
+    out.print(f"{head}  [{DIM}]{took(run.started_at, run.ended_at)}[/]")
     if run.pending:
-        out.print(f"[yellow]{plain(run.pending)}[/]")
+        out.print(f"[{UNSURE}]{plain(run.pending)}[/]")
     version = run.workflow_version[:12]
     build = f", build {plain(run.build)}" if run.build else ""
-    head = f"[dim]workflow[/] {plain(run.workflow)} [dim]{version}, {run.version} events{build}[/]"
-    out.print(head)
-    out.print(_steps(run))
+    shown = f"{plain(run.workflow)} [{DIM}]{version}, {run.version} events{build}[/]"
+    out.print(f"[{DIM}]workflow[/] {shown}")
+    if all_rows or len(run.steps) <= ROWS_MAX:
+        out.print(step_table(run, run.steps))
+    else:
+        print_summary(out, run)
     _print_end(out, run)
 
 
-def _steps(run: RunView) -> object:
+def step_table(run: RunView, steps: Iterable[StepView]) -> "Table":
     tasks = {task.name: task for task in run.tasks}
-    made = table("step", "kind", "status", "attempts>", "node", "started", "took>", "waits for")
-    lines = []
-    for step in run.steps:
-        task = tasks.get(step.name)
-        lines.append(
-            (
-                plain(step.name),
-                step.kind,
-                status(step.status),
-                str(task.attempts) if task else "",
-                plain(task.node) if task else "",
-                clock(step.started_at),
-                took(step.started_at, step.ended_at),
-                plain(task.pending if task else step.pending or ""),
-            )
-        )
-    return rows(made, lines)
+    made = table("step", "kind?", "status", "attempts>?", "node?", "started?", "took>", "waits for")
+    return rows(made, (_row(step, tasks.get(step.name)) for step in steps))
+
+
+def _row(step: StepView, task: TaskView | None) -> tuple[str, ...]:
+    return (
+        plain(step.name),
+        step.kind,
+        status(step.status),
+        str(task.attempts) if task else "",
+        plain(task.node) if task else "",
+        clock(step.started_at),
+        took(step.started_at, step.ended_at),
+        plain(task.pending if task else step.pending or ""),
+    )
 
 
 def _print_end(out: "Console", run: RunView) -> None:
     if run.error is not None:
         where = f" in step {run.error.step}" if run.error.step else ""
         out.print(
-            f"[red]error[/] {plain(run.error.code)}{plain(where)}: {plain(run.error.message)}"
+            f"[{BAD}]error[/] {plain(run.error.code)}{plain(where)}: {plain(run.error.message)}"
         )
         if run.error.details is not None:
             out.print(plain(value_text(run.error.details)))
     elif run.ended_at is not None:
-        out.print("[dim]output[/]")
+        out.print(f"[{DIM}]output[/]")
         out.print(plain(value_text(run.output)))

@@ -1,21 +1,22 @@
 """`dalsegno run`: start, list, show, cancel."""
 
-from pathlib import Path
-
 import msgspec
 
 from events.api import AnyRequest, CancelRun, RunAnswer, RunView, ShowRun, StartRun
 from events.definition import Definition
-from events.errors import Misconfigured, Unavailable
+from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go, log_address
-from orchestrator.cli.definitions import AS_IT_IS, Reading
+from orchestrator.cli.definitions import AS_IT_IS, Reading, reads_as_file
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
 from orchestrator.cli.large import with_references
+from orchestrator.cli.names import alike
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
+from orchestrator.cli.progress import Progress, played
+from orchestrator.cli.registry import names
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.workflows import load_checked, send_definition
 from orchestrator.config import Config
@@ -23,7 +24,6 @@ from orchestrator.coordinator.ports import IndexRow
 from orchestrator.kernel.state import OPEN, TERMINAL
 
 LIST_MAX = 1000
-SUFFIXES = frozenset({".yaml", ".yml", ".json", ".py"})
 
 
 def start(  # noqa: PLR0913 -- they are options of a command
@@ -33,6 +33,7 @@ def start(  # noqa: PLR0913 -- they are options of a command
     id: str | None = None,  # noqa: A002
     wait: bool = False,
     build: str = "",
+    all: bool = False,  # noqa: A002
     reading: Reading = AS_IT_IS,
     common: Common = COMMON,
 ) -> int:
@@ -52,6 +53,17 @@ def start(  # noqa: PLR0913 -- they are options of a command
         Wait for the end; exit code 1 if the run does not complete.
     build
         Give its tasks only to nodes of this build id; `pinned`: of whichever its first task gets.
+    all
+        A row for every step, however many there are; else many are summarised.
+
+    Examples
+    --------
+    dalsegno run start greet --input '{"name": "you"}'
+        Start the newest registered version, and print the run's id.
+    dalsegno run start examples/greet.yaml --input @input.json --wait
+        Register a file, start it and wait for its end.
+    dalsegno run start greet --id nightly-17 --wait --json
+        A script may repeat this: the same id is the same run.
     """
     value = read_input(input)
     run_id = new_run_id() if id is None else given_run_id(id)
@@ -68,51 +80,79 @@ def start(  # noqa: PLR0913 -- they are options of a command
         )
         return await _start(config, request, wait)
 
-    run = go(ask)
+    try:
+        run = go(ask)
+    except Rejected as error:
+        raise Rejected(f"{error}{_meant(config, workflow, definition)}") from error
     if common.json:
         print_json(run_json(run))
     elif wait:
-        print_run(run)
+        print_run(run, all_rows=all)
     else:
         print(run.run_id)
     return FAILED if wait and run.status != "completed" else DONE
 
 
+def _meant(config: Config, workflow: str, definition: Definition | None) -> str:
+    """The nearest registered name, when the log can be asked and this is none."""
+    if definition is not None or not config.postgres.dsn:
+        return ""
+
+    async def known() -> list[str]:
+        async with await PostgresStore.open(config.postgres.dsn) as store:
+            return await names(store)
+
+    try:
+        found = go(known)
+    except (Misconfigured, Unavailable):
+        return ""
+    return "" if workflow in found else alike(workflow, found)
+
+
 def _definition(workflow: str, reading: Reading) -> Definition | None:
     """That of a file; None for the name of a registered workflow."""
-    if is_file(workflow):
+    if reads_as_file(workflow):
         return load_checked(workflow, reading)
     if reading.time_scale is not None:
         raise Misconfigured(f"--time-scale is for WfFormat traces, {workflow} is a name: leave it")
     return None
 
 
-def is_file(workflow: str) -> bool:
-    path = workflow.rpartition(":")[0] if ".py:" in workflow else workflow
-    return Path(path).suffix in SUFFIXES
-
-
 async def _start(config: Config, request: StartRun, wait: bool) -> RunView:
     async with client_of(config) as client:
         value = await with_references(client, request.input)
         request = msgspec.structs.replace(request, input=value)
-        return await client.run(request) if wait else await _answered(client, request)
+        if not wait:
+            return await answered(client, request)
+        with Progress(f"starting {plain(request.run_id)}") as progress:
+            return await played(client, request, progress)
 
 
-async def _answered(client: Client, request: AnyRequest) -> RunView:
+async def answered(client: Client, request: AnyRequest) -> RunView:
     answer = await client.request(request)
     if isinstance(answer, RunAnswer):
         return answer.run
     raise Unavailable(f"a coordinator answers {type(answer).__name__} to a request about a run")
 
 
-def show(run_id: str, *, common: Common = COMMON) -> None:
-    """Show a run with its steps and tasks, its output or error."""
+def show(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  # noqa: A002
+    """Show a run with its steps and tasks, its output or error.
+
+    Parameters
+    ----------
+    all
+        A row for every step, however many there are; else many are summarised.
+
+    Examples
+    --------
+    dalsegno run show 01m7yf4vgw1tqq5ay37h9hvpzk
+    dalsegno run show nightly-17 --json
+    """
     run = go(lambda: _ask(configured(common), ShowRun(run_id=given_run_id(run_id))))
     if common.json:
         print_json(run_json(run))
     else:
-        print_run(run)
+        print_run(run, all_rows=all)
 
 
 def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
@@ -122,6 +162,10 @@ def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     ----------
     reason
         Kept in the history.
+
+    Examples
+    --------
+    dalsegno run cancel nightly-17 --reason "wrong input"
     """
     request = CancelRun(run_id=given_run_id(run_id), reason=reason)
     run = go(lambda: _ask(configured(common), request))
@@ -133,7 +177,7 @@ def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
 
 async def _ask(config: Config, request: AnyRequest) -> RunView:
     async with client_of(config) as client:
-        return await _answered(client, request)
+        return await answered(client, request)
 
 
 def list_(
@@ -156,10 +200,18 @@ def list_(
         Only runs that began before this one: for the next page.
     limit
         Most runs to list.
+
+    Examples
+    --------
+    dalsegno run list
+    dalsegno run list --status failed --workflow greet --limit 5
+    dalsegno run list --before 01m7yf4vgw1tqq5ay37h9hvpzk
+        The page after the one that ended with this run.
     """
     if status and status not in OPEN | TERMINAL:
+        known = sorted(OPEN | TERMINAL)
         raise Misconfigured(
-            f"--status is {status!r}: expected one of {', '.join(sorted(OPEN | TERMINAL))}"
+            f"--status is {status!r}{alike(status, known)}: expected one of {', '.join(known)}"
         )
     if not 0 < limit <= LIST_MAX:
         raise Misconfigured(f"--limit is {limit}: expected 1 to {LIST_MAX}")
@@ -193,7 +245,7 @@ def _row_json(row: IndexRow) -> dict[str, object]:
 
 
 def _print_rows(found: list[IndexRow]) -> None:
-    made = table("run", "workflow", "status", "events>", "at work>", "ready>", "started (UTC)")
+    made = table("run", "workflow", "status", "events>?", "at work>?", "ready>?", "started (UTC)")
     lines = (
         (
             plain(row.run_id),

@@ -25,6 +25,12 @@ def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) ->
         Tells coordinators of one cluster apart.
     prefix
         Subject prefix; separates clusters on one NATS.
+
+    Examples
+    --------
+    dalsegno coordinator --config deploy/examples/dalsegno.toml
+    dalsegno coordinator --name second
+        Another one stands by, and takes over when the first is lost.
     """
     from orchestrator.bootstrap import run_coordinator
 
@@ -38,5 +44,11 @@ def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) ->
 
 
 def agent(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
-    """Run a node agent until SIGTERM; the arguments are those of `python -m node_agent`."""
+    """Run a node agent until SIGTERM; the arguments are those of `python -m node_agent`.
+
+    Examples
+    --------
+    dalsegno agent --import examples/examples_tasks.py --node agent-1
+    dalsegno agent --help
+    """
     os.execv(sys.executable, [sys.executable, "-m", "node_agent", *arguments])  # noqa: S606 -- becomes it

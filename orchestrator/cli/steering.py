@@ -45,6 +45,12 @@ def signal(
         JSON that a waiting step may ask to be equal to its own.
     id
         The signal's id: sent again under the same id it is the same signal, and changes nothing.
+
+    Examples
+    --------
+    dalsegno run signal order-17 approved --data '{"by": "Ada"}'
+    dalsegno run signal order-17 approved --correlation '"A-17"' --id from-mail-5
+        A script may send it again and again: the id makes it one signal.
     """
     request = SignalRun(
         run_id=given_run_id(run_id),
@@ -65,6 +71,10 @@ def pause(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     ----------
     reason
         Kept in the history, and shown.
+
+    Examples
+    --------
+    dalsegno run pause order-17 --reason "a look first"
     """
     run = _ask(common, PauseRun(run_id=given_run_id(run_id), reason=reason))
     _tell(run, common, f"{run.run_id} is {run.status}")
@@ -77,6 +87,10 @@ def resume(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     ----------
     reason
         Kept in the history.
+
+    Examples
+    --------
+    dalsegno run resume order-17
     """
     run = _ask(common, ResumeRun(run_id=given_run_id(run_id), reason=reason))
     _tell(run, common, f"{run.run_id} is {run.status}")
@@ -101,6 +115,11 @@ def repin(
         In place of a build: let any node have them.
     reason
         Kept in the history.
+
+    Examples
+    --------
+    dalsegno run repin order-17 2026.11
+    dalsegno run repin order-17 --any
     """
     if bool(build) == any:
         raise Misconfigured("expected either a build id or --any")
@@ -129,6 +148,10 @@ def update(
         What the update reads as `update`: JSON, or @file.
     id
         The update's id: sent again under the same id it is the same update, and changes nothing.
+
+    Examples
+    --------
+    dalsegno run update order-17 raise --data '{"limit": 5}'
     """
     request = UpdateRun(
         run_id=given_run_id(run_id), name=name, id=_request_id(id), data=read_input(data)
@@ -146,6 +169,11 @@ def query(run_id: str, expression: str, *, common: Common = COMMON) -> None:
     ----------
     expression
         CEL over `input`, `vars`, `steps.<id>.output`, `steps.<id>.error` and `run`.
+
+    Examples
+    --------
+    dalsegno run query order-17 'vars.limit * 2'
+    dalsegno run query order-17 steps.price.output.total
     """
     answer = _answer(common, QueryRun(run_id=given_run_id(run_id), expression=expression))
     if not isinstance(answer, Queried):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import anyio
+import msgspec
 from cyclopts import Parameter
 
 from events.api import ListNodes, Nodes, RegisterWorkflow, RunView, StartRun
@@ -35,6 +36,7 @@ from orchestrator.cli.inputs import read_input
 from orchestrator.cli.large import with_references
 from orchestrator.cli.local import Local
 from orchestrator.cli.output import print_json
+from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.run_display import print_run, run_json
 
 AGENTS_MAX = 64
@@ -50,6 +52,7 @@ def try_(  # noqa: PLR0913 -- they are options of a command
     also: Annotated[list[str] | None, Parameter(negative="")] = None,
     agents: int = 1,
     time_scale: TimeScale = None,
+    all: bool = False,  # noqa: A002
     json: bool = False,
 ) -> int:
     """Run a workflow file to its end on embedded servers, print the run, stop everything.
@@ -68,8 +71,18 @@ def try_(  # noqa: PLR0913 -- they are options of a command
         File with a workflow that steps of this one call; may be repeated.
     agents
         How many agent processes.
+    all
+        A row for every step, however many there are; else many are summarised.
     json
         Answer in JSON.
+
+    Examples
+    --------
+    dalsegno try examples/approval.yaml --input '{"order": "A-17"}'
+    dalsegno try hello.py --json
+        A Python file with its own tasks, such as that of the README.
+    dalsegno try trace.json --time-scale 0 --agents 3
+        A recorded trace, without waiting for its recorded times.
     """
     if not 1 <= agents <= AGENTS_MAX:
         raise Misconfigured(f"--agents is {agents}: expected 1 to {AGENTS_MAX}")
@@ -77,7 +90,12 @@ def try_(  # noqa: PLR0913 -- they are options of a command
     value = read_input(input)
     modules = implied_imports(file, imports or ())
     configured(Common())  # which a coordinator would refuse later, and in its log
-    with endings_as_interrupts(), EmbeddedServers() as servers:
+    with (
+        endings_as_interrupts(),
+        Progress("starting Postgres and NATS") as progress,
+        EmbeddedServers() as servers,
+    ):
+        progress.say("checking the workflow")
         tasks = describe_tasks(modules)
         definitions = [checked_authored(one, tasks) for one in authored]
         folder = work_folder(servers)
@@ -86,31 +104,38 @@ def try_(  # noqa: PLR0913 -- they are options of a command
             start_coordinator(local)
             for number in range(1, agents + 1):
                 start_agent(local, f"agent-{number}", modules, folder)
+            progress.say(f"waiting for the coordinator and {agents} agents")
             connection = Connection(urls=(servers.nats.url,))
-            run = go(lambda: _play(local, connection, definitions, value))
+            run = go(lambda: _play(local, connection, Play(definitions, value, progress)))
     if json:
         print_json(run_json(run))
     else:
-        print_run(run)
+        print_run(run, all_rows=all)
     return DONE if run.status == "completed" else FAILED
 
 
-async def _play(
-    local: Local, connection: Connection, definitions: Sequence[Definition], value: Value
-) -> RunView:
+class Play(msgspec.Struct, frozen=True):
+    """What is to be played: all definitions are registered, the last one is started."""
+
+    definitions: Sequence[Definition]
+    input: Value
+    progress: Progress
+
+
+async def _play(local: Local, connection: Connection, play: Play) -> RunView:
     """Registers all, starts the last, waits for its end, for as long as all children live."""
     async with (
         connect(connection, timeout_s=READY_TIMEOUT_S) as client,
         anyio.create_task_group() as group,
     ):
         group.start_soon(_watch, local)
-        for definition in definitions:
+        for definition in play.definitions:
             await client.request(RegisterWorkflow(definition=definition))
         await agents_there(client, len(local.names()) - 1)
         run_id = new_run_id()
-        value = await with_references(client, value)
-        request = StartRun(run_id=run_id, workflow=definitions[-1].name, input=value)
-        run = await client.run(request)
+        name, value = play.definitions[-1].name, await with_references(client, play.input)
+        request = StartRun(run_id=run_id, workflow=name, input=value)
+        run = await played(client, request, play.progress)
         group.cancel_scope.cancel()
     return run
 

@@ -2,6 +2,8 @@
 
 import cyclopts
 
+from orchestrator.cli.names import alike
+
 
 def wrong_usage(error: cyclopts.CycloptsError) -> str:
     """The message for an error of the parser, and the mend."""
@@ -9,11 +11,19 @@ def wrong_usage(error: cyclopts.CycloptsError) -> str:
     command = " ".join(["dalsegno", *chain])
     if isinstance(error, cyclopts.UnusedCliTokensError):
         told = f"`{command}` takes no {' '.join(map(repr, error.unused_tokens or []))}."
+    elif isinstance(error, cyclopts.UnknownCommandError):
+        told = _unknown(command, error)
     elif isinstance(error, cyclopts.MissingArgumentError):
         told = f"`{command}`: {_missing(error)}."
     else:
         told = " ".join(str(error).split())
     return f"{told}\nTry `{command} --help`."
+
+
+def _unknown(command: str, error: cyclopts.UnknownCommandError) -> str:
+    word = (error.unused_tokens or [""])[0]
+    known = [name for name in error.app or () if not name.startswith("-")]
+    return f'`{command}` has no command "{word}"{alike(word, known)}: expected {", ".join(known)}'
 
 
 def _missing(error: cyclopts.MissingArgumentError) -> str:

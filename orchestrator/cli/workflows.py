@@ -21,6 +21,12 @@ def check(file: str, *, reading: Reading = AS_IT_IS, json: bool = False) -> None
         A .yaml, .json or .py file, or a WfFormat trace.
     json
         Answer in JSON.
+
+    Examples
+    --------
+    dalsegno workflow check examples/orders.yaml
+    dalsegno workflow check examples/words.py --import examples/examples_tasks.py
+        Check that the module has the task types and that parameters fit them.
     """
     definition = load_checked(file, reading)
     version = workflow_version(definition)
@@ -37,6 +43,10 @@ def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON)
     ----------
     file
         A .yaml, .json or .py file, or a WfFormat trace.
+
+    Examples
+    --------
+    dalsegno workflow register examples/greet.yaml
     """
     definition = load_checked(file, reading)
     config = configured(common)
@@ -51,9 +61,11 @@ def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON)
 def schema() -> None:
     """Print the JSON Schema of workflow files, with which editors complete and explain them.
 
-    dalsegno workflow schema > workflow.schema.json
-
-    And as the first line of a YAML file: # yaml-language-server: $schema=workflow.schema.json
+    Examples
+    --------
+    dalsegno workflow schema
+        Write it to workflow.schema.json, and begin a YAML file with the line
+        # yaml-language-server: $schema=workflow.schema.json
     """
     from orchestrator.authoring.form_schema import form_schema_text
 

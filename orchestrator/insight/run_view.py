@@ -28,7 +28,9 @@ def run_view(state: RunState, net: Net) -> RunView:
         error=_error(state),
         steps=tuple(_step(name, step, steps[name], _pending(state, name)) for name, step in shown),
         tasks=tuple(
-            _task(name, steps[name]) for name, step in shown if isinstance(step.action, Task)
+            _task(name, step.action, steps[name])
+            for name, step in shown
+            if isinstance(step.action, Task)
         ),
         started_at=state.started_at or None,
         ended_at=state.ended_at,
@@ -119,7 +121,7 @@ def _step(name: str, step: NetStep, state: StepState, pending: str) -> StepView:
     )
 
 
-def _task(name: str, state: StepState) -> TaskView:
+def _task(name: str, action: Task, state: StepState) -> TaskView:
     pending = ": ".join(filter(None, (state.obstacle, state.obstacle_detail)))
     return TaskView(
         name=name,
@@ -129,4 +131,5 @@ def _task(name: str, state: StepState) -> TaskView:
         started_at=state.started_at,
         ended_at=state.ended_at,
         pending="timer" if state.status == "retrying" else pending,
+        task=action.task,
     )

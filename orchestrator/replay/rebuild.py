@@ -63,6 +63,13 @@ class Rebuilder:
                 found.append(_next(head, stored, self._catalogue))
         return found
 
+    async def before(self, run_id: str, events: list[Event]) -> RunState:
+        """The state on which a run's first event stands: nothing, or that of a fork's source."""
+        fact = events[0].fact if events else None
+        if isinstance(fact, RunForked):
+            return await self._source(fact, run_stream(run_id), 0)
+        return RunState()
+
     async def _base(self, stream: str, at: int | None) -> Rebuilt:
         snapshot = await self._usable_snapshot(stream, at) if self._snapshots else None
         if snapshot is None:
@@ -82,18 +89,18 @@ class Rebuilder:
     async def _fold(self, rebuilt: Rebuilt, stored: Stored, forks: int) -> None:
         event = _next(rebuilt.head, stored, self._catalogue)
         if isinstance(event.fact, RunForked):
-            rebuilt.state = await self._source(event.fact, stored, forks)
+            rebuilt.state = await self._source(event.fact, stored.stream, forks)
         evolve(rebuilt.state, event.fact, event.header.recorded_at)
         rebuilt.tail_bytes += len(stored.state)
         rebuilt.traceparent = rebuilt.traceparent or event.header.traceparent
 
-    async def _source(self, fact: RunForked, stored: Stored, forks: int) -> RunState:
+    async def _source(self, fact: RunForked, stream: str, forks: int) -> RunState:
         if forks >= FORKS_MAX:
-            raise Corrupt(f"{stored.stream} is a fork over {FORKS_MAX} forks deep")
+            raise Corrupt(f"{stream} is a fork over {FORKS_MAX} forks deep")
         source = await self.run(fact.source_run_id, fact.source_version, forks + 1)
         if source is None or source.head.version != fact.source_version:
             raise Corrupt(
-                f"{stored.stream} is a fork of run {fact.source_run_id} at version "
+                f"{stream} is a fork of run {fact.source_run_id} at version "
                 f"{fact.source_version}, which is not in the log"
             )
         return source.state

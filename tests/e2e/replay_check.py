@@ -67,7 +67,7 @@ async def check_run(store: PostgresStore, run_id: str, live: dict[int, str]) -> 
     rebuilder = Rebuilder(store, Catalogue(), snapshots=False)
     events = await rebuilder.events(run_id)
     hashes = dict(live)
-    fold(events, RunState(), hashes, run_id)
+    fold(events, await rebuilder.before(run_id, events), hashes, run_id)
     if set(live) - {event.header.version for event in events}:
         sys.exit(f"{run_id}: hashes of versions that are not in the log")
     at: int | None = None

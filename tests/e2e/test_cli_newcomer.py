@@ -145,7 +145,7 @@ def _narrow_terminal(folder: Path) -> None:
     listed = on_terminal(folder, 40, "run", "list")
     assert f"{'run':<13}  narrow" in listed.replace("\x1b[2m", "").replace("\x1b[0m", "")
     assert "completed" in listed
-    assert "\x1b[32m" in listed
+    assert "\x1b[38;5;28m" in listed
     plain = on_terminal(folder, 40, "run", "list", NO_COLOR="1")
     assert "\x1b[3" not in plain
     assert "…" not in listed + plain

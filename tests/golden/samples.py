@@ -591,6 +591,7 @@ RUN = api.RunView(
             started_at=AT,
             ended_at=AT + 5,
             pending="timer",
+            task="http.fetch",
         ),
     ),
     started_at=AT,

@@ -113,6 +113,13 @@ class PostgresStore:
         rows = await self._rows("count_type", "counting", {"topic": topic, "after": after})
         return int(rows[0][0])
 
+    async def first_events(self, topic: str, after: int, limit: int = 1000) -> list[Stored]:
+        """First events of streams that have this stored name, with positions > `after`; reads that
+        part of the log."""
+        values = {"topic": topic, "after": after, "limit": limit}
+        rows = await self._rows("first_events", f"looking for {topic}", values)
+        return [_stored(row) for row in rows]
+
     async def keep_subscribers_awake(self) -> None:
         """Wakes subscriptions of the eventsourcing library after appends of this store, until it is
         cancelled. Every process that appends runs it."""

@@ -15,9 +15,9 @@ from orchestrator.cli.main import run
         ("dev now", "`dalsegno dev` takes no 'now'.", "dev"),
         ("run list --limitt 3", "Unknown option: --limitt. Did you mean --limit?", "run list"),
         ("run list --limit few", 'unable to convert "few" into int', "run list"),
-        ("node list", 'Unknown command "node". Did you mean "nodes"?', ""),
-        ("run stop", 'Unknown command "stop".', "run"),
-        ("--nope", 'Unknown command "--nope".', ""),
+        ("node list", '`dalsegno` has no command "node" (did you mean nodes?): expected try,', ""),
+        ("run stop", '`dalsegno run` has no command "stop": expected start, list,', "run"),
+        ("--nope", '`dalsegno` has no command "--nope": expected try,', ""),
     ],
 )
 def test_wrong_usage(
