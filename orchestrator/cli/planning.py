@@ -73,7 +73,7 @@ def plan(
     Examples
     --------
     dalsegno workflow plan examples/orders.yaml
-    dalsegno workflow plan examples/words.py --import examples/examples_tasks.py
+    dalsegno workflow plan examples/etl.yaml --import examples/etl_tasks.py
         Check task types and their parameters against a module too.
     dalsegno workflow plan examples/orders.yaml --at 2026-12-24T18:00:00Z --json
     """

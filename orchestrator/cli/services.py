@@ -28,7 +28,7 @@ def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) ->
 
     Examples
     --------
-    dalsegno coordinator --config deploy/examples/dalsegno.toml
+    dalsegno coordinator --config /etc/dalsegno/dalsegno.toml
     dalsegno coordinator --name second
         Another one stands by, and takes over when the first is lost.
     """

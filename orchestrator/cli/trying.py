@@ -79,8 +79,8 @@ def try_(  # noqa: PLR0913 -- they are options of a command
     Examples
     --------
     dalsegno try examples/approval.yaml --input '{"order": "A-17"}'
-    dalsegno try hello.py --json
-        A Python file with its own tasks, such as that of the README.
+    dalsegno try examples/diamond.py --input '{"values": [4, 8, 15]}' --agents 2
+        A Python file with its own tasks.
     dalsegno try trace.json --time-scale 0 --agents 3
         A recorded trace, without waiting for its recorded times.
     """

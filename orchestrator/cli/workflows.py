@@ -25,7 +25,7 @@ def check(file: str, *, reading: Reading = AS_IT_IS, json: bool = False) -> None
     Examples
     --------
     dalsegno workflow check examples/orders.yaml
-    dalsegno workflow check examples/words.py --import examples/examples_tasks.py
+    dalsegno workflow check examples/etl.yaml --import examples/etl_tasks.py
         Check that the module has the task types and that parameters fit them.
     """
     definition = load_checked(file, reading)
