@@ -70,6 +70,11 @@ def values(run_id: str, *, of: str = "", common: Common = COMMON) -> None:
     ----------
     of
         An expression over the run, such as `steps.scale.output`; the run's output without it.
+
+    Examples
+    --------
+    dalsegno run values nightly-17
+    dalsegno run values nightly-17 --of steps.scale.output
     """
     run = given_run_id(run_id)
 

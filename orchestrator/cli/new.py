@@ -25,6 +25,12 @@ def new(project: Path, *, yaml: bool = False, json: bool = False) -> None:
         Write the workflow in YAML instead of Python.
     json
         Answer in JSON.
+
+    Examples
+    --------
+    dalsegno new shop
+    dalsegno new shop --yaml
+        The workflow in YAML, beside tasks in Python.
     """
     folder = project.absolute()
     written = _written(folder, _contents(_name(folder), is_yaml=yaml))
