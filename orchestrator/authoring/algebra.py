@@ -97,9 +97,8 @@ class Steps(ABC):
         for what is not one step, or has an id already."""
         raise refused(
             "no_name",
-            f"{self.first or 'nothing'} … cannot be named {id_}: only what par_with, when, "
-            "repeat_while, repeat_until and for_each make; other steps get their id where they are "
-            "made",
+            f"{_told(self)} cannot be named {id_}: only what par_with, when, repeat_while, "
+            "repeat_until and for_each make; other steps get their id where they are made",
         )
 
     def with_timeout(self, duration: Duration) -> "Steps":
@@ -108,8 +107,8 @@ class Steps(ABC):
         what has no time of its own."""
         raise refused(
             "no_timeout",
-            f"a timeout of {duration} for {self.first or 'nothing'} …: only a task and a wait for "
-            "a signal have their own; give each one its own, give the whole workflow one, "
+            f"no timeout of {duration} for {_told(self)}: only a task and a wait for a signal have "
+            "their own. Give each one its own, give the whole workflow one, "
             'Workflow(…, timeout="5m"), or make these steps a workflow with a timeout and call it',
         )
 
@@ -305,6 +304,10 @@ def handling(handler: OnError, error: Term) -> Steps:
     if isinstance(handler, Steps) or not callable(handler):
         return expected(handler, "on_error")
     return expected(handler(error), "on_error")
+
+
+def _told(one: Steps) -> str:
+    return f"the steps that begin with `{one.first}`" if one.first else "nothing"
 
 
 def expected(value: object, by: str) -> Steps:

@@ -101,6 +101,11 @@ class Problems:
             place = msgspec.structs.replace(place, column=place.column + offset)
         self.add("invalid_expression", where, str(error), place)
 
+    def line(self, where: str) -> str:
+        """` (line 3)` for what is at a path, to be put behind it; empty where that is not known."""
+        place = self._nearest(where)
+        return f" (line {place.line})" if place else ""
+
     def in_order(self) -> tuple[Problem, ...]:
         """By place, file after file; those without one first, as they were found."""
         return tuple(sorted(self.found, key=_order))

@@ -72,7 +72,8 @@ class StepRules:
             step_id = spot.step.id
             other = first.setdefault(step_id, spot)
             if other is not spot and step_id:
-                message = f"id `{step_id}` twice, first at {other.where}: give each its own"
+                first_at = f"{other.where}{self._problems.line(other.where)}"
+                message = f"id `{step_id}` twice, first at {first_at}: give each its own"
                 self._problems.add("duplicate_id", f"{spot.where}.id", message)
 
     def _step(self, spot: Spot) -> None:

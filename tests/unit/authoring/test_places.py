@@ -87,7 +87,7 @@ SAMPLES: list[str | tuple[str, Limits]] = [
     steps("- {id: a, set: {}}"),
     steps("- {id: a, wait: {}}"),
     steps("- {id: a, wait: {for: 5, timeout: 3}}"),
-    steps("- {id: a, map: {items: 3, task: t}}"),
+    steps("- {id: a, map: {items: -3, task: t}}"),
     steps('- {id: a, call: {workflow: w, version: "\\t"}}'),
     steps("- {id: a, while: 'true', steps: []}"),
     steps("- {id: a, while: 'true', steps: [{id: b, task: t}], max: 0}"),

@@ -30,7 +30,10 @@ def problems(authored: Authored) -> str:
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["flow.task('a', 't')", "flow.task('a', 't')"], "w.py:5: steps[1].id: id `a` twice"),
+        (
+            ["flow.task('a', 't')", "flow.task('a', 't')"],
+            "w.py:5: steps[1].id: id `a` twice, first at steps[0] (line 4): give",
+        ),
         (
             ["a = flow.task('a', 't')", "a.retry(3)", "a.retry(0)"],
             "w.py:6: steps[0].retry.attempts: 0 attempts",
@@ -74,7 +77,7 @@ def problems(authored: Authored) -> str:
         (["flow.choice('c')"], "w.py:4: choice `c` needs a default"),
         (
             [TASK, "b = a.then(", "    a", ").for_each([])", "b.with_timeout(5)"],
-            "w.py:8: a timeout of 5",
+            "w.py:8: no timeout of 5 for the steps that begin with `a-for-each`",
         ),
     ],
 )
