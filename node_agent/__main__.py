@@ -5,6 +5,7 @@ or the disk is not available, 5 the journal is damaged.
 """
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -35,6 +36,10 @@ EXIT_CODES = {
     "journal_damaged": 5,
 }
 STRAYS_WAIT_S = 3.0
+COLLECT_AFTER = (10_000, 20, 10)
+"""Objects made and not freed before the youngest are looked through for cycles, and so on. Python's
+700 is met many times in one batch of attempts, and each time what is under way is looked through.
+"""
 
 log = logging.getLogger("dalsegno.agent")
 
@@ -68,6 +73,9 @@ def _run(config: Config, registry: TaskRegistry, environment: Mapping[str, str])
     async def run() -> bool:
         return await run_agent(config, registry, environment, _leave_without_strays)
 
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     try:
         exit_code = 0 if anyio.run(run, backend_options={"use_uvloop": True}) else EXIT_CUT_SHORT
     except* DalsegnoError as group:

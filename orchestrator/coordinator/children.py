@@ -8,6 +8,8 @@ from orchestrator.coordinator.runs import Slot
 def see_to_children(memory: Memory, slot: Slot) -> bool:
     """Asks for a look at each child of which the parent wants something new since the last one;
     returns whether there is any."""
+    if not (slot.state.calls or slot.wants):
+        return False
     wants = _wants(slot)
     found = False
     for step_id, want in wants.items():

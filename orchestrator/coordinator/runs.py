@@ -7,7 +7,7 @@ request, or the end of a child brings the others back.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -81,7 +81,7 @@ class Held:
         """Follows one fact that `state` has evolved by."""
         if isinstance(fact, t.TaskDispatched):
             self._add(state, fact.step)
-        elif isinstance(fact, (t.TaskCompleted, t.AttemptFailed, t.TaskFailed, t.TaskCancelled)):
+        elif isinstance(fact, ENDING):
             self._remove(state, fact.step)
 
     def _add(self, state: RunState, step_id: str) -> None:
@@ -164,6 +164,8 @@ class Runs:
     def note(self, slot: Slot, fact: Fact, now: int) -> None:
         """Follows one fact of a run's decision."""
         self.held.note(slot.state, fact)
+        if isinstance(fact, t.TaskDispatched):
+            return
         if isinstance(fact, r.RunPaused):
             for step_id in slot.state.ready:
                 self.ready.pop((slot.run_id, step_id), None)
@@ -181,24 +183,25 @@ class Runs:
             self._recent.popitem(last=False)
 
 
+ENDING = (t.TaskCompleted, t.AttemptFailed, t.TaskFailed, t.TaskCancelled)
 FLOWING = (
+    t.TaskCompleted,
     r.RunStarted,
     r.WaitEnded,
     r.LoopAdvanced,
     r.MapAdvanced,
     r.MapCompleted,
     r.ChildCompleted,
-    t.TaskCompleted,
     t.TaskFailed,
 )
 
 
-def _made_ready(state: RunState, fact: Fact) -> Iterator[str]:
+def _made_ready(state: RunState, fact: Fact) -> Sequence[str]:
     """Steps that `fact` put into the ready set."""
     if isinstance(fact, FLOWING):
-        yield from (enabled.step for enabled in fact.flow.enabled)
-    elif isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
-        if fact.step in state.ready:
-            yield fact.step
-    elif isinstance(fact, r.RunForked | r.RunResumed):
-        yield from state.ready
+        return [enabled.step for enabled in fact.flow.enabled]
+    if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
+        return [fact.step] if fact.step in state.ready else []
+    if isinstance(fact, (r.RunForked, r.RunResumed)):
+        return list(state.ready)
+    return []

@@ -166,11 +166,13 @@ class Walk:
         return self
 
     def _is_met(self, step: StepIndex, arc_id: str) -> bool:
-        """Whether a token waits on every incoming arc. Looks at the neighbours of the one that got
-        its token first: where branches end one after the other, one of the two is still empty, and
-        a join of n branches does not cost n each time.
+        """Whether a token waits on every incoming arc, as one does on `arc_id`. Looks at the
+        neighbours of that one first: where branches end one after the other, one of the two is
+        still empty, and a join of n branches does not cost n each time.
         """
         incoming, place = step.incoming, step.places[arc_id]
+        if len(incoming) == 1:
+            return True
         if not self._has(incoming[place - 1]):
             return False
         count = len(incoming)
