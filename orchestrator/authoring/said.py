@@ -13,7 +13,7 @@ import msgspec
 from events.definition import Step
 from events.policies import Needs, Retry, Timeouts
 from orchestrator.authoring.making import Duration, seconds_of
-from orchestrator.authoring.quantities import size_bytes
+from orchestrator.authoring.quantities import seconds, size_bytes
 
 Change: TypeAlias = Callable[[Step], Step]
 Rule: TypeAlias = Literal["all", "any", "fail_fast", "collect"]
@@ -30,9 +30,23 @@ class Said(ABC):
 class Retried(Said):
     """A step that runs something which can be tried again."""
 
-    def retry(self, policy: Retry | int) -> Self:
-        """A policy, or only the most attempts."""
-        retry = Retry(attempts_max=policy) if isinstance(policy, int) else policy
+    def retry(
+        self,
+        policy: Retry | int,
+        *,
+        initial: Duration | None = None,
+        cap: Duration | None = None,
+        factor: float | None = None,
+    ) -> Self:
+        """A policy, or the most attempts; and how long to wait: before the second one, at most,
+        and how much longer each time. Seconds, or durations such as `"200ms"`."""
+        usual = Retry(attempts_max=policy) if isinstance(policy, int) else policy
+        retry = msgspec.structs.replace(
+            usual,
+            initial_s=usual.initial_s if initial is None else seconds(initial),
+            factor=usual.factor if factor is None else factor,
+            cap_s=usual.cap_s if cap is None else seconds(cap),
+        )
         return self._changed("retry", lambda step: msgspec.structs.replace(step, retry=retry))
 
 

@@ -60,7 +60,7 @@ def _name(folder: Path) -> str:
 def _contents(name: str, *, is_yaml: bool) -> dict[str, str]:
     """The files by name."""
     file = "workflow.yaml" if is_yaml else "workflow.py"
-    schema = "| `workflow.schema.json` | for editors; `dalsegno workflow schema` prints it |\n"
+    schema = "| `workflow.schema.json` | for editors; `dalsegno workflow schema` prints it |"
     words = {
         "project": name,
         "file": file,

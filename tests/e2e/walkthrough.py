@@ -2,8 +2,9 @@
 
 A block ```` ```python title="hello.py" ```` is a file of that name. A line `$ command` of a console
 block is run as it stands in bash; the lines after it are what it prints: words with digits in them
-stand for any word, `…` for any text, a line of `…` for any lines. A command that lasts (`dev`) goes
-on while the others run, as in another terminal, until the end of the document. `cd` lasts too.
+stand for any word, `ms` and `s` for both, `…` for any text, a line of `…` for any lines. A command
+that lasts (`dev`) goes on while the others run, as in another terminal, until the end of the
+document. `cd` lasts too.
 """
 
 import re
@@ -80,6 +81,8 @@ def _line(line: str) -> str:
 def _word(word: str) -> str:
     if word == "…":
         return ".*"
+    if word in {"ms", "s"}:
+        return "m?s"
     if set(word) == {"─"}:
         return "─+"
     return r"\S+" if re.search(r"\d", word) and '"' not in word else re.escape(word)

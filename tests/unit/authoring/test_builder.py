@@ -183,6 +183,17 @@ def test_a_retry_policy_can_be_given_in_full() -> None:
     )
 
 
+def test_a_retry_is_said_in_few_words() -> None:
+    flow = Workflow("w")
+    flow.task("a", "t").retry(5, initial="200ms", cap="1m", factor=3.0)
+    said = "retry: {attempts: 5, initial: 200ms, cap: 1m, factor: 3}"
+
+    assert (
+        flow.definition().steps[0]
+        == read_yaml(f"workflow: w\nsteps: [{{id: a, task: t, {said}}}]").definition.steps[0]
+    )
+
+
 def test_a_choice_without_default_is_refused() -> None:
     flow = Workflow("w")
     with flow.choice("route").case("true"):
