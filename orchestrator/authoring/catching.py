@@ -10,6 +10,9 @@ after it is skipped while that is set, and a choice at the end does what was to 
 
 A branch of a parallel has a variable of its own, as it is not disturbed by what fails beside it;
 after the parallel the first of them counts. A loop does not go round again once it is set.
+
+Names that are made here have two dashes or underscores before what is added to them, so that steps
+called `a`, `b` and `a-b` do not get in each other's way.
 """
 
 from collections.abc import Sequence
@@ -160,7 +163,7 @@ class _Catching:
         ]
         if all(one.codes for one in handlers):  # else nothing would come through
             kept: dict[str, Value] = {variable: str(Term("steps")[step.id].error)}
-            keeping = SetStep(id=f"{self.trap.id}-{step.id}", variables=kept)
+            keeping = SetStep(id=f"{self.trap.id}--{step.id}", variables=kept)
             handlers.append(Handler(codes=self.codes, steps=(self._marked(keeping),)))
         return msgspec.structs.replace(step, on_error=tuple(handlers))
 
@@ -169,7 +172,7 @@ class _Catching:
         kept: list[str] = []
         branches = {}
         for name, inner in step.branches.items():
-            kept.append(f"{self.trap.variable}_{len(self.variables)}")
+            kept.append(f"{self.trap.variable}__{len(self.variables)}")
             branches[name] = self.steps(inner, kept[-1], is_after=False)
         return msgspec.structs.replace(step, branches=branches), kept
 
@@ -178,7 +181,7 @@ class _Catching:
         *others, last = kept
         first = "".join(f"vars.{one} != null ? vars.{one} : " for one in others)
         gathering = SetStep(
-            id=f"{self.trap.id}-{parallel_id}",
+            id=f"{self.trap.id}--{parallel_id}",
             when=f"vars.{variable} == null",
             variables={variable: f"${{ {first}vars.{last} }}"},
         )

@@ -2,9 +2,10 @@
 
 import pytest
 
-from events.definition import Definition, Step
+from events.definition import Definition, SetStep, Step
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import InvalidDefinition, Steps, Workflow, check, read_yaml, steps
+from orchestrator.authoring.walk import spots
 from tests.builders import started
 
 A, B, C = (steps.task(id_, "work") for id_ in ("a", "b", "c"))
@@ -187,3 +188,23 @@ def test_one_handler_can_surround_another() -> None:
 
     assert play.state.status == "completed"
     assert play.step("d").status == "skipped"
+
+
+def test_names_that_are_made_do_not_collide() -> None:
+    """With `a`, `b`, `a-b` and `a-1` around them, as functions that make steps give such ids."""
+    joined, numbered = (steps.task(id_, "work") for id_ in ("a-b", "a-1"))
+    inner = numbered.then(steps.task("n", "work")).on_error(steps.nothing)
+    both = inner.par_with(steps.task("m", "work"))
+    whole = (
+        A.then(B, both).on_error(C).then(joined.then(steps.sleep("s", 1)).on_error(steps.nothing))
+    )
+
+    assert check(defined(whole), CelExpressions()).problems == ()
+    variables = [
+        name
+        for spot in spots(defined(whole))
+        if isinstance(spot.step, SetStep) and spot.step.id.startswith("try-a")
+        for name, value in spot.step.variables.items()
+        if value is None
+    ]
+    assert len(variables) == len(set(variables)) == 5
