@@ -92,6 +92,7 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
 
 def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(app, "migrate", "care:migrate", group, "Make the schema, or bring it up to date.")
+    _add(app, "doctor", "doctor:doctor", group, "Look at the whole cluster; say what to mend.")
     _add(app, "health", "health:health", group, "Whether a coordinator answers, or a node is well.")
     config = _group(app, "config", group, "The configuration.")
     _add(config, "show", "care:show_config", None, "Every setting with its value and source.")

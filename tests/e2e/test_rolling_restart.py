@@ -98,6 +98,9 @@ async def restart_everybody(it: Cluster, how: str) -> None:
 async def play(it: Cluster, how: str) -> None:
     async with it.client() as client:
         await it.register(client, chain(), mixed(), slow())
+        for name in AGENTS:
+            await dalsegno(it, f"dalsegno health --node {name} --timeout-s 30")
+        await dalsegno(it, "dalsegno doctor")
         load = Load(it, client)
         async with anyio.create_task_group() as group:
             group.start_soon(load.run)

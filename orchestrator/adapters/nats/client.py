@@ -101,6 +101,13 @@ class Client:
         left_s = None if deadline is None else max(0.0, deadline - self._clock())
         return await self.await_run(request.run_id, left_s)
 
+    async def greet(self, shard: int | None, timeout_s: float) -> Here:
+        """Who owns a shard; or any coordinator. Raises `Unavailable` when nobody answers."""
+        answer = await self._repeat(Hello(), shard, self._clock() + timeout_s)
+        if isinstance(answer, Here):
+            return answer
+        raise Unavailable(f"a coordinator answers {type(answer).__name__} to hello")
+
     async def await_run(self, run_id: str, timeout_s: float | None = None) -> RunView:
         """Returns the run as soon as it has ended, or as it is after `timeout_s` (None: never)."""
         deadline = None if timeout_s is None else self._clock() + timeout_s

@@ -119,6 +119,12 @@ class Session:
         return self._client.new_inbox()
 
     @property
+    def version(self) -> str:
+        """Of the server."""
+        found = self._client.connected_server_version
+        return f"{found.major}.{found.minor}.{found.patch}"
+
+    @property
     def servers(self) -> list[str]:
         """Servers of the cluster that the connection told us of."""
         return [url.geturl() for url in self._client.discovered_servers]

@@ -1,0 +1,138 @@
+"""`dalsegno doctor`: is everything there, well set, and of one kind? Each line with its mend."""
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from events.api import Here, ListNodes, Nodes, NodeView
+from events.errors import DalsegnoError, Misconfigured
+from events.streams import Topology
+from events.subjects import Subjects
+from orchestrator.adapters.nats.client import Client
+from orchestrator.adapters.nats.readings import read_nats
+from orchestrator.adapters.postgres.readings import read_postgres
+from orchestrator.cli.common import COMMON, Common, client_of, effective, go, log_address
+from orchestrator.cli.exits import DONE, FAILED
+from orchestrator.cli.output import console, plain, print_json, rows, table
+from orchestrator.config import Config
+from orchestrator.insight import diagnosis as d
+
+DATA = Path(".dalsegno")
+"""Where `dalsegno dev` and an agent of this folder keep their data, unless told otherwise."""
+GREET_S = 2.0
+COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+
+
+def doctor(*, common: Common = COMMON) -> int:
+    """Look at everything that a cluster needs, and say of each how it is and what would mend it.
+
+    Postgres, NATS and JetStream, coordinators and nodes: whether they are reached, versions,
+    schema, clocks, durability settings, room. Exit code 1 if there is a problem, 0 if there are at
+    most warnings.
+    """
+    settings = effective(common)
+    sources = sorted({one.source for one in settings.settings} - {"default"})
+    said = ", ".join(sources) or "defaults alone"
+    findings = [d.Finding("configuration", "sources", "ok", said)]
+    findings += go(lambda: _examined(settings.value))
+    findings += _disk()
+    if common.json:
+        print_json([msgspec.structs.asdict(one) for one in findings])
+    else:
+        _show(findings)
+    return FAILED if any(one.level == "problem" for one in findings) else DONE
+
+
+def _show(findings: Sequence[d.Finding]) -> None:
+    made = table("", "what", "found", "mend")
+    lines = [
+        (
+            f"[{COLOURS[one.level]}]{one.level}[/]",
+            plain(f"{one.area}: {one.what}"),
+            plain(one.found),
+            plain(one.mend),
+        )
+        for one in findings
+    ]
+    console().print(rows(made, lines))
+
+
+async def _examined(config: Config) -> list[d.Finding]:
+    findings, shards = await _postgres(config)
+    reached, found = await _nats(config)
+    findings += found
+    if reached:
+        findings += await _cluster(config, shards)
+    return findings
+
+
+async def _postgres(config: Config) -> tuple[list[d.Finding], int]:
+    """Findings, and how many shards the log has, 0 if that is not known."""
+    try:
+        address = log_address(config)
+        reading = await anyio.to_thread.run_sync(read_postgres, address)
+    except DalsegnoError as error:
+        return [_unreached("postgres", error)], 0
+    return [d.Finding("postgres", "reachable", "ok", "yes"), *d.of_postgres(reading)], (
+        reading.shards
+    )
+
+
+async def _nats(config: Config) -> tuple[bool, list[d.Finding]]:
+    topology = Topology(subjects=Subjects(config.prefix))
+    try:
+        reading = await read_nats(config.nats, topology)
+    except DalsegnoError as error:
+        return False, [_unreached("nats", error)]
+    shown = config.nats.shown
+    return True, [d.Finding("nats", "reachable", "ok", shown), *d.of_nats(reading)]
+
+
+def _unreached(area: str, error: DalsegnoError) -> d.Finding:
+    mend = (
+        "mend the setting" if isinstance(error, Misconfigured) else "start it, or mend its address"
+    )
+    return d.Finding(area, "reachable", "problem", str(error), mend)
+
+
+async def _cluster(config: Config, shards: int) -> list[d.Finding]:
+    async with client_of(config, GREET_S) as client:
+        greetings = await _greetings(client, shards)
+        findings = list(d.of_coordinators(greetings, shards, version("dalsegno")))
+        nodes = await _nodes(client) if greetings else ()
+    return [*findings, *(d.of_nodes(nodes) if greetings else ())]
+
+
+async def _greetings(client: Client, shards: int) -> list[d.Greeting]:
+    """Every owner of a shard, and whoever else answers; each once."""
+    found: dict[str, d.Greeting] = {}
+
+    async def greet(shard: int | None) -> None:
+        before = time.time_ns() // 1000
+        try:
+            here: Here = await client.greet(shard, GREET_S)
+        except DalsegnoError:
+            return
+        ahead_s = d.skew_s(here.at, before, time.time_ns() // 1000)
+        found.setdefault(here.coordinator, d.Greeting(here, ahead_s))
+
+    async with anyio.create_task_group() as group:
+        for shard in (None, *range(shards)):
+            group.start_soon(greet, shard)
+    return [found[name] for name in sorted(found)]
+
+
+async def _nodes(client: Client) -> tuple[NodeView, ...]:
+    answer = await client.request(ListNodes())
+    return answer.nodes if isinstance(answer, Nodes) else ()
+
+
+def _disk() -> Iterator[d.Finding]:
+    if DATA.is_dir():
+        yield d.of_disk(str(DATA.absolute()), shutil.disk_usage(DATA).free)
