@@ -35,6 +35,11 @@ def doctor(*, common: Common = COMMON) -> int:
     Postgres, NATS and JetStream, coordinators and nodes: whether they are reached, versions,
     schema, clocks, durability settings, room. Exit code 1 if there is a problem, 0 if there are at
     most warnings.
+
+    Examples
+    --------
+    dalsegno doctor
+    dalsegno doctor --json --nats-url nats://nats-1:4222
     """
     settings = effective(common)
     sources = sorted({one.source for one in settings.settings} - {"default"})
