@@ -31,6 +31,7 @@ FAILURES = {
     "signal_timeout": "The signal did not come within the `timeout` of its `wait`.",
     "start_to_close_timeout": "One attempt ran for too long.",
     "too_few_completed": "Fewer items of a map completed than its rule asks for.",
+    "too_many_events": "The run has as many events as a run may have.",
     "too_many_instances": "The loops of the run would make more steps than `limits.instances_max`.",
     "too_many_items": "The list of a map is longer than `limits.map_items_max`.",
     "too_many_iterations": "A loop would begin more iterations than its limit.",

@@ -26,6 +26,7 @@ from orchestrator.adapters.nats.client import Client, connect
 from orchestrator.adapters.postgres.insert_rate import measure_insert_rate
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.cli.bench_maps import register_map, timed_maps
 from orchestrator.cli.bench_profile import Profile
 from orchestrator.cli.bench_watch import Watch, Watched, watching
 from orchestrator.cli.local import Local
@@ -39,7 +40,8 @@ LOOK_S = 0.1
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """First `singles` runs of one task and `tens` of ten tasks, one by one on the idle system; then
+    """First `singles` runs of one task and `tens` of ten tasks, and `maps` maps of 1,000 and of
+    10,000 items, one by one on the idle system; then
     `runs` of ten tasks each, `in_flight` at a time."""
 
     runs: int = 2000
@@ -47,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     agents: int = 2
     singles: int = 200
     tens: int = 60
+    maps: int = 3
     insert_s: float = 3.0
     slots: int = 64
     credits: int = 1000
@@ -60,6 +63,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     single_task_p99_ms: float
     ten_task_p50_ms: float
     ten_task_p99_ms: float
+    map_1000_ms: float
+    map_10000_ms: float
     insert_events_per_s: float
     ratio: float
     events_per_s: float
@@ -73,6 +78,8 @@ class Latencies(msgspec.Struct, frozen=True, kw_only=True):
 
     singles: Sequence[float]
     tens: Sequence[float]
+    maps: Mapping[int, float]
+    """The median of some maps, by their items."""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,9 +151,10 @@ async def measure(plan: Plan) -> Figures:
             await ready(client, plan, local)
             singles = await _one_by_one(client, SINGLE, plan.singles)
             tens = await _one_by_one(client, SEQUENCE, plan.tens)
+            maps = await timed_maps(client, plan.maps)
             load = await _load(client, plan, store, watched)
         insert = await measure_insert_rate(watched.dsn, plan.insert_s, INSERT_BATCH)
-    return _figures(Latencies(singles=singles, tens=tens), load, insert)
+    return _figures(Latencies(singles=singles, tens=tens, maps=maps), load, insert)
 
 
 async def _load(client: Client, plan: Plan, store: PostgresStore, watched: Watched) -> Load:
@@ -179,6 +187,8 @@ def _figures(idle: Latencies, load: Load, insert: float) -> Figures:
         single_task_p99_ms=percentile_ms(idle.singles, 99),
         ten_task_p50_ms=percentile_ms(idle.tens, 50),
         ten_task_p99_ms=percentile_ms(idle.tens, 99),
+        map_1000_ms=round(idle.maps[1_000] * 1000, 1),
+        map_10000_ms=round(idle.maps[10_000] * 1000, 1),
         insert_events_per_s=round(insert, 1),
         ratio=round(load.events / load.seconds / insert, 3),
         events_per_s=round(load.events / load.seconds, 1),
@@ -197,6 +207,7 @@ async def ready(client: Client, plan: Plan, local: Local) -> None:
         group.start_soon(_alive, local)
         await client.request(RegisterWorkflow(definition=sequence(SEQUENCE, TASKS_IN_RUN)))
         await client.request(RegisterWorkflow(definition=sequence(SINGLE, 1)))
+        await register_map(client)
         with anyio.fail_after(READY_S):
             await _agents(client, plan.agents)
         group.cancel_scope.cancel()

@@ -1,5 +1,6 @@
 """How long a map takes, from the client's start call to the completion visible to the client."""
 
+import statistics
 import time
 
 from events.api import RegisterWorkflow, StartRun
@@ -8,6 +9,7 @@ from events.errors import Unavailable
 from orchestrator.adapters.nats.client import Client
 
 MAP = "bench-map"
+SIZES = (1_000, 10_000)
 
 
 def map_workflow() -> Definition:
@@ -33,3 +35,13 @@ async def timed_map(client: Client, run_id: str, items: int) -> float:
     if run.status != "completed":
         raise Unavailable(f"a map of {items} items is {run.status}: {run.error}")
     return time.perf_counter() - began
+
+
+async def timed_maps(client: Client, repeats: int) -> dict[int, float]:
+    """The median seconds of so many maps, by their items; the first of all warms up."""
+    await timed_map(client, f"{MAP}-warm", SIZES[0])
+    found = {}
+    for items in SIZES:
+        taken = [await timed_map(client, f"{MAP}-{items}-{n}", items) for n in range(repeats)]
+        found[items] = statistics.median(taken)
+    return found

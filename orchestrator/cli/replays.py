@@ -11,7 +11,7 @@ from events.errors import Corrupt, Misconfigured, Rejected
 from events.ids import definition_stream
 from events.net import Net
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common
+from orchestrator.cli.common import COMMON, Common, configured
 from orchestrator.cli.exits import CORRUPT, DONE
 from orchestrator.cli.log import with_store
 from orchestrator.cli.output import BAD, DIM, GOOD, console, plain, print_json, rows, status, table
@@ -134,7 +134,8 @@ def verify(run_id: str = "", *, all: bool = False, common: Common = COMMON) -> i
     printer = _Printer(as_json=common.json)
 
     async def audit(store: PostgresStore) -> None:
-        verifier = Verifier(store, Catalogue(), store.info.shards)
+        most = configured(common).limits.stream_events_max
+        verifier = Verifier(store, Catalogue(), store.info.shards, most)
         names, after = [f"run:{run_id}"], ""
         if all:
             names = await store.stream_names("run:", after, RUNS_PAGE)

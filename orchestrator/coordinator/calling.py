@@ -108,6 +108,7 @@ def _start_part(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) ->
     state = parent.state
     part, mapped, stored = part_of(state, work.step)
     if stored and (work.loaded is None or work.loaded.hash != stored):
+        work.missing = True  # the child is looked for once
         turn.memory.load(f"payload:{stored}", s.LoadPayload(hash=stored), work)
         return
     if stored and work.loaded is not None:

@@ -267,7 +267,7 @@ def _place(d: Decision, given: i.Place) -> None:
 
 
 def _unplaced(d: Decision, given: i.Unplaced) -> None:
-    if given.step not in d.state.ready:
+    if given.step not in d.state.ready or d.state.version >= d.env.limits.run_events_max:
         return
     step = d.state.steps[given.step]
     if (step.obstacle, step.obstacle_detail) != (given.obstacle, given.detail):
@@ -308,8 +308,10 @@ def _reported(d: Decision, given: i.Reported) -> None:
 
 
 def _progressed(d: Decision, report: m.Progressed) -> None:
-    """Of reports that overtook each other the newest stays."""
+    """Of reports that overtook each other the newest stays. A history at its limit takes none."""
     step_id = report.attempt.step
+    if d.state.version >= d.env.limits.run_events_max:
+        return
     last = d.state.steps[step_id].progress
     if last and report.sequence <= last:
         return

@@ -22,6 +22,7 @@ from orchestrator.kernel.maps import failing
 from orchestrator.kernel.scope import Scope
 
 NO_PROGRESS = "no_progress"
+TOO_MANY_EVENTS = "too_many_events"
 
 
 def settle(d: Decision) -> None:
@@ -37,7 +38,9 @@ def _next(d: Decision) -> bool:
         if not state.is_held:
             _end(d)
         return False
-    if state.failure is not None and _gives_up(d):
+    if state.version >= d.env.limits.run_events_max:
+        close(d, "failed", failure=_too_long(d))
+    elif state.failure is not None and _gives_up(d):
         close(d, "failed", failure=state.failure, step=state.failed_step)
     elif state.is_to_go_on:
         if d.full:
@@ -51,6 +54,12 @@ def _next(d: Decision) -> bool:
     else:
         return False
     return True
+
+
+def _too_long(d: Decision) -> Failure:
+    most = d.env.limits.run_events_max
+    message = f"the run has {most} events, its limit: start runs for parts of its work"
+    return Failure(code=TOO_MANY_EVENTS, message=message)
 
 
 def _decide_what_follows(d: Decision) -> None:

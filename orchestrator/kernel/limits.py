@@ -78,6 +78,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     refused_delay_s_max: Duration = 5.0
     """Longest of these waits, seconds."""
 
+    run_events_max: Count = 100_000
+    """Events of a run. One that gets there fails with code `too_many_events` as soon as what is
+    under way has come back: start runs for parts of its work."""
+
     iterations_max: Count = 10_000
     """Most iterations that a loop may ask for. Refused at check."""
 
@@ -133,3 +137,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     problems_max: Count = 100
     """Problems that one check reports; the rest is counted only."""
+
+    @property
+    def stream_events_max(self) -> int:
+        """Events that the stream of a run never has more of: beyond `run_events_max` there are the
+        rest of a decision, and for each attempt that is out its beginning and its end."""
+        return self.run_events_max + DECISION_EVENTS + 2 * self.concurrency_max
+
+
+DECISION_EVENTS = 2_000
+"""More than one decision makes."""

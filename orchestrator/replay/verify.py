@@ -3,6 +3,7 @@
     check       holds when
     chain       every event is there, decodes, and carries the digest of the one before it
     fold        the events fold into a state, one after the other
+    length      the run has no more events than a run may have
     invariants  the state is sound after the last event of every decision
     snapshot    a stored snapshot is undamaged, follows its event, and equals the fold there; with
                 the events after it, it gives the same last state
@@ -20,6 +21,7 @@ from events.ids import run_stream, shard_of
 from events.run_facts import RunForked
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
+from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot, row_of
@@ -50,10 +52,17 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
 class Verifier:
     """Audits runs of one log; holds nothing between calls."""
 
-    def __init__(self, store: IndexedHistory, catalogue: Catalogue, shards: int) -> None:
+    def __init__(
+        self,
+        store: IndexedHistory,
+        catalogue: Catalogue,
+        shards: int,
+        events_max: int = Limits().stream_events_max,
+    ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._shards = shards
+        self._events_max = events_max
 
     async def run(self, run_id: str) -> Verified | None:
         """The audit of a run, or None when the log has no events of it. O(events)."""
@@ -67,6 +76,9 @@ class Verifier:
             audit.found("chain", audit.head.version + 1, str(error))
         if not audit.head.version and not audit.findings:
             return None
+        if audit.head.version > self._events_max:
+            message = f"the run has more than {self._events_max} events, the most of any run"
+            audit.found("length", audit.head.version, message)
         audit.check_index(shard_of(run_id, self._shards))
         return audit.result()
 

@@ -16,7 +16,7 @@ from events.connection import Connection
 from orchestrator.adapters.nats.client import connect
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.cli.bench import Plan, local_cluster, ready
-from orchestrator.cli.bench_maps import register_map, timed_map
+from orchestrator.cli.bench_maps import timed_map
 
 REPEATS, LARGE = 5, 10_000
 LONGEST = "SELECT max(version) FROM dalsegno.run_index"
@@ -30,7 +30,6 @@ async def measure(sizes: list[int]) -> dict[str, float]:
         connection = Connection(urls=(watched.nats_url,))
         async with connect(connection, timeout_s=120) as client:
             await ready(client, plan, local)
-            await register_map(client)
             await timed_map(client, "warm", 1000)
             for size in sizes:
                 repeats = REPEATS if size <= LARGE else 1

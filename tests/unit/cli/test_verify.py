@@ -2,6 +2,7 @@
 
 import anyio
 import msgspec
+import pytest
 
 from events.catalogue import Catalogue
 from events.envelope import Stored, unseal
@@ -79,6 +80,15 @@ def test_a_run_that_is_not_there_is_none() -> None:
     store = OneRun(finished())
     store.events, store.row = [], None
     assert anyio.run(Verifier(store, Catalogue(), SHARDS).run, "other") is None
+
+
+@pytest.mark.parametrize(("most", "found"), [(5, ["length"]), (6, [])])
+def test_a_run_with_more_events_than_any_may_have_is_found(most: int, found: list[str]) -> None:
+    store = OneRun(finished())
+    assert len(store.events) == 6
+    verified = anyio.run(Verifier(store, Catalogue(), SHARDS, most).run, RUN_ID)
+    assert verified is not None
+    assert [finding.check for finding in verified.findings] == found
 
 
 def test_a_changed_event_breaks_the_chain_after_it() -> None:

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from events import messages as m
 from events.codec import decode
 from events.definition import ForEachStep, Handler, MapStep
 from events.facts import Called
@@ -340,6 +341,24 @@ def test_facts_tell_what_became_of_items() -> None:
     assert [fact.result.results for fact in ended] == [["r0", "r1", "r2"], ["r3"]]
     done = next(fact for fact in play.facts if isinstance(fact, MapCompleted))
     assert (done.completed, done.output) == (4, None)
+
+
+# -- histories ------------------------------------------------------------------------------------
+
+
+def test_a_run_with_too_many_events_fails_when_its_items_have_come_back() -> None:
+    play = started(workflow(mapped()), Setting(limits=Limits(run_events_max=5)), [1, 2, 3])
+    play.place_all()
+    assert len(play.facts) == 5
+    assert names(play.complete("scale[0]", 1)) == ["task.completed", "run.closing"]
+    attempt = play.attempt("scale[1]")
+    assert play.report(m.Progressed(attempt=attempt, details=1, sequence=1)) == []
+    play.give_back("scale[1]")
+    play.give_back("scale[2]")
+    assert play.state.failure is not None
+    assert play.state.failure.code == "too_many_events"
+    assert len(play.facts) <= play.setting.limits.stream_events_max
+    play.check_replay()
 
 
 # -- room by bytes --------------------------------------------------------------------------------

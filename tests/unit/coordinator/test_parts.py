@@ -1,0 +1,121 @@
+"""Parts of maps: their items are read before they start, and chunks come and go."""
+
+import msgspec
+
+from events.api import Fetched, FetchValues, KeepValues, Kept, Refused, RegisterWorkflow, StartRun
+from events.catalogue import Catalogue
+from events.codec import encode
+from events.definition import Definition, MapStep
+from events.envelope import unseal
+from events.references import Chunk, ListReference, Payload, as_value
+from events.run_facts import RunStarted
+from events.values import Value
+from orchestrator.coordinator import signals as s
+from tests.unit.coordinator.driving import Drive
+
+CHUNK = Payload.of(b'["a","b"]')
+
+
+def mapping() -> Definition:
+    step = MapStep(id="scale", items="${ input }", task="t", inputs={"x": "${ iteration.item }"})
+    return Definition(name="mapping", steps=(step,))
+
+
+def asked(drive: Drive, request: KeepValues | FetchValues) -> Drive:
+    return drive.step(s.RequestArrived(request=request, reply_to="ask"))
+
+
+def answers(drive: Drive) -> list[object]:
+    return [one.answer for one in drive.take(s.Answer)]
+
+
+def begun(value: Value) -> Drive:
+    drive = Drive().own()
+    drive.ask(RegisterWorkflow(definition=mapping())).commit()
+    return drive.ask(StartRun(run_id="r", workflow="mapping", input=value))
+
+
+def parts(drive: Drive) -> list[RunStarted]:
+    """The beginnings of runs of parts that are durable."""
+    facts = [unseal(stored, Catalogue()).fact for stored in drive.log]
+    return [fact for fact in facts if isinstance(fact, RunStarted) and fact.part is not None]
+
+
+def children(drive: Drive) -> Drive:
+    """Nothing of any child is there yet."""
+    drive.commit()
+    for one in drive.take(s.LoadRun):
+        drive.step(s.RunLoaded(run_id=one.run_id, era=one.era))
+    return drive
+
+
+def reference(count: int = 2) -> Value:
+    chunks = (Chunk(count=count, hash=CHUNK.hash),)
+    return as_value(ListReference(count=count, bytes=9, chunks=chunks))
+
+
+class TestChunks:
+    def test_one_is_durable_before_it_is_answered(self) -> None:
+        drive = asked(Drive().own(), KeepValues(values=["a", "b"]))
+        assert answers(drive) == []
+        (keep,) = drive.take(s.KeepPayload)
+        assert keep.payload == CHUNK
+        assert keep.answer == s.Answer(reply_to="ask", answer=Kept(hash=CHUNK.hash))
+
+    def test_what_no_map_could_go_through_is_refused(self) -> None:
+        wrong: list[tuple[list[Value], str]] = [
+            ([], "expected 1 to 1000"),
+            ([0] * 1001, "1001 values"),
+            ([float("nan")], "values[0]"),
+            (["x" * 2**20], "fewer values"),
+        ]
+        for values, words in wrong:
+            drive = asked(Drive().own(), KeepValues(values=values))
+            (answer,) = answers(drive)
+            assert isinstance(answer, Refused)
+            assert words in answer.message
+            assert not drive.take(s.KeepPayload)
+
+    def test_one_is_fetched_by_its_hash(self) -> None:
+        drive = asked(Drive().own(), FetchValues(hash=CHUNK.hash))
+        (load,) = drive.take(s.LoadPayload)
+        drive.step(s.PayloadLoaded(hash=load.hash, data=CHUNK.data, reply_to=load.reply_to))
+        assert answers(drive) == [Fetched(values=msgspec.Raw(CHUNK.data))]
+
+    def test_what_is_not_there_or_damaged_is_refused(self) -> None:
+        for loaded in (
+            s.PayloadLoaded(hash="h", reply_to="ask"),
+            s.PayloadLoaded(hash="h", damaged="it is", reply_to="ask"),
+        ):
+            (answer,) = answers(Drive().own().step(loaded))
+            assert isinstance(answer, Refused)
+
+
+class TestStart:
+    def test_a_part_starts_when_its_items_are_there(self) -> None:
+        drive = children(begun(reference()))
+        (load,) = drive.take(s.LoadPayload)
+        assert load == s.LoadPayload(hash=CHUNK.hash)
+        drive.step(s.PayloadLoaded(hash=load.hash, data=CHUNK.data)).commit()
+        (started,) = parts(drive)
+        assert [one.items for one in started.flow.maps] == [["a", "b"]]
+
+    def test_a_part_whose_items_are_not_there_fails_its_map(self) -> None:
+        other = Payload.of(b"[1]")
+        for loaded in (
+            s.PayloadLoaded(hash=CHUNK.hash),
+            s.PayloadLoaded(hash=CHUNK.hash, damaged="it is"),
+            s.PayloadLoaded(hash=CHUNK.hash, data=other.data),
+        ):
+            drive = children(begun(reference()))
+            drive.step(loaded).commit()
+            assert drive.rebuilt("r").state.status == "failed"
+            assert not parts(drive)
+
+    def test_a_list_is_handed_over_in_parts(self) -> None:
+        drive = children(begun(list(range(2500))))
+        drive.commit()
+        found = sorted(parts(drive), key=lambda one: one.flow.maps[0].first)
+        assert [len(one.flow.maps[0].items) for one in found] == [1000, 1000, 500]
+        assert sum(one.flow.maps[0].share for one in found) == 1000
+        assert encode(found[2].flow.maps[0].items).startswith(b"[2000,")
