@@ -196,29 +196,8 @@ class Printer:
             if self._console is None:
                 sys.stdout.write(self._json(stored) + "\n")
             else:
-                self._show(self._console, *self._line(stored))
+                show_line(self._console, *self._line(stored))
         sys.stdout.flush()
-
-    @staticmethod
-    def _show(out: "Console", head: str, data: str) -> None:
-        """One line where that fits. On a narrow terminal the data is wrapped behind its head, or
-        below it; a file or pipe always gets one line."""
-        from rich.padding import Padding
-        from rich.table import Table
-        from rich.text import Text
-
-        left = Text.from_markup(head)
-        if not out.is_terminal or left.cell_len + len(data) < out.width:
-            out.print(f"{head} {data}", soft_wrap=True)
-        elif out.width - left.cell_len < DATA_COLUMNS_MIN:
-            out.print(head, soft_wrap=True)
-            out.print(Padding(Text.from_markup(data, overflow="fold"), (0, 0, 0, INDENT)))
-        else:
-            line = Table.grid(padding=(0, 1, 0, 0))
-            line.add_column(no_wrap=True)
-            line.add_column(overflow="fold")
-            line.add_row(left, data)
-            out.print(line)
 
     def _json(self, stored: Stored) -> str:
         """The whole envelope, also what is not stored because it is the default, and the position
@@ -248,6 +227,27 @@ class Printer:
         kind = f"[{colour}]{stored.type:<24}[/]"
         head = f"[{DIM}]{place}[/]{stored.version:>5} [{DIM}]{at}[/] {kind} {stream}"
         return head.rstrip(), _data(event)
+
+
+def show_line(out: "Console", head: str, data: str) -> None:
+    """One line where that fits. On a narrow terminal the data is wrapped behind its head, or
+    below it; a file or pipe always gets one line."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    left = Text.from_markup(head)
+    if not out.is_terminal or left.cell_len + len(data) < out.width:
+        out.print(f"{head} {data}", soft_wrap=True)
+    elif out.width - left.cell_len < DATA_COLUMNS_MIN:
+        out.print(head, soft_wrap=True)
+        out.print(Padding(Text.from_markup(data, overflow="fold"), (0, 0, 0, INDENT)))
+    else:
+        line = Table.grid(padding=(0, 1, 0, 0))
+        line.add_column(no_wrap=True)
+        line.add_column(overflow="fold")
+        line.add_row(left, data)
+        out.print(line)
 
 
 def _colour(kind: str) -> str:
