@@ -10,7 +10,7 @@ import msgspec
 
 from events.definition import Definition
 from events.facts import HostSample
-from events.policies import Origin, RunOptions
+from events.policies import Attribute, Origin, RunOptions
 from events.values import Value
 
 
@@ -32,7 +32,7 @@ class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
     """Start `workflow` (its newest registered version, or `workflow_version`) as `run_id`.
 
     Answered once that is durable; with `wait_s` when the run has ended, or with its state after so
-    many seconds.
+    many seconds. `tags` and `attributes` are added to those of the options, and go before them.
     """
 
     run_id: str
@@ -45,6 +45,8 @@ class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
     wait_s: float = 0.0
     build: str = ""
     """Goes before that of the options: a build id, or `pinned`."""
+    tags: dict[str, str] = {}
+    attributes: dict[str, Attribute] = {}
 
 
 class CancelRun(Request, frozen=True, kw_only=True, tag="cancel_run"):

@@ -4,6 +4,9 @@ from typing import Literal
 
 import msgspec
 
+Attribute = bool | int | float | str
+"""A search attribute's value."""
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of the plain data below: frozen, named fields, defaults not stored."""
@@ -64,6 +67,8 @@ class RunOptions(Policy, frozen=True, kw_only=True):
     timeouts: Timeouts | None = None
     priority: int = 0
     tags: dict[str, str] = {}
+    attributes: dict[str, Attribute] = {}
+    """What runs are searched by, beside tags: values that have a type, so that numbers compare."""
     concurrency_max: int | None = None
     """Most tasks of this run outstanding at one time."""
     build: str = ""

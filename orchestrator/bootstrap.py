@@ -1,4 +1,4 @@
-"""Composition root of the coordinator process: configuration in, a running coordinator out."""
+"""Composition root of the coordinator and the projector: configuration in, a running one out."""
 
 import os
 import signal
@@ -16,7 +16,9 @@ from events.streams import Topology
 from events.subjects import Subjects
 from events.telemetry import traces_exporter
 from orchestrator.adapters.cel import CelExpressions
+from orchestrator.adapters.nats.announcements import ringing
 from orchestrator.adapters.nats.bus import NatsBus
+from orchestrator.adapters.postgres.projections import PostgresProjections
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
@@ -28,6 +30,8 @@ from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.signals import Now
+from orchestrator.insight.projecting import Projecting
+from orchestrator.insight.projector import Projector
 from orchestrator.kernel.limits import Limits
 
 if TYPE_CHECKING:
@@ -65,12 +69,9 @@ async def run_coordinator(config: Config) -> None:
 
     Raises `Misconfigured` for what waiting cannot mend, `Unavailable` when Postgres is not there.
     """
-    if not config.postgres.dsn:
-        raise Misconfigured("postgres.dsn is not set: give --dsn, DALSEGNO_POSTGRES_DSN or a file")
-    if config.postgres.migrate:
-        shards = config.coordinator.shards
-        await anyio.to_thread.run_sync(lambda: migrate(config.postgres.dsn, shards=shards))
-    settings = Settings(dsn=config.postgres.dsn, snapshots_kept=config.engine.snapshots_kept)
+    dsn = _dsn(config)
+    await _migrate(config)
+    settings = Settings(dsn=dsn, snapshots_kept=config.engine.snapshots_kept)
     async with await PostgresStore.open(settings) as store:
         bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
         try:
@@ -78,6 +79,43 @@ async def run_coordinator(config: Config) -> None:
             await run_edge(config, store, bus)
         finally:
             await bus.close()
+
+
+async def run_projections(config: Config) -> None:
+    """Runs until SIGTERM or SIGINT, at work or standing by.
+
+    Raises `Misconfigured` for what waiting cannot mend, `Unavailable` when Postgres is not there.
+    """
+    name = "dalsegno projections"
+    settings = Settings(dsn=_dsn(config), application_name=name, connections_max=1)
+    await _migrate(config)
+    async with await PostgresStore.open(settings) as store:
+        log = store.info.name
+    async with (
+        PostgresProjections(settings) as projections,
+        ringing(config.nats, config.prefix, log) as bell,
+    ):
+        edge = Projecting(
+            Projector(projections, config.projections), bell, config.projections, time.monotonic
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(edge.run)
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    break
+            group.cancel_scope.cancel()
+
+
+def _dsn(config: Config) -> str:
+    if not config.postgres.dsn:
+        raise Misconfigured("postgres.dsn is not set: give --dsn, DALSEGNO_POSTGRES_DSN or a file")
+    return config.postgres.dsn
+
+
+async def _migrate(config: Config) -> None:
+    if config.postgres.migrate:
+        shards = config.coordinator.shards
+        await anyio.to_thread.run_sync(lambda: migrate(config.postgres.dsn, shards=shards))
 
 
 async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:

@@ -19,6 +19,7 @@ from events.connection import Connection
 from events.constraints import Name, Prefix, Rule, Shards
 from events.errors import Misconfigured
 from orchestrator.coordinator.settings import Settings
+from orchestrator.insight.projections import Settings as Projections
 from orchestrator.kernel.limits import Limits
 
 FILE = "dalsegno.toml"
@@ -67,6 +68,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     coordinator: CoordinatorConfig = CoordinatorConfig()
     engine: Settings = Settings()
     limits: Limits = Limits()
+    projections: Projections = Projections()
     log: LogConfig = LogConfig()
 
 

@@ -17,6 +17,7 @@ TITLES = {
     "coordinator": "The coordinator",
     "engine": "The engine",
     "limits": "Limits",
+    "projections": "Projections",
     "log": "Logs",
     "agent": "The agent",
 }

@@ -210,6 +210,7 @@ def _options(options: RunOptions) -> Form:
     if options.timeouts is not None:
         form["timeouts"] = _timeouts(options.timeouts)
     _put(form, "tags", dict(options.tags))
+    _put(form, "attributes", dict(options.attributes))
     if options.priority:
         form["priority"] = options.priority
     _put(form, "concurrency_max", options.concurrency_max)

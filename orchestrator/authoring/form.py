@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from events.policies import Attribute
 from events.values import Value
 from orchestrator.authoring.located import Located, Mapping, Scalar, Sequence, plain
 from orchestrator.authoring.problems import Place, Problems, suggestion
@@ -88,6 +89,16 @@ class FormReader:
 
     def text_map(self, field: Field) -> dict[str, str]:
         return {key: self.text(entry) for key, entry in self.entries(field).items()}
+
+    def scalar_map(self, field: Field) -> dict[str, Attribute]:
+        return {key: self.scalar(entry) for key, entry in self.entries(field).items()}
+
+    def scalar(self, field: Field) -> Attribute:
+        value = field.node.value if isinstance(field.node, Scalar) else None
+        if isinstance(value, (bool, int, float, str)):
+            return value
+        self._expected(field, "text, a number, true or false")
+        return ""
 
     def value(self, field: Field) -> Value:
         return plain(field.node)

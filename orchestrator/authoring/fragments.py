@@ -102,6 +102,10 @@ SIZE: Fragment = {
 CODES: Fragment = list_of(name(ranges.CODE))
 STEPS: Fragment = list_of(ref("step"))
 VARIABLES: Fragment = object_of(ANY, name(ranges.VARIABLE), least=1)
+ATTRIBUTES: Fragment = object_of(
+    {"type": ["boolean", "number", "string"], "maxLength": LIMITS.name_chars_max},
+    {"minLength": 1, "maxLength": LIMITS.name_chars_max},
+)
 TAGS: Fragment = object_of(
     text(LIMITS.name_chars_max), {"minLength": 1, "maxLength": LIMITS.name_chars_max}
 )

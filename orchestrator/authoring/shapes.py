@@ -148,6 +148,7 @@ OPTIONS = Shape(
         Key("retry", f.ref("retry"), "For tasks without a `retry` of their own."),
         Key("timeouts", f.ref("timeouts"), "For tasks without `timeouts` of their own."),
         Key("tags", f.TAGS, "Of every run, to find it by."),
+        Key("attributes", f.ATTRIBUTES, "As tags, with values that have a type."),
         Key(
             "priority",
             f.integer(-ranges.PRIORITY_MAX, ranges.PRIORITY_MAX),

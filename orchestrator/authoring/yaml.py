@@ -300,6 +300,7 @@ class _Reader:
             timeouts=_read(found, "timeouts", self._timeouts, None),
             priority=_read(found, "priority", self._form.integer, 0),
             tags=_read(found, "tags", self._form.text_map, {}),
+            attributes=_read(found, "attributes", self._form.scalar_map, {}),
             concurrency_max=_read(found, "concurrency_max", self._form.integer, None),
             build=_read(found, "build", self._form.text, ""),
         )

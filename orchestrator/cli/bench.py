@@ -28,7 +28,8 @@ from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.bench_maps import register_map, timed_maps
 from orchestrator.cli.bench_profile import Profile
-from orchestrator.cli.bench_watch import Watch, Watched, watching
+from orchestrator.cli.bench_watch import Watch, Watched, lagging, watching
+from orchestrator.cli.cluster import start_projections
 from orchestrator.cli.local import Local
 
 TASKS_IN_RUN = 10
@@ -41,8 +42,8 @@ LOOK_S = 0.1
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """First `singles` runs of one task and `tens` of ten tasks, and `maps` maps of 1,000 and of
-    10,000 items, one by one on the idle system; then
-    `runs` of ten tasks each, `in_flight` at a time."""
+    10,000 items, one by one on the idle system; then `runs` of ten tasks each, `in_flight` at a
+    time. Without `projections` nobody folds the log meanwhile, to see what that costs."""
 
     runs: int = 2000
     in_flight: int = 1000
@@ -52,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     maps: int = 3
     insert_s: float = 3.0
     slots: int = 64
+    projections: bool = True
     credits: int = 1000
 
 
@@ -119,7 +121,10 @@ def local_cluster(plan: Plan) -> Iterator[tuple[Watched, Local]]:
                 node: local.start(node, ["node_agent", *_agent_flags(plan, node, Path(name))])
                 for node in (f"bench-{number}" for number in range(1, plan.agents + 1))
             }
-            yield _watched(servers, coordinator, agents, stacks), local
+            watched = _watched(servers, coordinator, agents, stacks)
+            if plan.projections:
+                watched = msgspec.structs.replace(watched, projections=start_projections(local))
+            yield watched, local
 
 
 def _watched(
@@ -163,20 +168,18 @@ async def _load(client: Client, plan: Plan, store: PostgresStore, watched: Watch
     with watching(watched, before) as watch:
         seconds = await _timed(client, plan, watch)
         events = await store.last_position() - before
-        return Load(
-            tasks=await store.count_type(COMPLETED, before),
-            events=events,
-            seconds=seconds,
-            profile=await watch.profile(events),
-        )
+        tasks = await store.count_type(COMPLETED, before)
+        profile = await watch.profile(events, tasks)
+        return Load(tasks=tasks, events=events, seconds=seconds, profile=profile)
 
 
 async def _timed(client: Client, plan: Plan, watch: Watch) -> float:
-    watch.begin()
-    began = time.perf_counter()
-    await _many(client, plan)
-    seconds = time.perf_counter() - began
-    watch.end()
+    async with lagging(watch.watched) as behind:
+        watch.begin()
+        began = time.perf_counter()
+        await _many(client, plan)
+        seconds = time.perf_counter() - began
+        watch.end(behind)
     return seconds
 
 

@@ -9,6 +9,7 @@ from orchestrator.adapters.host.processes import Machine, Used
 
 COORDINATOR, AGENTS, CLIENT, NATS = "coordinator", "agents", "bench client", "nats"
 POSTGRES = "postgres"
+PROJECTIONS = "projections"
 OTHERS = "others"
 MEGABYTE = 1_000_000
 
@@ -76,9 +77,21 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     wal_bytes_per_event: float
 
 
+class Lag(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the projections while the load runs: how many events, and seconds, they were behind, over
+    samples of it. `cpu_us_per_task`: of their process and its backend."""
+
+    events_p50: int
+    events_max: int
+    seconds_p50: float
+    seconds_max: float
+    cpu_us_per_task: float
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Shares are of 1. `appends`: what the backend that appends was seen doing. `coordinator`:
-    where its CPU time goes, by room; empty when it could not be seen."""
+    where its CPU time goes, by room; empty when it could not be seen. `cpu_us_per_task`: of all
+    processes together. `projections`: None without them."""
 
     bound: str
     host: Host
@@ -86,6 +99,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     appends: dict[str, float]
     coordinator: dict[str, float]
     log: Log
+    cpu_us_per_task: float = 0.0
+    projections: Lag | None = None
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,8 +129,11 @@ def room_of(module: str) -> str | None:
     return None
 
 
-def postgres_member(used: Used) -> Member:
-    """A process of the server by the title that it gives itself."""
+def postgres_member(used: Used, of_projections: frozenset[int] = frozenset()) -> Member:
+    """A process of the server by the title that it gives itself; backends of projections are
+    named."""
+    if used.pid in of_projections:
+        return Member(row="projections backend", group=PROJECTIONS, single=True, used=used)
     kind = next((row for word, row in AUXILIARIES.items() if word in used.title), "backend")
     row = f"{POSTGRES} {kind}"
     return Member(row=row, group=POSTGRES, single=kind != "io workers", used=used)
@@ -178,6 +196,23 @@ def host(before: Machine, after: Machine, ours: Iterable[Process], wall_s: float
     busy = (after.busy_s - before.busy_s) / total_s if total_s > 0 else 0.0
     own = sum(process.cores for process in ours) * wall_s / total_s if total_s > 0 else 0.0
     return Host(cores=after.cores, busy=round(busy, 3), others=round(max(0.0, busy - own), 3))
+
+
+def cpu_us_per_task(found: Iterable[Process], wall_s: float, tasks: int) -> float:
+    return round(sum(process.cores for process in found) * wall_s / max(1, tasks) * 1e6, 1)
+
+
+def lag(behind: Sequence[tuple[int, float]], cpu_us: float) -> Lag:
+    """Of samples of events and seconds behind."""
+    events = sorted(one[0] for one in behind) or [0]
+    seconds = sorted(one[1] for one in behind) or [0.0]
+    return Lag(
+        events_p50=events[len(events) // 2],
+        events_max=events[-1],
+        seconds_p50=round(seconds[len(seconds) // 2], 2),
+        seconds_max=round(seconds[-1], 2),
+        cpu_us_per_task=cpu_us,
+    )
 
 
 def shares(counts: Mapping[str, int]) -> dict[str, float]:

@@ -20,7 +20,14 @@ SHOWN = 0.005
 """Rows below this share of a core say nothing."""
 
 
-def bench(*, runs: int = 2000, in_flight: int = 1000, agents: int = 2, json: bool = False) -> None:
+def bench(
+    *,
+    runs: int = 2000,
+    in_flight: int = 1000,
+    agents: int = 2,
+    projections: bool = True,
+    json: bool = False,
+) -> None:
     """Measure durable task executions a second on this machine, on embedded servers.
 
     Parameters
@@ -31,6 +38,8 @@ def bench(*, runs: int = 2000, in_flight: int = 1000, agents: int = 2, json: boo
         How many of them at a time.
     agents
         How many agent processes.
+    projections
+        Whether lists and statistics are kept up to date meanwhile, as they are in production.
     json
         Answer in JSON.
 
@@ -46,7 +55,7 @@ def bench(*, runs: int = 2000, in_flight: int = 1000, agents: int = 2, json: boo
     ):
         if not 1 <= value <= most:
             raise Misconfigured(f"--{flag} is {value}: expected 1 to {most}")
-    plan = Plan(runs=runs, in_flight=in_flight, agents=agents)
+    plan = Plan(runs=runs, in_flight=in_flight, agents=agents, projections=projections)
     figures = go(lambda: measure(plan))
     if json:
         print_json(figures)
@@ -67,6 +76,15 @@ def show(figures: Figures) -> None:
     out.print(share_table("CPU time of the coordinator", profile.coordinator))
     for name, value in msgspec.structs.asdict(profile.log).items():
         out.print(f"{name:24} {value:>12}")
+    out.print(f"{'CPU µs a task, all':24} {profile.cpu_us_per_task:>12}")
+    if (behind := profile.projections) is not None:
+        out.print(f"{'  of it projections':24} {behind.cpu_us_per_task:>12}")
+        out.print(
+            f"{'projections behind, p50':24} {behind.events_p50} events, {behind.seconds_p50} s"
+        )
+        out.print(
+            f"{'projections behind, max':24} {behind.events_max} events, {behind.seconds_max} s"
+        )
     out.print(f"\n{profile.bound}", soft_wrap=True)
 
 

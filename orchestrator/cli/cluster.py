@@ -10,6 +10,7 @@ from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.cli.local import Local
 
 COORDINATOR = "coordinator"
+PROJECTIONS = "projections"
 
 QUICK = {
     "DALSEGNO_ENGINE__LEASE_TTL_S": "2.5",
@@ -41,6 +42,10 @@ def child_environment(
 
 def start_coordinator(local: Local) -> int:
     return local.start(COORDINATOR, ["orchestrator.cli.main", "coordinator"])
+
+
+def start_projections(local: Local) -> int:
+    return local.start(PROJECTIONS, ["orchestrator.cli.main", "projections", "run"])
 
 
 def start_agent(local: Local, node: str, imports: Sequence[str], folder: Path) -> int:

@@ -1,6 +1,6 @@
 """`dalsegno dev`: everything on this machine, with data that stays.
 
-    servers ── ready ──► connection file ──► coordinator, agents ──► until Ctrl-C
+    servers ── ready ──► connection file ──► coordinator, agents … ─► until Ctrl-C
                                                   │     ▲
                                             ended └─────┘ told, and started again after a wait
 
@@ -25,6 +25,7 @@ from orchestrator.cli.cluster import (
     endings_as_interrupts,
     start_agent,
     start_coordinator,
+    start_projections,
 )
 from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.connection_file import DATA_DIR, Addresses, ConnectionFile
@@ -48,7 +49,7 @@ def dev(
     postgres_port: int | None = None,
     nats_port: int | None = None,
 ) -> None:
-    """Run Postgres, NATS, a coordinator and agents until Ctrl-C. Data stays in the data folder.
+    """Run Postgres, NATS, a coordinator, projections and agents until Ctrl-C. Data stays.
 
     Other commands in the same folder find the servers by themselves.
 
@@ -91,6 +92,7 @@ def dev(
         environment = child_environment(servers, os.environ, config.prefix)
         with Local(logs, environment) as local:
             start_coordinator(local)
+            start_projections(local)
             for number in range(1, agents + 1):
                 start_agent(local, f"agent-{number}", modules, folder)
             with suppress(KeyboardInterrupt):  # the way to end it; another one hurries it up

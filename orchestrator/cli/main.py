@@ -66,7 +66,7 @@ def _work(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(workflow, "schema", "workflows:schema", None, "Print the JSON Schema of workflow files.")
     run = _group(app, "run", group, "Start, list, show, steer, retry and cancel runs.")
     _add(run, "start", "runs:start", None, "Start a registered workflow, or that of a file.")
-    _add(run, "list", "runs:list_", None, "List runs, the newest first.")
+    _add(run, "list", "run_list:list_", None, "List runs, the newest first.")
     _add(run, "show", "runs:show", None, "Show a run with its steps and tasks.")
     _add(run, "tree", "trees:tree", None, "Show a run with its children, iterations and forks.")
     _add(run, "retry", "retrying:retry", None, "Run again what failed, as a new run.")
@@ -82,6 +82,7 @@ def _work(app: cyclopts.App, group: cyclopts.Group) -> None:
 
 
 def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
+    _add(app, "stats", "stats:stats", group, "Counts, rates and percentiles of runs and tasks.")
     events = _group(app, "events", group, "The event log.")
     _add(events, "show", "log:show", None, "All events of a run.")
     _add(events, "export", "log:export", None, "A run's history as a file that can be replayed.")
@@ -90,7 +91,15 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(app, "verify", "replays:verify", group, "Audit runs against the log.")
 
 
+def _add_projections(projections: cyclopts.App) -> None:
+    _add(projections, "run", "projections:run", None, "Keep them up to date until SIGTERM.")
+    _add(projections, "status", "projections:status", None, "How far they are, and how late.")
+    _add(projections, "rebuild", "projections:rebuild", None, "Build them anew while they serve.")
+    _add(projections, "verify", "projections:verify", None, "Compare them with the log.")
+
+
 def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
+    _add_projections(_group(app, "projections", group, "What lists and statistics are read from."))
     _add(app, "migrate", "care:migrate", group, "Make the schema, or bring it up to date.")
     _add(app, "doctor", "doctor:doctor", group, "Look at the whole cluster; say what to mend.")
     _add(app, "health", "health:health", group, "Whether a coordinator answers, or a node is well.")

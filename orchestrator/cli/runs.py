@@ -1,29 +1,29 @@
 """`dalsegno run`: start, list, show, cancel."""
 
+from typing import Annotated
+
 import msgspec
+from cyclopts import Parameter
 
 from events.api import AnyRequest, CancelRun, RunAnswer, RunView, ShowRun, StartRun
 from events.definition import Definition
 from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common, client_of, configured, go, log_address
+from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.definitions import AS_IT_IS, Reading, reads_as_file
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
+from orchestrator.cli.labels import given_attributes, given_tags
 from orchestrator.cli.large import with_references
 from orchestrator.cli.names import alike
-from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
+from orchestrator.cli.output import plain, print_json
 from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.registry import names
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.workflows import load_checked, send_definition
 from orchestrator.config import Config
-from orchestrator.coordinator.ports import IndexRow
-from orchestrator.kernel.state import OPEN, TERMINAL
-
-LIST_MAX = 1000
 
 
 def start(  # noqa: PLR0913 -- they are options of a command
@@ -34,6 +34,8 @@ def start(  # noqa: PLR0913 -- they are options of a command
     wait: bool = False,
     build: str = "",
     all: bool = False,  # noqa: A002
+    tag: Annotated[list[str] | None, Parameter(negative="")] = None,
+    attribute: Annotated[list[str] | None, Parameter(negative="")] = None,
     reading: Reading = AS_IT_IS,
     common: Common = COMMON,
 ) -> int:
@@ -55,6 +57,10 @@ def start(  # noqa: PLR0913 -- they are options of a command
         Give its tasks only to nodes of this build id; `pinned`: of whichever its first task gets.
     all
         A row for every step, however many there are; else many are summarised.
+    tag
+        KEY=VALUE, to find the run by, beside those of its workflow; may be repeated.
+    attribute
+        KEY=VALUE, the same with a type: true, false and numbers are what they are; may be repeated.
 
     Examples
     --------
@@ -69,6 +75,7 @@ def start(  # noqa: PLR0913 -- they are options of a command
     run_id = new_run_id() if id is None else given_run_id(id)
     config = configured(common)
     definition = _definition(workflow, reading)
+    tags, attributes = given_tags(tag or ()), given_attributes(attribute or ())
 
     async def ask() -> RunView:
         name, version = workflow, ""
@@ -76,7 +83,13 @@ def start(  # noqa: PLR0913 -- they are options of a command
             registered = await send_definition(config, definition)
             name, version = registered.workflow, registered.workflow_version
         request = StartRun(
-            run_id=run_id, workflow=name, workflow_version=version, input=value, build=build
+            run_id=run_id,
+            workflow=name,
+            workflow_version=version,
+            input=value,
+            tags=tags,
+            attributes=attributes,
+            build=build,
         )
         return await _start(config, request, wait)
 
@@ -178,84 +191,3 @@ def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
 async def _ask(config: Config, request: AnyRequest) -> RunView:
     async with client_of(config) as client:
         return await answered(client, request)
-
-
-def list_(
-    *,
-    status: str = "",
-    workflow: str = "",
-    before: str = "",
-    limit: int = 20,
-    common: Common = COMMON,
-) -> None:
-    """List runs, the newest first, from the log's index; needs no coordinator.
-
-    Parameters
-    ----------
-    status
-        Only runs of this status.
-    workflow
-        Only runs of this workflow.
-    before
-        Only runs that began before this one: for the next page.
-    limit
-        Most runs to list.
-
-    Examples
-    --------
-    dalsegno run list
-    dalsegno run list --status failed --workflow greet --limit 5
-    dalsegno run list --before 01m7yf4vgw1tqq5ay37h9hvpzk
-        The page after the one that ended with this run.
-    """
-    if status and status not in OPEN | TERMINAL:
-        known = sorted(OPEN | TERMINAL)
-        raise Misconfigured(
-            f"--status is {status!r}{alike(status, known)}: expected one of {', '.join(known)}"
-        )
-    if not 0 < limit <= LIST_MAX:
-        raise Misconfigured(f"--limit is {limit}: expected 1 to {LIST_MAX}")
-    dsn = log_address(configured(common))
-
-    async def read() -> list[IndexRow]:
-        async with await PostgresStore.open(dsn) as store:
-            return await store.list_runs(status, workflow, before, limit)
-
-    found = go(read)
-    if common.json:
-        print_json([_row_json(row) for row in found])
-    else:
-        _print_rows(found)
-
-
-def _row_json(row: IndexRow) -> dict[str, object]:
-    return {
-        "run_id": row.run_id,
-        "workflow": row.workflow,
-        "workflow_version": row.workflow_version,
-        "status": row.status,
-        "version": row.version,
-        "shard": row.shard,
-        "outstanding": row.outstanding,
-        "ready": row.ready,
-        "next_due_at": instant(row.next_due_at),
-        "started_at": instant(row.started_at),
-        "updated_at": instant(row.updated_at),
-    }
-
-
-def _print_rows(found: list[IndexRow]) -> None:
-    made = table("run", "workflow", "status", "events>?", "at work>?", "ready>?", "started (UTC)")
-    lines = (
-        (
-            plain(row.run_id),
-            plain(row.workflow),
-            status(row.status),
-            str(row.version),
-            str(row.outstanding),
-            str(row.ready),
-            day(row.started_at),
-        )
-        for row in found
-    )
-    console().print(rows(made, lines) if found else "no such runs")

@@ -37,10 +37,14 @@ def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) ->
     config = effective(common, **{"coordinator.name": name, "prefix": prefix}).value
     set_up(config.log)
     log_address(config)
+    collect_rarely()
+    go(lambda: run_coordinator(config))
+
+
+def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
-    go(lambda: run_coordinator(config))
 
 
 def agent(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:

@@ -124,6 +124,10 @@ def _start(request: StartRun, limits: Limits) -> Iterator[str]:
     if request.options is not None:
         for where, message in ranges.options_complaints(request.options, limits):
             yield f"options.{where}: {message}"
+    for where, message in ranges.tags_complaints(request.tags, limits):
+        yield f"tags{where}: {message}"
+    for where, message in ranges.attributes_complaints(request.attributes, limits):
+        yield f"attributes{where}: {message}"
     yield from _origin(request.origin, limits)
     if request.traceparent and not TRACEPARENT.fullmatch(request.traceparent):
         shown = request.traceparent[:SHOWN_CHARS]

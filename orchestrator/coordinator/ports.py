@@ -123,13 +123,6 @@ class Store(IndexedHistory, Payloads, Protocol):
         and those of which fewer children are open than they wait for. Run ids > `after`, in order
         of run id."""
 
-    async def list_runs(
-        self, status: str, workflow: str, before: str, limit: int
-    ) -> list[IndexRow]:
-        """Runs by descending start, then id; empty filters mean any; `before` is the last run id
-        seen.
-        """
-
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Keeps it, and of the stream's older ones only the newest few; a newer one stays."""
 

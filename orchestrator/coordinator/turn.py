@@ -32,6 +32,7 @@ from orchestrator.coordinator.cluster import Node
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
+from orchestrator.coordinator.labelling import labelled
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.registering import register
@@ -299,7 +300,7 @@ class Turn:
             slot.traceparent = request.traceparent or traceparent(request.run_id)
             memory.runs.add(slot, memory.now.monotonic)
         slot.net = slot.net or memory.definitions.net(request.workflow, version)
-        options = request.options or known.options(version)
+        options = labelled(request.options or known.options(version), request)
         if request.build:
             options = msgspec.structs.replace(options, build=request.build)
         of, mapped = part or (None, None)

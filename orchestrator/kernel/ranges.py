@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from events.definition import MapStep, WaitStep
-from events.policies import Needs, Retry, RunOptions, Timeouts
+from events.policies import Attribute, Needs, Retry, RunOptions, Timeouts
+from events.values import INTEGER_MAX, INTEGER_MIN
 from orchestrator.kernel.durations import instant, seconds
 from orchestrator.kernel.limits import Limits
 
@@ -65,6 +66,8 @@ def options_complaints(options: RunOptions, limits: Limits) -> Iterator[Complain
         yield "concurrency_max", f"{most} is not within 1 and {limits.concurrency_max}"
     for where, message in tags_complaints(options.tags, limits):
         yield f"tags{where}", message
+    for where, message in attributes_complaints(options.attributes, limits):
+        yield f"attributes{where}", message
     if len(options.build) > limits.name_chars_max or not options.build.isprintable():
         shown = options.build[:40]
         yield "build", f"{shown!r}: expected {limits.name_chars_max} printable characters at most"
@@ -81,6 +84,19 @@ def tags_complaints(tags: Mapping[str, str], limits: Limits) -> Iterator[Complai
             yield ".", "a key is empty: give it a name"
         elif len(key) > most or len(text) > most:
             yield f".{key[:most]}", f"over {most} characters: shorten it"
+
+
+def attributes_complaints(
+    attributes: Mapping[str, Attribute], limits: Limits
+) -> Iterator[Complaint]:
+    """Search attributes: as tags; numbers are finite and have at most 64 bits."""
+    texts = {key: one if isinstance(one, str) else "" for key, one in attributes.items()}
+    yield from tags_complaints(texts, limits)
+    for key, value in attributes.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            yield f".{key}", f"{value} is no number"
+        elif isinstance(value, int) and not INTEGER_MIN <= value <= INTEGER_MAX:
+            yield f".{key}", "over 64 bits: write it as text"
 
 
 def retry_complaints(retry: Retry, limits: Limits) -> Iterator[Complaint]:

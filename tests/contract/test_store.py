@@ -417,26 +417,6 @@ class TestIndex:
         kept = await store.index_row("two")
         assert kept == row("two", parent="tended", calls=1)
 
-    async def test_lists_go_from_the_newest_start(self, store: AuditedStore, lease: Lease) -> None:
-        rows = [
-            row("old", started_at=1, status="completed"),
-            row("new", started_at=3),
-            row("b", started_at=2, workflow="other"),
-            row("a", started_at=2, status="failed"),
-        ]
-        await store.append(run_batch([lease], *rows))
-
-        async def ids(status: str, workflow: str, before: str, limit: int = 10) -> list[str]:
-            return [r.run_id for r in await store.list_runs(status, workflow, before, limit)]
-
-        assert await ids("", "", "") == ["new", "b", "a", "old"]
-        assert await ids("", "", "", 2) == ["new", "b"]
-        assert await ids("", "", "b") == ["a", "old"]
-        assert await ids("failed", "", "") == ["a"]
-        assert await ids("", "census", "new") == ["a", "old"]
-        assert await ids("running", "other", "") == ["b"]
-        assert await ids("running", "other", "unknown") == []
-
     async def test_a_lost_row_is_written_again_only_from_the_whole_stream(
         self, store: AuditedStore, lease: Lease
     ) -> None:

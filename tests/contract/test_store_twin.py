@@ -159,8 +159,6 @@ async def _look(pair: Pair, world: World) -> None:
     after = random.randint(0, 3), random.choice(["", run])
     await pair.both("due_runs", random.sample(SHARDS, 2), 3, limit, after)
     await pair.both("active_runs", random.sample(SHARDS, 2), random.choice(["", run]), limit)
-    status, workflow = random.choice(["", *STATUSES]), random.choice(["", "x"])
-    await pair.both("list_runs", status, workflow, random.choice(["", run]), limit)
     await pair.both("stream_names", "run:", random.choice(["", run_stream(run)]), limit)
     await pair.both("index_rows", random.choice(["", run]), limit)
 

@@ -66,6 +66,7 @@ OPTIONS = RunOptions(
     timeouts=TIMEOUTS,
     priority=3,
     tags={"team": "census"},
+    attributes={"amount": 2.5, "vip": True, "count": 3, "city": "Oslo"},
     concurrency_max=7,
     build="b7",
 )
@@ -542,6 +543,8 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         traceparent="00-aa-bb-01",
         wait_s=2.5,
         build="pinned",
+        tags={"team": "census"},
+        attributes={"amount": 2.5},
     ),
     api.CancelRun(actor="user:ada", run_id="run-1", reason="enough"),
     api.SignalRun(

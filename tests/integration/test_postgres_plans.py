@@ -5,22 +5,28 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.postgres import arrays
-from orchestrator.adapters.postgres.arrays import Packed, TextArray, integers
+from orchestrator.adapters.postgres.arrays import Packed, TextArray, integers, texts
 from orchestrator.adapters.postgres.columns import (
     event_columns,
     head_columns,
     index_columns,
     lease_columns,
 )
+from orchestrator.adapters.postgres.finding import find_runs_text
+from orchestrator.adapters.postgres.projection_link import key_columns
+from orchestrator.adapters.postgres.projections import change_columns
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.adapters.postgres.schema import migrate
-from orchestrator.adapters.postgres.store import list_runs_text
 from orchestrator.coordinator.ports import Lease
+from orchestrator.insight.finding import LabelCondition, RunQuery
+from orchestrator.insight.fold import Gathered
+from orchestrator.insight.projections import Change
 from tests.logs import begin, row
 from tests.servers import Databases
 
@@ -44,10 +50,24 @@ FROM generate_series(1, {RUNS}) AS n, generate_series(1, 3) AS version;
 INSERT INTO dalsegno.shard_lease SELECT n, 1, 'a', now() FROM generate_series(0, 15) AS n;
 INSERT INTO dalsegno.snapshots (stream, version, digest, fingerprint, checksum, state)
 SELECT 'run:r' || n, 3, '', '', '', '' FROM generate_series(1, {RUNS}) AS n;
-ANALYZE dalsegno.run_index, dalsegno.events, dalsegno.shard_lease, dalsegno.snapshots;
+INSERT INTO dalsegno.projection (fold, state) VALUES (1, 'serving');
+INSERT INTO dalsegno.tally (generation, kind, width_s, bucket_at, workflow, task, node, tally)
+SELECT g, 'task', (ARRAY[0, 60, 3600])[1 + n % 3], n / 40 * 60, 'w' || n % 20, 't', 'n', '{{}}'
+FROM generate_series(1, 2) AS g, generate_series(1, 20000) AS n;
+INSERT INTO dalsegno.run_label (generation, kind, name, value, number, started_at, run_id)
+SELECT g, k, CASE k WHEN 'tag' THEN 'team' ELSE 'amount' END,
+    CASE WHEN k = 'tag' AND n % 2 = 0 THEN 'x' ELSE (n % 500)::text END,
+    CASE k WHEN 'tag' THEN NULL ELSE n % 500 END, n, 'r' || n
+FROM generate_series(1, 2) AS g, unnest(ARRAY['tag', 'attribute']) AS k,
+    generate_series(1, {RUNS}, 5) AS n;
+INSERT INTO dalsegno.node_state SELECT g, 'n' || n, '{{}}'
+FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
+INSERT INTO dalsegno.unread_event SELECT g, n, ''
+FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
+ANALYZE;
 """
 
-Values = dict[str, Packed | str | int | bytes]
+Values = dict[str, Packed | str | int | bytes | float]
 Node = dict[str, Any]
 
 EVENTS = begin("run:r1", 4)
@@ -74,8 +94,13 @@ PAGE: Values = {
     "before": RUNS,
     "after_at": 7,
 }
-
-LIST: Values = {"limit": 100, "status": "failed", "workflow": "w1", "before": "r5"}
+GENERATION: Values = {"generation": 1}
+APPLY: Values = {
+    name: value if isinstance(value, Packed) else int(value)
+    for name, value in change_columns(
+        Change(generation=1, after=2, tallies={}, gathered=Gathered())
+    ).items()
+}
 
 CASES: dict[str, tuple[Values, set[str]]] = {
     "append": (APPEND, {"events_pkey"}),
@@ -96,9 +121,41 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         {"run_index_active", "run_index_calling", "run_index_children"},
     ),
     "save_snapshot": (SNAPSHOT, {"snapshots_pkey"}),
+    "projection_rows": ({"after": 7, "limit": 100, "large": 9}, {"events_notification_id_idx"}),
+    "projection_state_of": ({"position": 7}, {"events_notification_id_idx"}),
+    "projection_past": (
+        {"streams": texts(["run:r7"]), "afters": integers([1]), "until": 9, "large": 9, "limit": 9},
+        {"events_pkey"},
+    ),
+    "projection_lag": (GENERATION, {"events_notification_id_idx"}),
+    "projection_nodes": (GENERATION, {"node_state_pkey"}),
+    "projection_tallies": (GENERATION | key_columns([]), {"tally_pkey"}),
+    "projection_apply": (APPLY, set()),
+    "projection_forget_minutes": (GENERATION | {"before": 9, "limit": 9}, {"tally_pkey"}),
+    "projection_unread": (GENERATION | {"limit": 9}, {"unread_event_pkey"}),
+    **{
+        f"projection_remove_{table}": (GENERATION | {"limit": 9}, {f"{table}_pkey"})
+        for table in ("tally", "run_label", "node_state", "unread_event")
+    },
     "load_snapshot": ({"stream": "run:r7", "at_most": 9}, {"snapshots_pkey"}),
 }
-SMALL = {"shard_lease", "log", "migration"}
+ASKED: dict[str, tuple[Values, set[str]]] = {
+    "projection_window": (
+        GENERATION | {"kind": "task", "width_s": 60, "since": 5, "until": 7, "workflow": "w1"},
+        {"tally_pkey"},
+    ),
+    "projection_open_runs": (
+        {"workflow": "w1", "open": texts(["running"])},
+        {"run_index_status"},
+    ),
+    "projection_labels": (
+        GENERATION
+        | {"kind": "tag", "name": "n", "value": "v", "started_at": 1, "run_id": "r", "limit": 9},
+        {"run_label_pkey"},
+    ),
+}
+"""What readers ask, planned for its values."""
+SMALL = {"shard_lease", "log", "migration", "projection"}
 
 
 def prepare(dsn: str) -> None:
@@ -128,12 +185,22 @@ def plan(connection: psycopg.Connection[Any], query: str, values: Values) -> lis
     return list(_walk(found[0]["Plan"]))
 
 
-def _kind(value: Packed | str | int | bytes) -> str:
+def custom_plan(connection: psycopg.Connection[Any], query: str, values: Values) -> list[Node]:
+    """The nodes of the plan for these values, as it is made for readers of projections."""
+    arrays.register(connection.adapters)
+    with connection.transaction():
+        connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        explained = connection.execute(f"EXPLAIN (FORMAT JSON) {query}".encode(), values)
+        ((found,),) = explained.fetchall()
+    return list(_walk(found[0]["Plan"]))
+
+
+def _kind(value: Packed | str | int | bytes | float) -> str:
     if isinstance(value, Packed):
         if isinstance(value, TextArray):
             return "text[]"
         return "bytea[]" if isinstance(value, arrays.ByteaArray) else "bigint[]"
-    return {str: "text", int: "bigint", bytes: "bytea"}[type(value)]
+    return {str: "text", int: "bigint", bytes: "bytea", float: "float8"}[type(value)]
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -162,6 +229,14 @@ def test_statements_use_their_index(connection: psycopg.Connection[Any], name: s
     assert indexes(nodes) >= expected
 
 
+@pytest.mark.parametrize("name", ASKED)
+def test_questions_use_their_index(connection: psycopg.Connection[Any], name: str) -> None:
+    values, expected = ASKED[name]
+    nodes = custom_plan(connection, Queries()[name], values)
+    assert not whole_reads(nodes), json.dumps(nodes[0], indent=1)
+    assert indexes(nodes) >= expected
+
+
 @pytest.mark.parametrize("name", ["due_runs", "active_runs", "read_log", "read_stream"])
 def test_pages_come_in_the_order_of_their_index(
     connection: psycopg.Connection[Any], name: str
@@ -170,31 +245,37 @@ def test_pages_come_in_the_order_of_their_index(
     assert not [node for node in nodes if "Sort" in node["Node Type"]]
 
 
+WORKS, FAILED, LATER = {"workflow": "w1"}, {"status": "failed"}, {"before": "r5"}
+SINCE: dict[str, str | int] = {"since": 5, "until": 900}
+TAG = LabelCondition(kind="tag", name="team", comparison="=", value="x")
+BIG = LabelCondition(kind="attribute", name="amount", comparison=">=", value="495")
+
+
 @pytest.mark.parametrize(
     ("filters", "index"),
     [
-        ((), "run_index_started"),
-        (("status",), "run_index_status"),
-        (("workflow",), "run_index_workflow"),
-        (("status", "workflow"), None),
-        (("status", "workflow", "before"), None),
-        (("before",), "run_index_started"),
-        (("status", "before"), "run_index_status"),
-        (("workflow", "before"), "run_index_workflow"),
+        ({}, "run_index_started"),
+        (FAILED, "run_index_status"),
+        (WORKS, "run_index_workflow"),
+        (FAILED | WORKS, None),
+        (FAILED | WORKS | LATER, None),
+        (LATER, "run_index_started"),
+        (FAILED | LATER, "run_index_status"),
+        (WORKS | LATER, "run_index_workflow"),
+        (SINCE, "run_index_started"),
+        (FAILED | SINCE | LATER, "run_index_status"),
     ],
 )
 def test_lists_come_in_the_order_of_an_index(
-    connection: psycopg.Connection[Any], filters: tuple[str, ...], index: str | None
+    connection: psycopg.Connection[Any], filters: dict[str, str | int], index: str | None
 ) -> None:
-    query = list_runs_text(
-        Queries(), *(name in filters for name in ("status", "workflow", "before"))
-    )
-    nodes = plan(connection, query, LIST)
+    query = msgspec.convert(filters, RunQuery)
+    nodes = custom_plan(connection, *find_runs_text(Queries(), query))
     assert not whole_reads(nodes)
     assert not [node for node in nodes if "Sort" in node["Node Type"]]
     if index:
         assert index in indexes(nodes)
-    if "before" in filters:
+    if query.before:
         scans = [
             n
             for n in nodes
@@ -202,6 +283,36 @@ def test_lists_come_in_the_order_of_an_index(
             and n["Index Name"] != "run_index_pkey"
         ]
         assert all("started_at" in scan.get("Index Cond", "") for scan in scans)
+
+
+def test_lists_by_a_label_come_in_the_order_of_its_rows(
+    connection: psycopg.Connection[Any],
+) -> None:
+    query = RunQuery(labels=(TAG,))
+    nodes = custom_plan(connection, *find_runs_text(Queries(), query))
+    assert not [node for node in nodes if "Sort" in node["Node Type"]], json.dumps(nodes[0])
+    assert {"run_label_pkey", "run_index_pkey"} <= indexes(nodes)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        RunQuery(labels=(TAG,), before="r5", status="failed", since=3),
+        RunQuery(labels=(TAG, BIG), workflow="w1"),
+    ],
+)
+def test_more_conditions_on_labels_read_no_whole_table(
+    connection: psycopg.Connection[Any], query: RunQuery
+) -> None:
+    assert not whole_reads(custom_plan(connection, *find_runs_text(Queries(), query)))
+
+
+def test_a_range_of_a_search_attribute_reads_no_other_values(
+    connection: psycopg.Connection[Any],
+) -> None:
+    nodes = custom_plan(connection, *find_runs_text(Queries(), RunQuery(labels=(BIG,))))
+    assert not whole_reads(nodes)
+    assert "run_label_number" in indexes(nodes)
 
 
 def test_every_statement_that_reads_pages_is_looked_at() -> None:
@@ -219,7 +330,20 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "schema_number",
         "log_info",
         "migration_begin",
+        "first_events",
+        "load_payload",
+        "put_payloads",
     }
     audits = {"drop_stray_index_rows", "count_type", "log_totals"}
-    lists = {"list_runs"}
-    assert set(Queries().names()) == set(CASES) | cheap | audits | lists
+    lists = {"find_runs", "find_labelled_runs"}
+    of_few_rows = {
+        "backends_named",
+        "projection_begin",
+        "projection_generations",
+        "projection_hold",
+        "projection_put_into_service",
+        "projection_remove",
+        "projection_retire",
+        "projection_take_from_service",
+    }
+    assert set(Queries().names()) == set(CASES) | set(ASKED) | cheap | audits | lists | of_few_rows

@@ -156,15 +156,6 @@ class MemoryLog:
         active = (row for row in self._open(shards) if self._is_active(row))
         return self._sorted(row for row in active if row.run_id > after)[:limit]
 
-    def list_runs(self, status: str, workflow: str, before: str, limit: int) -> list[IndexRow]:
-        rows = sorted(self._index.values(), key=_place, reverse=True)
-        if before:
-            seen = self._index.get(before)
-            rows = [row for row in rows if seen is not None and _place(row) < _place(seen)]
-        return [
-            row for row in rows if status in ("", row.status) and workflow in ("", row.workflow)
-        ][:limit]
-
     def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
         current = [r for r in rows if r.version == len(self._streams.get(run_stream(r.run_id), ()))]
         self._index.update((row.run_id, row) for row in current)
@@ -295,11 +286,6 @@ class MemoryStore:
 
     async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
         return self.log.active_runs(shards, after, limit)
-
-    async def list_runs(
-        self, status: str, workflow: str, before: str, limit: int
-    ) -> list[IndexRow]:
-        return self.log.list_runs(status, workflow, before, limit)
 
     async def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
         return self.log.replace_index_rows(rows)

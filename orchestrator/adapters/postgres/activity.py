@@ -38,6 +38,7 @@ class AppendWatch:
         queries = Queries()
         self._ask = queries["append_waits"].encode()
         self._totals = queries["log_totals"].encode()
+        self._named = queries["backends_named"].encode()
         self._append = queries["append"].partition("\n")[0]
         self._counts: Counter[str] = Counter()
         self._stopped = threading.Event()
@@ -74,6 +75,12 @@ class AppendWatch:
             row = self._connection.execute(self._totals, {"after": after}).fetchone()
         commits, wal_bytes = row or (0, 0)
         return LogTotals(commits=commits, wal_bytes=wal_bytes)
+
+    def backends(self, name: str) -> frozenset[int]:
+        """Process ids of the backends of clients with this name; not while samples are taken."""
+        with translated("looking for backends"):
+            rows = self._connection.execute(self._named, {"name": name}).fetchall()
+        return frozenset(pid for (pid,) in rows)
 
     def _run(self) -> None:
         # Not in step with anything that repeats itself.

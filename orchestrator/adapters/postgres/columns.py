@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from psycopg.rows import TupleRow
+
 from events.envelope import Stored
 from orchestrator.adapters.postgres.arrays import (
     Packed,
@@ -58,3 +60,21 @@ def index_columns(rows: Sequence[IndexRow]) -> Columns:
         "calls": integers([row.calls for row in rows]),
         "parents": texts([row.parent for row in rows]),
     }
+
+
+def index_row(row: TupleRow) -> IndexRow:
+    return IndexRow(
+        run_id=row[0],
+        shard=row[1],
+        workflow=row[2],
+        workflow_version=row[3],
+        status=row[4],
+        version=row[5],
+        next_due_at=row[6],
+        outstanding=row[7],
+        ready=row[8],
+        started_at=row[9],
+        updated_at=row[10],
+        calls=row[11],
+        parent=row[12],
+    )

@@ -10,6 +10,9 @@ ORDERING_LOCK = 0x64616C7365676E6F
 MIGRATION_LOCK = ORDERING_LOCK + 1
 """Advisory lock of whoever changes the schema."""
 
+PROJECTION_LOCK = ORDERING_LOCK + 2
+"""Advisory lock of the projector that works."""
+
 
 def _folder(name: str) -> Traversable:
     return files("orchestrator.adapters.postgres").joinpath(name)

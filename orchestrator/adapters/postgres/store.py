@@ -10,7 +10,7 @@ from events.envelope import Stored
 from events.references import Payload, checked
 from orchestrator.adapters.postgres.append import Appender
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
-from orchestrator.adapters.postgres.columns import index_columns, lease_columns
+from orchestrator.adapters.postgres.columns import index_columns, index_row, lease_columns
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.schema import LogInfo, check_number
@@ -32,9 +32,6 @@ from orchestrator.errors import Misconfigured
 
 VERSION_MAX = 2**63 - 1
 AFTER_ALL = "\U0010ffff"
-PLACE_BEFORE = """(started_at, run_id) < (
-    SELECT b.started_at, b.run_id FROM dalsegno.run_index AS b WHERE b.run_id = %(before)s
-)"""
 
 
 class PostgresStore:
@@ -139,30 +136,23 @@ class PostgresStore:
 
     async def index_row(self, run_id: str) -> IndexRow | None:
         rows = await self._rows("index_row", f"looking for run {run_id}", {"run_id": run_id})
-        return _index_row(rows[0]) if rows else None
+        return index_row(rows[0]) if rows else None
 
     async def index_rows(self, after: str = "", limit: int = 1000) -> list[IndexRow]:
         """All rows, those with run ids > `after`, in order of run id."""
         rows = await self._rows("index_rows", "auditing", {"after": after, "limit": limit})
-        return [_index_row(row) for row in rows]
+        return [index_row(row) for row in rows]
 
     async def due_runs(
         self, shards: Sequence[int], before: int, limit: int, after: Due = FIRST_DUE
     ) -> list[IndexRow]:
         values = {"shards": integers(shards), "before": before, "limit": limit}
         values |= {"after_at": after[0], "after": after[1]}
-        return [_index_row(r) for r in await self._rows("due_runs", "looking for timers", values)]
+        return [index_row(r) for r in await self._rows("due_runs", "looking for timers", values)]
 
     async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
         values = {"shards": integers(shards), "after": after, "limit": limit}
-        return [_index_row(r) for r in await self._rows("active_runs", "taking over", values)]
-
-    async def list_runs(
-        self, status: str, workflow: str, before: str, limit: int
-    ) -> list[IndexRow]:
-        text = list_runs_text(self._queries, bool(status), bool(workflow), bool(before))
-        values = {"status": status, "workflow": workflow, "before": before, "limit": limit}
-        return [_index_row(row) for row in await self._execute(text, "listing runs", values)]
+        return [index_row(r) for r in await self._rows("active_runs", "taking over", values)]
 
     async def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
         """Writes rows that were folded from the log; returns the runs whose row was written.
@@ -250,47 +240,14 @@ class PostgresStore:
     async def _rows(
         self, name: str, doing: str, values: dict[str, Any] | None = None
     ) -> list[TupleRow]:
-        return await self._execute(self._queries[name], doing, values)
-
-    async def _execute(
-        self, text: str, doing: str, values: dict[str, Any] | None = None
-    ) -> list[TupleRow]:
         async with self._pool.use(doing) as connection:
             cursor = connection.cursor(binary=True)
-            await cursor.execute(text.encode(), values)
+            await cursor.execute(self._queries[name].encode(), values)
             return await cursor.fetchall()
-
-
-def list_runs_text(queries: Queries, by_status: bool, by_workflow: bool, is_later: bool) -> str:
-    """The statement with only the conditions that are asked for."""
-    conditions = [
-        *(["status = %(status)s"] if by_status else ()),
-        *(["workflow = %(workflow)s"] if by_workflow else ()),
-        *([PLACE_BEFORE] if is_later else ()),
-    ]
-    return queries["list_runs"].replace("{conditions}", " AND ".join(conditions) or "true")
 
 
 def _stored(row: TupleRow) -> Stored:
     return Stored(row[0], row[1], row[2], row[3], row[4])
-
-
-def _index_row(row: TupleRow) -> IndexRow:
-    return IndexRow(
-        run_id=row[0],
-        shard=row[1],
-        workflow=row[2],
-        workflow_version=row[3],
-        status=row[4],
-        version=row[5],
-        next_due_at=row[6],
-        outstanding=row[7],
-        ready=row[8],
-        started_at=row[9],
-        updated_at=row[10],
-        calls=row[11],
-        parent=row[12],
-    )
 
 
 def _leases(rows: Sequence[TupleRow], holder: str) -> list[Lease]:

@@ -18,6 +18,7 @@ options:
     {attempts: 3, kind: linear, initial: 1s, factor: 2, cap: 1m, retryable: [x], permanent: [y]}
   timeouts: {schedule_to_start: 5, start_to_close: 1m30s, schedule_to_close: PT1H, heartbeat: 1.5s}
   tags: {team: a}
+  attributes: {amount: 2.5, vip: true, city: Oslo, count: 3}
   priority: 3
   concurrency_max: 10
   build: pinned

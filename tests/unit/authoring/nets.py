@@ -342,6 +342,9 @@ _OPTIONS = st.builds(
     retry=st.none() | _RETRIES,
     priority=st.integers(-1000, 1000),
     tags=st.dictionaries(TEXTS.filter(bool), TEXTS, max_size=2),
+    attributes=st.dictionaries(
+        TEXTS.filter(bool), st.one_of(st.booleans(), st.integers(-9, 9), TEXTS), max_size=2
+    ),
     concurrency_max=st.none() | st.integers(1, 100),
     build=st.sampled_from(("", "b7", "pinned")),
 )

@@ -1,0 +1,8 @@
+-- Why: rows of a generation that nobody asks any more, a bounded number at a time.
+DELETE FROM dalsegno.run_label
+WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM dalsegno.run_label
+    WHERE generation = %(generation)s
+    ORDER BY generation, kind
+    LIMIT %(limit)s
+))

@@ -1,0 +1,209 @@
+"""`dalsegno projections`: what lists and statistics are read from; run it, look after it."""
+
+import msgspec
+
+from events.errors import Rejected
+from orchestrator.adapters.postgres.projected import PostgresProjected
+from orchestrator.adapters.postgres.projections import PostgresProjections
+from orchestrator.cli.common import COMMON, Common, configured, effective, go, log_address
+from orchestrator.cli.exits import CORRUPT, DONE
+from orchestrator.cli.logs import set_up
+from orchestrator.cli.output import console, day, instant, plain, print_json, rows, table
+from orchestrator.cli.services import collect_rarely
+from orchestrator.cli.stats import behind, serving
+from orchestrator.config import Config
+from orchestrator.insight.auditing import Finding, Kept, compare, fresh
+from orchestrator.insight.fold import FOLD
+from orchestrator.insight.glimpse import Unread
+from orchestrator.insight.projections import Generation, Standing
+from orchestrator.insight.tallies import WIDTHS, Key, Kind, Tally
+
+UNREAD_SHOWN = 20
+UNREAD_MAX = 1_000_000
+FOR_EVER = 2**62
+CLOCKS_APART_US = 3_600_000_000
+"""What clocks of coordinators may differ by when it is asked which minutes must still be there."""
+KINDS: tuple[Kind, ...] = ("run", "task")
+FINDINGS_SHOWN = 20
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    generation: int
+    position: int
+    tallies: int
+    labels: int
+    nodes: int
+    unread: int
+    findings: tuple[Finding, ...]
+
+
+def run(*, prefix: str = "", common: Common = COMMON) -> None:
+    """Fold the log into lists and statistics until SIGTERM. Of several one works, others stand by.
+
+    It may be killed at any time, and goes on where it was.
+
+    Parameters
+    ----------
+    prefix
+        Subject prefix; separates clusters on one NATS.
+
+    Examples
+    --------
+    dalsegno projections run --config dalsegno.toml
+    """
+    from orchestrator.bootstrap import run_projections
+
+    config = effective(common, prefix=prefix).value
+    set_up(config.log)
+    log_address(config)
+    collect_rarely()
+    go(lambda: run_projections(config))
+
+
+def status(*, common: Common = COMMON) -> None:
+    """Show how far projections are, how late, and which events could not be read.
+
+    Examples
+    --------
+    dalsegno projections status
+    dalsegno projections status --json
+    """
+    dsn = log_address(configured(common))
+
+    async def read() -> tuple[list[Standing], list[Unread]]:
+        async with PostgresProjected(dsn) as projected, projected.snapshot():
+            found = await projected.generations()
+            standings = [await projected.standing(one) for one in found]
+            serves = [one.number for one in found if one.state == "serving"]
+            return standings, await projected.unread(serves[0], UNREAD_SHOWN) if serves else []
+
+    standings, unread = go(read)
+    if common.json:
+        print_json({"generations": [_status_json(one) for one in standings], "unread": unread})
+        return
+    serving([one.generation for one in standings])
+    made = table("generation", "state", "position>", "behind", "begun (UTC)")
+    lines = (
+        (
+            str(one.generation.number),
+            one.generation.state,
+            f"{one.position} of {one.last}",
+            behind(one),
+            day(one.generation.begun_at),
+        )
+        for one in standings
+    )
+    console().print(rows(made, lines))
+    for event in unread:
+        console().print(f"not read: event {event.position}: {plain(event.why)}", soft_wrap=True)
+
+
+def _status_json(one: Standing) -> dict[str, object]:
+    found = one.generation
+    return {
+        "generation": found.number,
+        "state": found.state,
+        "fold": found.fold,
+        "position": one.position,
+        "last_position": one.last,
+        "events_behind": one.events_behind,
+        "seconds_behind": one.seconds_behind,
+        "unread": found.unread,
+        "begun_at": instant(found.begun_at),
+    }
+
+
+def rebuild(*, common: Common = COMMON) -> None:
+    """Build projections anew from the log, beside those that serve, which they replace at the end.
+
+    Exit code 3 if that is under way already.
+
+    Examples
+    --------
+    dalsegno projections rebuild
+    """
+    dsn = log_address(configured(common))
+
+    async def begin() -> Generation:
+        async with PostgresProjections(dsn) as projections:
+            under_way = _building(await projections.generations())
+            if under_way is not None:
+                raise Rejected(
+                    f"generation {under_way.number} is being built: `dalsegno projections status` "
+                    "shows how far it is"
+                )
+            await projections.begin(FOLD)
+            return (await projections.generations())[-1]
+
+    begun = go(begin)
+    if common.json:
+        print_json({"generation": begun.number, "state": begun.state})
+    else:
+        print(
+            f"generation {begun.number} is {begun.state}; `dalsegno projections run` does it, "
+            "`dalsegno projections status` shows how far it is"
+        )
+
+
+def _building(generations: list[Generation]) -> Generation | None:
+    return next((one for one in generations if one.state == "building"), None)
+
+
+def verify(*, common: Common = COMMON) -> int:
+    """Compare projections with a fresh fold of the log up to where they are. Exit code 5 if wrong.
+
+    Needs nobody to stop. Reads the whole log once.
+
+    Examples
+    --------
+    dalsegno projections verify
+    """
+    config = configured(common)
+    dsn = log_address(config)
+    found = go(lambda: _verify(dsn, config))
+    if common.json:
+        print_json(found)
+    else:
+        for finding in found.findings[:FINDINGS_SHOWN]:
+            print(f"{finding.what}: {finding.message}")
+        wrong = len(found.findings)
+        print(
+            f"generation {found.generation} at position {found.position}: {found.tallies} tallies, "
+            f"{found.labels} labels, {found.nodes} nodes: "
+            + (f"{wrong} differ from the log" if wrong else "all as the log says")
+        )
+    return CORRUPT if found.findings else DONE
+
+
+async def _verify(dsn: str, config: Config) -> Verified:
+    async with PostgresProjected(dsn) as projected, projected.snapshot():
+        generation = serving(await projected.generations())
+        said = await kept_of(projected, generation)
+    async with PostgresProjections(dsn) as log:
+        expected = await fresh(log, said.position)
+    kept_us = round(config.projections.minutes_kept_s * 1_000_000)
+    minutes_from = generation.recorded_at - kept_us + CLOCKS_APART_US
+    return Verified(
+        generation=generation.number,
+        position=said.position,
+        tallies=len(said.tallies),
+        labels=len(said.labels),
+        nodes=len(said.nodes),
+        unread=len(said.unread),
+        findings=tuple(compare(said, expected, minutes_from)),
+    )
+
+
+async def kept_of(projected: PostgresProjected, generation: Generation) -> Kept:
+    number = generation.number
+    tallies: dict[Key, Tally] = {}
+    for kind in KINDS:
+        for width_s in WIDTHS:
+            tallies |= await projected.window(number, kind, (width_s, -FOR_EVER, FOR_EVER), "")
+    return Kept(
+        position=generation.position,
+        tallies=tallies,
+        labels=await projected.labels(number),
+        nodes=await projected.nodes(number),
+        unread=tuple(await projected.unread(number, UNREAD_MAX)),
+    )

@@ -1,0 +1,162 @@
+"""`dalsegno run list`: runs by status, workflow, tag, search attribute and time."""
+
+import re
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from events.errors import Misconfigured
+from orchestrator.adapters.postgres.projected import PostgresProjected
+from orchestrator.cli.common import COMMON, Common, configured, go, log_address
+from orchestrator.cli.names import alike
+from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
+from orchestrator.cli.times import between, now
+from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery
+from orchestrator.kernel.state import OPEN, TERMINAL
+from orchestrator.replay.ports import IndexRow
+
+LIST_MAX = 1000
+CONDITION = re.compile(r"([^=<>]+)(<=|>=|=|<|>)(.*)", re.DOTALL)
+LABELS_MAX = 16
+"""Each is one more look at every run that is found."""
+
+Several = Annotated[list[str] | None, Parameter(negative="")]
+
+
+def list_(  # noqa: PLR0913 -- they are options of a command
+    *,
+    status: str = "",
+    workflow: str = "",
+    tag: Several = None,
+    attribute: Several = None,
+    since: str = "",
+    until: str = "",
+    before: str = "",
+    limit: int = 20,
+    common: Common = COMMON,
+) -> None:
+    """List runs, the newest first, from the log's index; needs no coordinator.
+
+    Tags and search attributes are looked up in the projections, which may be a moment late.
+
+    Parameters
+    ----------
+    status
+        Only runs of this status.
+    workflow
+        Only runs of this workflow.
+    tag
+        Only runs with this tag, KEY=VALUE; may be repeated.
+    attribute
+        Only runs with this search attribute: KEY=VALUE, or a number's KEY>=VALUE, also > < <=; may
+        be repeated.
+    since
+        Only runs that began since then: "15m", "2h", "7d" back from now, or an instant.
+    until
+        Only runs that began before.
+    before
+        Only runs that began before this one: for the next page.
+    limit
+        Most runs to list.
+
+    Examples
+    --------
+    dalsegno run list
+    dalsegno run list --status failed --workflow greet --since 1d --limit 5
+    dalsegno run list --tag team=sales --attribute "amount>=100"
+    dalsegno run list --before 01m7yf4vgw1tqq5ay37h9hvpzk
+        The page after the one that ended with this run.
+    """
+    if status and status not in OPEN | TERMINAL:
+        known = sorted(OPEN | TERMINAL)
+        raise Misconfigured(
+            f"--status is {status!r}{alike(status, known)}: expected one of {', '.join(known)}"
+        )
+    if not 0 < limit <= LIST_MAX:
+        raise Misconfigured(f"--limit is {limit}: expected 1 to {LIST_MAX}")
+    first, last = between(since, until, now())
+    query = RunQuery(
+        status=status,
+        workflow=workflow,
+        since=first,
+        until=last,
+        labels=labels(tag or (), attribute or ()),
+        before=before,
+        limit=limit + 1,
+    )
+    found = _found(query, common)
+    shown = found[:limit]
+    if common.json:
+        print_json([_row_json(row) for row in shown])
+        return
+    _print_rows(shown)
+    if len(found) > limit:
+        print(f"there are more: --before {shown[-1].run_id}")
+
+
+def _found(query: RunQuery, common: Common) -> list[IndexRow]:
+    dsn = log_address(configured(common))
+
+    async def read() -> list[IndexRow]:
+        async with PostgresProjected(dsn) as projected:
+            return await projected.find_runs(query)
+
+    return go(read)
+
+
+def labels(
+    tags: list[str] | tuple[str, ...], attributes: list[str] | tuple[str, ...]
+) -> tuple[LabelCondition, ...]:
+    """Raises `Misconfigured` for what is no condition."""
+    if len(tags) + len(attributes) > LABELS_MAX:
+        raise Misconfigured(f"{len(tags) + len(attributes)} tags and attributes, over {LABELS_MAX}")
+    return (
+        *(_condition("tag", text) for text in tags),
+        *(_condition("attribute", text) for text in attributes),
+    )
+
+
+def _condition(kind: Literal["tag", "attribute"], text: str) -> LabelCondition:
+    found = CONDITION.fullmatch(text)
+    forms = "KEY=VALUE" if kind == "tag" else "KEY=VALUE, or KEY and one of < <= > >= and a number"
+    if found is None or (kind == "tag" and found[2] != "="):
+        raise Misconfigured(f"--{kind} is {text!r}: expected {forms}")
+    comparisons: dict[str, Comparison] = {one: one for one in ("=", "<", "<=", ">", ">=")}
+    name, comparison, value = found[1], comparisons[found[2]], found[3]
+    try:
+        return LabelCondition(kind=kind, name=name, comparison=comparison, value=value)
+    except ValueError as error:
+        raise Misconfigured(f"--{kind} is {text!r}: {error}: expected {forms}") from None
+
+
+def _row_json(row: IndexRow) -> dict[str, object]:
+    return {
+        "run_id": row.run_id,
+        "workflow": row.workflow,
+        "workflow_version": row.workflow_version,
+        "status": row.status,
+        "version": row.version,
+        "shard": row.shard,
+        "outstanding": row.outstanding,
+        "ready": row.ready,
+        "next_due_at": instant(row.next_due_at),
+        "started_at": instant(row.started_at),
+        "updated_at": instant(row.updated_at),
+    }
+
+
+def _print_rows(found: list[IndexRow]) -> None:
+    made = table("run", "workflow", "status", "events>?", "at work>?", "ready>?", "started (UTC)")
+    lines = (
+        (
+            plain(row.run_id),
+            plain(row.workflow),
+            status(row.status),
+            str(row.version),
+            str(row.outstanding),
+            str(row.ready),
+            day(row.started_at),
+        )
+        for row in found
+    )
+    console().print(rows(made, lines) if found else "no such runs")

@@ -1,0 +1,220 @@
+"""`dalsegno stats`: counts, rates and percentiles of runs, tasks and nodes."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from events.errors import Unavailable
+from orchestrator.adapters.postgres.projected import PostgresProjected
+from orchestrator.cli.common import COMMON, Common, configured, go, log_address
+from orchestrator.cli.output import (
+    clock,
+    console,
+    day,
+    instant,
+    plain,
+    print_json,
+    rows,
+    status,
+    table,
+)
+from orchestrator.cli.times import between, length, now
+from orchestrator.insight.projections import Generation, Standing
+from orchestrator.insight.statistics import (
+    Material,
+    Percentiles,
+    RunFigures,
+    Statistics,
+    TaskFigures,
+    statistics,
+    window,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+EVER = (0, 0, 1)
+INSTANTS = frozenset({"at", "since", "until", "recorded_at", "begun_at", "joined_at"})
+
+
+def stats(workflow: str = "", *, since: str = "", until: str = "", common: Common = COMMON) -> None:
+    """Show counts, rates and percentiles of runs, tasks and nodes; all time, or a part of it.
+
+    Kept by `dalsegno projections run`; the first line says as of when. p50, p90 and p99 are of how
+    long ended runs and completed tasks took; 99 of 100 waited no longer than `wait` for a
+    node, and than `queue` on their way to it and there. `bad` are those that ended otherwise than
+    well, `again` attempts that another one followed.
+
+    Parameters
+    ----------
+    workflow
+        Only runs and tasks of this workflow.
+    since
+        Only what was recorded since then: "15m", "2h", "7d" back from now, or an instant.
+    until
+        Only what was recorded before.
+
+    Examples
+    --------
+    dalsegno stats
+    dalsegno stats greet --since 2h
+    dalsegno stats --since 7d --json
+    """
+    at = now()
+    stretch = between(since, until, at)
+    dsn = log_address(configured(common))
+
+    async def read() -> Statistics:
+        async with PostgresProjected(dsn) as projected, projected.snapshot():
+            return await figures(projected, workflow, stretch, at)
+
+    found = go(read)
+    if common.json:
+        print_json(readable(msgspec.to_builtins(found)))
+    else:
+        show(found)
+
+
+async def figures(
+    projected: PostgresProjected, workflow: str, stretch: tuple[int | None, int | None], at: int
+) -> Statistics:
+    """Of the generation that serves. Raises `Unavailable` when there is none."""
+    generation = serving(await projected.generations())
+    seen, number = window(*stretch, at), generation.number
+    every = list((await projected.nodes(number)).values())
+    tasks = await projected.window(number, "task", seen.stretch, workflow)
+    named = {key.node for key in tasks}
+    made_of = Material(
+        runs=await projected.window(number, "run", seen.stretch, workflow),
+        tasks=tasks,
+        runs_ever=await projected.window(number, "run", EVER, workflow),
+        open_runs=await projected.open_runs(workflow),
+        nodes=[node for node in every if not workflow or node.node in named],
+    )
+    return statistics(made_of, await projected.standing(generation), seen)
+
+
+def serving(generations: Sequence[Generation]) -> Generation:
+    for generation in generations:
+        if generation.state == "serving":
+            return generation
+    raise Unavailable(
+        "there are no projections yet: start `dalsegno projections run`, which keeps them"
+    )
+
+
+def behind(standing: Standing) -> str:
+    """How far behind the log it is, in words."""
+    if not standing.events_behind:
+        return "up to date with the log"
+    return f"{standing.events_behind} events, {length(standing.seconds_behind)} behind the log"
+
+
+def readable(found: object) -> object:
+    """Instants as text, like everywhere in JSON."""
+    if isinstance(found, dict):
+        return {
+            key: instant(value) if key in INSTANTS and isinstance(value, int) else readable(value)
+            for key, value in found.items()
+        }
+    return [readable(one) for one in found] if isinstance(found, list) else found
+
+
+def show(found: Statistics) -> None:
+    out = console()
+    seen = found.window
+    which = f"{day(seen.since)} to {day(seen.until)} UTC" if seen.width_s else "all time"
+    out.print(f"{which}; as of {clock(found.as_of.at)} UTC, {behind(found.as_of)}", soft_wrap=True)
+    counts = (f"{status(name)} {count}" for name, count in found.statuses.items() if count)
+    out.print(f"runs of all time: {', '.join(counts) or 'none'}", soft_wrap=True)
+    if found.workflows:
+        out.print(run_table("workflow", found.workflows))
+    if len(found.over_time) > 1:
+        out.print(run_table("from (UTC)", found.over_time))
+    if found.tasks:
+        out.print(task_table(found.tasks))
+    if found.node_states:
+        out.print(node_table(found))
+
+
+def run_table(first: str, figures: Iterable[RunFigures]) -> "Table":
+    columns = (first, "started>", "ended>", "bad>", "open>", "/s>", "p50>", "p90>", "p99>", "wait>")
+    return _table(columns, [_run_line(one) for one in figures])
+
+
+def _run_line(one: RunFigures) -> tuple[str, ...]:
+    bad = sum(count for status, count in one.ended.items() if status != "completed")
+    return (
+        plain(one.workflow) if one.at is None else day(one.at)[5:16],
+        str(one.started),
+        str(sum(one.ended.values())),
+        str(bad or ""),
+        str(sum(one.open.values()) or ""),
+        _rate(one.ended_per_s),
+        *_three(one.duration),
+        _three(one.wait)[2],
+    )
+
+
+def task_table(figures: Sequence[TaskFigures]) -> "Table":
+    several = len({one.workflow for one in figures}) > 1
+    names = ("workflow", "task", "done>", "bad>", "again>", "/s>")
+    lines = [
+        (
+            plain(one.workflow) if several else "",
+            plain(one.task or "(unknown)"),
+            *_counts(one),
+            *_three(one.duration),
+            _three(one.wait)[2],
+        )
+        for one in figures
+    ]
+    return _table((*names, "p50>", "p90>", "p99>", "wait>"), lines)
+
+
+def node_table(found: Statistics) -> "Table":
+    """Those that did something, and those that are there."""
+    statuses = {
+        state.node: "cordoned" if state.cordoned and state.status == "healthy" else state.status
+        for state in found.node_states
+    }
+    names = ("node", "status", "done>", "bad>", "again>", "/s>", "p50>", "p90>", "p99>", "queue>")
+    lines: list[Sequence[str]] = [
+        (
+            plain(one.node),
+            status(statuses.get(one.node, "")),
+            *_counts(one),
+            *_three(one.duration),
+            _three(one.queue)[2],
+        )
+        for one in found.nodes
+    ]
+    busy = {one.node for one in found.nodes}
+    lines += [
+        (plain(node), status(now), *[""] * 8) for node, now in statuses.items() if node not in busy
+    ]
+    return _table(names, lines)
+
+
+def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> "Table":
+    """Without columns that say nothing, so that the others fit."""
+    kept = [number for number in range(len(columns)) if any(line[number] for line in lines)]
+    made = table(*(columns[number] for number in kept))
+    return rows(made, ([line[number] for number in kept] for line in lines))
+
+
+def _counts(one: TaskFigures) -> tuple[str, str, str, str]:
+    again = sum(one.retried.values())
+    bad = one.failed + one.cancelled
+    return str(one.completed), str(bad or ""), str(again or ""), _rate(one.completed_per_s)
+
+
+def _three(times: Percentiles) -> tuple[str, str, str]:
+    if not times.count:
+        return "", "", ""
+    return length(times.p50_s), length(times.p90_s), length(times.p99_s)
+
+
+def _rate(per_s: float | None) -> str:
+    return "" if per_s is None else f"{per_s:.3g}"

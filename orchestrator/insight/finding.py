@@ -1,0 +1,51 @@
+"""What runs are asked for: conditions on status, workflow, time, tags and search attributes."""
+
+import math
+from typing import Literal
+
+import msgspec
+
+from orchestrator.insight.tallies import label_text
+
+Comparison = Literal["=", "<", "<=", ">", ">="]
+
+
+class LabelCondition(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag, or a search attribute, whose value compares so with `value`; greater and less are for
+    numbers. Raises `ValueError` when made with what is no number for those."""
+
+    kind: Literal["tag", "attribute"]
+    name: str
+    comparison: Comparison
+    value: str
+
+    def __post_init__(self) -> None:
+        if self.comparison != "=" and self.number is None:
+            raise ValueError(f"{self.value!r} is no number")
+
+    @property
+    def number(self) -> float | None:
+        try:
+            number = float(self.value)
+        except ValueError:
+            return None
+        return number if math.isfinite(number) else None
+
+    @property
+    def texts(self) -> list[str]:
+        """As what the value may be kept: as it is written, and as a number is."""
+        number = self.number if self.kind == "attribute" else None
+        return sorted({self.value, self.value if number is None else label_text(number)})
+
+
+class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first; empty conditions hold for all. `since` and `until` (which is excluded) are of a
+    run's start, in microseconds. `before`: the last run of the page before."""
+
+    status: str = ""
+    workflow: str = ""
+    since: int | None = None
+    until: int | None = None
+    labels: tuple[LabelCondition, ...] = ()
+    before: str = ""
+    limit: int = 20
