@@ -55,13 +55,12 @@ def doctor(*, common: Common = COMMON) -> int:
 
 
 def _show(findings: Sequence[d.Finding]) -> None:
-    made = table("", "what", "found", "mend")
+    made = table("", "what", "found")
     lines = [
         (
             f"[{COLOURS[one.level]}]{one.level}[/]",
             plain(f"{one.area}: {one.what}"),
-            plain(one.found),
-            plain(one.mend),
+            plain("\n→ ".join(filter(None, (one.found, one.mend)))),
         )
         for one in findings
     ]
