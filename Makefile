@@ -94,6 +94,10 @@ simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEE
 bench: $(READY) ## measure durable throughput and latency on this machine
 	@$(BIN)/dalsegno bench $(ARGS)
 
+.PHONY: bench-maps
+bench-maps: $(READY) ## measure maps of 1,000, 10,000 and 100,000 items, and the memory that they take
+	@$(PY) -m tests.benchmarks.bench_maps 1000 10000 100000
+
 .PHONY: wheel
 wheel: $(READY) ## build the wheel into dist/
 	@$(PY) -m hatchling build --target wheel
