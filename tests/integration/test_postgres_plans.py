@@ -331,6 +331,10 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "log_info",
         "migration_begin",
         "first_events",
+        "doctor_leases",
+        "doctor_schema",
+        "doctor_server",
+        "doctor_settings",
         "load_payload",
         "put_payloads",
     }
