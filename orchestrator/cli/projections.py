@@ -1,8 +1,12 @@
 """`dalsegno projections`: what lists and statistics are read from; run it, look after it."""
 
-import msgspec
+from collections.abc import Sequence
+from typing import Annotated
 
-from events.errors import Rejected
+import msgspec
+from cyclopts import Parameter
+
+from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.projections import PostgresProjections
 from orchestrator.cli.common import COMMON, Common, configured, effective, go, log_address
@@ -60,12 +64,22 @@ def run(*, prefix: str = "", common: Common = COMMON) -> None:
     go(lambda: run_projections(config))
 
 
-def status(*, common: Common = COMMON) -> None:
+def status(
+    *,
+    behind_max_s: Annotated[float | None, Parameter(name="--behind-max-s")] = None,
+    common: Common = COMMON,
+) -> None:
     """Show how far projections are, how late, and which events could not be read.
+
+    Parameters
+    ----------
+    behind_max_s
+        Exit code 4 when what serves is more seconds behind the log: for health checks.
 
     Examples
     --------
     dalsegno projections status
+    dalsegno projections status --behind-max-s 60
     dalsegno projections status --json
     """
     dsn = log_address(configured(common))
@@ -77,7 +91,11 @@ def status(*, common: Common = COMMON) -> None:
             serves = [one.number for one in found if one.state == "serving"]
             return standings, await projected.unread(serves[0], UNREAD_SHOWN) if serves else []
 
+    if behind_max_s is not None and behind_max_s <= 0:
+        raise Misconfigured(f"--behind-max-s is {behind_max_s:g}: expected more than 0")
     standings, unread = go(read)
+    if behind_max_s is not None:
+        check_lag(standings, behind_max_s)
     if common.json:
         print_json({"generations": [_status_json(one) for one in standings], "unread": unread})
         return
@@ -96,6 +114,17 @@ def status(*, common: Common = COMMON) -> None:
     console().print(rows(made, lines))
     for event in unread:
         console().print(f"not read: event {event.position}: {plain(event.why)}", soft_wrap=True)
+
+
+def check_lag(standings: Sequence[Standing], behind_max_s: float) -> None:
+    """Raises `Unavailable` when what serves is further behind, or nothing serves."""
+    number = serving([one.generation for one in standings]).number
+    found = next(one for one in standings if one.generation.number == number)
+    if found.seconds_behind > behind_max_s:
+        raise Unavailable(
+            f"projections are {behind(found)}, over {behind_max_s:g} s: does a "
+            "`dalsegno projections run` work?"
+        )
 
 
 def _status_json(one: Standing) -> dict[str, object]:

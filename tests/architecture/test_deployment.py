@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,15 @@ DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted(DEPLOY.glob("*/Dockerfile"))
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 BIN = Path(sys.executable).parent
-SERVICES = ("agent-1", "agent-2", "coordinator", "nats", "otel-collector", "postgres")
+SERVICES = (
+    "agent-1",
+    "agent-2",
+    "coordinator",
+    "nats",
+    "otel-collector",
+    "postgres",
+    "projections",
+)
 EXPOSURE_MAX = 25
 """Tenths of what `systemd-analyze security` counts."""
 
@@ -152,6 +161,26 @@ def test_secrets_come_as_files_that_the_script_makes(name: str, secrets: Path) -
             assert Path(value).name in {one["source"] for one in service(name)["secrets"]}
 
 
+def is_command(words: Sequence[str]) -> bool:
+    app = make_app()
+    for word in words:
+        if word not in app:
+            return False
+        app = app[word]
+    return True
+
+
+def test_projections_run_and_are_asked_by_commands_of_the_product() -> None:
+    found = service("projections")
+    program, *command = found["command"]
+    assert program == "dalsegno"
+    assert is_command(command)
+    _, program, *arguments = found["healthcheck"]["test"]
+    asked, bound, _ = make_app().parse_args(arguments, print_error=False, exit_on_error=False)
+    assert (program, asked.__name__) == ("dalsegno", "status")
+    assert bound.arguments["behind_max_s"] > 0
+
+
 @pytest.mark.parametrize("name", ["coordinator", "agent-1", "agent-2"])
 def test_what_it_depends_on_is_well_before_it_starts(name: str) -> None:
     conditions = {needed: how["condition"] for needed, how in service(name)["depends_on"].items()}
@@ -163,7 +192,8 @@ def test_what_it_depends_on_is_well_before_it_starts(name: str) -> None:
 def test_agents_cannot_reach_the_log() -> None:
     """They run other people's code."""
     assert composed()["networks"]["log"]["internal"] is True
-    assert {n for n in SERVICES if "log" in service(n)["networks"]} == {"postgres", "coordinator"}
+    there = {name for name in SERVICES if "log" in service(name)["networks"]}
+    assert there == {"postgres", "coordinator", "projections"}
 
 
 @pytest.mark.parametrize("name", ["coordinator", "agent-1", "agent-2"])
@@ -220,9 +250,9 @@ def settings(unit: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_a_unit_starts_a_command_of_the_product(unit: Path) -> None:
     (start,) = [value for key, value in settings(unit) if key == "ExecStart"]
-    program, command = start.split()
+    program, *command = start.split()
     assert Path(program).name == "dalsegno"
-    assert command in make_app()
+    assert is_command(command)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
