@@ -17,11 +17,11 @@ from orchestrator.cli.usage import wrong_usage
 HERE = "orchestrator.cli"
 HELP = frozenset({"--help", "-h"})
 
-FIRST_STEPS = """First steps, in a clone of the project:
+FIRST_STEPS = """First steps:
   dalsegno demo
-  dalsegno try examples/approval.yaml --input '{"order": "A-17"}'
-  dalsegno workflow plan examples/orders.yaml
-  dalsegno dev --import examples/examples_tasks.py
+  dalsegno new shop && cd shop
+  dalsegno try workflow.py --input '{"items": ["pen", "book"]}'
+  dalsegno dev --import tasks.py
 
 `dalsegno COMMAND --help` explains a command, with examples.
 Exit codes: 0 done, 1 what was asked for failed, 2 wrong usage or settings,

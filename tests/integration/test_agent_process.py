@@ -253,7 +253,7 @@ async def test_what_outlasts_the_drain_is_given_back_and_the_process_ends(world:
     for attempt in (hold, stuck):
         report = coordinator.finals[attempt]
         assert isinstance(report, Returned)
-        assert (report.reason, report.started) == ("node_restarted", True)
+        assert (report.reason, report.started) == ("recalled", True)
 
 
 async def test_a_killed_agent_comes_back_as_another_and_returns_what_it_held(world: World) -> None:

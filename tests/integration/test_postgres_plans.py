@@ -341,6 +341,10 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
     audits = {"drop_stray_index_rows", "count_type", "log_totals"}
     lists = {"find_runs", "find_labelled_runs"}
     of_few_rows = {
+        "doctor_leases",
+        "doctor_schema",
+        "doctor_server",
+        "doctor_settings",
         "backends_named",
         "projection_begin",
         "projection_generations",

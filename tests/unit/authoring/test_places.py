@@ -58,6 +58,7 @@ SAMPLES: list[str | tuple[str, Limits]] = [
     f"a: {'9' * 5000}",
     "a: 1e999",
     "a: .nan",
+    "workflow: w\noptions: {attributes: {region: [eu]}}\nsteps: [{id: a, task: t}]",
     "a: 99999999999999999999",
     # shapes
     "[]",
