@@ -89,11 +89,9 @@ async def run_projections(config: Config) -> None:
     name = "dalsegno projections"
     settings = Settings(dsn=_dsn(config), application_name=name, connections_max=1)
     await _migrate(config)
-    async with await PostgresStore.open(settings) as store:
-        log = store.info.name
     async with (
         PostgresProjections(settings) as projections,
-        ringing(config.nats, config.prefix, log) as bell,
+        ringing(config.nats, config.prefix, projections.info.name) as bell,
     ):
         edge = Projecting(
             Projector(projections, config.projections), bell, config.projections, time.monotonic

@@ -41,7 +41,7 @@ def list_(*, common: Common = COMMON) -> None:
     answered = go(lambda: _ask(configured(common)))
     found = sorted(answered, key=lambda node: node.node)
     if common.json:
-        print_json([msgspec.structs.asdict(node) for node in found])
+        print_json(msgspec.to_builtins(found))
         return
     made = table("node", "status", "at work>?", "slots>?", "silent>?", "build?", "labels?", "tasks")
     lines = [

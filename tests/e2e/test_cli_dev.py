@@ -25,7 +25,7 @@ from tests.e2e.command_line import (
 
 GREET = '{"name": "ann", "fail": false}'
 STEP_KEYS = {"name", "kind", "status", "started_at", "ended_at"}
-TASK_KEYS = {"name", "status", "attempts", "node", "started_at", "ended_at"}
+TASK_KEYS = {"name", "task", "status", "attempts", "node", "started_at", "ended_at"}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_a_run_is_shown_in_its_documented_shape(folder: Path, first_run: Done) -
     )
     assert set(run) == {
         *("run_id", "workflow", "workflow_version", "version", "status", "output", "error"),
-        *("steps", "tasks"),
+        *("steps", "tasks", "started_at", "ended_at"),
     }
     steps, tasks = run["steps"], run["tasks"]
     assert isinstance(steps, list)

@@ -11,7 +11,7 @@ not used costs nothing, and closing it leaves no task behind.
 
 import select
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
@@ -125,7 +125,7 @@ class Link:
             connection = self._connection
             if connection is None or not is_alive(connection):
                 await drop(connection)
-                connection = await self._renew()
+                connection = await self._renew(redial)
             clean = False
             try:
                 yield connection
@@ -138,9 +138,15 @@ class Link:
                     self._connection = None
                     await drop(connection)
 
-    async def _renew(self) -> Connection:
+    async def prepare(self) -> None:
+        """Makes the connection; raises `Misconfigured` when address or login are wrong."""
+        async with self._lock:
+            if self._connection is None:
+                await self._renew(Dialer.dial)
+
+    async def _renew(self, dial: Callable[[Dialer, float], Awaitable[Connection]]) -> Connection:
         self.backend = None
-        connection = await redial(self._dialer, self._timeout_s)
+        connection = await dial(self._dialer, self._timeout_s)
         try:
             cursor = await connection.execute(self._dialer.queries["whoami"])
             row = await cursor.fetchone()

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from orchestrator.adapters.postgres.arrays import Packed, integers, texts
 from orchestrator.adapters.postgres.connections import Backend, Connection, Dialer, Link
 from orchestrator.adapters.postgres.queries import Queries
+from orchestrator.adapters.postgres.schema import LogInfo, log_of
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.translation import translate
 from orchestrator.errors import Unavailable
@@ -37,6 +38,7 @@ class ProjectionLink:
         self._answer_s = settings.read_timeout_s + settings.answer_grace_s
         self._set_up: Backend | None = None
         self._in_snapshot: Connection | None = None
+        self.info = LogInfo(name="", shards=0, schema=0)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[None]:
@@ -97,6 +99,14 @@ class ProjectionLink:
         await self._link.close()
 
     async def __aenter__(self) -> Self:
+        """Checks the schema. Raises `Misconfigured` (wrong DSN, no schema, older or newer one) and
+        `Unavailable`."""
+        try:
+            await self._link.prepare()
+            self.info = await log_of(lambda name: self._rows(name, "checking the schema", {}))
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

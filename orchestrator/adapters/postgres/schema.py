@@ -6,11 +6,13 @@ that fails leaves nothing half done. A release only adds (expand) what the relea
 live with.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
 
 from orchestrator.adapters.postgres.queries import MIGRATION_LOCK, Queries, migrations
 from orchestrator.adapters.postgres.settings import parse_dsn, where
@@ -111,6 +113,20 @@ def _checked(info: LogInfo, shards: int | None) -> LogInfo:
             "fixed when a log is made, because it says which shard a run belongs to"
         )
     return info
+
+
+async def log_of(rows: Callable[[str], Awaitable[Sequence[TupleRow]]]) -> LogInfo:
+    """What the log is, by statements with these names. Raises `Misconfigured` for a database
+    without schema, or with an older or newer one."""
+    state = await rows("schema_state")
+    if not state[0][2]:
+        raise Misconfigured(
+            "the database has no schema dalsegno: run `dalsegno migrate` with its DSN first"
+        )
+    ((number,),) = await rows("schema_number")
+    check_number(number)
+    ((name, shards),) = await rows("log_info")
+    return LogInfo(schema=number, name=name, shards=shards)
 
 
 def newest() -> int:

@@ -13,7 +13,7 @@ from orchestrator.adapters.postgres.arrays import byteas, integers, texts
 from orchestrator.adapters.postgres.columns import index_columns, index_row, lease_columns
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
-from orchestrator.adapters.postgres.schema import LogInfo, check_number
+from orchestrator.adapters.postgres.schema import LogInfo, log_of
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import pack, unpack
 from orchestrator.adapters.postgres.waking import Waker
@@ -28,7 +28,6 @@ from orchestrator.coordinator.ports import (
     Lease,
     Snapshot,
 )
-from orchestrator.errors import Misconfigured
 
 VERSION_MAX = 2**63 - 1
 AFTER_ALL = "\U0010ffff"
@@ -57,24 +56,12 @@ class PostgresStore:
             settings = Settings(dsn=settings)
         store = cls(settings, limits or BatchLimits(), Queries())
         try:
-            store.info = await store._check_schema()
+            await store._pool.prepare()
+            store.info = await log_of(lambda name: store._rows(name, "checking the schema"))
         except BaseException:
             await store.close()
             raise
         return store
-
-    async def _check_schema(self) -> LogInfo:
-        await self._pool.prepare()
-        doing = "checking the schema"
-        state = await self._rows("schema_state", doing)
-        if not state[0][2]:
-            raise Misconfigured(
-                "the database has no schema dalsegno: run `dalsegno migrate` with its DSN first"
-            )
-        ((number,),) = await self._rows("schema_number", doing)
-        check_number(number)
-        ((name, shards),) = await self._rows("log_info", doing)
-        return LogInfo(schema=number, name=name, shards=shards)
 
     # ------------------------------------------------------------------ the log
 
