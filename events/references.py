@@ -6,6 +6,7 @@ it. A chunk is a list as JSON, stored under its hash before anything that is dur
 """
 
 import hashlib
+import re
 
 import msgspec
 
@@ -14,6 +15,11 @@ from events.errors import Corrupt, InvalidValue
 from events.values import Value
 
 MARK = "$ref"
+HASH = re.compile(r"[0-9a-f]{64}")
+"""The names of chunks: SHA-256, in hexadecimal digits."""
+
+SHOWN_CHARS = 40
+"""Of an offender that is itself too long."""
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,6 +55,15 @@ def checked(name: str, data: bytes) -> bytes:
     return data
 
 
+def check_hash(name: str) -> None:
+    """Raises `InvalidValue` for what no bytes can have been stored under."""
+    if not HASH.fullmatch(name):
+        raise InvalidValue(
+            f"{name[:SHOWN_CHARS]!r} is no hash of a chunk: expected the 64 hexadecimal digits "
+            "that were answered when it was stored"
+        )
+
+
 def as_value(reference: ListReference) -> Value:
     value: Value = decode(encode(reference), dict, "a reference")
     return value
@@ -65,6 +80,9 @@ def reference_of(value: Value) -> ListReference | None:
         raise InvalidValue(f"this is no reference to a list: {error}") from error
     if any(chunk.count < 1 for chunk in found.chunks):
         raise InvalidValue("a reference to a list has a chunk without values")
+    for chunk in found.chunks:
+        if chunk.hash:
+            check_hash(chunk.hash)
     total = sum(chunk.count for chunk in found.chunks)
     if total != found.count:
         raise InvalidValue(

@@ -5,7 +5,7 @@ import msgspec
 from events.api import Fetched, FetchValues, KeepValues, Kept
 from events.codec import decode, encode
 from events.errors import Corrupt, DalsegnoError, Rejected
-from events.references import Payload
+from events.references import Payload, check_hash
 from events.values import Value, admit
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -14,10 +14,11 @@ from orchestrator.coordinator.memory import Memory
 
 def payload_request(memory: Memory, request: KeepValues | FetchValues, reply_to: str) -> None:
     """A client stores a chunk, or asks for one."""
-    if isinstance(request, FetchValues):
-        memory.out.append(s.LoadPayload(hash=request.hash, reply_to=reply_to))
-        return
     try:
+        if isinstance(request, FetchValues):
+            check_hash(request.hash)
+            memory.out.append(s.LoadPayload(hash=request.hash, reply_to=reply_to))
+            return
         payload = _admitted(memory, request)
     except DalsegnoError as error:
         memory.refuse(reply_to, error)

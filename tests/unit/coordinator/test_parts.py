@@ -82,6 +82,15 @@ class TestChunks:
         drive.step(s.PayloadLoaded(hash=load.hash, data=CHUNK.data, reply_to=load.reply_to))
         assert answers(drive) == [Fetched(values=msgspec.Raw(CHUNK.data))]
 
+    def test_what_is_no_hash_never_reaches_the_store(self) -> None:
+        """A null character is more than the database can be asked for."""
+        for name in ("", "a\0", "h" * 64, CHUNK.hash.upper(), CHUNK.hash + "0"):
+            drive = asked(Drive().own(), FetchValues(hash=name))
+            (answer,) = answers(drive)
+            assert isinstance(answer, Refused)
+            assert "64 hexadecimal digits" in answer.message
+            assert not drive.take(s.LoadPayload)
+
     def test_what_is_not_there_or_damaged_is_refused(self) -> None:
         for loaded in (
             s.PayloadLoaded(hash="h", reply_to="ask"),
@@ -111,6 +120,14 @@ class TestStart:
             drive.step(loaded).commit()
             assert drive.rebuilt("r").state.status == "failed"
             assert not parts(drive)
+
+    def test_a_reference_to_what_is_no_hash_fails_its_map(self) -> None:
+        chunks: Value = [{"count": 1, "hash": "\0"}]
+        drive = begun({"$ref": "list", "count": 1, "bytes": 1, "chunks": chunks}).commit()
+        assert not drive.take(s.LoadPayload)
+        failure = drive.rebuilt("r").state.failure
+        assert failure is not None
+        assert "is no hash of a chunk" in failure.message
 
     def test_a_list_is_handed_over_in_parts(self) -> None:
         drive = children(begun(list(range(2500))))
