@@ -160,6 +160,12 @@ def _fork(request: ForkRun, limits: Limits) -> Iterator[str]:
 
 
 def _origin(origin: Origin, limits: Limits) -> Iterator[str]:
+    """Parents and forks are what a coordinator says of runs that it starts itself: by them it
+    counts the children of a run."""
+    if origin.kind != "request":
+        yield f"origin.kind is {origin.kind!r}: expected 'request'"
+    if origin.depth:
+        yield f"origin.depth is {origin.depth}: expected 0"
     yield from _text("origin.run_id", origin.run_id, limits)
     yield from _text("origin.step", origin.step, limits)
     if not 0 <= origin.version <= VERSION_MAX:
