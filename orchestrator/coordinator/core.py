@@ -159,9 +159,10 @@ class Coordinator:
     def _poll(self, now: int) -> None:
         memory = self._memory
         self._poll_at = now + microseconds(memory.settings.due_poll_s)
-        if memory.due_next is None:
-            shards = tuple(lease.shard for lease in memory.ownership.held)
-            memory.out.append(s.FindDue(shards=shards, before=memory.due_before))
+        shards = tuple(lease.shard for lease in memory.ownership.held)
+        first = s.FindDue(shards=shards, before=memory.due_before)
+        memory.out.append(memory.due_next or first)
+        memory.due_next = None
         if not self._committing.busy:
             self._placer.note_waiting(memory)
 
@@ -440,7 +441,8 @@ class Coordinator:
 
     def _more_due(self) -> None:
         """The next page of due runs, once those of the last one are here: all that are due at one
-        instant must not be in memory together."""
+        instant must not be in memory together. Where runs are read without end, the next poll asks.
+        """
         memory = self._memory
         if memory.due_next is not None and not memory.loads_under_way:
             memory.out.append(memory.due_next)

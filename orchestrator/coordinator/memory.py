@@ -181,10 +181,12 @@ class Memory:
     # -- timers -----------------------------------------------------------------------------------
 
     def rest(self, slot: Slot) -> None:
-        """A run that only waits, and for nothing that is due soon, may leave memory."""
-        state = slot.state
-        if not state.is_busy and (state.next_due_at is None or state.next_due_at > self.due_before):
+        """A run that only waits, and for nothing that is due soon, may leave memory; no other."""
+        due_at = slot.state.next_due_at
+        if not slot.state.is_busy and (due_at is None or due_at > self.due_before):
             self.runs.rest(slot.run_id)
+        else:
+            self.runs.stay(slot.run_id)
 
     @property
     def due_before(self) -> int:
@@ -197,6 +199,7 @@ class Memory:
         due_at = slot.state.next_due_at
         if due_at is None or due_at > self.due_before:
             return
+        self.runs.stay(slot.run_id)
         if slot.timer_at is None or due_at < slot.timer_at:
             slot.timer_at = due_at
             heapq.heappush(self._timers, (due_at, slot.run_id))

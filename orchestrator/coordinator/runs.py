@@ -153,6 +153,10 @@ class Runs:
             self._idle[run_id] = None
             self._idle.move_to_end(run_id)
 
+    def stay(self, run_id: str) -> None:
+        """The run has something to do, or soon."""
+        self._idle.pop(run_id, None)
+
     def trim(self) -> None:
         """Of too many that only wait, those that have waited longest leave. Nothing may be decided
         and not yet durable about any run."""

@@ -203,6 +203,48 @@ def test_a_page_of_runs_that_are_here_already_is_followed_by_the_next() -> None:
     assert more.after == (found.next_due_at, "r1")
 
 
+def test_a_page_is_asked_for_though_runs_are_read_without_end() -> None:
+    drive = drive_with(NAP)
+    drive.ask(StartRun(run_id="r1", workflow="nap")).commit()
+    drive.outputs = []
+    drive.ask(ShowRun(run_id="slow"))
+    drive.step(s.DueFound(rows=(row(drive, "r1"),), before=START + HOUR_US, more=True))
+    drive.wait(drive.settings.due_poll_s)
+    (more,) = drive.take(s.FindDue)
+    assert more.after == (START + HOUR_US, "r1")
+    drive.wait(drive.settings.due_poll_s)
+    assert len(drive.take(s.FindDue)) == 1, "and then from the beginning"
+
+
+def test_a_run_whose_timer_is_near_stays_though_others_begin_to_rest() -> None:
+    waits_then_naps = Definition(
+        name="both",
+        steps=(WaitStep(id="go", signal="go"), WaitStep(id="nap", duration=2.0)),
+    )
+    drive = drive_with(CHILD, waits_then_naps, idle_runs_max=1)
+    drive.ask(StartRun(run_id="near", workflow="both")).commit()
+    drive.ask(SignalRun(run_id="near", name="go", id="s1")).commit()
+    for run_id in ("r1", "r2"):
+        drive.ask(StartRun(run_id=run_id, workflow="child")).commit()
+    drive.at += 2_000_000
+    drive.step().commit()
+    assert drive.rebuilt("near").state.status == "completed"
+    assert loads(drive) == []
+
+
+def test_a_run_that_rests_is_kept_when_its_time_comes_near() -> None:
+    drive = drive_with(CHILD, NAP, idle_runs_max=1)
+    drive.ask(StartRun(run_id="near", workflow="nap")).commit()
+    drive.wait(3598, beat=2.0)
+    drive.step(s.DueFound(rows=(row(drive, "near"),)))
+    for run_id in ("r1", "r2"):
+        drive.ask(StartRun(run_id=run_id, workflow="child")).commit()
+    drive.at += 2_000_000
+    drive.step().commit()
+    assert drive.rebuilt("near").state.status == "completed"
+    assert loads(drive) == []
+
+
 def test_the_end_of_a_child_is_told_though_many_rest() -> None:
     drive = begun_parent(idle_runs_max=1)
     for run_id in ("w1", "w2"):
