@@ -134,9 +134,11 @@ class KeepValues(Request, frozen=True, kw_only=True, tag="keep_values"):
 
 
 class FetchValues(Request, frozen=True, kw_only=True, tag="fetch_values"):
-    """The chunk of a reference that is stored under `hash`."""
+    """Values of the chunk of a reference that is stored under `hash`, from its `first` one on
+    (counted from 0): as many as one answer holds. Any coordinator answers."""
 
     hash: str
+    first: int = 0
 
 
 class ListNodes(Request, frozen=True, kw_only=True, tag="list_nodes"):
@@ -329,7 +331,7 @@ class Kept(Answer, frozen=True, kw_only=True, tag="kept"):
 
 
 class Fetched(Answer, frozen=True, kw_only=True, tag="fetched"):
-    """A chunk: a list as JSON."""
+    """Values of a chunk, one at least: a list as JSON."""
 
     values: msgspec.Raw
 

@@ -10,11 +10,13 @@ What a module with tasks needs:
 
 from node_agent.context import TaskContext
 from node_agent.errors import TaskCancelled, TaskError
+from node_agent.lists import LargeList
 from node_agent.signatures import Inputs
 from node_agent.tasks import Outcome, interceptor, subprocess_task, task
 
 __all__ = [
     "Inputs",
+    "LargeList",
     "Outcome",
     "TaskCancelled",
     "TaskContext",

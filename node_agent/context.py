@@ -11,6 +11,7 @@ from events.values import Value, admit
 from node_agent.credentials import SecretSource
 from node_agent.errors import TaskCancelled, TaskError
 from node_agent.limits import DETAILS_BYTES_MAX
+from node_agent.lists import ListReader, Values
 from node_agent.speech import Speech
 from node_agent.steps import ExecutionProgressed
 
@@ -85,11 +86,13 @@ class TaskContext:
         started_at: int,
         signal: Signal,
         source: SecretSource,
+        lists: ListReader,
     ) -> None:
         self._execute = execute
+        self._lists = lists
         self._signal = signal
         self._cancelled = threading.Event()
-        self._on_cancel: Callable[[], None] | None = None
+        self._on_cancel: list[Callable[[], None]] = []
         self.started_at = started_at
         self.speech = Speech()
         self.secrets = Secrets(source, self.speech)
@@ -180,6 +183,15 @@ class TaskContext:
         share = min(1.0, max(0.0, float(fraction)))
         self._signal(ExecutionProgressed(self._execute.attempt, fraction=share))
 
+    def values(self, given: object) -> Values:
+        """The values of a list, which may be one that is stored and named by a reference, as the
+        output of a large map is: `async for value in ctx.values(given)`, in a plain handler `for`.
+        They are read as they are used, and a part of them is in memory at a time.
+
+        Raises `TaskError` (`no_list`) for what is neither.
+        """
+        return Values(given, self._lists, self)
+
     @property
     def cancelled(self) -> bool:
         """Whether the attempt was asked to end. An async handler is also interrupted; a plain one
@@ -202,11 +214,13 @@ class TaskContext:
 
     def cancel(self) -> None:
         self._cancelled.set()
-        if self._on_cancel is not None:
-            self._on_cancel()
+        for callback in tuple(self._on_cancel):
+            callback()
 
-    def on_cancel(self, callback: Callable[[], None]) -> None:
-        """Calls back once cancelled, from the event loop's thread; at once if that has happened."""
-        self._on_cancel = callback
+    def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back once cancelled, from the event loop's thread; at once if that has happened.
+        Returns what ends it."""
+        self._on_cancel.append(callback)
         if self._cancelled.is_set():
             callback()
+        return lambda: self._on_cancel.remove(callback)

@@ -91,5 +91,15 @@ HTTP_REDIRECTS_MAX = 5
 HTTP_TIMEOUT_S_MAX = 3_600.0
 """Seconds that `http.request` may be told to wait; an input that says more is refused."""
 
+VALUES_WAIT_S = 600.0
+"""Seconds that a handler waits for values of a large list while no coordinator answers. Then the
+attempt fails with `values_unavailable`, and another one may follow."""
+
+VALUES_ANSWER_S = 5.0
+"""Seconds that one question for such values waits for its answer; then it is asked again."""
+
+NULLS_AT_ONCE = 1_000
+"""Nulls of a large list that are made at a time."""
+
 SETTLE_WAIT_S = 3.0
 """Seconds that a leaving agent waits for the settlement of reports that it has handed over."""

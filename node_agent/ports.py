@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
+from events.values import Value
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -19,7 +20,16 @@ class Delivery(msgspec.Struct, frozen=True):
     token: object
 
 
-class Bus(Protocol):
+class Lists(Protocol):
+    """Lists that are too large for a value, as coordinators hand them out."""
+
+    async def fetch_values(self, hash_: str, first: int) -> list[Value]:
+        """Values of the chunk from the first on (counted from 0), one at least. Raises
+        `Unavailable` when nobody answers, `Rejected` when there are none, `Corrupt` when what is
+        stored is damaged."""
+
+
+class Bus(Lists, Protocol):
     """The command plane as one node sees it."""
 
     def commands(self, incarnation: str) -> AsyncIterator[Delivery]:

@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 from events.api import AnyAnswer, AnyRequest
 from events.errors import Unavailable
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
+from events.values import Value
 from node_agent import ports as agent
 from orchestrator.coordinator import ports as coordinator
 from orchestrator.coordinator.ports import Lease, ReportDelivery
@@ -114,6 +115,9 @@ class ChaosAgentBus:
 
     def answers(self) -> AsyncIterator[HeartbeatAnswer]:
         return self._bus.answers()
+
+    async def fetch_values(self, hash_: str, first: int) -> list[Value]:
+        return await self._bus.fetch_values(hash_, first)
 
     async def close(self) -> None:
         await self._bus.close()

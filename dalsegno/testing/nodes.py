@@ -16,6 +16,7 @@ from node_agent.config import AgentConfig
 from node_agent.core import AgentCore
 from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
+from node_agent.lists import ListReader
 from node_agent.settings import Settings
 from node_agent.steps import ExecutionEnded, ExecutionProgressed, Now, StartExecution
 
@@ -71,6 +72,7 @@ class HandlerExecutor:
             handlers=Handlers(limiter, clock, processes, output_bytes_max),
             clock=clock,
             secrets=stage,
+            lists=ListReader(stage),
             signal=self._signal,
             ended=self._ended,
             output_bytes_max=output_bytes_max,

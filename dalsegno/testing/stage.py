@@ -14,10 +14,13 @@ import msgspec
 from dalsegno.testing.fakes import Call, Fakes
 from dalsegno.testing.twins.scheduler import Scheduler
 from events.errors import InvariantViolation
+from events.values import Value
 from node_agent import TaskCancelled, TaskContext
 from node_agent.registry import Registered, TaskRegistry
 from node_agent.signatures import Signature
 from node_agent.tasks import Arguments, Handler, TaskType, Terms
+
+Fetch = Callable[[str, int], list[Value]]
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -41,6 +44,8 @@ class Stage:
         """What executions wait for of whose task there is neither handler nor fake."""
         self.running: dict[str, Running] = {}
         """Handlers that run, and fakes that are not asleep, by attempt."""
+        self.fetch: Fetch = _nothing
+        """Values of a stored chunk from the first on: what the coordinator of the world answers."""
         self._awaited: dict[str, list[Callable[[], None]]] = {}
         self._secrets = dict(secrets)
         self._loop = asyncio.get_running_loop()
@@ -49,6 +54,10 @@ class Stage:
     def resolve(self, name: str) -> str | None:
         """The secret of this name: the stage is every node's source of secrets."""
         return self._secrets.get(name)
+
+    async def fetch_values(self, hash_: str, first: int) -> list[Value]:
+        """The stage is every node's source of large lists, too."""
+        return self.fetch(hash_, first)
 
     def at_home(self, action: Callable[[], None]) -> None:
         """Does it in the event loop's thread, now if this is it."""
@@ -135,6 +144,10 @@ class Stage:
         ctx.on_cancel(lambda: wake(TaskCancelled()))
         self.changed.set()
         await woken
+
+
+def _nothing(hash_: str, first: int) -> list[Value]:
+    raise InvariantViolation(f"values of {hash_} are asked for before there is a coordinator")
 
 
 def name_of(ctx: TaskContext) -> str:

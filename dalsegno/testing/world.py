@@ -12,11 +12,24 @@ from dalsegno.testing.twins.coordinator import CoordinatorTwin, Kind, Surroundin
 from dalsegno.testing.twins.process import Clocks, later
 from dalsegno.testing.twins.scheduler import Scheduler
 from dalsegno.testing.twins.store import StoreTwin
-from events.api import AnyAnswer, AnyRequest, ListNodes, Nodes, Refused, RunAnswer, RunView, ShowRun
+from events.api import (
+    AnyAnswer,
+    AnyRequest,
+    Fetched,
+    FetchValues,
+    ListNodes,
+    Nodes,
+    Refused,
+    RunAnswer,
+    RunView,
+    ShowRun,
+)
+from events.codec import decode
 from events.constraints import DURATION_S_MAX
 from events.errors import BY_CODE, InvariantViolation, Rejected
 from events.messages import Heartbeat, HeartbeatAnswer
 from events.net import Map, Net, Task
+from events.values import Value
 from node_agent.steps import BeatRequested
 from orchestrator.adapters.memory.store import MemoryLog
 from orchestrator.bootstrap import make_engine
@@ -75,6 +88,7 @@ class World:
         self.coordinator = UserCoordinator(
             around, COORDINATOR, Clocks(scheduler), Kind(SETTINGS, engine())
         )
+        stage.fetch = self._fetch
         self._host = Host(scheduler, self.bus)
         self._host.heartbeat = self._heartbeat
         self.nodes: Mapping[str, UserNode] = {
@@ -121,6 +135,13 @@ class World:
         if not isinstance(answer, RunAnswer):
             raise InvariantViolation(f"show_run was answered by {type(answer).__name__}")
         return answer.run
+
+    def _fetch(self, hash_: str, first: int) -> list[Value]:
+        answer = self.ask(FetchValues(hash=hash_, first=first))
+        if not isinstance(answer, Fetched):
+            raise InvariantViolation(f"fetch_values was answered by {type(answer).__name__}")
+        values: list[Value] = decode(answer.values, list, f"chunk {hash_}")
+        return values
 
     def know(self, name: str, net: Net) -> None:
         """A workflow was registered: its tasks may be asked for."""

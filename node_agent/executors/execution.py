@@ -28,6 +28,7 @@ from node_agent.credentials import SecretSource
 from node_agent.errors import TaskCancelled
 from node_agent.executors.handlers import Handlers
 from node_agent.handling import admit_output, broke, done, invalid_inputs
+from node_agent.lists import ListReader
 from node_agent.registry import Registered, TaskRegistry
 from node_agent.signatures import InvalidInputs
 from node_agent.steps import Broke, Ceased, ExecutionEnded, NotBegun, Result, StartExecution
@@ -45,6 +46,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     handlers: Handlers
     clock: Clock
     secrets: SecretSource
+    lists: ListReader
     signal: Signal
     ended: Callable[[ExecutionEnded], None]
     output_bytes_max: int
@@ -158,7 +160,9 @@ class Executions:
             return await returned if hasattr(returned, "__await__") else returned
         around = self._around
         start = execution.start
-        context = TaskContext(start.execute, start.started_at, around.signal, around.secrets)
+        context = TaskContext(
+            start.execute, start.started_at, around.signal, around.secrets, around.lists
+        )
         execution.context = context
         return await prepared.handler(context, arguments)
 

@@ -107,8 +107,11 @@ async def _read(client: Client, value: Value) -> AsyncIterator[list[Value]]:
         if not chunk.hash:
             yield [None] * chunk.count
             continue
-        answer = await client.request(FetchValues(hash=chunk.hash))
-        if not isinstance(answer, Fetched):
-            raise Unavailable(f"a coordinator answers {type(answer).__name__} to fetch_values")
-        found: list[Value] = decode(answer.values, list, f"chunk {chunk.hash}")
-        yield found
+        first = 0
+        while first < chunk.count:
+            answer = await client.request(FetchValues(hash=chunk.hash, first=first))
+            if not isinstance(answer, Fetched):
+                raise Unavailable(f"a coordinator answers {type(answer).__name__} to fetch_values")
+            found: list[Value] = decode(answer.values, list, f"chunk {chunk.hash}")
+            yield found
+            first += len(found)

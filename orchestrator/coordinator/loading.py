@@ -58,12 +58,18 @@ class Loader:
                 assert_never(output)
 
     async def _payload(self, output: s.LoadPayload) -> s.PayloadLoaded:
-        name, reply_to = output.hash, output.reply_to
+        data, damaged = None, ""
         try:
-            data = await self._store.load_payload(name)
+            data = await self._store.load_payload(output.hash)
         except Corrupt as error:
-            return s.PayloadLoaded(hash=name, damaged=str(error), reply_to=reply_to)
-        return s.PayloadLoaded(hash=name, data=data, reply_to=reply_to)
+            damaged = str(error)
+        return s.PayloadLoaded(
+            hash=output.hash,
+            data=data,
+            damaged=damaged,
+            reply_to=output.reply_to,
+            first=output.first,
+        )
 
     async def _run(self, output: s.LoadRun) -> s.RunLoaded:
         run_id, fork, era = output.run_id, output.fork, output.era

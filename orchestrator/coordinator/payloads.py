@@ -1,5 +1,7 @@
 """Payloads: chunks of large lists, from clients, for them, and for the parts of maps."""
 
+from itertools import accumulate, takewhile
+
 import msgspec
 
 from events.api import Fetched, FetchValues, KeepValues, Kept
@@ -13,11 +15,10 @@ from orchestrator.coordinator.memory import Memory
 
 
 def payload_request(memory: Memory, request: KeepValues | FetchValues, reply_to: str) -> None:
-    """A client stores a chunk, or asks for one."""
+    """A client stores a chunk; or somebody, such as a task's handler, asks for values of one."""
     try:
         if isinstance(request, FetchValues):
-            check_hash(request.hash)
-            memory.out.append(s.LoadPayload(hash=request.hash, reply_to=reply_to))
+            memory.out.append(_wanted(request, reply_to))
             return
         payload = _admitted(memory, request)
     except DalsegnoError as error:
@@ -25,6 +26,14 @@ def payload_request(memory: Memory, request: KeepValues | FetchValues, reply_to:
         return
     answer = s.Answer(reply_to=reply_to, answer=Kept(hash=payload.hash))
     memory.out.append(s.KeepPayload(payload=payload, answer=answer))
+
+
+def _wanted(request: FetchValues, reply_to: str) -> s.LoadPayload:
+    """Raises `Rejected`."""
+    check_hash(request.hash)
+    if request.first < 0:
+        raise Rejected(f"first is {request.first}: expected 0 or more")
+    return s.LoadPayload(hash=request.hash, reply_to=reply_to, first=request.first)
 
 
 def _admitted(memory: Memory, request: KeepValues) -> Payload:
@@ -54,12 +63,30 @@ def payload_loaded(memory: Memory, given: s.PayloadLoaded) -> None:
 
 
 def _answer(memory: Memory, given: s.PayloadLoaded) -> None:
-    if given.damaged:
-        memory.refuse(given.reply_to, Corrupt(given.damaged))
-    elif given.data is None:
-        memory.refuse(given.reply_to, Rejected(f"there are no values under {given.hash!r}"))
+    try:
+        found = _slice(given, memory.engine.limits.values_answer_bytes_max)
+    except DalsegnoError as error:
+        memory.refuse(given.reply_to, error)
     else:
-        memory.answer(given.reply_to, Fetched(values=msgspec.Raw(given.data)))
+        memory.answer(given.reply_to, Fetched(values=found))
+
+
+def _slice(given: s.PayloadLoaded, bytes_max: int) -> msgspec.Raw:
+    """As many values from the first wanted on as an answer may hold, and one in any case. Raises
+    `Corrupt`, or `Rejected` when there are none."""
+    if given.damaged:
+        raise Corrupt(given.damaged)
+    if given.data is None:
+        raise Rejected(f"there are no values under {given.hash!r}: no run has stored any there")
+    if given.first == 0 and len(given.data) <= bytes_max:
+        return msgspec.Raw(given.data)
+    values = decode(given.data, list[msgspec.Raw], f"payload {given.hash}")
+    sizes = accumulate(len(memoryview(value)) + 1 for value in values[given.first :])
+    count = max(1, sum(1 for size in takewhile(lambda size: size < bytes_max, sizes)))
+    found = values[given.first :][:count]
+    if not found:
+        raise Rejected(f"chunk {given.hash} has {len(values)} values, none at {given.first}")
+    return msgspec.Raw(encode(found))
 
 
 def values_of(loaded: s.PayloadLoaded, count: int) -> list[Value]:

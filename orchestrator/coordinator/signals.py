@@ -102,13 +102,14 @@ class LoadFailed(Signal, frozen=True, kw_only=True):
 
 
 class PayloadLoaded(Signal, frozen=True, kw_only=True):
-    """`data` None: there is none under this hash. `damaged`: why it cannot be used. `reply_to`: the
-    client that asked for it."""
+    """`data` None: there is none under this hash. `damaged`: why it cannot be used. `reply_to`: who
+    asked for its values from the `first` on."""
 
     hash: str
     data: bytes | None = None
     damaged: str = ""
     reply_to: str = ""
+    first: int = 0
 
 
 class AppendDone(Signal, frozen=True, kw_only=True):
@@ -273,6 +274,7 @@ class LoadHead(Signal, frozen=True, kw_only=True):
 class LoadPayload(Signal, frozen=True, kw_only=True):
     hash: str
     reply_to: str = ""
+    first: int = 0
 
 
 class KeepPayload(Signal, frozen=True, kw_only=True):

@@ -107,6 +107,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the results of a map in parts that are its output as they are. Beyond, they are
     stored by hash and the output is a reference: as soon as a part has more than its even share."""
 
+    values_answer_bytes_max: Count = 256 * KIB
+    """Bytes of the values of a stored list in one answer to who reads it, unless a single value has
+    more. The rest is asked for with the next request."""
+
     map_inputs_bytes_max: Count = 16 * MIB
     """Bytes of what the items of a map that are under way are given, together. The next ones begin
     as these end; one is always under way."""

@@ -6,10 +6,14 @@ from random import Random
 from typing import TypeVar
 
 import anyio
+import msgspec
 import pytest
 from anyio.abc import TaskGroup
 
+from events.api import AnyRequest, Fetched, FetchValues, Refused
+from events.errors import Rejected, Unavailable
 from events.messages import Granted, Heartbeat, HeartbeatAnswer, Reset
+from events.values import Value
 from orchestrator.adapters.embedded import EmbeddedNats
 from orchestrator.coordinator import ports as coordinator
 from tests.chaos_bus import Chaos, ChaosAgentBus, ChaosCoordinatorBus
@@ -226,6 +230,36 @@ async def test_heartbeats_are_heard_by_all_and_answered_by_any(
             if not wanted:
                 break
     assert set(heard) == {"c1", "c2"}
+
+
+async def test_an_agent_reads_values_from_any_coordinator(plane: Plane, group: TaskGroup) -> None:
+    agent, answering = plane.agent("n1"), plane.coordinator("c1")
+    wanted = "a" * 64
+    asked: list[AnyRequest] = []
+
+    async def answer_all() -> None:
+        async for request, reply_to in answering.requests([]):
+            asked.append(request)
+            is_known = isinstance(request, FetchValues) and request.hash == wanted
+            known = Fetched(values=msgspec.Raw(b'["b",{"c":null}]'))
+            unknown = Refused(code="rejected", message="there are none")
+            await answering.answer(reply_to, known if is_known else unknown)
+
+    async def until_heard() -> list[Value]:
+        while True:  # as the reader does: the first questions may go out before anybody listens
+            try:
+                return await agent.fetch_values(wanted, 7)
+            except Unavailable:
+                await anyio.sleep(0.02)
+
+    with pytest.raises(Unavailable, match="nobody answers"):
+        await agent.fetch_values(wanted, 0)
+    group.start_soon(answer_all)
+    with anyio.fail_after(DEADLINE_S):
+        assert await until_heard() == ["b", {"c": None}]
+    assert asked == [FetchValues(actor="node:n1", hash=wanted, first=7)]
+    with pytest.raises(Rejected, match="there are none"):
+        await agent.fetch_values("b" * 64, 0)
 
 
 async def test_everything_twice_and_in_random_order_still_arrives(

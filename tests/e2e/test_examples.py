@@ -72,6 +72,7 @@ OUTPUTS: dict[str, list[Value]] = {
     "pages.py": [{"text": " Guido of Arezzo"}],
     "parcel.yaml": [{"tracking": "TRACK-P1"}],
     "shipment.yaml": [{"tracking": ["TRACK-P1"], "freight": ["p2"]}],
+    "stations.py": [{"stations": 2400, "coldest": -10.0, "warmest": 29.9, "mean": 9.95}],
     "webhook.yaml": [{"channel": "orders", "amount": 12.5, "status": 0}],
 }
 

@@ -566,6 +566,7 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     api.AwaitRun(actor="user:ada", run_id="run-1", wait_s=2.5),
     api.KeepValues(actor="user:ada", values=[VALUE]),
     api.FetchValues(actor="user:ada", hash="aa"),
+    api.FetchValues(actor="node:n1", hash="aa", first=700),
     api.ListNodes(actor="user:ada"),
     api.ShowNode(actor="user:ada", node="n1"),
     api.CordonNode(actor="user:ada", node="n1", reason="new disk"),

@@ -17,10 +17,11 @@ from node_agent.adapters.secret_values import HostSecrets
 from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
 from node_agent.executors.processes import Finished, Job
+from node_agent.lists import ListReader
 from node_agent.registry import TaskRegistry
 from node_agent.steps import Broke, Ceased, Done, ExecutionEnded, Result, StartExecution
 from node_agent.web.task import http_request
-from tests.unit.node_agent.fakes import attempt
+from tests.unit.node_agent.fakes import FakeLists, attempt
 from tests.web import DEADLINE_S, Scripted, serving
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +72,7 @@ class Sender:
             handlers=Handlers(anyio.CapacityLimiter(1), clock, NoProcesses(), 1_000_000),
             clock=clock,
             secrets=SECRETS,
+            lists=ListReader(FakeLists()),
             signal=lambda sign: None,
             ended=self._note,
             output_bytes_max=1_000_000,

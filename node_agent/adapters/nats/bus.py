@@ -8,24 +8,28 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
+import anyio
 from nats.nuid import NUID
 
+from events.api import Fetched, FetchValues, Refused
 from events.batches import pieces
-from events.codec import encode
+from events.codec import decode, encode
 from events.connection import Connection
-from events.errors import Corrupt, Rejected, Unavailable
-from events.jetstream import ACK, TERMINATE, PullLimits, place_of
+from events.errors import BY_CODE, Corrupt, Rejected, Unavailable
+from events.jetstream import ACK, TERMINATE, Call, PullLimits, place_of
 from events.messages import Heartbeat, HeartbeatAnswer, Report, Reports
-from events.reading import COMMANDS, HEARTBEAT_ANSWER
+from events.reading import ANSWER, COMMANDS, HEARTBEAT_ANSWER
 from events.streams import Topology
 from events.subjects import token
+from events.values import Value
 from node_agent.adapters.nats.declare import declare_consumer, declare_stream
-from node_agent.adapters.nats.link import Link
+from node_agent.adapters.nats.link import Closed, Link
 from node_agent.adapters.nats.listen import Topic, listen
 from node_agent.adapters.nats.publish import Publisher
 from node_agent.adapters.nats.pull import Pull
 from node_agent.adapters.nats.resume import Resume
 from node_agent.adapters.nats.session import Session
+from node_agent.limits import VALUES_ANSWER_S
 from node_agent.ports import Delivery
 
 log = logging.getLogger("dalsegno.bus")
@@ -119,6 +123,23 @@ class NatsBus:
                 yield HEARTBEAT_ANSWER.read(message.data)
             except Corrupt as error:
                 self._complain(error)
+
+    async def fetch_values(self, hash_: str, first: int) -> list[Value]:
+        """Of any coordinator. Raises `Unavailable`, `Rejected`, `Corrupt`."""
+        request = FetchValues(actor=f"node:{self._node}", hash=hash_, first=first)
+        call = Call(self._subjects.api("fetch_values"), encode(request))
+        try:
+            with anyio.fail_after(VALUES_ANSWER_S):
+                session = await self._link.session()
+        except (TimeoutError, Closed):
+            raise Unavailable(f"there is no connection to NATS at {self._link.shown}") from None
+        answer = ANSWER.read(await session.ask(call, VALUES_ANSWER_S))
+        if isinstance(answer, Refused):
+            raise BY_CODE.get(answer.code, Rejected)(answer.message)
+        if not isinstance(answer, Fetched):
+            raise Unavailable(f"a coordinator answers {type(answer).__name__} to fetch_values")
+        values: list[Value] = decode(answer.values, list, f"chunk {hash_}")
+        return values
 
     async def close(self) -> None:
         await self._link.close()

@@ -4,13 +4,14 @@ import msgspec
 
 from events.api import Fetched, FetchValues, KeepValues, Kept, Refused, RegisterWorkflow, StartRun
 from events.catalogue import Catalogue
-from events.codec import encode
+from events.codec import decode, encode
 from events.definition import Definition, MapStep
 from events.envelope import unseal
 from events.references import Chunk, ListReference, Payload, as_value
 from events.run_facts import RunStarted
 from events.values import Value
 from orchestrator.coordinator import signals as s
+from orchestrator.kernel.limits import Limits
 from tests.unit.coordinator.driving import Drive
 
 CHUNK = Payload.of(b'["a","b"]')
@@ -82,6 +83,36 @@ class TestChunks:
         drive.step(s.PayloadLoaded(hash=load.hash, data=CHUNK.data, reply_to=load.reply_to))
         assert answers(drive) == [Fetched(values=msgspec.Raw(CHUNK.data))]
 
+    def test_an_answer_holds_so_many_bytes_or_one_value(self) -> None:
+        most = Limits().values_answer_bytes_max
+        small, large = "x" * (most // 4), "y" * (2 * most)
+        values: list[Value] = [small, small, small, small, large, 7]
+        payload = Payload.of(encode(values))
+        found: list[Value] = []
+        counts = []
+        while len(found) < len(values):
+            drive = asked(Drive().own(), FetchValues(hash=payload.hash, first=len(found)))
+            (load,) = drive.take(s.LoadPayload)
+            drive.step(
+                s.PayloadLoaded(
+                    hash=load.hash, data=payload.data, reply_to=load.reply_to, first=load.first
+                )
+            )
+            (answer,) = answers(drive)
+            assert isinstance(answer, Fetched)
+            part = decode(answer.values, list)
+            assert len(answer.values) <= most or len(part) == 1
+            found += part
+            counts.append(len(part))
+        assert (found, counts) == (values, [3, 1, 1, 1])
+
+    def test_there_is_nothing_before_the_first_value(self) -> None:
+        drive = asked(Drive().own(), FetchValues(hash=CHUNK.hash, first=-1))
+        (answer,) = answers(drive)
+        assert isinstance(answer, Refused)
+        assert "expected 0 or more" in answer.message
+        assert not drive.take(s.LoadPayload)
+
     def test_what_is_no_hash_never_reaches_the_store(self) -> None:
         """A null character is more than the database can be asked for."""
         for name in ("", "a\0", "h" * 64, CHUNK.hash.upper(), CHUNK.hash + "0"):
@@ -95,6 +126,7 @@ class TestChunks:
         for loaded in (
             s.PayloadLoaded(hash="h", reply_to="ask"),
             s.PayloadLoaded(hash="h", damaged="it is", reply_to="ask"),
+            s.PayloadLoaded(hash="h", data=b"[1]", reply_to="ask", first=1),
         ):
             (answer,) = answers(Drive().own().step(loaded))
             assert isinstance(answer, Refused)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from events.errors import Unavailable
 from events.facts import HostSample
 from events.ids import Attempt
 from events.messages import (
@@ -27,10 +28,31 @@ from node_agent.ports import Delivery
 DEADLINE_S = 10.0
 
 
-class FakeBus:
+class FakeLists:
+    """Has these chunks, answers with two values at most, and not as long as it is `away`. Raises
+    `failure` if there is one; `asked` is set by every question."""
+
+    def __init__(self, chunks: dict[str, list[Value]] | None = None) -> None:
+        self.chunks = chunks or {}
+        self.away = 0
+        self.failure: Exception | None = None
+        self.asked = anyio.Event()
+
+    async def fetch_values(self, hash_: str, first: int) -> list[Value]:
+        self.asked.set()
+        if self.away:
+            self.away -= 1
+            raise Unavailable("nobody answers")
+        if self.failure is not None:
+            raise self.failure
+        return self.chunks[hash_][first : first + 2]
+
+
+class FakeBus(FakeLists):
     """Grants every lease, settles every final report, keeps all it sees."""
 
     def __init__(self, shards: tuple[int, ...] = (0,), lease_ttl_s: float = 10.0) -> None:
+        super().__init__()
         self.shards = shards
         self.lease_ttl_s = lease_ttl_s
         self.reports: list[Report] = []

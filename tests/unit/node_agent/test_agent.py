@@ -31,6 +31,7 @@ from node_agent.executors.handlers import Handlers
 from node_agent.executors.processes import Finished, Job
 from node_agent.inbox import Inbox
 from node_agent.journal import Ended, JournalPort, Live, Record
+from node_agent.lists import ListReader
 from node_agent.registry import TaskRegistry
 from node_agent.settings import Settings
 from node_agent.steps import DrainRequested
@@ -88,6 +89,7 @@ class World:
             handlers=handlers,
             clock=clock,
             secrets=Vault(),
+            lists=ListReader(self.bus),
             signal=self.inbox.signal,
             ended=self.inbox.put,
             output_bytes_max=1000,

@@ -11,9 +11,10 @@ from node_agent.credentials import NoSecrets
 from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
 from node_agent.executors.processes import Finished, Job
+from node_agent.lists import ListReader
 from node_agent.registry import TaskRegistry
 from node_agent.steps import Done, ExecutionEnded, NotBegun, StartExecution
-from tests.unit.node_agent.fakes import attempt, execute
+from tests.unit.node_agent.fakes import FakeLists, attempt, execute
 
 pytestmark = pytest.mark.anyio
 calls: list[int] = []
@@ -44,6 +45,7 @@ def surroundings(ended: list[ExecutionEnded]) -> Surroundings:
         handlers=Handlers(anyio.CapacityLimiter(1), clock, NoProcesses(), 1000),
         clock=clock,
         secrets=NoSecrets(),
+        lists=ListReader(FakeLists()),
         signal=lambda sign: None,
         ended=ended.append,
         output_bytes_max=1000,

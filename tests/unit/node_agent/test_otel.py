@@ -13,8 +13,9 @@ from events.errors import Misconfigured
 from node_agent import TaskCancelled, TaskContext, TaskError
 from node_agent.adapters.otel import Tracing, traced_by, tracing
 from node_agent.credentials import NoSecrets
+from node_agent.lists import ListReader
 from node_agent.tasks import Arguments
-from tests.unit.node_agent.fakes import execute
+from tests.unit.node_agent.fakes import FakeLists, execute
 
 pytestmark = pytest.mark.anyio
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -41,7 +42,7 @@ def traces(exporter: InMemorySpanExporter) -> Iterator[Tracing]:
 
 def context(traceparent: str) -> TaskContext:
     command = msgspec.structs.replace(execute(), traceparent=traceparent, workflow="w")
-    return TaskContext(command, 1, lambda sign: None, NoSecrets())
+    return TaskContext(command, 1, lambda sign: None, NoSecrets(), ListReader(FakeLists()))
 
 
 async def answer(ctx: TaskContext, arguments: Arguments) -> object:
