@@ -1,6 +1,6 @@
 """From what a test names a workflow by to its definition, and the tasks that come with it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -8,12 +8,11 @@ import msgspec
 
 from events.definition import Definition
 from events.errors import Misconfigured
-from events.values import Value
 from node_agent.importing import load_registry
 from node_agent.registry import TaskRegistry, collect
 from node_agent.tasks import InterceptorMark, SubprocessTask, TaskType
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.authoring import Authored, TaskSchema, Workflow, check, read
+from orchestrator.authoring import Authored, SomeSchemas, TaskSchema, Workflow, check, read
 
 AnyWorkflow = Workflow | Definition | Authored | str | Path
 """A workflow, or the path of a file with one: .py, .yaml, .json or a WfFormat trace."""
@@ -66,23 +65,6 @@ def checked(one: Authored, registry: TaskRegistry) -> Definition:
     Raises `InvalidDefinition` with all problems. Tasks that nobody declares may be faked yet.
     """
     described = msgspec.convert(msgspec.to_builtins(registry.describe()), list[TaskSchema])
-    schemas = _Lenient({schema.name: schema for schema in described})
+    schemas = SomeSchemas({schema.name: schema for schema in described})
     check(one.definition, CelExpressions(), schemas, one.places).accepted(one.name)
     return one.definition
-
-
-class _Lenient(Mapping[str, TaskSchema]):
-    """Of a task that is not known it says that it takes anything."""
-
-    def __init__(self, schemas: Mapping[str, TaskSchema]) -> None:
-        self._schemas = schemas
-
-    def __getitem__(self, name: str) -> TaskSchema:
-        anything: dict[str, Value] = {"type": "object", "additionalProperties": True}
-        return self._schemas.get(name) or TaskSchema(name=name, parameters=anything)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._schemas)
-
-    def __len__(self) -> int:
-        return len(self._schemas)

@@ -15,7 +15,7 @@ from orchestrator.authoring.dump import dump
 from orchestrator.authoring.load import NotLoadable, load, read
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
 from orchestrator.authoring.quantities import seconds
-from orchestrator.authoring.schemas import TaskSchema
+from orchestrator.authoring.schemas import SomeSchemas, TaskSchema
 from orchestrator.authoring.terms import Term, call, has, is_in, size
 from orchestrator.authoring.yaml import read_yaml
 
@@ -29,6 +29,7 @@ __all__ = [
     "Report",
     "Retry",
     "RunOptions",
+    "SomeSchemas",
     "Steps",
     "TaskSchema",
     "Term",

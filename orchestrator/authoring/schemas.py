@@ -6,7 +6,7 @@ descriptions of typed parameters use; an unknown keyword constrains nothing.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -29,6 +29,23 @@ class TaskSchema(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     parameters: dict[str, Value] = {}
     description: str = ""
+
+
+class SomeSchemas(Mapping[str, TaskSchema]):
+    """Those of some tasks; of every other one it says that it takes anything."""
+
+    def __init__(self, known: Mapping[str, TaskSchema]) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> TaskSchema:
+        anything: Schema = {"type": "object", "additionalProperties": True}
+        return self._known.get(name) or TaskSchema(name=name, parameters=anything)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 class Mismatch(msgspec.Struct, frozen=True):

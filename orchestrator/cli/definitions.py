@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +11,25 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from events.definition import Definition
+from events.definition import Definition, MapStep, TaskStep
 from events.errors import Misconfigured
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.authoring import Authored, TaskSchema, check, read
+from orchestrator.authoring import Authored, SomeSchemas, TaskSchema, check, read
+from orchestrator.authoring.walk import spots
 
 DESCRIBE_TIMEOUT_S = 60.0
 PYTHON = ".py"
 SUFFIXES = frozenset({".yaml", ".yml", ".json", PYTHON})
 
+BUILT_IN = frozenset({"http.request", "trace.task"})
+"""The tasks that every agent has."""
+
 SCALE_HELP = "What the recorded runtimes of a WfFormat trace are multiplied by; 0 does not wait."
 TimeScale = Annotated[float | None, Parameter(name="--time-scale", help=SCALE_HELP)]
-IMPORT_HELP = "Module with tasks; with it, task types and their parameters are checked too."
+IMPORT_HELP = (
+    "Module with tasks; with it, task types and their parameters are checked too. Those of "
+    "built-in tasks always are."
+)
 
 
 @Parameter(name="*")
@@ -91,14 +98,30 @@ def reads_as_file(workflow: str) -> bool:
     return Path(path).suffix in SUFFIXES
 
 
+def load_checked(file: str, reading: Reading) -> Definition:
+    """The definition in a file, checked against the tasks of the modules that are to be imported;
+    where there are none, against those that every agent has. Raises like `checked`."""
+    authored = read(file, time_scale=reading.time_scale)
+    return checked_authored(authored, _schemas(authored.definition, reading.imports or ()))
+
+
+def _schemas(definition: Definition, imports: Sequence[str]) -> Mapping[str, TaskSchema] | None:
+    """What its tasks are to be checked against; the agent is asked only when there is something."""
+    if imports:
+        return describe_tasks(imports)
+    steps = (spot.step for spot in spots(definition))
+    used = {step.task for step in steps if isinstance(step, TaskStep | MapStep)}
+    return SomeSchemas(describe_tasks(())) if used & BUILT_IN else None
+
+
 def checked(
-    file: str, schemas: dict[str, TaskSchema] | None, time_scale: float | None = None
+    file: str, schemas: Mapping[str, TaskSchema] | None, time_scale: float | None = None
 ) -> Definition:
     """The definition in a file; raises what `read` raises, and `InvalidDefinition`."""
     return checked_authored(read(file, time_scale=time_scale), schemas)
 
 
-def checked_authored(authored: Authored, schemas: dict[str, TaskSchema] | None) -> Definition:
+def checked_authored(authored: Authored, schemas: Mapping[str, TaskSchema] | None) -> Definition:
     report = check(authored.definition, CelExpressions(), schemas, authored.places)
     report.accepted(authored.name)
     return authored.definition

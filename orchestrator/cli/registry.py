@@ -12,7 +12,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.authoring import dump
 from orchestrator.authoring.walk import spots
 from orchestrator.cli.common import COMMON, Common
-from orchestrator.cli.definitions import Reading, checked, describe_tasks, reads_as_file
+from orchestrator.cli.definitions import Reading, load_checked, reads_as_file
 from orchestrator.cli.log import with_store
 from orchestrator.cli.names import alike
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, table
@@ -167,6 +167,5 @@ async def registered(store: PostgresStore, reference: str) -> Version:
 def definition_of(reference: str, reading: Reading, common: Common) -> Definition:
     """The definition in a file, checked, or that of `NAME` or `NAME@VERSION` in the log."""
     if reads_as_file(reference):
-        schemas = describe_tasks(reading.imports) if reading.imports else None
-        return checked(reference, schemas, reading.time_scale)
+        return load_checked(reference, reading)
     return with_store(common, lambda store: registered(store, reference)).definition

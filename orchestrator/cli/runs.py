@@ -11,7 +11,7 @@ from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
-from orchestrator.cli.definitions import AS_IT_IS, Reading, reads_as_file
+from orchestrator.cli.definitions import AS_IT_IS, Reading, load_checked, reads_as_file
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
@@ -22,7 +22,7 @@ from orchestrator.cli.output import plain, print_json
 from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.registry import names
 from orchestrator.cli.run_display import print_run, run_json
-from orchestrator.cli.workflows import load_checked, send_definition
+from orchestrator.cli.workflows import send_definition
 from orchestrator.config import Config
 
 

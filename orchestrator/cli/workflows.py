@@ -7,7 +7,7 @@ from events.definition import Definition
 from events.errors import Unavailable
 from orchestrator.authoring import workflow_version
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
-from orchestrator.cli.definitions import AS_IT_IS, Reading, checked, describe_tasks
+from orchestrator.cli.definitions import AS_IT_IS, Reading, load_checked
 from orchestrator.cli.output import print_json
 from orchestrator.config import Config
 
@@ -70,11 +70,6 @@ def schema() -> None:
     from orchestrator.authoring.form_schema import form_schema_text
 
     sys.stdout.write(form_schema_text())
-
-
-def load_checked(file: str, reading: Reading) -> Definition:
-    schemas = describe_tasks(reading.imports) if reading.imports else None
-    return checked(file, schemas, reading.time_scale)
 
 
 async def send_definition(config: Config, definition: Definition) -> Registered:
