@@ -37,7 +37,8 @@ def test_other_tasks_are_somebody_elses_affair(tmp_path: Path) -> None:
 
 
 def test_with_an_import_every_task_has_to_be_known(tmp_path: Path) -> None:
-    (tmp_path / "some_tasks.py").write_text("")
+    tasks = "from node_agent import task\n\n\n@task('shop.other')\ndef other() -> None: ...\n"
+    (tmp_path / "some_tasks.py").write_text(tasks)
     reading = Reading(imports=[str(tmp_path / "some_tasks.py")])
     with pytest.raises(InvalidDefinition, match=r"shop\.own"):
         load_checked(written(tmp_path, ASKS, OWN), reading)
@@ -54,11 +55,9 @@ def test_the_built_in_tasks_are_those_that_every_agent_has() -> None:
     assert describe_tasks(()).keys() == BUILT_IN
 
 
-@pytest.mark.parametrize(
-    "verb", [["workflow", "check"], ["workflow", "register"], ["run", "start"]]
-)
+@pytest.mark.parametrize("verb", ["workflow check", "workflow register", "run start"])
 def test_every_command_that_reads_a_file_refuses_it(
-    verb: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run([*verb, written(tmp_path, ASKS_WRONGLY)]) == 3
+    assert run([*verb.split(), written(tmp_path, ASKS_WRONGLY)]) == 3
     assert "http.request needs `url`" in capsys.readouterr().err
