@@ -16,6 +16,7 @@ from events.streams import Topology
 from events.subjects import Subjects
 from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.nats.readings import read_nats
+from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.readings import read_postgres
 from orchestrator.cli.common import COMMON, Common, client_of, effective, go, log_address
 from orchestrator.cli.exits import DONE, FAILED
@@ -32,9 +33,9 @@ COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 def doctor(*, common: Common = COMMON) -> int:
     """Look at everything that a cluster needs, and say of each how it is and what would mend it.
 
-    Postgres, NATS and JetStream, coordinators and nodes: whether they are reached, versions,
-    schema, clocks, durability settings, room. Exit code 1 if there is a problem, 0 if there are at
-    most warnings.
+    Postgres, NATS and JetStream, projections, coordinators and nodes: whether they are reached,
+    versions, schema, clocks, durability settings, room. Exit code 1 if there is a problem, 0 if
+    there are at most warnings.
 
     Examples
     --------
@@ -83,9 +84,19 @@ async def _postgres(config: Config) -> tuple[list[d.Finding], int]:
         reading = await anyio.to_thread.run_sync(read_postgres, address)
     except DalsegnoError as error:
         return [_unreached("postgres", error)], 0
-    return [d.Finding("postgres", "reachable", "ok", "yes"), *d.of_postgres(reading)], (
-        reading.shards
-    )
+    findings = [d.Finding("postgres", "reachable", "ok", "yes"), *d.of_postgres(reading)]
+    if reading.schema == reading.schema_known:
+        findings += await _projections(address)
+    return findings, reading.shards
+
+
+async def _projections(address: str) -> list[d.Finding]:
+    try:
+        async with PostgresProjected(address) as projected, projected.snapshot():
+            found = await projected.generations()
+            return list(d.of_projections([await projected.standing(one) for one in found]))
+    except DalsegnoError as error:
+        return [_unreached("projections", error)]
 
 
 async def _nats(config: Config) -> tuple[bool, list[d.Finding]]:

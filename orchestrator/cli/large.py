@@ -13,7 +13,7 @@ from events.references import Chunk, ListReference, as_value, reference_of
 from events.values import Value
 from orchestrator.adapters.nats.client import Client
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
-from orchestrator.cli.ids import given_run_id
+from orchestrator.cli.nearest import about
 from orchestrator.kernel.limits import KIB, Limits
 
 CHUNK_BYTES = 256 * KIB
@@ -76,14 +76,14 @@ def values(run_id: str, *, of: str = "", common: Common = COMMON) -> None:
     dalsegno run values nightly-17
     dalsegno run values nightly-17 --of steps.scale.output
     """
-    run = given_run_id(run_id)
 
     async def write() -> None:
         async with client_of(configured(common)) as client:
-            async for chunk in _read(client, await _asked(client, run, of)):
+            async for chunk in _read(client, await _asked(client, run_id, of)):
                 sys.stdout.writelines(f"{msgspec.json.encode(one).decode()}\n" for one in chunk)
 
-    go(write)
+    with about(common, run_id):
+        go(write)
 
 
 async def _asked(client: Client, run_id: str, of: str) -> Value:

@@ -15,6 +15,7 @@ from events.redaction import redact_text
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
 from orchestrator.cli.following import bell_of
+from orchestrator.cli.nearest import about
 from orchestrator.cli.output import ACTIVE, CALLED_OFF, DIM, UNSURE, WAITING, clock, console, plain
 from orchestrator.cli.output import BAD as RED
 from orchestrator.cli.progress import is_seen
@@ -64,7 +65,8 @@ def show(run_id: str, *, common: Common = COMMON) -> None:
         if not version:
             raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
 
-    with_store(common, read)
+    with about(common, run_id):
+        with_store(common, read)
 
 
 def export(run_id: str, *, output: str = "", common: Common = COMMON) -> None:
@@ -85,7 +87,8 @@ def export(run_id: str, *, output: str = "", common: Common = COMMON) -> None:
     async def read(store: PostgresStore) -> list[bytes]:
         return [line async for line in export_run(store, Catalogue(), run_id)]
 
-    lines = with_store(common, read)
+    with about(common, run_id):
+        lines = with_store(common, read)
     data = b"".join(line + b"\n" for line in lines)
     if not output:
         sys.stdout.buffer.write(data)

@@ -68,6 +68,7 @@ def _work(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(run, "start", "runs:start", None, "Start a registered workflow, or that of a file.")
     _add(run, "list", "run_list:list_", None, "List runs, the newest first.")
     _add(run, "show", "runs:show", None, "Show a run with its steps and tasks.")
+    _add(run, "wait", "waiting:wait", None, "Wait until runs have ended.")
     _add(run, "tree", "trees:tree", None, "Show a run with its children, iterations and forks.")
     _add(run, "retry", "retrying:retry", None, "Run again what failed, as a new run.")
     _add(run, "cancel", "runs:cancel", None, "Cancel a run.")

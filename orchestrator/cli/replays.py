@@ -14,6 +14,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured
 from orchestrator.cli.exits import CORRUPT, DONE
 from orchestrator.cli.log import with_store
+from orchestrator.cli.nearest import about
 from orchestrator.cli.output import BAD, DIM, GOOD, console, plain, print_json, rows, status, table
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.insight.run_view import run_view
@@ -44,7 +45,8 @@ def replay(
     dalsegno replay nightly-17 --at 12
         The run as it was after its twelfth event.
     """
-    rebuilt = with_store(common, lambda store: _rebuild(store, run_id, at, hashes))
+    with about(common, run_id) as given:
+        rebuilt = with_store(common, lambda store: _rebuild(store, given, at, hashes))
     view = run_view(rebuilt.state, rebuilt.net)
     if common.json:
         shown = {"state_hash": rebuilt.hash, "snapshot_version": rebuilt.snapshot_version}
@@ -145,7 +147,11 @@ def verify(run_id: str = "", *, all: bool = False, common: Common = COMMON) -> i
             after = names[-1]
             names = await store.stream_names("run:", after, RUNS_PAGE) if all else []
 
-    with_store(common, audit)
+    if all:
+        with_store(common, audit)
+    else:
+        with about(common, run_id):
+            with_store(common, audit)
     return printer.end()
 
 

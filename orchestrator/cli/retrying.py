@@ -11,6 +11,7 @@ from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.log import with_store
+from orchestrator.cli.nearest import about
 from orchestrator.cli.output import DIM, console, counted, plain, print_json, status
 from orchestrator.cli.progress import awaited
 from orchestrator.cli.run_display import print_run, run_json
@@ -58,10 +59,10 @@ def retry(
     dalsegno run retry nightly-17 --yes --id nightly-17b --wait
         As a script would.
     """
-    source = given_run_id(run_id)
     new_id = new_run_id() if id is None else given_run_id(id)
     config = configured(common)
-    plan = with_store(common, lambda store: plan_retry(store, source))
+    with about(common, run_id) as source:
+        plan = with_store(common, lambda store: plan_retry(store, source))
     if not common.json:
         _say(console(sys.stderr), plan)
     confirm(f"Begin run {new_id}?", yes=yes)

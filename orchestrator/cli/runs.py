@@ -18,6 +18,7 @@ from orchestrator.cli.inputs import read_input
 from orchestrator.cli.labels import given_attributes, given_tags
 from orchestrator.cli.large import with_references
 from orchestrator.cli.names import alike
+from orchestrator.cli.nearest import about
 from orchestrator.cli.output import plain, print_json
 from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.registry import names
@@ -77,7 +78,7 @@ def start(  # noqa: PLR0913 -- they are options of a command
     definition = _definition(workflow, reading)
     tags, attributes = given_tags(tag or ()), given_attributes(attribute or ())
 
-    async def ask() -> RunView:
+    async def begin() -> RunView:
         name, version = workflow, ""
         if definition is not None:
             registered = await send_definition(config, definition)
@@ -94,7 +95,7 @@ def start(  # noqa: PLR0913 -- they are options of a command
         return await _start(config, request, wait)
 
     try:
-        run = go(ask)
+        run = go(begin)
     except Rejected as error:
         raise Rejected(f"{error}{_meant(config, workflow, definition)}") from error
     if common.json:
@@ -161,7 +162,8 @@ def show(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  #
     dalsegno run show 01m7yf4vgw1tqq5ay37h9hvpzk
     dalsegno run show nightly-17 --json
     """
-    run = go(lambda: _ask(configured(common), ShowRun(run_id=given_run_id(run_id))))
+    with about(common, run_id) as given:
+        run = go(lambda: ask(common, ShowRun(run_id=given)))
     if common.json:
         print_json(run_json(run))
     else:
@@ -180,14 +182,14 @@ def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     --------
     dalsegno run cancel nightly-17 --reason "wrong input"
     """
-    request = CancelRun(run_id=given_run_id(run_id), reason=reason)
-    run = go(lambda: _ask(configured(common), request))
+    with about(common, run_id) as given:
+        run = go(lambda: ask(common, CancelRun(run_id=given, reason=reason)))
     if common.json:
         print_json(run_json(run))
     else:
         print(f"{run.run_id} is {run.status}, its cancellation is recorded")
 
 
-async def _ask(config: Config, request: AnyRequest) -> RunView:
-    async with client_of(config) as client:
+async def ask(common: Common, request: AnyRequest) -> RunView:
+    async with client_of(configured(common)) as client:
         return await answered(client, request)

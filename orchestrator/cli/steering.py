@@ -6,7 +6,6 @@ from cyclopts import Parameter
 
 from events.api import (
     AnyAnswer,
-    AnyRequest,
     PauseRun,
     Queried,
     QueryRun,
@@ -20,10 +19,13 @@ from events.api import (
 )
 from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
-from orchestrator.cli.ids import given_run_id, new_run_id
+from orchestrator.cli.ids import new_run_id
 from orchestrator.cli.inputs import read_input
+from orchestrator.cli.nearest import about
 from orchestrator.cli.output import print_json
 from orchestrator.cli.run_display import run_json
+
+AboutRun = SignalRun | PauseRun | ResumeRun | RepinRun | UpdateRun | QueryRun
 
 
 def signal(
@@ -53,7 +55,7 @@ def signal(
         A script may send it again and again: the id makes it one signal.
     """
     request = SignalRun(
-        run_id=given_run_id(run_id),
+        run_id=run_id,
         name=name,
         id=_request_id(id),
         data=read_input(data),
@@ -76,7 +78,7 @@ def pause(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     --------
     dalsegno run pause order-17 --reason "a look first"
     """
-    run = _ask(common, PauseRun(run_id=given_run_id(run_id), reason=reason))
+    run = _ask(common, PauseRun(run_id=run_id, reason=reason))
     _tell(run, common, f"{run.run_id} is {run.status}")
 
 
@@ -92,7 +94,7 @@ def resume(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
     --------
     dalsegno run resume order-17
     """
-    run = _ask(common, ResumeRun(run_id=given_run_id(run_id), reason=reason))
+    run = _ask(common, ResumeRun(run_id=run_id, reason=reason))
     _tell(run, common, f"{run.run_id} is {run.status}")
 
 
@@ -123,7 +125,7 @@ def repin(
     """
     if bool(build) == any:
         raise Misconfigured("expected either a build id or --any")
-    run = _ask(common, RepinRun(run_id=given_run_id(run_id), build=build, reason=reason))
+    run = _ask(common, RepinRun(run_id=run_id, build=build, reason=reason))
     _tell(
         run,
         common,
@@ -153,9 +155,7 @@ def update(
     --------
     dalsegno run update order-17 raise --data '{"limit": 5}'
     """
-    request = UpdateRun(
-        run_id=given_run_id(run_id), name=name, id=_request_id(id), data=read_input(data)
-    )
+    request = UpdateRun(run_id=run_id, name=name, id=_request_id(id), data=read_input(data))
     answer = _answer(common, request)
     if not isinstance(answer, Updated):
         raise _unexpected(answer)
@@ -175,7 +175,7 @@ def query(run_id: str, expression: str, *, common: Common = COMMON) -> None:
     dalsegno run query order-17 'vars.limit * 2'
     dalsegno run query order-17 steps.price.output.total
     """
-    answer = _answer(common, QueryRun(run_id=given_run_id(run_id), expression=expression))
+    answer = _answer(common, QueryRun(run_id=run_id, expression=expression))
     if not isinstance(answer, Queried):
         raise _unexpected(answer)
     print_json(answer.value)
@@ -187,15 +187,16 @@ def _request_id(given: str | None) -> str:
     return new_run_id() if given is None else given
 
 
-def _answer(common: Common, request: AnyRequest) -> AnyAnswer:
+def _answer(common: Common, request: AboutRun) -> AnyAnswer:
     async def ask() -> AnyAnswer:
         async with client_of(configured(common)) as client:
             return await client.request(request)
 
-    return go(ask)
+    with about(common, request.run_id):
+        return go(ask)
 
 
-def _ask(common: Common, request: AnyRequest) -> RunView:
+def _ask(common: Common, request: AboutRun) -> RunView:
     answer = _answer(common, request)
     if isinstance(answer, RunAnswer):
         return answer.run

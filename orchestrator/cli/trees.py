@@ -9,8 +9,8 @@ from events.ids import run_stream
 from events.run_facts import RunForked
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
-from orchestrator.cli.ids import given_run_id
 from orchestrator.cli.log import with_store
+from orchestrator.cli.nearest import about
 from orchestrator.cli.output import (
     DIM,
     clock,
@@ -58,8 +58,8 @@ def tree(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  #
     dalsegno run tree nightly-17 --json
         Everything, as data.
     """
-    given = given_run_id(run_id)
-    root = with_store(common, lambda store: _Gatherer(store).run(given))
+    with about(common, run_id) as given:
+        root = with_store(common, lambda store: _Gatherer(store).run(given))
     if common.json:
         print_json(_json(root))
         return

@@ -345,9 +345,7 @@ class Coordinator:
             if isinstance(work.request, StartRun | ForkRun) and not given.fork:
                 work.tries = 0
                 return True
-            message = (
-                f"run {given.run_id} does not exist: `dalsegno run list` shows those there are"
-            )
+            message = f"there is no run {given.run_id}: `dalsegno run list` shows those there are"
             memory.refuse(work.reply_to, Rejected(message))
         return False
 

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from events.api import Here, NodeView
+from orchestrator.insight.projections import Standing
 from orchestrator.kernel.env import MICROSECONDS
 
 Level = Literal["ok", "warning", "problem"]
@@ -14,6 +15,8 @@ SKEW_S_MAX = 1.0
 """Beyond, instants of different hosts cannot be compared by eye; safety rests on no clock."""
 FULL_SHARE = 0.8
 DISK_BYTES_LOW, DISK_BYTES_MIN = 2 * 2**30, 200 * 2**20
+LATE_S = 60.0
+"""Projections that are later are not kept by anybody, or are not kept up with."""
 SERVER_MIN = 140000
 NATS_MIN = (2, 9)
 
@@ -244,6 +247,40 @@ def _node(node: NodeView) -> Finding:
             mend = f"`dalsegno nodes uncordon {node.node}` when it may work again"
         return Finding("node", node.node, "warning", f"{words}; {node.refusal}", mend)
     return Finding("node", node.node, "ok", words)
+
+
+# -- projections ----------------------------------------------------------------------------------
+
+
+def of_projections(standings: Sequence[Standing]) -> Iterator[Finding]:
+    """One finding for what serves, one for what is built. None are well too: nothing but `stats`
+    and lists by label needs them."""
+    if not standings:
+        words = "none yet: `stats` and lists by label need `dalsegno projections run`"
+        yield Finding("projections", "serving", "ok", words)
+    for one in standings:
+        if one.generation.state == "serving":
+            yield _serving(one)
+        elif one.generation.state == "building":
+            words = f"generation {one.generation.number} is at event {one.position} of {one.last}"
+            yield Finding("projections", "building", "ok", words)
+
+
+def _serving(one: Standing) -> Finding:
+    unread = one.generation.unread
+    words = f"generation {one.generation.number}, {_lag(one)}"
+    if unread:
+        words += f", {unread} events could not be read"
+    mend = "`dalsegno projections status` names them" if unread else ""
+    if one.seconds_behind > LATE_S:
+        mend = "start `dalsegno projections run`, or look into its log"
+    return Finding("projections", "serving", "warning" if mend else "ok", words, mend)
+
+
+def _lag(one: Standing) -> str:
+    if not one.events_behind:
+        return "up to date with the log"
+    return f"{one.events_behind} events, {one.seconds_behind:.3g} s behind the log"
 
 
 def of_disk(folder: str, free_bytes: int) -> Finding:

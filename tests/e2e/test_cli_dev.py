@@ -87,7 +87,7 @@ def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) 
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("run show nope", "run nope does not exist"),
+        ("run show nope", "there is no run nope"),
         ("run cancel first", "first is completed already: it cannot be cancelled"),
         ("run start nope", "workflow 'nope' is not registered"),
         ("replay nope", "there is no run nope"),
@@ -95,6 +95,16 @@ def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) 
         ("events show nope", "there is no run nope"),
         ("events export nope", "there is no run nope"),
         ("verify nope", "there is no run nope"),
+        ("run show firs", "there is no run firs: `dalsegno run list` shows those there are (did"),
+        ("run cancel frist", "(did you mean first?)"),
+        ("run query FIRST vars.x", "(did you mean first?)"),
+        ("run wait first fist", "(did you mean first?)"),
+        ("run tree fir", "(did you mean first?)"),
+        ("run retry fir", "(did you mean first?)"),
+        ("run values fir", "(did you mean first?)"),
+        ("replay fir", "(did you mean first?)"),
+        ("verify irst", "(did you mean first?)"),
+        ("events show fir", "(did you mean first?)"),
     ],
 )
 def test_what_is_not_there_is_rejected(

@@ -1,10 +1,10 @@
 """A document that is followed by a stranger: its files, its commands in order, what they print.
 
 A block ```` ```python title="hello.py" ```` is a file of that name. A line `$ command` of a console
-block is run as it stands in bash; the lines after it are what it prints: words with digits in them
-stand for any word, `ms` and `s` for both, `…` for any text, a line of `…` for any lines. A command
-that lasts (`dev`) goes on while the others run, as in another terminal, until the end of the
-document. `cd` lasts too.
+block is run as it stands in bash; the lines after it are what it prints, on stdout and stderr as
+a terminal shows both: words with digits in them stand for any word, `ms` and `s` for both, `…` for
+any text, a line of `…` for any lines. A command that lasts (`dev`) goes on while the others run, as
+in another terminal, until the end of the document. `cd` lasts too.
 """
 
 import re
@@ -124,10 +124,11 @@ def run(command: Command, folder: Path, environment: Mapping[str, str]) -> None:
         ["bash", "-c", command.line],
         cwd=folder,
         env=dict(environment),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         timeout=TIMEOUT_S,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, ""), f"{command.line}: {done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{command.line}: {done.stdout}"
     assert_shape(command, done.stdout)

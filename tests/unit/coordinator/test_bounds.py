@@ -76,7 +76,7 @@ def test_works_that_wait_for_the_store_count_as_waiting() -> None:
     assert code == "unavailable"
     assert "full" in message
     drive.step(s.RunLoaded(run_id="x2"))
-    assert "x2 does not exist" in refusal(drive)[1]
+    assert "there is no run x2" in refusal(drive)[1]
     assert loads(show(drive, "x5")) == ["x1", "x2", "x3", "x5"]
 
 
