@@ -195,7 +195,9 @@ def test_lists(folder: Path, first_run: Done) -> None:
     assert first_run.code == 0
     runs = json.loads(dalsegno(folder, "run", "list", "--workflow", "greet", "--json").out)
     assert "first" in {run["run_id"] for run in runs}
-    nodes = json.loads(dalsegno(folder, "nodes", "list", "--json").out)
+    listed = dalsegno(folder, "nodes", "list", "--json")
+    assert listed.code == 0, listed
+    nodes = json.loads(listed.out)
     assert [node["node"] for node in nodes] == ["agent-1", "agent-2"]
     shown = dalsegno(folder, "config", "show", "--changed")
     assert "dev in" in shown.out
