@@ -5,11 +5,11 @@ from itertools import islice
 from events.facts import Obstacle
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.partbuilds import build_of, follows, pin_parent
 from orchestrator.coordinator.runs import Key, Slot
 from orchestrator.coordinator.turn import Turn
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
-from orchestrator.kernel.pinning import wanted_build
 from orchestrator.kernel.placement import NodeSlots, Obstructed, place
 
 PENDING_NOTED_MAX = 100
@@ -17,11 +17,10 @@ PENDING_NOTED_MAX = 100
 
 
 class Placer:
-    """`_stuck`: tasks that no node of the cluster, as it was then, could ever take; with the build
-    that they were to have."""
+    """`_stuck`: tasks that no node of the cluster, as it was then, could ever take."""
 
     def __init__(self) -> None:
-        self._stuck: dict[Key, tuple[int, str]] = {}
+        self._stuck: dict[Key, int] = {}
 
     def place_ready(self, turn: Turn) -> None:
         """Decides placements into the turn; stops when the cluster is full."""
@@ -30,10 +29,11 @@ class Placer:
         for node in nodes:
             node.outstanding = memory.runs.held.count(node.node)
         free = sum(max(0, n.credits - n.outstanding) for n in nodes if not n.refusal)
+        changes = memory.cluster.changes
         for key in list(islice(memory.runs.ready, memory.settings.dispatch_max)):
             if turn.full:
                 return
-            if not free and self._is_stuck(memory, key):
+            if not free and self._stuck.get(key) == changes:
                 continue
             free -= self._place_one(turn, key, nodes)
 
@@ -50,13 +50,17 @@ class Placer:
             return False
         if not memory.ownership.holds(slot.shard, memory.now.monotonic):
             return False
-        if self._is_stuck(memory, key) or _capped(slot):
+        if self._stuck.get(key) == memory.cluster.changes or _capped(slot):
+            return False
+        build = build_of(turn, slot)
+        if build is None:
             return False
         excluded = slot.state.steps[step_id].excluded
-        answer = place(slot.net.task(step_id), nodes, excluded, wanted_build(slot.state))
+        answer = place(slot.net.task(step_id), nodes, excluded, build)
         if isinstance(answer, Obstructed):
             self._obstructed(turn, slot, step_id, answer)
             return False
+        pin_parent(turn, slot, answer)
         given = i.Place(
             step=step_id,
             node=answer.node,
@@ -70,20 +74,11 @@ class Placer:
         next(n for n in nodes if n.node == answer.node).outstanding += 1
         return True
 
-    def _is_stuck(self, memory: Memory, key: Key) -> bool:
-        """Whether nothing has changed since no node could take it."""
-        stuck = self._stuck.get(key)
-        if stuck is None or stuck[0] != memory.cluster.changes:
-            return False
-        slot = memory.runs.get(key[0])
-        return slot is not None and wanted_build(slot.state) == stuck[1]
-
     def _obstructed(self, turn: Turn, slot: Slot, step_id: str, answer: Obstructed) -> None:
         """No node at all is recorded at once, a full cluster when it lasts: `note_waiting`."""
-        if answer.obstacle != "no_node":
+        if answer.obstacle != "no_node" or follows(turn, slot):
             return
-        changes = turn.memory.cluster.changes
-        self._stuck[slot.run_id, step_id] = (changes, wanted_build(slot.state))
+        self._stuck[slot.run_id, step_id] = turn.memory.cluster.changes
         given = i.Unplaced(step=step_id, obstacle=answer.obstacle, detail=answer.detail)
         turn.decide(slot, given, turn.stamp(slot.shard))
 

@@ -14,6 +14,7 @@ from events.api import (
     Queried,
     QueryRun,
     Refused,
+    RepinRun,
     RunAnswer,
     ShowRun,
     StartRun,
@@ -230,6 +231,8 @@ class Turn:
             return
         stamp = self.stamp(slot.shard, request.actor, str(request.__struct_config__.tag))
         touched = self.decide(slot, asked(request), stamp)
+        if isinstance(request, RepinRun):
+            self.memory.cluster.changes += 1  # for it, and for the parts of its maps
         if isinstance(request, UpdateRun) and slot.net is not None:
             self._tell(work, touched, updated(request, slot.state, slot.net))
         else:

@@ -15,7 +15,7 @@ from events.errors import InvariantViolation
 from events.facts import Fact
 from events.ids import Attempt
 from events.net import Map
-from events.policies import Retry
+from events.policies import PINNED, Retry
 from events.values import Value
 from orchestrator.coordinator.ports import IndexRow
 from orchestrator.kernel.evolve import evolve
@@ -56,6 +56,8 @@ class RunBook:
         self.paused = False
         self.build: str | None = None
         """That the run is pinned to."""
+        self.builds: dict[str, None] = {}
+        """All that it was ever pinned to."""
         self.signals: dict[str, bool] = {}
         """Ids of signals, and whether a step has taken each."""
         self._asked = ""
@@ -142,6 +144,7 @@ class RunBook:
                 yield from self._structure(fact)
             case _ if isinstance(fact, ENDS):
                 self.ended_at = now
+                yield from self._built_together()
                 if self.outstanding:
                     yield f"ended with {next(iter(self.outstanding))} outstanding"
             case _:
@@ -152,12 +155,22 @@ class RunBook:
             self._asked = fact.options.build
         elif isinstance(fact, r.RunPinned):
             self.build = fact.build
+            self.builds[fact.build] = None
 
     def _built(self, fact: t.TaskDispatched) -> Iterator[str]:
         """A run keeps to its build, and is pinned before anything is given to a node."""
         wanted = self._asked if self.build is None else self.build
         if wanted and fact.build_id != wanted:
             yield f"{fact.step} is given to build {fact.build_id!r}, the run keeps to {wanted!r}"
+
+    def _built_together(self) -> Iterator[str]:
+        """The first build of a part that was to keep to any is one of its run's."""
+        parent = self._book(self.state.origin.run_id) if self.state.part is not None else None
+        if parent is None or self._asked != PINNED or not self.builds:
+            return
+        first = next(iter(self.builds))
+        if first not in parent.builds:
+            yield f"a part of {parent.run_id} was pinned to {first!r}, its run never was"
 
     def _pause(self, fact: Fact) -> Iterator[str]:
         if self.paused and isinstance(fact, HELD):

@@ -2,16 +2,29 @@
 
 import msgspec
 
-from events.api import Fetched, FetchValues, KeepValues, Kept, Refused, RegisterWorkflow, StartRun
+from events.api import (
+    Fetched,
+    FetchValues,
+    KeepValues,
+    Kept,
+    Refused,
+    RegisterWorkflow,
+    RepinRun,
+    StartRun,
+)
 from events.catalogue import Catalogue
 from events.codec import decode, encode
 from events.definition import Definition, MapStep
 from events.envelope import unseal
+from events.messages import Heartbeat
+from events.policies import PINNED
 from events.references import Chunk, ListReference, Payload, as_value
 from events.run_facts import RunStarted
 from events.values import Value
 from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.limits import Limits
+from orchestrator.kernel.state import RunState
 from tests.unit.coordinator.driving import Drive
 
 CHUNK = Payload.of(b'["a","b"]')
@@ -168,3 +181,56 @@ class TestStart:
         assert [len(one.flow.maps[0].items) for one in found] == [1000, 1000, 500]
         assert sum(one.flow.maps[0].share for one in found) == 1000
         assert encode(found[2].flow.maps[0].items).startswith(b"[2000,")
+
+
+class TestBuilds:
+    """Parts keep to the build of their run, whose first attempts are theirs."""
+
+    def begun(self, *builds: str) -> Drive:
+        """A run in two parts that is to keep to one build; nodes n1, n2 … have these."""
+        drive = Drive().own()
+        for number, build in enumerate(builds, 1):
+            self.node(drive, f"n{number}", build)
+        drive.ask(RegisterWorkflow(definition=mapping())).commit()
+        run = StartRun(run_id="r", workflow="mapping", input=list(range(1001)), build=PINNED)
+        drive.outputs = []
+        return children(drive.ask(run)).commit()
+
+    def node(self, drive: Drive, name: str, build: str) -> None:
+        beat = Heartbeat(
+            node=name, incarnation="i", sequence=0, credits=600, tasks=("t",), build_id=build
+        )
+        drive.beat(beat).commit()
+
+    def test_all_parts_go_to_the_build_of_the_first_attempt(self) -> None:
+        drive = self.begun("b1", "b2")
+        assert {out.node for out in drive.take(s.Publish)} == {"n1"}
+        assert drive.rebuilt("r").state.build == "b1"
+        assert [part.build for part in self.parts(drive)] == ["b1", "b1"]
+
+    def test_a_part_follows_its_run_to_another_build_when_its_own_is_gone(self) -> None:
+        drive = self.begun("b1")
+        drive.beat(Heartbeat(node="n1", incarnation="i", sequence=0, leaving=True)).commit()
+        drive.outputs = []
+        drive.wait(1).commit()  # what was refused is tried again
+        self.node(drive, "n2", "b2")
+        assert drive.take(s.Publish) == []
+        drive.ask(RepinRun(run_id="r", build="b2")).commit()
+        assert {out.node for out in drive.take(s.Publish)} == {"n2"}
+        assert [part.build for part in self.parts(drive)] == ["b2", "b2"]
+
+    def test_the_run_of_the_map_is_read_when_it_has_left_memory(self) -> None:
+        drive = Drive(Settings(idle_runs_max=0)).own()
+        drive.ask(RegisterWorkflow(definition=mapping())).commit()
+        run = StartRun(run_id="r", workflow="mapping", input=list(range(1001)), build=PINNED)
+        children(drive.ask(run)).commit()
+        (load,) = drive.take(s.LoadRun)
+        self.node(drive, "n1", "b1")
+        assert drive.take(s.Publish) == []
+        rebuilt = drive.rebuilt("r")
+        drive.step(s.RunLoaded(run_id=load.run_id, era=load.era, rebuilt=rebuilt)).commit()
+        assert drive.take(s.Publish) != []
+        assert drive.rebuilt("r").state.build == "b1"
+
+    def parts(self, drive: Drive) -> list[RunState]:
+        return [drive.rebuilt(run_id).state for run_id in drive.rebuilt("r").state.calls.values()]
