@@ -32,7 +32,12 @@ from orchestrator.coordinator.door import NodeRequest
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.memory import Identity, Memory
 from orchestrator.coordinator.nodes import heartbeat, node_loaded, watch
-from orchestrator.coordinator.payloads import payload_loaded, payload_request
+from orchestrator.coordinator.payloads import (
+    payload_kept,
+    payload_loaded,
+    payload_not_loaded,
+    payload_request,
+)
 from orchestrator.coordinator.placing import Placer
 from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.reconcile import reconcile
@@ -62,6 +67,7 @@ class Coordinator:
             s.NodeLoaded: self._node_loaded,
             s.HeadLoaded: self._head_loaded,
             s.PayloadLoaded: lambda given: payload_loaded(self._memory, given),
+            s.PayloadKept: lambda given: payload_kept(self._memory, given),
             s.LoadFailed: self._load_failed,
             s.AppendDone: self._append_done,
             s.AppendFailed: lambda given: self._committing.failed(given.batch_id, given.unknown),
@@ -396,8 +402,10 @@ class Coordinator:
         memory.intake.extendleft(reversed(memory.loaded(f"head:{given.head.stream}")))
 
     def _load_failed(self, given: s.LoadFailed) -> None:
-        """The store is away: the same is asked again, unless a poll asks again anyway."""
-        if not isinstance(given.output, s.FindDue):
+        """The store is away: the same is asked again, unless somebody asks again anyway."""
+        if isinstance(given.output, s.LoadPayload):
+            payload_not_loaded(self._memory, given.output)
+        elif not isinstance(given.output, s.FindDue):
             self._memory.out.append(given.output)
 
     def _active(self, given: s.ActiveFound) -> None:

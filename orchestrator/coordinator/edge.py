@@ -174,7 +174,7 @@ class Edge:
             case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
                 await self._leases(output)
             case s.KeepPayload():
-                await self._try(self._keep(output))
+                await self._keep(output)
             case s.SaveSnapshot():
                 await self._try(self._store.save_snapshot(output.snapshot))
             case (
@@ -217,8 +217,14 @@ class Edge:
         await self._send.send(s.AppendDone(batch_id=output.batch.id, outcome=outcome))
 
     async def _keep(self, output: s.KeepPayload) -> None:
-        await self._store.put_payloads((output.payload,))
-        await self._bus.answer(output.answer.reply_to, output.answer.answer)
+        trouble = ""
+        try:
+            await self._store.put_payloads((output.payload,))
+        except Unavailable as error:
+            log.warning("a chunk was not stored: %s", error)
+            trouble = str(error)
+        name = output.payload.hash
+        await self._send.send(s.PayloadKept(hash=name, reply_to=output.reply_to, trouble=trouble))
 
     async def _ask_landed(self, output: s.AskLanded) -> None:
         await self._until(output.not_before)

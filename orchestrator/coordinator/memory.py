@@ -69,6 +69,8 @@ class Memory:
         self.owned_since: dict[int, int] = {}
         """The step in which each shard that is held was acquired."""
         self.out: list[s.CoordinatorOutput] = []
+        self.chunk_requests = 0
+        """Requests of chunks that wait for the store."""
         self.due_next: s.FindDue | None = None
         """The next page of due runs, asked for once those of the last one are loaded."""
         self._timers: list[tuple[int, str]] = []

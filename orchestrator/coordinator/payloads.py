@@ -6,7 +6,7 @@ import msgspec
 
 from events.api import Fetched, FetchValues, KeepValues, Kept
 from events.codec import decode, encode
-from events.errors import Corrupt, DalsegnoError, Rejected
+from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
 from events.references import Payload, check_hash
 from events.values import Value, admit
 from orchestrator.coordinator import signals as s
@@ -16,16 +16,21 @@ from orchestrator.coordinator.memory import Memory
 
 def payload_request(memory: Memory, request: KeepValues | FetchValues, reply_to: str) -> None:
     """A client stores a chunk; or somebody, such as a task's handler, asks for values of one."""
+    most = memory.settings.chunk_requests_max
+    if not reply_to:
+        return
     try:
+        if memory.chunk_requests >= most:
+            raise Unavailable(f"{most} requests of chunks wait for the database: try again")
         if isinstance(request, FetchValues):
             memory.out.append(_wanted(request, reply_to))
-            return
-        payload = _admitted(memory, request)
+        else:
+            payload = _admitted(memory, request)
+            memory.out.append(s.KeepPayload(payload=payload, reply_to=reply_to))
     except DalsegnoError as error:
         memory.refuse(reply_to, error)
-        return
-    answer = s.Answer(reply_to=reply_to, answer=Kept(hash=payload.hash))
-    memory.out.append(s.KeepPayload(payload=payload, answer=answer))
+    else:
+        memory.chunk_requests += 1
 
 
 def _wanted(request: FetchValues, reply_to: str) -> s.LoadPayload:
@@ -50,9 +55,27 @@ def _admitted(memory: Memory, request: KeepValues) -> Payload:
     return Payload.of(data)
 
 
+def payload_kept(memory: Memory, given: s.PayloadKept) -> None:
+    memory.chunk_requests -= 1
+    if given.trouble:
+        memory.refuse(given.reply_to, Unavailable(given.trouble))
+    else:
+        memory.answer(given.reply_to, Kept(hash=given.hash))
+
+
+def payload_not_loaded(memory: Memory, asked: s.LoadPayload) -> None:
+    """The store is away: a client asks again if it still wants it, a part of a map always does."""
+    if asked.reply_to:
+        memory.chunk_requests -= 1
+        memory.refuse(asked.reply_to, Unavailable("the database cannot be reached: try again"))
+    else:
+        memory.out.append(asked)
+
+
 def payload_loaded(memory: Memory, given: s.PayloadLoaded) -> None:
     """For a client, or for the works that wait for it."""
     if given.reply_to:
+        memory.chunk_requests -= 1
         _answer(memory, given)
         return
     works = memory.loaded(f"payload:{given.hash}")

@@ -55,7 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Events after which a turn takes no more work; one decision may exceed it."""
 
     turn_bytes_max: Count = 8 * 1024 * 1024
-    """Bytes of events after which a turn takes no more work; one decision may exceed it."""
+    """Bytes of events, and of what they name by its hash, after which a turn takes no more work;
+    one decision may exceed it."""
 
     dispatch_max: Count = 1000
     """Ready tasks looked at in one turn."""
@@ -88,6 +89,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     parked_reasons_max: Count = 1000
     """Runs that cannot be read of which the reason is kept; of the oldest, a refusal only says how
     to find it out."""
+
+    chunk_requests_max: Count = 64
+    """Requests to store or to fetch chunks of large lists that wait for the store; above it they
+    are refused as unavailable and ask again."""
 
     snapshot_tail_bytes_min: Count = 256 * 1024
     """A snapshot is taken when the tail since the last one is over this and outgrew the state."""

@@ -112,6 +112,14 @@ class PayloadLoaded(Signal, frozen=True, kw_only=True):
     first: int = 0
 
 
+class PayloadKept(Signal, frozen=True, kw_only=True):
+    """It is durable, for the client that asked; or not, because of the `trouble`."""
+
+    hash: str
+    reply_to: str = ""
+    trouble: str = ""
+
+
 class AppendDone(Signal, frozen=True, kw_only=True):
     batch_id: str
     outcome: AppendOutcome
@@ -186,6 +194,7 @@ CoordinatorInput = (
     | NodeLoaded
     | HeadLoaded
     | PayloadLoaded
+    | PayloadKept
     | LoadFailed
     | AppendDone
     | AppendFailed
@@ -278,10 +287,10 @@ class LoadPayload(Signal, frozen=True, kw_only=True):
 
 
 class KeepPayload(Signal, frozen=True, kw_only=True):
-    """Store it, then answer."""
+    """Store it for the client that asked."""
 
     payload: Payload
-    answer: Answer
+    reply_to: str
 
 
 class FindActive(Signal, frozen=True, kw_only=True):

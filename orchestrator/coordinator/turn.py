@@ -25,6 +25,7 @@ from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
 from events.facts import Fact, Mapped, PartOf
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
+from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
@@ -102,9 +103,12 @@ class Turn:
         if slot.net is None:
             raise Corrupt(f"run {slot.run_id} has no net")
         observe = self._observer(touched) if self.memory.identity.record_hashes else None
-        facts = decide(
-            slot.state, slot.net, given, self._env, observe=observe, keep=touched.payloads.append
-        )
+
+        def keep(payload: Payload) -> None:
+            touched.payloads.append(payload)
+            self.tx.bytes += len(payload.data)
+
+        facts = decide(slot.state, slot.net, given, self._env, observe=observe, keep=keep)
         for fact in facts:
             self._seal(touched, slot, fact, stamp)
         return touched

@@ -240,13 +240,14 @@ class CoordinatorTwin(Process):
         self.world.store.ask(self, label, work, answer)
 
     def _keep(self, output: s.KeepPayload) -> None:
-        log, answer = self.world.store.log, output.answer
+        log, payload = self.world.store.log, output.payload
 
-        def answered(outcome: Unavailable | None) -> None:
-            if not isinstance(outcome, Unavailable):
-                self.world.answer_client(self.name, answer.reply_to, answer.answer)
+        def answer(outcome: Unavailable | None) -> None:
+            trouble = str(outcome) if isinstance(outcome, Unavailable) else ""
+            kept = s.PayloadKept(hash=payload.hash, reply_to=output.reply_to, trouble=trouble)
+            self.hear(kept)
 
-        self._ask("payload", lambda: log.put_payloads((output.payload,)), answered)
+        self._ask("payload", lambda: log.put_payloads((payload,)), answer)
 
     def _append(self, output: s.Append) -> None:
         batch = output.batch

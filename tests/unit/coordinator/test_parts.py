@@ -16,16 +16,18 @@ from events.catalogue import Catalogue
 from events.codec import decode, encode
 from events.definition import Definition, MapStep
 from events.envelope import unseal
-from events.messages import Heartbeat
+from events.ids import Attempt, shard_of
+from events.messages import Completed, Heartbeat, Reports
 from events.policies import PINNED
 from events.references import Chunk, ListReference, Payload, as_value
 from events.run_facts import RunStarted
 from events.values import Value
 from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.ports import ReportDelivery
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.state import RunState
-from tests.unit.coordinator.driving import Drive
+from tests.unit.coordinator.driving import SHARDS, Drive
 
 CHUNK = Payload.of(b'["a","b"]')
 
@@ -47,6 +49,17 @@ def begun(value: Value) -> Drive:
     drive = Drive().own()
     drive.ask(RegisterWorkflow(definition=mapping())).commit()
     return drive.ask(StartRun(run_id="r", workflow="mapping", input=value))
+
+
+def asks(request: StartRun) -> s.RequestArrived:
+    return s.RequestArrived(request=request, reply_to="ask")
+
+
+def completed(sequence: int, *attempts: Attempt) -> s.ReportsArrived:
+    reports = tuple(Completed(attempt=attempt, output="x" * 600) for attempt in attempts)
+    message = Reports(node="n1", incarnation="i1", reports=reports)
+    shard = shard_of(attempts[0].run_id, SHARDS)
+    return s.ReportsArrived(deliveries=(ReportDelivery(shard, sequence, message),))
 
 
 def parts(drive: Drive) -> list[RunStarted]:
@@ -73,8 +86,9 @@ class TestChunks:
         drive = asked(Drive().own(), KeepValues(values=["a", "b"]))
         assert answers(drive) == []
         (keep,) = drive.take(s.KeepPayload)
-        assert keep.payload == CHUNK
-        assert keep.answer == s.Answer(reply_to="ask", answer=Kept(hash=CHUNK.hash))
+        assert keep == s.KeepPayload(payload=CHUNK, reply_to="ask")
+        drive.step(s.PayloadKept(hash=CHUNK.hash, reply_to="ask"))
+        assert answers(drive) == [Kept(hash=CHUNK.hash)]
 
     def test_what_no_map_could_go_through_is_refused(self) -> None:
         wrong: list[tuple[list[Value], str]] = [
@@ -126,6 +140,34 @@ class TestChunks:
         assert "expected 0 or more" in answer.message
         assert not drive.take(s.LoadPayload)
 
+    def test_so_many_are_under_way_at_a_time(self) -> None:
+        drive = Drive(Settings(chunk_requests_max=2)).own()
+        keep, fetch = KeepValues(values=["a", "b"]), FetchValues(hash=CHUNK.hash)
+        for request in (keep, fetch):
+            assert answers(asked(drive, request)) == []
+        for request in (keep, fetch):
+            (answer,) = answers(asked(drive, request))
+            assert isinstance(answer, Refused)
+            assert answer.code == "unavailable"
+        drive.step(s.PayloadKept(hash=CHUNK.hash, reply_to="ask"))
+        drive.step(s.PayloadLoaded(hash=CHUNK.hash, data=CHUNK.data, reply_to="ask"))
+        assert len(answers(drive)) == 2
+        for request in (fetch, keep):
+            assert answers(asked(drive, request)) == []
+
+    def test_while_the_store_is_away_who_asks_is_told(self) -> None:
+        """And asks again; the coordinator keeps no question whose client may be gone."""
+        drive = Drive(Settings(chunk_requests_max=1)).own()
+        for _ in range(2):
+            asked(drive, FetchValues(hash=CHUNK.hash))
+            (load,) = drive.take(s.LoadPayload)
+            drive.step(s.LoadFailed(output=load))
+            asked(drive, KeepValues(values=["a"]))
+            drive.step(s.PayloadKept(hash=CHUNK.hash, reply_to="ask", trouble="it is away"))
+            told = answers(drive)
+            assert [one.code for one in told if isinstance(one, Refused)] == ["unavailable"] * 2
+        assert not drive.take(s.LoadPayload)
+
     def test_what_is_no_hash_never_reaches_the_store(self) -> None:
         """A null character is more than the database can be asked for."""
         for name in ("", "a\0", "h" * 64, CHUNK.hash.upper(), CHUNK.hash + "0"):
@@ -165,6 +207,24 @@ class TestStart:
             drive.step(loaded).commit()
             assert drive.rebuilt("r").state.status == "failed"
             assert not parts(drive)
+
+    def test_results_that_are_stored_count_for_the_size_of_a_turn(self) -> None:
+        settings = Settings(turn_bytes_max=500_000, dispatch_max=2000)
+        drive = Drive(settings).own()
+        beat = Heartbeat(node="n1", incarnation="i1", sequence=0, credits=2000, tasks=("t",))
+        drive.beat(beat).commit()
+        drive.ask(RegisterWorkflow(definition=mapping())).commit()
+        drive.ask(StartRun(run_id="r", workflow="mapping", input=list(range(1001))))
+        attempts = children(drive).commit().executes()
+        first = [one.attempt for one in attempts if one.attempt.step != "scale[1000]"]
+        drive.step(completed(1, *first)).commit()
+        *others, last = [one.attempt for one in drive.executes()]
+        drive.step(completed(2, *others)).commit()
+        drive.step(completed(3, last), asks(StartRun(run_id="r2", workflow="mapping", input=[])))
+        (batch,) = drive.batches()
+        (payload,) = batch.payloads
+        assert len(payload.data) > settings.turn_bytes_max
+        assert "run:r2" not in {event.stream for event in batch.events}
 
     def test_a_reference_to_what_is_no_hash_fails_its_map(self) -> None:
         chunks: Value = [{"count": 1, "hash": "\0"}]
