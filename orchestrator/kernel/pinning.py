@@ -9,6 +9,7 @@ from events.errors import Rejected
 from events.policies import PINNED
 from events.run_facts import RunPinned
 from orchestrator.kernel.decision import Decision
+from orchestrator.kernel.ending import settle
 from orchestrator.kernel.state import RunState
 
 
@@ -40,3 +41,4 @@ def repin(d: Decision, build: str, reason: str) -> None:
         raise Rejected(f"build is {PINNED!r}: expected the build id of a node, or none for any")
     if wanted_build(state) != build:
         d.record(RunPinned(build=build, reason=reason))
+        settle(d)

@@ -5,6 +5,7 @@ import pytest
 from events.errors import Rejected
 from events.policies import RunOptions
 from events.run_facts import RunPinned
+from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.pinning import wanted_build
 from tests.builders import Play, Setting, names, started, task, workflow
 
@@ -59,6 +60,14 @@ def test_an_operator_may_let_it_go_anywhere_for_good(build: str) -> None:
     assert names(play.place("a", build_id="b1")) == ["task.dispatched"]
     assert wanted_build(play.state) == ""
     play.check_replay()
+
+
+def test_a_history_at_its_limit_takes_no_builds_without_end() -> None:
+    play = started(ABC, Setting(options=RunOptions(build="b0"), limits=Limits(run_events_max=5)))
+    for number in range(1, 4):
+        play.repin(f"b{number}", "again")
+    assert play.state.failure is not None
+    assert play.state.failure.code == "too_many_events"
 
 
 def test_the_word_for_any_first_build_is_no_build() -> None:
