@@ -125,7 +125,7 @@ class Cluster:
             credits=beat.credits,
             labels=beat.labels,
             capacity=beat.capacity,
-            weight=beat.weight,
+            weight=beat.weight if beat.weight > 0 else 1.0,
             build_id=beat.build_id,
             refusal=self._refusal(node),
         )
@@ -158,6 +158,8 @@ class Cluster:
 
     def _refusal(self, node: Node) -> str:
         """Why it is given nothing new, "" if it may be."""
+        if node.head is None:
+            return "what is recorded of it is being read"
         if node.status not in {"healthy", "draining"}:
             return node.status
         cordon = self._cordon(node)

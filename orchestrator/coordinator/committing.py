@@ -148,8 +148,10 @@ class Committing:
 
     def _forget(self, stream: str) -> None:
         kind, _, name = stream.partition(":")
-        if kind == "node" and name in self._memory.cluster.nodes:
-            self._memory.cluster.nodes[name].head = None
+        cluster = self._memory.cluster
+        if kind == "node" and name in cluster.nodes:
+            cluster.nodes[name].head = None
+            cluster.look_again(cluster.nodes[name])
         elif kind == "definition":
             self._memory.definitions.forget(name)
 

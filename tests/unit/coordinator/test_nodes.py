@@ -1,5 +1,8 @@
 """The watch over nodes: whose silence counts, and what is said about them."""
 
+import msgspec
+import pytest
+
 from events.catalogue import Catalogue
 from events.cluster_facts import NodeSampled
 from events.envelope import Head, unseal
@@ -30,6 +33,15 @@ def watched(drive: Drive, seconds: float) -> list[str]:
         drive.wait(0.5)
         found += facts(drive)
     return found
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0])
+def test_a_node_that_gives_itself_no_weight_has_the_usual_one(weight: float) -> None:
+    drive = Drive().own()
+    beat = Heartbeat(node="n1", incarnation="i1", sequence=0, credits=9, tasks=("t",))
+    drive.beat(msgspec.structs.replace(beat, weight=weight)).commit()
+    drive.register().start().commit()
+    assert len(drive.executes()) == 1
 
 
 def test_a_silent_node_is_suspected_then_lost() -> None:

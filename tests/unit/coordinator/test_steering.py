@@ -268,6 +268,20 @@ def test_a_conflict_is_decided_anew_from_what_the_log_says() -> None:
     assert not dispatched(drive, "r1")
 
 
+def test_nothing_is_placed_while_it_is_read_what_is_recorded() -> None:
+    """That the node was uncordoned was decided, and then not written."""
+    drive = Drive().ready()
+    asked(drive, CORDON)
+    drive.step(s.RequestArrived(request=UNCORDON, reply_to="op"))
+    (append,) = drive.take(s.Append)
+    conflict = Conflicted(streams=("node:n1",))
+    drive.step(s.AppendDone(batch_id=append.batch.id, outcome=conflict))
+    drive.step(s.RequestArrived(request=StartRun(run_id="r1", workflow="two"), reply_to="client"))
+    for batch in drive.batches():
+        assert "task.dispatched.v1" not in {one.type for one in batch.events}
+    assert drive.view("n1").refusal
+
+
 def test_coordinators_that_do_not_own_the_node_hear_it_from_the_agent() -> None:
     drive = Drive().ready()
     drive.lose(shard_of("n1", SHARDS))
