@@ -42,7 +42,6 @@ class Run:
         self.id = run_id
         self._world = world
         self._driver = driver
-        self._sent = 0
 
     # -- how it is --------------------------------------------------------------------------------
 
@@ -121,11 +120,10 @@ class Run:
         self, name: str, data: object = None, *, correlation: object = None, signal_id: str = ""
     ) -> None:
         """Sends a signal; with the same `signal_id` it is the same signal. Raises `Rejected`."""
-        self._sent += 1
         given = SignalRun(
             run_id=self.id,
             name=name,
-            id=signal_id or f"signal-{self._sent}",
+            id=signal_id or self._world.another_id("signal"),
             data=admitted(data, f"data of signal {name}"),
             correlation=admitted(correlation, f"correlation of signal {name}"),
         )
@@ -133,9 +131,9 @@ class Run:
 
     async def update(self, name: str, data: object = None) -> dict[str, Value]:
         """Updates it; returns the variables that the update sets. Raises `Rejected`."""
-        self._sent += 1
         data = admitted(data, f"data of update {name}")
-        given = UpdateRun(run_id=self.id, name=name, id=f"update-{self._sent}", data=data)
+        update_id = self._world.another_id("update")
+        given = UpdateRun(run_id=self.id, name=name, id=update_id, data=data)
         answer = self._world.ask(given)
         await self._driver.settle()
         return answer.variables if isinstance(answer, Updated) else {}

@@ -80,6 +80,7 @@ class World:
         self.workflows: set[str] = set()
         self._answers: dict[str, AnyAnswer] = {}
         self._asked = 0
+        self._sent = 0
         store = StoreTwin(scheduler, self.log)
         around = Surroundings(scheduler, self.bus, store, shards=1)
         around.answer_heartbeat = self._answer_heartbeat
@@ -128,6 +129,11 @@ class World:
         if isinstance(answer, Refused):
             raise BY_CODE.get(answer.code, Rejected)(answer.message)
         return answer
+
+    def another_id(self, what: str) -> str:
+        """For what a client sends once: another one each time, whichever handle of a run is used."""
+        self._sent += 1
+        return f"{what}-{self._sent}"
 
     def show(self, run_id: str) -> RunView:
         """A run as it is now. Raises `Rejected` when there is none."""

@@ -128,6 +128,22 @@ async def test_updates_queries_pause_and_resume() -> None:
         assert await run.result() == {"limit": 5}
 
 
+async def test_every_signal_and_update_counts_whichever_handle_sends_it() -> None:
+    flow = Workflow("twice")
+    flow.set("begin", notes=0)
+    flow.accept_update("note", notes="${vars.notes + update}")
+    flow.wait_for("first", "go")
+    second = flow.wait_for("second", "go")
+    flow.output(data=second.output, notes=flow.vars.notes)
+    async with dalsegno_env() as env:
+        run = await env.start(flow)
+        for number in (1, 2):
+            handle = env.run(run.id)
+            await handle.update("note", number)
+            await handle.signal("go", number)
+        assert await run.result() == {"data": 2, "notes": 3}
+
+
 async def test_a_cancelled_run_says_so() -> None:
     async with dalsegno_env() as env:
         run = await env.start(approval())
