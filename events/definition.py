@@ -145,6 +145,9 @@ class ForEachStep(BaseStep, tag="for_each", frozen=True, kw_only=True):
 
 
 MAP_CONCURRENCY = 1_000
+NO_NUMBER = 0.0
+"""The same object wherever a map has none, since an encoder leaves out only that one: the version
+of a workflow is by its bytes."""
 """Tasks of a map that says nothing else that are under way at the same time."""
 
 
@@ -165,7 +168,7 @@ class MapStep(BaseStep, tag="map", frozen=True, kw_only=True):
     concurrency: int = MAP_CONCURRENCY
     batch: int | None = None
     complete_when: Literal["all", "any", "count", "percent", "fail_fast", "collect"] = "all"
-    number: float = 0.0
+    number: float = NO_NUMBER
     retry: Retry | None = None
     timeouts: Timeouts | None = None
     needs: Needs | None = None

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
@@ -203,4 +204,13 @@ def _fault(file: Path, error: BaseException) -> str:
         lines.append(error.lineno)
         error = SyntaxError(error.msg)  # which would else name file and line once more
     place = f":{lines[-1]}" if lines else ""
-    return f"{file}{place}: {type(error).__name__}: {error}"
+    return f"{file}{place}: {type(error).__name__}: {error}{_meant(error)}"
+
+
+def _meant(error: BaseException) -> str:
+    """What Python itself would propose, where it shows the error to nobody but us."""
+    if not isinstance(error, AttributeError) or not error.name:
+        return ""
+    known = [name for name in dir(error.obj) if not name.startswith("_")]
+    close = get_close_matches(error.name, known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

@@ -10,7 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 import msgspec
 
-from events.definition import Step
+from events.definition import NO_NUMBER, Step
 from events.policies import Needs, Retry, Timeouts
 from orchestrator.authoring.making import Duration, seconds_of
 from orchestrator.authoring.quantities import seconds, size_bytes
@@ -101,7 +101,7 @@ class OfMap(OfTask):
     def done_when(self, rule: Rule) -> Self:
         """`all` have completed (as it is when nothing is said), `any` has; `fail_fast`: as all, and
         the first failure ends it; `collect`: all are over, failures are among the results."""
-        return self._done_when(rule, 0.0)
+        return self._done_when(rule, NO_NUMBER)
 
     def done_when_count(self, number: int) -> Self:
         """Done when so many have completed."""

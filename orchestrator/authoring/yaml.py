@@ -12,6 +12,7 @@ import msgspec
 from events.definition import (
     ITERATIONS_MAX,
     MAP_CONCURRENCY,
+    NO_NUMBER,
     BaseStep,
     CallStep,
     Case,
@@ -230,7 +231,7 @@ class _Reader:
 
     def _map(self, common: "_Common", found: dict[str, Field]) -> Step:
         said = self._form.fields(found["map"], shapes.MAP)
-        rule, number = _read(said, "complete_when", self._rule, (RULES[0], 0.0))
+        rule, number = _read(said, "complete_when", self._rule, (RULES[0], NO_NUMBER))
         step = MapStep(
             id="",
             items=_read(said, "items", self._form.value, None),
@@ -263,13 +264,13 @@ class _Reader:
     def _rule(self, field: Field) -> tuple[Rule, float]:
         """When a map is done: a word, or one of `count` and `percent` with its number."""
         if not isinstance(field.node, Mapping):
-            return self._form.one_of(field, RULES, RULES[0]), 0.0
+            return self._form.one_of(field, RULES, RULES[0]), NO_NUMBER
         found = self._form.fields(field, shapes.COUNT)
         named = [rule for rule in COUNTED if rule in found]
         if len(named) != 1:
             message = "expected one of `count: n` and `percent: n`, or all, any, fail_fast, collect"
             self._form.complain("wrong_type", field, message)
-            return RULES[0], 0.0
+            return RULES[0], NO_NUMBER
         return named[0], self._form.number(found[named[0]])
 
     def _duration(self, field: Field) -> Value:

@@ -20,14 +20,14 @@ from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.readings import read_postgres
 from orchestrator.cli.common import COMMON, Common, client_of, effective, go, log_address
 from orchestrator.cli.exits import DONE, FAILED
-from orchestrator.cli.output import console, plain, print_json, rows, table
+from orchestrator.cli.output import BAD, GOOD, UNSURE, console, plain, print_json, rows, table
 from orchestrator.config import Config
 from orchestrator.insight import diagnosis as d
 
 DATA = Path(".dalsegno")
 """Where `dalsegno dev` and an agent of this folder keep their data, unless told otherwise."""
 GREET_S = 2.0
-COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+COLOURS = {"ok": GOOD, "warning": UNSURE, "problem": BAD}
 
 
 def doctor(*, common: Common = COMMON) -> int:

@@ -13,6 +13,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.cli.output import DIM
+
 LAST_COLUMN_MIN = 16
 """Of the last column, which may wrap; all others keep their width."""
 
@@ -32,7 +34,9 @@ class Listing(Table):
         super().__init__(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         self._spare = [index for index, column in enumerate(columns) if column.is_spare]
         for column in columns:
-            self.add_column(column.name, justify="right" if column.is_number else "left")
+            self.add_column(
+                column.name, justify="right" if column.is_number else "left", overflow="fold"
+            )
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         left_out: set[int] = set()
@@ -53,7 +57,7 @@ class Listing(Table):
         made = Listing(())
         kept = [one for index, one in enumerate(self.columns) if index not in left_out]
         for column in kept:
-            made.add_column(column.header, justify=column.justify)
+            made.add_column(column.header, justify=column.justify, overflow=column.overflow)
         for cells in zip(*(column.cells for column in kept), strict=True):
             made.add_row(*cells)
         return made
@@ -77,5 +81,5 @@ class Listing(Table):
             yield Text("")
             for name, cell in zip(names, cells, strict=True):
                 if cell:
-                    line = Text(overflow="fold").append(f"{name:<{wide}}  ", style="dim")
+                    line = Text(overflow="fold").append(f"{name:<{wide}}  ", style=DIM)
                     yield line.append_text(Text.from_markup(str(cell)))

@@ -183,6 +183,10 @@ def _me() -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={one}" for key, one in sorted(value.items()))
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 

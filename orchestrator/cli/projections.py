@@ -100,14 +100,14 @@ def status(
         print_json({"generations": [_status_json(one) for one in standings], "unread": unread})
         return
     serving([one.generation for one in standings])
-    made = table("generation", "state", "position>", "behind", "begun (UTC)")
+    made = table("generation", "state", "position>", "begun (UTC)?", "behind")
     lines = (
         (
             str(one.generation.number),
             one.generation.state,
             f"{one.position} of {one.last}",
-            behind(one),
             day(one.generation.begun_at),
+            behind(one),
         )
         for one in standings
     )

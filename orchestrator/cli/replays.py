@@ -15,7 +15,18 @@ from orchestrator.cli.common import COMMON, Common, configured
 from orchestrator.cli.exits import CORRUPT, DONE
 from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
-from orchestrator.cli.output import BAD, DIM, GOOD, console, plain, print_json, rows, status, table
+from orchestrator.cli.output import (
+    BAD,
+    DIM,
+    GOOD,
+    console,
+    counted,
+    plain,
+    print_json,
+    rows,
+    status,
+    table,
+)
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.evolve import evolve
@@ -194,4 +205,5 @@ class _Printer:
             ]
             out.print(rows(made, lines))
         verdict = f"[{BAD}]{len(bad)} bad[/]" if bad else f"[{GOOD}]all sound[/]"
-        out.print(f"{len(self._runs)} runs, {events} events, {snapshots} snapshots: {verdict}")
+        counts = ((len(self._runs), "run"), (events, "event"), (snapshots, "snapshot"))
+        out.print(f"{', '.join(counted(*one) for one in counts)}: {verdict}")

@@ -11,6 +11,7 @@ from orchestrator.cli.common import COMMON, Common, configured, go, log_address
 from orchestrator.cli.output import (
     clock,
     console,
+    counted,
     day,
     instant,
     plain,
@@ -108,7 +109,8 @@ def behind(standing: Standing) -> str:
     """How far behind the log it is, in words."""
     if not standing.events_behind:
         return "up to date with the log"
-    return f"{standing.events_behind} events, {length(standing.seconds_behind)} behind the log"
+    events = counted(standing.events_behind, "event")
+    return f"{events}, {length(standing.seconds_behind)} behind the log"
 
 
 def readable(found: object) -> object:

@@ -178,7 +178,7 @@ def of_nats(read: NatsReading) -> Iterator[Finding]:
 
 
 def _stream(stream: StreamReading) -> Finding:
-    words = f"{stream.storage} storage, {stream.replicas} replicas"
+    words = f"{stream.storage} storage, {_counted(stream.replicas, 'replica')}"
     if stream.storage == "file":
         return Finding("nats", f"{stream.name} storage", "ok", words)
     mend = "delete the stream: a coordinator declares it anew, and nothing in it is needed"
@@ -270,7 +270,7 @@ def _serving(one: Standing) -> Finding:
     unread = one.generation.unread
     words = f"generation {one.generation.number}, {_lag(one)}"
     if unread:
-        words += f", {unread} events could not be read"
+        words += f", {_counted(unread, 'event')} could not be read"
     mend = "`dalsegno projections status` names them" if unread else ""
     if one.seconds_behind > LATE_S:
         mend = "start `dalsegno projections run`, or look into its log"
@@ -280,7 +280,11 @@ def _serving(one: Standing) -> Finding:
 def _lag(one: Standing) -> str:
     if not one.events_behind:
         return "up to date with the log"
-    return f"{one.events_behind} events, {one.seconds_behind:.3g} s behind the log"
+    return f"{_counted(one.events_behind, 'event')}, {one.seconds_behind:.3g} s behind the log"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def of_disk(folder: str, free_bytes: int) -> Finding:

@@ -35,6 +35,7 @@ from orchestrator.cli.demo.rebuilding import show_rebuilt
 from orchestrator.cli.demo.story import Story
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.local import Local
+from orchestrator.cli.output import DIM
 from orchestrator.cli.trying import agents_there
 
 AGENTS = 3
@@ -80,14 +81,14 @@ def demo() -> int:
         show_end(console, story, play.output)
         is_same = show_rebuilt(console, RUN_ID, hashes, environment)
     seconds = time.monotonic() - began
-    console.print(Text(f"\nEverything is stopped and removed; {seconds:.1f} s in all.", "dim"))
+    console.print(Text(f"\nEverything is stopped and removed; {seconds:.1f} s in all.", DIM))
     return DONE if is_same and story.status == "completed" else FAILED
 
 
 def _introduce(console: Console, servers: EmbeddedServers) -> None:
     console.print(Text("Dal Segno", "bold"), Text("a run that survives its node and coordinator"))
     where = f"Postgres on port {servers.postgres.port}, NATS on port {servers.nats.port}"
-    console.print(Text(f"{where}; one coordinator and {AGENTS} agents, a process each.\n", "dim"))
+    console.print(Text(f"{where}; one coordinator and {AGENTS} agents, a process each.\n", DIM))
 
 
 class Play:

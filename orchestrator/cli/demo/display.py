@@ -11,12 +11,13 @@ from rich.text import Text
 
 from orchestrator.cli.demo.story import Remark, Story
 from orchestrator.cli.demo.timeline import HUES
+from orchestrator.cli.output import BAD, DIM, GOOD, UNSURE
 
 REMARKS_SHOWN = 9
 BAR_CELLS_MAX = 60
 EVERY_TASKS = 8
 PLAIN_WIDTH = 100
-STATES = {"healthy": "green", "killed": "bold red", "lost": "red"}
+STATES = {"healthy": GOOD, "killed": f"bold {BAD}", "lost": BAD}
 
 
 class Display(Protocol):
@@ -110,10 +111,10 @@ def _progress(story: Story, now: int, width: int) -> Text:
     filled = round(cells * story.done / story.steps)
     seconds = ((story.ended_at or now) - story.started_at) / 1_000_000 if story.started_at else 0.0
     line = Text("  run ", style="bold", no_wrap=True)
-    line.append("━" * filled, "green")
-    line.append("━" * (cells - filled), "bright_black")
+    line.append("━" * filled, GOOD)
+    line.append("━" * (cells - filled), DIM)
     line.append(f" {story.done}/{story.steps} tasks", "bold")
-    line.append(f"  {seconds:.1f} s  {story.events} events", "dim")
+    line.append(f"  {seconds:.1f} s  {story.events} events", DIM)
     return line
 
 
@@ -123,8 +124,8 @@ def _nodes(story: Story, width: int) -> Table:
     made.add_column(width=8, no_wrap=True)
     made.add_column(width=8, justify="right", no_wrap=True)
     made.add_column(no_wrap=True, max_width=max(20, width - 42))
-    state = Text("down", "bold red") if story.is_coordinator_down else Text("deciding", "green")
-    made.add_row(Text("  coordinator", "bold"), state, "", Text(f"epoch {story.epoch}", "dim"))
+    state = Text("down", f"bold {BAD}") if story.is_coordinator_down else Text("deciding", GOOD)
+    made.add_row(Text("  coordinator", "bold"), state, "", Text(f"epoch {story.epoch}", DIM))
     for number, name in enumerate(sorted(story.nodes)):
         node = story.nodes[name]
         held = ", ".join(one.step for one in story.held(name))
@@ -133,7 +134,7 @@ def _nodes(story: Story, width: int) -> Table:
             Text(f"  {name}", f"bold {HUES[number % len(HUES)]}"),
             Text(node.state, STATES.get(node.state, "")),
             f"{node.done} done",
-            Text(held if is_well else f"✗ {held}" if held else "", "" if is_well else "red"),
+            Text(held if is_well else f"✗ {held}" if held else "", "" if is_well else BAD),
         )
     return made
 
@@ -141,6 +142,6 @@ def _nodes(story: Story, width: int) -> Table:
 def remark_line(remark: Remark, story: Story) -> Text:
     seconds = (remark.at - story.started_at) / 1_000_000 if story.started_at else 0.0
     is_bad = any(word in remark.text for word in ("killed", "lost"))
-    line = Text(f"{max(0.0, seconds):6.1f} s ", style="dim")
-    line.append(remark.text, "red" if is_bad else "yellow" if " goes from " in remark.text else "")
+    line = Text(f"{max(0.0, seconds):6.1f} s ", style=DIM)
+    line.append(remark.text, BAD if is_bad else UNSURE if " goes from " in remark.text else "")
     return line

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from events.errors import Unavailable
+from orchestrator.cli.output import BAD, GOOD
 
 HASH_SEED = "271828"
 TIMEOUT_S = 30.0
@@ -35,7 +36,7 @@ def show_rebuilt(
     console.print(Text("Rebuilt from events", "bold underline"))
     console.print()
     coordinator = live.get(rebuilt.version, "was not recorded")
-    style = "green" if is_same else "red"
+    style = GOOD if is_same else BAD
     console.print(Text.assemble("the coordinators, live     ", (coordinator, style)))
     console.print(Text.assemble("another process, replayed  ", (rebuilt.state_hash, style)))
     words = "byte-identical" if is_same else "NOT THE SAME"

@@ -6,8 +6,18 @@ import msgspec
 from rich.text import Text
 
 from orchestrator.cli.demo.story import COORDINATOR, Story, Try
+from orchestrator.cli.output import ACTIVE, BAD, CALLED_OFF, DIM, GOOD, UNSURE, WAITING
 
-HUES = ("blue", "green", "magenta", "cyan", "yellow")
+HUES = (WAITING, GOOD, CALLED_OFF, ACTIVE, UNSURE)
+LIGHTER = {
+    WAITING: "color(39)",
+    GOOD: "color(34)",
+    CALLED_OFF: "color(170)",
+    ACTIVE: "color(38)",
+    UNSURE: "color(172)",
+}
+"""Of every second bar of a node, so that neighbours can be told apart."""
+ON_BAR = "color(16)"
 LABEL = 13
 CELLS_MIN = 20
 FILLS = ("█", "▓")
@@ -65,13 +75,13 @@ class _Painter:
     def coordinator(self, story: Story) -> Text:
         line = self._label(COORDINATOR)
         cells = ["━"] * self._scale.cells
-        styles = ["white"] * self._scale.cells
+        styles = [""] * self._scale.cells
         for outage in story.outages:
             first = self._scale.cell(outage[0])
             last = self._scale.cell(outage[-1])
             for cell in range(first, max(first + 1, last)):
-                cells[cell], styles[cell] = "╌", "red"
-            cells[first], styles[first] = LOST_END, "bold red"
+                cells[cell], styles[cell] = "╌", BAD
+            cells[first], styles[first] = LOST_END, f"bold {BAD}"
         return _joined(line, zip(cells, styles, strict=True))
 
     def lane(self, label: str, tries: list[Try], story: Story, hue: str) -> Text:
@@ -91,10 +101,10 @@ class _Painter:
         label = name if len(name) + 1 < length else ""
         if one.state != "done":
             text = (label + LOST_FILL * length)[: length - 1] + LOST_END
-            return [(char, "bold red") for char in text]
+            return [(char, f"bold {BAD}") for char in text]
         if not self._in_colour:
             return [(char, "") for char in (label + FILLS[shade] * length)[:length]]
-        style = f"black on {'bright_' if shade else ''}{hue}"
+        style = f"{ON_BAR} on {LIGHTER[hue] if shade else hue}"
         return [(char, style) for char in label.ljust(length)]
 
     def axis(self) -> Iterator[Text]:
@@ -107,12 +117,12 @@ class _Painter:
             cell = self._scale.cell(self._scale.start + second * 1_000_000)
             marks[cell] = "┬"
             ruler[cell : cell + len(f"{second} s")] = f"{second} s"
-        yield Text(" " * LABEL + "".join(marks), style="dim", no_wrap=True)
+        yield Text(" " * LABEL + "".join(marks), style=DIM, no_wrap=True)
         text = "".join(ruler)[: self._scale.cells].rstrip()
-        yield Text(" " * LABEL + text, style="dim", no_wrap=True)
+        yield Text(" " * LABEL + text, style=DIM, no_wrap=True)
 
-    def _label(self, text: str, hue: str = "white") -> Text:
-        return Text(text.ljust(LABEL)[:LABEL], style=f"bold {hue}", no_wrap=True)
+    def _label(self, text: str, hue: str = "") -> Text:
+        return Text(text.ljust(LABEL)[:LABEL], style=f"bold {hue}".rstrip(), no_wrap=True)
 
 
 def _is_taken(cell: tuple[str, str]) -> bool:

@@ -6,7 +6,14 @@ from events.definition import Handler, MapStep, SetStep, TaskStep
 from events.net import Map, Task
 from events.policies import Needs, Retry, Timeouts
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.authoring import Workflow, check, compile_net, dump, read_yaml
+from orchestrator.authoring import (
+    Workflow,
+    check,
+    compile_net,
+    dump,
+    read_yaml,
+    workflow_version,
+)
 from orchestrator.authoring.problems import InvalidDefinition
 from orchestrator.authoring.schemas import TaskSchema
 
@@ -80,6 +87,7 @@ def test_the_builder_says_the_same() -> None:
     flow.map("plain", "t", [1, 2]).done_when("collect")
     flow.output(scale.output)
     assert flow.definition() == read_yaml(TEXT).definition
+    assert workflow_version(flow.definition()) == workflow_version(read_yaml(TEXT).definition)
 
 
 def test_done_when_so_many_have_completed() -> None:

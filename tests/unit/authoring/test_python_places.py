@@ -8,6 +8,7 @@ import pytest
 from dalsegno.testing import run_workflow
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import Authored, InvalidDefinition, Workflow, check, read
+from orchestrator.authoring.load import NotLoadable
 
 HEAD = """\
 from orchestrator.authoring import Workflow, steps
@@ -89,6 +90,13 @@ def test_a_problem_names_its_line(tmp_path: Path, lines: list[str], told: str) -
     except InvalidDefinition as error:
         said = str(error)
     assert f"{tmp_path}/{told}" in said
+
+
+def test_an_attribute_that_is_none_is_told_with_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "w.py"
+    path.write_text(f"{HEAD}flow.map('m', 't', [1], n=flow.itm.n)\n")
+    with pytest.raises(NotLoadable, match=r"w\.py:4: AttributeError: .*; did you mean `item`\?$"):
+        read(path)
 
 
 def test_steps_of_another_file_are_named_with_that_file(

@@ -25,6 +25,14 @@ def test_a_wide_terminal_gets_a_table() -> None:
     assert cells[0].split() == [RUN, "failed", "12", "short"]
 
 
+def test_a_long_word_in_the_last_column_is_folded_not_cut() -> None:
+    word = "".join(f"{number:02}" for number in range(60))
+    text = shown(80, word)
+    assert "…" not in text
+    assert text.split()[-2:] != [word]
+    assert word in text.replace(" ", "").replace("\n", "")
+
+
 def test_only_the_last_column_wraps() -> None:
     text = shown(80, "many words " * 20)
     assert RUN in text

@@ -3,12 +3,23 @@
 import pytest
 from rich.color import Color
 
-from orchestrator.cli import log, output
+from orchestrator.cli import doctor, log, output
+from orchestrator.cli.demo import display, timeline
 
 CONTRAST_MIN = 3.3
 """Between the 3.0 that the guidelines ask of large text and the 4.5 of small text; nothing of the
 fixed palette that is far from grey has 4.5 from both."""
-SHOWN = {*output.COLOURS.values(), *log.COLOURS.values(), output.DIM} - {"bold"}
+SHOWN = {
+    one.removeprefix("bold ")
+    for one in (
+        *output.COLOURS.values(),
+        *log.COLOURS.values(),
+        *doctor.COLOURS.values(),
+        *display.STATES.values(),
+        *timeline.HUES,
+        output.DIM,
+    )
+} - {"bold"}
 
 
 @pytest.mark.parametrize("name", sorted(SHOWN))
@@ -19,6 +30,12 @@ def test_a_colour_stands_out(name: str, ground: float) -> None:
     assert colour.number >= 16, "the first sixteen are whatever a theme says"
     light, dark = sorted((_luminance(colour), ground), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= CONTRAST_MIN
+
+
+@pytest.mark.parametrize("hue", [*timeline.HUES, *timeline.LIGHTER.values()])
+def test_a_name_can_be_read_on_its_bar(hue: str) -> None:
+    letters, bar = (_luminance(Color.parse(one)) for one in (timeline.ON_BAR, hue))
+    assert (bar + 0.05) / (letters + 0.05) >= CONTRAST_MIN
 
 
 def _luminance(colour: Color) -> float:
