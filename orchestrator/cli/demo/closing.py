@@ -8,6 +8,7 @@ from rich.text import Text
 
 from orchestrator.cli.demo.story import Story
 from orchestrator.cli.demo.timeline import timeline
+from orchestrator.cli.output import BAD
 
 TIMELINE_CELLS_MAX = 160
 
@@ -19,7 +20,7 @@ def show_end(console: Console, story: Story, output: object) -> None:
     for line in timeline(story, width, in_colour=console.is_terminal and not console.no_color):
         console.print(line, no_wrap=True, overflow="crop", crop=True)
     lost = sorted(one.step for one in story.tries.values() if one.state == "lost")
-    told = Text("\n✗ ", "bold red")
+    told = Text("\n✗ ", f"bold {BAD}")
     told.append(f"{len(lost)} attempts died with their node ({', '.join(lost)}) ", "")
     told.append(f"and were run again; {story.done} tasks, each completed once.")
     console.print(told)
