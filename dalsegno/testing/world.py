@@ -131,7 +131,7 @@ class World:
         return answer
 
     def another_id(self, what: str) -> str:
-        """For what a client sends once: another one each time, whichever handle of a run is used."""
+        """For what is sent once: another one each time, whichever handle of a run sends it."""
         self._sent += 1
         return f"{what}-{self._sent}"
 
