@@ -1,10 +1,14 @@
 """How a steady run must come out: the kernel alone, every task executed at once."""
 
+import msgspec
+
 from events.api import StartRun
+from events.codec import decode
 from events.definition import Definition
 from events.facts import Failure, Placement
 from events.ids import Attempt
 from events.messages import Completed, Failed, Report
+from events.values import Value
 from orchestrator.coordinator.engine import Engine
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.decide import decide
@@ -13,7 +17,7 @@ from orchestrator.kernel.mapparts import is_part, part_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 from tests.simulation.executor import number_of, output_of
-from tests.simulation.workload import Wanted
+from tests.simulation.workload import CHUNKS, Wanted
 
 STEPS_MAX = 1000
 
@@ -59,8 +63,11 @@ def _end(engine: Engine, definitions: dict[str, Definition], start: i.Start) -> 
 
 
 def _part(state: RunState, step_id: str) -> i.Start:
-    """Nobody stores chunks in a simulated world, so the items are here."""
-    part, mapped, _ = part_of(state, step_id)
+    part, mapped, name = part_of(state, step_id)
+    if name:
+        data = next(chunk.data for chunk in CHUNKS if chunk.hash == name)
+        items = decode(data, list[Value], "a chunk")
+        mapped = msgspec.structs.replace(mapped, items=items)
     request = StartRun(run_id=state.calls[step_id], workflow=state.workflow)
     version, options = state.workflow_version, state.options
     return i.Start(

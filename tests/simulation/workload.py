@@ -30,6 +30,7 @@ from events.definition import (
     WhileStep,
 )
 from events.policies import PINNED, Retry, RunOptions, Timeouts
+from events.references import Chunk, ListReference, Payload, as_value
 from events.values import Value
 
 RETRY_KINDS: tuple[Literal["fixed", "linear", "exponential", "decorrelated"], ...] = (
@@ -39,6 +40,15 @@ RETRY_KINDS: tuple[Literal["fixed", "linear", "exponential", "decorrelated"], ..
     "decorrelated",
 )
 CODES = ("E1", "E2", "E3")
+CHUNKS = (Payload.of(b"[2,3]"), Payload.of(b"[4,5,6]"))
+"""Stored before anything begins."""
+LARGE = as_value(
+    ListReference(
+        count=5,
+        bytes=12,
+        chunks=(Chunk(count=2, hash=CHUNKS[0].hash), Chunk(count=3, hash=CHUNKS[1].hash)),
+    )
+)
 LATEST_US = 20_000_000
 """So long after the horizon no message of before is under way any more."""
 
@@ -175,9 +185,11 @@ class Draft:
         return msgspec.structs.replace(step, complete_when=rule)
 
     def _items(self, depth: int) -> Value:
-        """Some are more than a map does in one run."""
+        """Some are more than a map does in one run; some are stored, and named by a reference."""
         count = self._rng.choice((0, 1, 2) if depth else (0, 1, 3, 5, 8))
-        return count if self._rng.random() < 0.3 else ["${ input.n }"] * count
+        if self._rng.random() >= 0.3:
+            return ["${ input.n }"] * count
+        return LARGE if count == 5 else count
 
     def _loop(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> LoopStep:
         rng = self._rng

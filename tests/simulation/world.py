@@ -32,7 +32,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.processes import AuditedAgent, AuditedCoordinator
 from tests.simulation.storms import DriftingClocks, StormyBus, StormyStore
 from tests.simulation.weather import Weather, draw, fair
-from tests.simulation.workload import Workload
+from tests.simulation.workload import CHUNKS, Workload
 
 PATIENCE_US = 1200 * SECOND
 """In a fair world every run ends within this time. Calls that are tried again, of maps whose items
@@ -104,6 +104,7 @@ class World:
         self.workload = Workload(seed, RUNS, self.horizon_us)
         self.ledger = Ledger()
         self.log = MemoryLog(lambda: self.scheduler.wall)
+        self.log.put_payloads(CHUNKS)
         self.store = StormyStore(self.scheduler, self.weather, self.log)
         self.bus = StormyBus(self.scheduler, self.weather)
         self.auditor = Auditor(self.scheduler, self.log, self.ledger, rng.choice((1, 2, 4)))
