@@ -17,8 +17,11 @@ import anyio
 import msgspec
 from cyclopts import Parameter
 
-from events.errors import Misconfigured
+from events.api import ListNodes, Nodes
+from events.connection import Connection
+from events.errors import Misconfigured, Unavailable
 from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.adapters.nats.client import connect
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.cli.cluster import (
     child_environment,
@@ -30,6 +33,7 @@ from orchestrator.cli.cluster import (
 from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.connection_file import DATA_DIR, Addresses, ConnectionFile
 from orchestrator.cli.definitions import describe_tasks
+from orchestrator.cli.health import WELL
 from orchestrator.cli.local import Local
 from orchestrator.cli.progress import Progress
 from orchestrator.config import Config
@@ -39,6 +43,8 @@ BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 10.0
 STEADY_S = 10.0
 """A child that lived for so long is restarted without a wait again."""
 AGENTS_MAX = 64
+THERE_S = 10.0
+"""Longest wait for the coordinator and the agents before it is said that all is up."""
 
 
 def dev(
@@ -96,11 +102,26 @@ def dev(
             for number in range(1, agents + 1):
                 start_agent(local, f"agent-{number}", modules, folder)
             with suppress(KeyboardInterrupt):  # the way to end it; another one hurries it up
+                progress.say("waiting for the coordinator and the agents")
+                go(lambda: _until_there(local, servers.nats.url, config.prefix, agents))
                 _say_where(folder, servers, config, sorted(tasks))
                 go(lambda: supervise(local, progress))
             progress.say("stopping")
             say("Stopping ...")
     say(f"Stopped; data stays in {folder}")
+
+
+async def _until_there(local: Local, nats_url: str, prefix: str, agents: int) -> None:
+    """So that who reads that all is up finds it so. Goes on without when a child has ended or it
+    takes too long: what is wrong is told afterwards."""
+    with anyio.move_on_after(THERE_S), suppress(Unavailable):
+        async with connect(Connection(urls=(nats_url,)), prefix, THERE_S) as client:
+            while not local.ended():
+                answer = await client.request(ListNodes())
+                nodes = answer.nodes if isinstance(answer, Nodes) else ()
+                if sum(node.status in WELL for node in nodes) >= agents:
+                    return
+                await anyio.sleep(LOOK_S / 4)
 
 
 def _addresses(servers: EmbeddedServers) -> Addresses:

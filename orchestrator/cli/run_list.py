@@ -5,11 +5,15 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from events.errors import Misconfigured
+from events.errors import Misconfigured, Rejected
 from orchestrator.adapters.postgres.projected import PostgresProjected
+from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
+from orchestrator.cli.log import with_store
 from orchestrator.cli.names import alike
+from orchestrator.cli.nearest import nearest
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
+from orchestrator.cli.registry import versions
 from orchestrator.cli.times import between, now
 from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery
 from orchestrator.kernel.state import OPEN, TERMINAL
@@ -85,6 +89,8 @@ def list_(  # noqa: PLR0913 -- they are options of a command
         limit=limit + 1,
     )
     found = _found(query, common)
+    if not found and (workflow or before):
+        with_store(common, lambda store: _refuse_unknown(store, query))
     shown = found[:limit]
     if common.json:
         print_json([_row_json(row) for row in shown])
@@ -102,6 +108,17 @@ def _found(query: RunQuery, common: Common) -> list[IndexRow]:
             return await projected.find_runs(query)
 
     return go(read)
+
+
+async def _refuse_unknown(store: PostgresStore, query: RunQuery) -> None:
+    """Nothing was found: raises `Rejected` where that is because of a name that is none."""
+    if query.workflow:
+        await versions(store, query.workflow)
+    if query.before and await store.index_row(query.before) is None:
+        raise Rejected(
+            f"--before: there is no run {query.before}: expected the last one of the page before"
+            f"{await nearest(store, query.before)}"
+        )
 
 
 def labels(

@@ -8,6 +8,7 @@ import msgspec
 from events.errors import Unavailable
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
+from orchestrator.cli.log import with_store
 from orchestrator.cli.output import (
     clock,
     console,
@@ -20,6 +21,7 @@ from orchestrator.cli.output import (
     status,
     table,
 )
+from orchestrator.cli.registry import versions
 from orchestrator.cli.times import between, length, now
 from orchestrator.insight.projections import Generation, Standing
 from orchestrator.insight.statistics import (
@@ -71,6 +73,8 @@ def stats(workflow: str = "", *, since: str = "", until: str = "", common: Commo
             return await figures(projected, workflow, stretch, at)
 
     found = go(read)
+    if workflow and not any(found.statuses.values()):
+        with_store(common, lambda store: versions(store, workflow))  # refuses what is none
     if common.json:
         print_json(readable(msgspec.to_builtins(found)))
     else:

@@ -105,6 +105,9 @@ def test_the_same_id_is_the_same_run_or_rejected(folder: Path, first_run: Done) 
         ("replay fir", "(did you mean first?)"),
         ("verify irst", "(did you mean first?)"),
         ("events show fir", "(did you mean first?)"),
+        ("run list --before fir", "there is no run fir"),
+        ("run list --workflow gret", "there is no workflow gret (did you mean greet?)"),
+        ("stats gret", "there is no workflow gret (did you mean greet?)"),
     ],
 )
 def test_what_is_not_there_is_rejected(
