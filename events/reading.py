@@ -18,6 +18,10 @@ LONG = b"0" * len(str(INTEGER_MAX))
 """No integer with fewer digits leaves 64 bits."""
 
 
+NUL = b"\\u0000"
+"""As JSON has it; nothing else in JSON stands for it."""
+
+
 def has_long_number(data: bytes) -> bool:
     """Whether there may be an integer over 64 bits in it; text with many digits looks the same."""
     return LONG in data.translate(DIGITS)
@@ -25,7 +29,8 @@ def has_long_number(data: bytes) -> bool:
 
 class Reader(Generic[T]):
     """Decodes messages of one kind, which may be a union; `what` names it in errors. `stored`:
-    parts of it become facts with no further look, so integers over 64 bits are refused here."""
+    parts of it become facts and streams with no further look, so integers over 64 bits and NULs are
+    refused here."""
 
     __slots__ = ("_decoder", "_stored", "_what")
 
@@ -37,6 +42,8 @@ class Reader(Generic[T]):
     def read(self, data: bytes) -> T:
         """Raises `Corrupt`."""
         try:
+            if self._stored and NUL in data:
+                raise InvalidValue("there is a NUL in it")
             if self._stored and has_long_number(data):
                 admit(json.loads(data), self._what)
             return self._decoder.decode(data)

@@ -6,8 +6,9 @@ attempt it is replaced by a permanent failure with the code `bad_report`: nobody
 one, and the attempt would be outstanding for ever. A bad word on the way (started, progressed) is
 left out.
 
-What every batch pays is one look for a long row of digits. Only a batch with one, with values
-nested deep, or that cannot be decoded as it is, is read again, slowly, one report at a time.
+What every batch pays is a look for a long row of digits and one for a NUL. Only a batch with one,
+with values nested deep, or that cannot be decoded as it is, is read again, slowly, one report at a
+time.
 """
 
 import json
@@ -18,7 +19,7 @@ from events.errors import Corrupt, InvalidValue
 from events.facts import Failure
 from events.ids import Attempt
 from events.messages import Completed, Failed, Progressed, Report, Reports
-from events.reading import REPORTS, has_long_number
+from events.reading import NUL, REPORTS, has_long_number
 from events.task_facts import Said
 from events.values import DEPTH_MAX, Value, admit
 
@@ -47,7 +48,7 @@ def read_reports(data: bytes) -> Received:
         reports = REPORTS.read(data)
     except Corrupt as error:
         return _read_slowly(data, error)
-    if has_long_number(data) or any(map(_may_be_deep, reports.reports)):
+    if has_long_number(data) or NUL in data or any(map(_may_be_deep, reports.reports)):
         return _read_slowly(data, None)
     return Received(reports=reports)
 
@@ -88,6 +89,8 @@ def _read_slowly(data: bytes, error: Corrupt | None) -> Received:
     node, incarnation, found = (loose.get(key) for key in ("node", "incarnation", "reports"))
     if not (isinstance(node, str) and isinstance(incarnation, str) and isinstance(found, list)):
         raise error or Corrupt("this is not a batch of reports")
+    if "\0" in node + incarnation:
+        raise Corrupt("this batch of reports is of a node whose name has a NUL")
     taken: list[Report] = []
     refused: list[BadReport] = []
     for one in found:
@@ -116,6 +119,7 @@ def _report(loose: object) -> Report:
     fields = loose if isinstance(loose, dict) else {}
     admitted = {key: admit(value, key) for key, value in fields.items()}
     report: Report = msgspec.convert(admitted, Report)
+    _named(report.attempt)
     return report
 
 
@@ -130,9 +134,16 @@ def _refuse(loose: object, problem: str) -> BadReport:
 
 def _attempt(loose: object) -> Attempt | None:
     try:
-        return msgspec.convert(admit(loose), Attempt)
+        return _named(msgspec.convert(admit(loose), Attempt))
     except (InvalidValue, msgspec.MsgspecError):
         return None
+
+
+def _named(attempt: Attempt) -> Attempt:
+    """No run and no step of ours has a NUL in its name, and no stream can."""
+    if "\0" in attempt.run_id + attempt.step:
+        raise InvalidValue("its attempt has a NUL in the name of its run or step")
+    return attempt
 
 
 def _failure(attempt: Attempt, node: str, problem: str) -> Failed:

@@ -39,6 +39,11 @@ def test_a_heartbeat_has_no_integer_that_cannot_be_stored() -> None:
         HEARTBEAT.read(encode(m.Heartbeat(node="n", incarnation="i", sequence=1, slots=2**69)))
 
 
+def test_a_heartbeat_of_a_node_that_cannot_be_named_is_refused() -> None:
+    with pytest.raises(Corrupt, match="there is a NUL in it"):
+        HEARTBEAT.read(encode(m.Heartbeat(node="n\0", incarnation="i", sequence=1)))
+
+
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     "data", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b'{"type":"nope"}', b"[" * 100_000]

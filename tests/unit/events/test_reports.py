@@ -151,3 +151,22 @@ def test_long_numbers_in_text_are_no_integers() -> None:
 def test_what_is_no_batch_is_corrupt(data: bytes) -> None:
     with pytest.raises(Corrupt, match="this is not a batch of reports"):
         read_reports(data)
+
+
+@pytest.mark.parametrize("attempt", [Attempt("r\0n", "s", 0, 1), Attempt("run", "s\0", 0, 1)])
+def test_a_report_of_what_cannot_be_named_is_left_out(attempt: Attempt) -> None:
+    received = read_reports(batch(completed(b"1", attempt), good(OTHERS[0])))
+    assert received.reports.reports == (OTHERS[0],)
+    (refused,) = received.refused
+    assert refused.attempt is None
+    assert "NUL" in refused.problem
+
+
+def test_a_nul_in_an_output_is_text_as_any_other() -> None:
+    report = Completed(attempt=GOOD, output="a\0b")
+    assert read_reports(batch(good(report))).reports.reports == (report,)
+
+
+def test_a_batch_of_a_node_that_cannot_be_named_is_refused() -> None:
+    with pytest.raises(Corrupt, match="has a NUL"):
+        read_reports(encode(Reports(node="n\0", incarnation="i", reports=(OTHERS[0],))))
