@@ -100,6 +100,7 @@ def _call(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) -> Start
         workflow_version=call.version,
         input=state.steps[work.step].inputs.get("input"),
         origin=origin,
+        build=wanted_build(state),
     )
 
 

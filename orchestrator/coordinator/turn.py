@@ -25,6 +25,7 @@ from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
 from events.facts import Fact, Mapped, PartOf
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
+from events.policies import PINNED
 from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -308,8 +309,7 @@ class Turn:
             memory.runs.add(slot, memory.now.monotonic)
         slot.net = slot.net or memory.definitions.net(request.workflow, version)
         options = labelled(request.options or known.options(version), request)
-        if request.build:
-            options = msgspec.structs.replace(options, build=request.build)
+        options = msgspec.structs.replace(options, build=_build(request, options.build))
         of, mapped = part or (None, None)
         given = i.Start(
             request=request, workflow_version=version, options=options, part=of, mapped=mapped
@@ -429,6 +429,13 @@ class Turn:
         touched.events.append(seal(known.head, fact, self.tx.event_id(), stamp))
         known.add(fact)
         return touched
+
+
+def _build(request: StartRun, own: str) -> str:
+    """What a run keeps to. What was asked for goes before what its workflow says; but a workflow
+    that names a build keeps it when another one calls it."""
+    is_called, is_named = request.origin.kind == "parent", own not in ("", PINNED)
+    return own if is_called and is_named else request.build or own
 
 
 def _unknown_workflow(request: StartRun, versions: object) -> str:
