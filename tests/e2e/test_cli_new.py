@@ -23,7 +23,7 @@ def test_a_new_project_runs(tmp_path: Path, flags: list[str], tried: str) -> Non
     assert '"paid": 230' in done.out
 
     tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "--basetemp", "tmp", "-p", "no:cacheprovider"],
         cwd=project,
         env=environment(),
         capture_output=True,

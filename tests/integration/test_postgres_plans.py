@@ -272,8 +272,8 @@ def test_lists_come_in_the_order_of_an_index(
     query = msgspec.convert(filters, RunQuery)
     nodes = custom_plan(connection, *find_runs_text(Queries(), query))
     assert not whole_reads(nodes)
-    assert not [node for node in nodes if "Sort" in node["Node Type"]]
     if index:
+        assert not [node for node in nodes if "Sort" in node["Node Type"]]
         assert index in indexes(nodes)
     if query.before:
         scans = [

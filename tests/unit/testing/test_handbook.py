@@ -14,7 +14,18 @@ def test_the_examples_pass_under_plain_pytest(tmp_path: Path) -> None:
     blocks = BLOCK.findall((ROOT / "docs/howto/testing.md").read_text("utf-8"))
     (tmp_path / "test_orders.py").write_text("\n\n".join(blocks))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-W",
+            "error",
+            "--basetemp",
+            "tmp",
+            "-p",
+            "no:cacheprovider",
+        ],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
