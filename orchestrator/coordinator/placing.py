@@ -3,14 +3,16 @@
 from itertools import islice
 
 from events.facts import Obstacle
+from events.policies import PINNED
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.families import follows, is_settled
 from orchestrator.coordinator.memory import Memory
-from orchestrator.coordinator.partbuilds import build_of, follows, pin_parent
 from orchestrator.coordinator.runs import Key, Slot
 from orchestrator.coordinator.turn import Turn
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
-from orchestrator.kernel.placement import NodeSlots, Obstructed, place
+from orchestrator.kernel.pinning import wanted_build
+from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, place
 
 PENDING_NOTED_MAX = 100
 """Obstacles recorded a tick; the rest comes with the next one."""
@@ -52,15 +54,11 @@ class Placer:
             return False
         if self._stuck.get(key) == memory.cluster.changes or _capped(slot):
             return False
-        build = build_of(turn, slot)
-        if build is None:
-            return False
-        excluded = slot.state.steps[step_id].excluded
-        answer = place(slot.net.task(step_id), nodes, excluded, build)
+        answer = _found(turn, slot, step_id, nodes)
         if isinstance(answer, Obstructed):
             self._obstructed(turn, slot, step_id, answer)
+        if not isinstance(answer, Chosen):
             return False
-        pin_parent(turn, slot, answer)
         given = i.Place(
             step=step_id,
             node=answer.node,
@@ -100,6 +98,20 @@ class Placer:
             given = i.Unplaced(step=step_id, obstacle=obstacle, detail=detail)
             memory.intake.append(w.RunWork(run_id=run_id, given=given))
             noted += 1
+
+
+def _found(
+    turn: Turn, slot: Slot, step_id: str, nodes: list[NodeSlots]
+) -> Chosen | Obstructed | None:
+    """A node for the task, or what is in the way; None while its family decides on a build."""
+    task, excluded = turn.net_of(slot).task(step_id), slot.state.steps[step_id].excluded
+    build = wanted_build(slot.state)
+    answer = place(task, nodes, excluded, build)
+    if build != PINNED or isinstance(answer, Obstructed):
+        return answer
+    if not is_settled(turn, slot, answer.build_id):
+        return None
+    return place(task, nodes, excluded, wanted_build(slot.state))
 
 
 def _capped(slot: Slot) -> bool:

@@ -56,11 +56,10 @@ class RunBook:
         self.paused = False
         self.build: str | None = None
         """That the run is pinned to."""
-        self.builds: dict[str, None] = {}
-        """All that it was ever pinned to."""
         self.signals: dict[str, bool] = {}
         """Ids of signals, and whether a step has taken each."""
         self._asked = ""
+        self._parent = ""
         self._iterations: dict[str, int] = {}
         self._digest = ""
         self._epoch = 0
@@ -126,7 +125,7 @@ class RunBook:
         fact = event.fact
         self.completing = None
         yield from self._pause(fact)
-        self._pin(fact)
+        yield from self._pin(fact, event.header.actor)
         match fact:
             case t.TaskDispatched():
                 yield from self._dispatch(fact, event.header.recorded_at)
@@ -144,33 +143,41 @@ class RunBook:
                 yield from self._structure(fact)
             case _ if isinstance(fact, ENDS):
                 self.ended_at = now
-                yield from self._built_together()
                 if self.outstanding:
                     yield f"ended with {next(iter(self.outstanding))} outstanding"
             case _:
                 pass
 
-    def _pin(self, fact: Fact) -> None:
+    def _pin(self, fact: Fact, actor: str) -> Iterator[str]:
         if isinstance(fact, r.RunStarted):
             self._asked = fact.options.build
+            self._parent = fact.origin.run_id if fact.origin.kind == "parent" else ""
         elif isinstance(fact, r.RunPinned):
+            if actor == "system":
+                yield from self._agrees(fact.build)
             self.build = fact.build
-            self.builds[fact.build] = None
+
+    @property
+    def _wanted(self) -> str:
+        return self._asked if self.build is None else self.build
+
+    def _agrees(self, build: str) -> Iterator[str]:
+        """A run that was to have the first build has that of its family, once it is known."""
+        if self._wanted != PINNED:
+            return
+        head = self
+        while head._wanted == PINNED and (parent := self._book(head._parent)) is not None:
+            if not parent._wanted or parent.ended_at is not None:
+                break
+            head = parent
+        if head is not self and head._wanted != build:
+            yield f"it is pinned to {build!r}, and {head.run_id} above it to {head._wanted!r}"
 
     def _built(self, fact: t.TaskDispatched) -> Iterator[str]:
         """A run keeps to its build, and is pinned before anything is given to a node."""
-        wanted = self._asked if self.build is None else self.build
+        wanted = self._wanted
         if wanted and fact.build_id != wanted:
             yield f"{fact.step} is given to build {fact.build_id!r}, the run keeps to {wanted!r}"
-
-    def _built_together(self) -> Iterator[str]:
-        """The first build of a part that was to keep to any is one of its run's."""
-        parent = self._book(self.state.origin.run_id) if self.state.part is not None else None
-        if parent is None or self._asked != PINNED or not self.builds:
-            return
-        first = next(iter(self.builds))
-        if first not in parent.builds:
-            yield f"a part of {parent.run_id} was pinned to {first!r}, its run never was"
 
     def _pause(self, fact: Fact) -> Iterator[str]:
         if self.paused and isinstance(fact, HELD):

@@ -148,6 +148,20 @@ class Drive:
                 found.head = Head(stored.stream, stored.version, event.digest)
         return found
 
+    def read_runs(self, most: int = 100) -> list[str]:
+        """Answers from the log what is to be read of runs, as long as something is; returns which
+        were asked for."""
+        found: list[str] = []
+        while asked := self.take(s.LoadRun):
+            for ask in asked:
+                found.append(ask.run_id)
+                assert len(found) <= most, f"runs are read without end: {found[-5:]}"
+                rebuilt = self.rebuilt(ask.run_id)
+                known = rebuilt if rebuilt.state.version else None
+                self.step(s.RunLoaded(run_id=ask.run_id, era=ask.era, rebuilt=known))
+                self.answer_loads().commit()
+        return found
+
     def lose(self, *shards: int, epoch: int = 1) -> "Drive":
         """The answer to a renewal says that these shards are another's now."""
         asked = tuple(Lease(shard=n, epoch=epoch, holder="c1") for n in shards or range(SHARDS))

@@ -284,11 +284,9 @@ class TestBuilds:
         drive.ask(RegisterWorkflow(definition=mapping())).commit()
         run = StartRun(run_id="r", workflow="mapping", input=list(range(1001)), build=PINNED)
         children(drive.ask(run)).commit()
-        (load,) = drive.take(s.LoadRun)
         self.node(drive, "n1", "b1")
         assert drive.take(s.Publish) == []
-        rebuilt = drive.rebuilt("r")
-        drive.step(s.RunLoaded(run_id=load.run_id, era=load.era, rebuilt=rebuilt)).commit()
+        assert set(drive.read_runs()) == {"r"}
         assert drive.take(s.Publish) != []
         assert drive.rebuilt("r").state.build == "b1"
 

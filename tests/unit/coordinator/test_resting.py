@@ -38,29 +38,15 @@ def drive_with(*definitions: Definition, idle_runs_max: int = 0) -> Drive:
 def begun_parent(idle_runs_max: int = 0) -> Drive:
     drive = drive_with(CHILD, PARENT, idle_runs_max=idle_runs_max)
     drive.ask(StartRun(run_id="r1", workflow="parent")).commit()
-    loads(drive)
+    drive.read_runs()
     drive.outputs = []
     return drive
-
-
-def loads(drive: Drive) -> list[str]:
-    """Answers what is to be read, as long as something is; returns which runs."""
-    found: list[str] = []
-    while asked := drive.take(s.LoadRun):
-        for ask in asked:
-            found.append(ask.run_id)
-            rebuilt = drive.rebuilt(ask.run_id)
-            answer = rebuilt if rebuilt.state.version else None
-            drive.step(
-                s.RunLoaded(run_id=ask.run_id, era=ask.era, rebuilt=answer)
-            ).answer_loads().commit()
-    return found
 
 
 def looked_at(drive: Drive, run_id: str) -> list[str]:
     """Which runs have to be read to show this one."""
     drive.ask(ShowRun(run_id=run_id))
-    return loads(drive)
+    return drive.read_runs()
 
 
 def row(drive: Drive, run_id: str) -> IndexRow:
@@ -89,7 +75,7 @@ def test_a_run_that_waited_and_goes_on_stays_whatever_rests() -> None:
     for run_id in ("r1", "r2"):
         drive.ask(StartRun(run_id=run_id, workflow="child")).commit()
     drive.step(drive.report(execute.attempt)).commit()
-    assert loads(drive) == []
+    assert drive.read_runs() == []
     assert drive.rebuilt("busy").state.status == "completed"
 
 
@@ -98,7 +84,7 @@ def test_a_parent_leaves_while_its_child_waits_and_is_told_of_its_end() -> None:
     assert row(drive, "r1").calls == 1
     assert row(drive, CHILD_ID).parent == "r1"
     drive.ask(SignalRun(run_id=CHILD_ID, name="go", id="s1"))
-    assert loads(drive) == [CHILD_ID, "r1"]
+    assert drive.read_runs() == [CHILD_ID, "r1"]
     drive.step().commit()
     assert drive.rebuilt().state.calls == {}
     assert [execute.attempt.step for execute in drive.executes()] == ["after"]
@@ -112,11 +98,11 @@ def test_looking_at_a_parent_reads_none_of_its_children() -> None:
 def test_a_parent_that_is_cancelled_stays_until_its_child_has_ended() -> None:
     drive = begun_parent()
     drive.ask(CancelRun(run_id="r1", reason="enough"))
-    assert loads(drive) == ["r1", CHILD_ID]
+    assert drive.read_runs() == ["r1", CHILD_ID]
     drive.step().commit()
     assert drive.rebuilt(CHILD_ID).state.status == "cancelled"
     assert drive.rebuilt().state.status == "cancelled"
-    assert loads(drive) == []
+    assert drive.read_runs() == []
 
 
 def test_a_parent_that_ends_is_outstanding_for_its_next_owner() -> None:
@@ -146,7 +132,7 @@ def test_the_next_owner_looks_at_the_children_of_a_parent_that_is_found() -> Non
     rows = (row(drive, "r1"),)
     following.step(s.ActiveFound(shards=find.shards, rows=rows, more=False, era=find.era))
     following.answer_loads().commit()
-    assert loads(following) == ["r1", CHILD_ID]
+    assert following.read_runs() == ["r1", CHILD_ID]
     following.step().commit()
     assert following.rebuilt().state.calls == {}
     assert following.rebuilt().state.ready == {"after": None}
@@ -165,13 +151,13 @@ def test_the_timer_of_a_run_in_memory_is_planned_when_its_time_comes_near() -> N
     drive.at += HOUR_US - 2_000_000
     drive.own(epoch=2)
     drive.ask(ShowRun(run_id="r1"))
-    loads(drive)
+    drive.read_runs()
     drive.step(s.DueFound(rows=(row(drive, "r1"),)))
     assert drive.core.next_look_at <= drive.at + 2_000_000
     drive.at += 2_000_000
     drive.step().commit()
     assert drive.rebuilt().state.status == "completed"
-    assert loads(drive) == []
+    assert drive.read_runs() == []
 
 
 def test_runs_that_are_due_come_page_by_page() -> None:
@@ -184,11 +170,11 @@ def test_runs_that_are_due_come_page_by_page() -> None:
     drive.outputs = []
     drive.step(s.DueFound(rows=(row(drive, "r1"),), before=due_at, more=True))
     assert drive.take(s.FindDue) == [], "first what was found is read"
-    assert loads(drive) == ["r1"]
+    assert drive.read_runs() == ["r1"]
     (more,) = drive.take(s.FindDue)
     assert (more.before, more.after) == (due_at, (due_at, "r1"))
     drive.step(s.DueFound(rows=(row(drive, "r2"),), before=due_at))
-    assert loads(drive) == ["r2"]
+    assert drive.read_runs() == ["r2"]
     assert [drive.rebuilt(run).state.status for run in ("r1", "r2")] == ["completed"] * 2
     assert drive.take(s.FindDue) == []
 
@@ -229,7 +215,7 @@ def test_a_run_whose_timer_is_near_stays_though_others_begin_to_rest() -> None:
     drive.at += 2_000_000
     drive.step().commit()
     assert drive.rebuilt("near").state.status == "completed"
-    assert loads(drive) == []
+    assert drive.read_runs() == []
 
 
 def test_a_run_that_rests_is_kept_when_its_time_comes_near() -> None:
@@ -242,7 +228,7 @@ def test_a_run_that_rests_is_kept_when_its_time_comes_near() -> None:
     drive.at += 2_000_000
     drive.step().commit()
     assert drive.rebuilt("near").state.status == "completed"
-    assert loads(drive) == []
+    assert drive.read_runs() == []
 
 
 def test_the_end_of_a_child_is_told_though_many_rest() -> None:
@@ -250,9 +236,9 @@ def test_the_end_of_a_child_is_told_though_many_rest() -> None:
     for run_id in ("w1", "w2"):
         drive.ask(StartRun(run_id=run_id, workflow="child")).commit()
     drive.outputs = []
-    assert loads(drive) == []
+    assert drive.read_runs() == []
     drive.ask(SignalRun(run_id=CHILD_ID, name="go", id="s1"))
-    assert loads(drive) == [CHILD_ID, "r1"]
+    assert drive.read_runs() == [CHILD_ID, "r1"]
     answers = [out.answer for out in drive.take(s.Answer)]
     assert isinstance(answers[0], RunAnswer)
     assert answers[0].run.status == "completed"
