@@ -48,9 +48,8 @@ def follows(turn: "Turn", slot: Slot) -> bool:
     origin, own = slot.state.origin, wanted_build(slot.state)
     if not own or slot.state.part is None or origin.run_id in turn.memory.parked:
         return False
-    parent = turn.memory.runs.get(origin.run_id)
+    parent = _above(turn, slot)
     if parent is None:
-        turn.memory.load_run(origin.run_id)
         return True
     if wanted_build(parent.state) in (PINNED, own):
         return False
@@ -63,14 +62,12 @@ def _head_of(turn: "Turn", slot: Slot) -> Slot | None:
     decision. None while a run above is being read."""
     memory, found, above = turn.memory, slot, list[Slot]()
     for _ in range(slot.state.origin.depth):
-        parent_id = found.state.origin.run_id
-        if wanted_build(found.state) != PINNED or parent_id in memory.parked:
+        if wanted_build(found.state) != PINNED or found.state.origin.run_id in memory.parked:
             break
-        parent = memory.runs.get(parent_id)
+        parent = _above(turn, found)
         if parent is None:
             for one in above:  # none leaves memory before all of them have been here together
                 memory.runs.stay(one.run_id)
-            memory.load_run(parent_id)
             return None
         if parent.state.terminal or not wanted_build(parent.state):
             break
@@ -79,6 +76,15 @@ def _head_of(turn: "Turn", slot: Slot) -> Slot | None:
     for one in above:  # they may rest after this look
         turn.tx.touch(one.head.stream, one.shard, one)
     return found
+
+
+def _above(turn: "Turn", slot: Slot) -> Slot | None:
+    """The run that has started this one; None while it is read."""
+    parent_id = slot.state.origin.run_id
+    parent = turn.memory.runs.get(parent_id)
+    if parent is None:
+        turn.memory.load_run(parent_id)
+    return parent
 
 
 def _decide(turn: "Turn", head: Slot, slot: Slot, build_id: str) -> None:
