@@ -135,10 +135,10 @@ def _first(group: BaseExceptionGroup[DalsegnoError]) -> DalsegnoError:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m node_agent",
-        description="Run tasks on this host, or describe them.",
-        epilog="Every setting may also come from the file, or from DALSEGNO_<NAME>; flags win over "
-        "the environment, the environment over the file.",
+        prog="dalsegno agent",
+        description="Run tasks on this host until SIGTERM, or describe them.",
+        epilog=MORE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for flag, setting, shown, told in FLAGS:
         parser.add_argument(flag, dest=setting, metavar=shown, help=told)
@@ -152,6 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+MORE = """Every setting may also come from the file, or from DALSEGNO_<NAME>; flags win
+over the environment, the environment over the file. `python -m node_agent` is
+the same command.
+
+Examples:
+  dalsegno agent --import tasks.py --node agent-1
+  dalsegno agent --config dalsegno.toml --label zone=eu --slots 16
+  dalsegno agent --import tasks.py --describe
+      The tasks with their parameters; nothing is started."""
 FLAGS = (
     ("--node", "agent.node", "NAME", "name of this node, unique in its cluster"),
     ("--prefix", "prefix", "TEXT", "subject prefix of the cluster"),

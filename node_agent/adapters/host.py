@@ -17,7 +17,7 @@ class Host:
     def sample(self) -> HostSample:
         memory = psutil.virtual_memory()
         return HostSample(
-            cpu_share=psutil.cpu_percent(None) / 100,
+            cpu_share=round(psutil.cpu_percent(None) / 100, 3),
             memory_used_bytes=memory.total - memory.available,
             memory_total_bytes=memory.total,
             load=round(psutil.getloadavg()[0], 2),

@@ -26,6 +26,7 @@ from events.definition import (
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.authoring.located import reads_as_text
+from orchestrator.kernel.durations import duration_text
 
 Form = dict[str, Value]
 
@@ -181,11 +182,11 @@ def _loop(form: Form, step: LoopStep) -> None:
 def _wait(step: WaitStep) -> Form:
     form: Form = {}
     for key, value in (
-        ("for", step.duration),
+        ("for", _length(step.duration)),
         ("until", step.until or None),
         ("signal", step.signal or None),
         ("correlation", step.correlation),
-        ("timeout", step.timeout_s),
+        ("timeout", _length(step.timeout_s)),
     ):
         if value is not None:
             form[key] = value
@@ -202,7 +203,7 @@ def _handler(handler: Handler) -> Form:
 def _options(options: RunOptions) -> Form:
     usual = RunOptions()
     form: Form = {}
-    _put(form, "timeout", options.timeout_s)
+    _put(form, "timeout", _length(options.timeout_s))
     if options.error_policy != usual.error_policy:
         form["error_policy"] = options.error_policy
     if options.retry is not None:
@@ -222,9 +223,9 @@ def _retry(retry: Retry) -> Form:
     form: Form = {
         "attempts": retry.attempts_max,
         "kind": retry.kind,
-        "initial": retry.initial_s,
+        "initial": _length(retry.initial_s),
         "factor": retry.factor,
-        "cap": retry.cap_s,
+        "cap": _length(retry.cap_s),
     }
     _put(form, "retryable", list(retry.retryable_codes))
     _put(form, "permanent", list(retry.permanent_codes))
@@ -233,11 +234,16 @@ def _retry(retry: Retry) -> Form:
 
 def _timeouts(timeouts: Timeouts) -> Form:
     form: Form = {}
-    _put(form, "schedule_to_start", timeouts.schedule_to_start_s)
-    _put(form, "start_to_close", timeouts.start_to_close_s)
-    _put(form, "schedule_to_close", timeouts.schedule_to_close_s)
-    _put(form, "heartbeat", timeouts.heartbeat_s)
+    _put(form, "schedule_to_start", _length(timeouts.schedule_to_start_s))
+    _put(form, "start_to_close", _length(timeouts.start_to_close_s))
+    _put(form, "schedule_to_close", _length(timeouts.schedule_to_close_s))
+    _put(form, "heartbeat", _length(timeouts.heartbeat_s))
     return form
+
+
+def _length(duration: Value) -> Value:
+    """A duration as people write it; an expression as it is."""
+    return duration_text(duration) if isinstance(duration, float) else duration
 
 
 def _needs(needs: Needs) -> Form:

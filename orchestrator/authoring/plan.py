@@ -29,6 +29,7 @@ from events.definition import (
 from events.policies import Retry, RunOptions, Timeouts
 from orchestrator.authoring.order import order
 from orchestrator.authoring.outline import BODY, Block, Node, handlers_of, outline, waits
+from orchestrator.kernel.durations import duration_text
 from orchestrator.kernel.expressions import Expressions
 from orchestrator.kernel.retry import delay_s
 
@@ -182,12 +183,13 @@ def _map(step: MapStep) -> str:
 
 def _wait(step: WaitStep) -> str:
     if step.signal:
-        patience = "" if step.timeout_s is None else f", {step.timeout_s:g} s at most"
+        patience = "" if step.timeout_s is None else f", {duration_text(step.timeout_s)} at most"
         return f"wait for signal {step.signal}{patience}"
     if step.until:
         return f"wait until {step.until}"
-    text = f"{step.duration:g} s" if isinstance(step.duration, float) else _text(step.duration)
-    return f"wait {text}"
+    if isinstance(step.duration, float):
+        return f"wait {duration_text(step.duration)}"
+    return f"wait {_text(step.duration)}"
 
 
 def _rule(step: MapStep) -> str:

@@ -1,8 +1,9 @@
 """`dalsegno bench`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from cyclopts import Parameter
 
 from events.errors import Misconfigured
 from orchestrator.cli.bench import Figures, Plan, measure
@@ -25,7 +26,7 @@ def bench(
     runs: int = 2000,
     in_flight: int = 1000,
     agents: int = 2,
-    projections: bool = True,
+    projections: Annotated[bool, Parameter(negative="--no-projections")] = True,
     json: bool = False,
 ) -> None:
     """Measure durable task executions a second on this machine, on embedded servers.
@@ -39,7 +40,7 @@ def bench(
     agents
         How many agent processes.
     projections
-        Whether lists and statistics are kept up to date meanwhile, as they are in production.
+        Do not keep lists and statistics up to date meanwhile, as they are in production.
     json
         Answer in JSON.
 

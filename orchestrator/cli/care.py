@@ -30,7 +30,7 @@ def migrate(*, shards: int | None = None, common: Common = COMMON) -> None:
 
 
 def show_config(*, changed: bool = False, common: Common = COMMON) -> None:
-    """Every setting of the coordinator with its value and where it comes from; secrets covered.
+    """Show every setting of the coordinator, its value and where it comes from; secrets covered.
 
     Parameters
     ----------

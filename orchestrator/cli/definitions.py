@@ -27,8 +27,8 @@ BUILT_IN = frozenset({"http.request", "trace.task"})
 SCALE_HELP = "What the recorded runtimes of a WfFormat trace are multiplied by; 0 does not wait."
 TimeScale = Annotated[float | None, Parameter(name="--time-scale", help=SCALE_HELP)]
 IMPORT_HELP = (
-    "Module with tasks; with it, task types and their parameters are checked too. Those of "
-    "built-in tasks always are."
+    "Module with tasks; may be repeated. With it, task types and their parameters are checked too; "
+    "those of built-in tasks always are."
 )
 
 

@@ -24,7 +24,7 @@ def health(
     timeout_s: Annotated[float, Parameter(name="--timeout-s")] = 5.0,
     common: Common = COMMON,
 ) -> None:
-    """Exit code 0 if a coordinator answers and what is named is well, 4 if not.
+    """Ask whether a coordinator answers and what is named is well. Exit code 0 if so, 4 if not.
 
     Parameters
     ----------

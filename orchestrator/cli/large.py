@@ -19,6 +19,7 @@ from orchestrator.kernel.limits import KIB, Limits
 CHUNK_BYTES = 256 * KIB
 """Of a chunk, unless a single value has more."""
 
+OTHERWISE = "name a list with --of, such as `--of steps.scale.output`"
 LIST_BYTES = 64 * KIB
 """Of a list that is worth a reference."""
 
@@ -68,6 +69,8 @@ def values(run_id: str, *, of: str = "", common: Common = COMMON) -> None:
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     of
         An expression over the run, such as `steps.scale.output`; the run's output without it.
 
@@ -79,7 +82,7 @@ def values(run_id: str, *, of: str = "", common: Common = COMMON) -> None:
 
     async def write() -> None:
         async with client_of(configured(common)) as client:
-            async for chunk in _read(client, await _asked(client, run_id, of)):
+            async for chunk in _read(client, await _asked(client, run_id, of), of):
                 sys.stdout.writelines(f"{msgspec.json.encode(one).decode()}\n" for one in chunk)
 
     with about(common, run_id):
@@ -87,22 +90,26 @@ def values(run_id: str, *, of: str = "", common: Common = COMMON) -> None:
 
 
 async def _asked(client: Client, run_id: str, of: str) -> Value:
+    """Raises `Rejected` for the output of a run that has none yet."""
     if not of:
-        return (await client.await_run(run_id, timeout_s=0)).output
+        run = await client.await_run(run_id, timeout_s=0)
+        if run.ended_at is None:
+            raise Rejected(f"run {run_id} is {run.status} and has no output yet: {OTHERWISE}")
+        return run.output
     answer = await client.request(QueryRun(run_id=run_id, expression=of))
     if not isinstance(answer, Queried):
         raise Unavailable(f"a coordinator answers {type(answer).__name__} to query_run")
     return answer.value
 
 
-async def _read(client: Client, value: Value) -> AsyncIterator[list[Value]]:
+async def _read(client: Client, value: Value, of: str) -> AsyncIterator[list[Value]]:
     """Raises `Rejected` for what is no list."""
     if isinstance(value, list):
         yield value
         return
     reference = reference_of(value)
     if reference is None:
-        raise Rejected("this is no list: name one with --of, such as `--of steps.scale.output`")
+        raise Rejected(f"{of or 'the output of the run'} is no list: {OTHERWISE}")
     for chunk in reference.chunks:
         if not chunk.hash:
             yield [None] * chunk.count

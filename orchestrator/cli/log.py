@@ -16,7 +16,17 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
 from orchestrator.cli.following import bell_of
 from orchestrator.cli.nearest import about
-from orchestrator.cli.output import ACTIVE, CALLED_OFF, DIM, UNSURE, WAITING, clock, console, plain
+from orchestrator.cli.output import (
+    ACTIVE,
+    CALLED_OFF,
+    DIM,
+    UNSURE,
+    WAITING,
+    clock,
+    console,
+    instant,
+    plain,
+)
 from orchestrator.cli.output import BAD as RED
 from orchestrator.cli.progress import is_seen
 from orchestrator.insight.follow import follow as follow_log
@@ -47,7 +57,12 @@ INDENT = 6
 
 
 def show(run_id: str, *, common: Common = COMMON) -> None:
-    """All events of a run: a table, or with --json one envelope a line, as it is stored.
+    """Show all events of a run: a table, or with --json one envelope a line, as it is stored.
+
+    Parameters
+    ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
 
     Examples
     --------
@@ -70,12 +85,14 @@ def show(run_id: str, *, common: Common = COMMON) -> None:
 
 
 def export(run_id: str, *, output: str = "", common: Common = COMMON) -> None:
-    """A run's history as it is stored, an event a line, for `replay_history` of the test kit.
+    """Write a run's history as it is stored, an event a line, for `replay_history` of the test kit.
 
     Nothing is left out of it or covered: secrets that a workflow was given as input are in it.
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     output
         The file to write; standard output when not given. One that is there is not overwritten.
 
@@ -112,14 +129,14 @@ def tail(
     stream: str = "",
     common: Common = COMMON,
 ) -> None:
-    """The last events of the log; with --follow also those that come, as soon as they are there.
+    """Show the last events of the log; with --follow also those that come, as soon as they do.
 
     Parameters
     ----------
     follow
         Go on until Ctrl-C.
     after
-        Begin after this position instead of `limit` events before the end.
+        Begin after this position instead of --limit events before the end.
     limit
         How many of the last events.
     stream
@@ -263,10 +280,13 @@ def _data(event: Event) -> str:
     fields.pop("type", None)
     ordered = {key: fields[key] for key in SHOWN_FIRST if key in fields}
     ordered |= {key: value for key, value in fields.items() if key not in ordered}
-    parts = (
-        f"{key}={value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
-        for key, value in ordered.items()
-    )
-    text = " ".join(parts)
+    text = " ".join(f"{key}={_value(key, value)}" for key, value in ordered.items())
     cut = text if len(text) <= DATA_CHARS else f"{text[:DATA_CHARS]}…"
     return plain(cut)
+
+
+def _value(key: str, value: object) -> str:
+    """Texts as they are, instants as times, all else as JSON."""
+    if key.endswith("_at") and isinstance(value, int):
+        return instant(value) or ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -11,6 +11,7 @@ import cyclopts
 
 from events.errors import Misconfigured
 from orchestrator.cli.exits import DONE, tell, the_cause
+from orchestrator.cli.help_page import Page
 from orchestrator.cli.teaching import shown_default, teach
 from orchestrator.cli.usage import wrong_usage
 
@@ -34,11 +35,15 @@ def make_app() -> cyclopts.App:
         name="dalsegno",
         help="Durable workflows over Postgres and NATS.",
         help_format="plaintext",
+        help_formatter=Page(),
         help_epilogue=FIRST_STEPS,
         default_parameter=cyclopts.Parameter(show_default=shown_default, negative=()),
         version=lambda: f"dalsegno {version('dalsegno')}",
         suppress_keyboard_interrupt=False,  # it would end us without a word
     )
+    options = cyclopts.Group("Options", sort_key=9)
+    for flag in ("--help", "--version"):
+        app[flag].group = options
     _serve(app, cyclopts.Group("Processes", sort_key=1))
     _work(app, cyclopts.Group("Workflows and runs", sort_key=2))
     _look(app, cyclopts.Group("History and state", sort_key=3))
@@ -47,8 +52,10 @@ def make_app() -> cyclopts.App:
 
 
 def _serve(app: cyclopts.App, group: cyclopts.Group) -> None:
-    _add(app, "try", "trying:try_", group, "Run one workflow file to its end, and stop all.")
-    _add(app, "dev", "dev:dev", group, "Servers, a coordinator and agents in this folder.")
+    _add(
+        app, "try", "trying:try_", group, "Run one workflow file to its end, on servers of its own."
+    )
+    _add(app, "dev", "dev:dev", group, "Run servers, a coordinator and agents in this folder.")
     _add(app, "coordinator", "services:coordinator", group, "Run a coordinator until SIGTERM.")
     _add(app, "agent", "services:agent", group, "Run a node agent until SIGTERM.")
     _add(app, "demo", "demo.command:demo", group, "See a run survive a dead agent and coordinator.")
@@ -58,7 +65,7 @@ def _work(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(app, "new", "new:new", group, "Make a folder with tasks, a workflow and a test.")
     workflow = _group(app, "workflow", group, "Check, plan, register, compare and list workflows.")
     _add(workflow, "check", "workflows:check", None, "Say what is wrong with a file.")
-    _add(workflow, "plan", "planning:plan", None, "What would run, in which order, and where.")
+    _add(workflow, "plan", "planning:plan", None, "Say what would run, in which order, and where.")
     _add(workflow, "register", "workflows:register", None, "Check a file and register it.")
     _add(workflow, "list", "registry:list_", None, "List registered workflows and versions.")
     _add(workflow, "show", "registry:show", None, "Print a registered definition as YAML.")
@@ -79,35 +86,57 @@ def _work(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(run, "pause", "steering:pause", None, "Dispatch nothing new until it is resumed.")
     _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
     _add(run, "repin", "steering:repin", None, "Give a run's tasks to nodes of another build.")
-    _add_nodes(_group(app, "nodes", group, "The nodes of the cluster."))
+    _add_nodes(_group(app, "nodes", group, "List, show, cordon and drain nodes."))
 
 
 def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
-    _add(app, "stats", "stats:stats", group, "Counts, rates and percentiles of runs and tasks.")
-    events = _group(app, "events", group, "The event log.")
-    _add(events, "show", "log:show", None, "All events of a run.")
-    _add(events, "export", "log:export", None, "A run's history as a file that can be replayed.")
-    _add(events, "tail", "log:tail", None, "The end of the log, and what follows.")
+    _add(
+        app, "stats", "stats:stats", group, "Show counts, rates and percentiles of runs and tasks."
+    )
+    events = _group(app, "events", group, "Show, export and follow events.")
+    _add(events, "show", "log:show", None, "Show all events of a run.")
+    _add(
+        events,
+        "export",
+        "log:export",
+        None,
+        "Write a run's history to a file that can be replayed.",
+    )
+    _add(events, "tail", "log:tail", None, "Show the end of the log, and what follows.")
     _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
     _add(app, "verify", "replays:verify", group, "Audit runs against the log.")
 
 
 def _add_projections(projections: cyclopts.App) -> None:
     _add(projections, "run", "projections:run", None, "Keep them up to date until SIGTERM.")
-    _add(projections, "status", "projections:status", None, "How far they are, and how late.")
+    _add(projections, "status", "projections:status", None, "Show how far they are, and how late.")
     _add(projections, "rebuild", "projections:rebuild", None, "Build them anew while they serve.")
     _add(projections, "verify", "projections:verify", None, "Compare them with the log.")
 
 
 def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
-    _add_projections(_group(app, "projections", group, "What lists and statistics are read from."))
+    _add_projections(
+        _group(app, "projections", group, "Keep and check what lists and statistics are read from.")
+    )
     _add(app, "migrate", "care:migrate", group, "Make the schema, or bring it up to date.")
     _add(app, "doctor", "doctor:doctor", group, "Look at the whole cluster; say what to mend.")
-    _add(app, "health", "health:health", group, "Whether a coordinator answers, or a node is well.")
-    config = _group(app, "config", group, "The configuration.")
-    _add(config, "show", "care:show_config", None, "Every setting with its value and source.")
+    _add(
+        app,
+        "health",
+        "health:health",
+        group,
+        "Ask whether a coordinator answers, or a node is well.",
+    )
+    config = _group(app, "config", group, "Show settings.")
+    _add(config, "show", "care:show_config", None, "Show every setting with its value and source.")
     _add(app, "bench", "benching:bench", group, "Measure durable throughput and latency.")
-    _add(app, "completion", "completing:completion", group, "What makes your shell complete words.")
+    _add(
+        app,
+        "completion",
+        "completing:completion",
+        group,
+        "Let your shell complete commands and options.",
+    )
 
 
 def _add_nodes(nodes: cyclopts.App) -> None:

@@ -21,7 +21,8 @@ from orchestrator.adapters.nats.client import Client
 from orchestrator.authoring import seconds
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.names import alike
-from orchestrator.cli.output import console, instant, plain, print_json, rows, status, table
+from orchestrator.cli.node_display import node_lines
+from orchestrator.cli.output import block, console, instant, plain, print_json, rows, status, table
 from orchestrator.config import Config
 
 AFTER_DEADLINE_S = 60.0
@@ -63,22 +64,21 @@ def list_(*, common: Common = COMMON) -> None:
 def show(node: str, *, common: Common = COMMON) -> None:
     """Show all that is known of a node, there or not. Exit code 3 if it is known to nobody.
 
+    Parameters
+    ----------
+    node
+        The node's name; `dalsegno nodes list` shows them.
+
     Examples
     --------
     dalsegno nodes show agent-1
     """
     found = _steer(common, ShowNode(node=node))
-    told = msgspec.to_builtins(found)
     if common.json:
-        print_json(told)
+        print_json(msgspec.to_builtins(found))
         return
-    cordon = told.pop("cordon", {})
-    for name in cordon.keys() & {"since", "drain_due_at"}:
-        cordon[name] = instant(cordon[name]) or ""
-    parts = {"cordon": cordon, "host": told.pop("host")}
-    told |= {f"{part}.{name}": value for part, of in parts.items() for name, value in of.items()}
-    made = table("what", "value")
-    console().print(rows(made, ((plain(name), plain(_text(v))) for name, v in told.items())))
+    lines = [(name, plain(words)) for name, words in node_lines(found)]
+    console().print(block([("node", plain(found.node)), ("status", _status(found)), *lines]))
 
 
 def cordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
@@ -87,6 +87,8 @@ def cordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
 
     Parameters
     ----------
+    node
+        The node's name; `dalsegno nodes list` shows them.
     reason
         Why; recorded with your name, and shown to whoever asks why a task waits.
 
@@ -102,6 +104,8 @@ def uncordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
 
     Parameters
     ----------
+    node
+        The node's name; `dalsegno nodes list` shows them.
     reason
         Why; recorded with your name.
 
@@ -109,7 +113,11 @@ def uncordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
     --------
     dalsegno nodes uncordon agent-1
     """
-    _tell(_steer(common, UncordonNode(actor=_me(), node=node, reason=reason)), common)
+    found = _steer(common, UncordonNode(actor=_me(), node=node, reason=reason))
+    if found.status == "draining" and not common.json:
+        print(f"{found.node}: uncordoned, works again from its next heartbeat on")
+    else:
+        _tell(found, common)
 
 
 def drain(
@@ -124,6 +132,8 @@ def drain(
 
     Parameters
     ----------
+    node
+        The node's name; `dalsegno nodes list` shows them.
     reason
         Why; recorded with your name.
     deadline
@@ -180,14 +190,6 @@ def _me() -> str:
         return f"user:{getpass.getuser()}"[:200]
     except (KeyError, OSError):
         return "user"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={one}" for key, one in sorted(value.items()))
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 async def _ask(config: Config) -> tuple[NodeView, ...]:

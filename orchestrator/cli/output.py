@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 import msgspec
 
 from events.redaction import redact_text
+from orchestrator.cli.times import length
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,6 +82,19 @@ def table(*columns: str) -> "Table":
     )
 
 
+def block(lines: Iterable[tuple[str, str]]) -> "Table":
+    """A line for each thing that is something, as `name  value`; the values as markup."""
+    from orchestrator.cli.listing import block_of
+
+    return block_of(lines)
+
+
+def names(all_: Sequence[str], most: int) -> str:
+    """The first few of many names, and how many more there are."""
+    more = len(all_) - most
+    return ", ".join(all_[:most]) + (f" … and {more} more" if more > 0 else "")
+
+
 def rows(made: "Table", lines: Iterable[Sequence[str]]) -> "Table":
     for line in lines:
         made.add_row(*line)
@@ -124,10 +138,7 @@ def took(started_at: int | None, ended_at: int | None) -> str:
     """How long something took, in a unit that fits."""
     if started_at is None or ended_at is None:
         return ""
-    seconds = (ended_at - started_at) / 1_000_000
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.2f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+    return length((ended_at - started_at) / 1_000_000)
 
 
 def counted(number: int, thing: str) -> str:

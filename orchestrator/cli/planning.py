@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from cyclopts import Parameter
 
 from events.api import ListNodes, Nodes
 from events.definition import Definition
@@ -22,6 +23,7 @@ from orchestrator.cli.output import (
     clock,
     console,
     instant,
+    names,
     plain,
     print_json,
     rows,
@@ -29,6 +31,7 @@ from orchestrator.cli.output import (
 )
 from orchestrator.cli.registry import SHORT, definition_of
 from orchestrator.config import Config
+from orchestrator.kernel.durations import duration_text
 from orchestrator.kernel.durations import instant as read_instant
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
 ASK_S = 2.0
+NAMES_SHOWN = 10
 ONCE = Retry()
 PROVED = (
     "every expression is valid, and reads only what is there and over by then",
@@ -54,7 +58,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 def plan(
     workflow: str,
     *,
-    at: str = "",
+    at: Annotated[str, Parameter(metavar="INSTANT")] = "",
     reading: Reading = AS_IT_IS,
     common: Common = COMMON,
 ) -> None:
@@ -153,11 +157,12 @@ def _print_tasks(out: "Console", lines: Sequence[Planned], known: Known) -> None
     if not (types := task_types(lines)):
         return
     made = table("task type", "steps", "known to")
+    out.print()
     out.print(
         rows(
             made,
             (
-                (plain(task), plain(", ".join(steps)), _known(task, known))
+                (plain(task), plain(names(steps, NAMES_SHOWN)), _known(task, known))
                 for task, steps in types.items()
             ),
         )
@@ -170,7 +175,7 @@ def _known(task: str, known: Known) -> str:
     if known.nodes is None:
         return "not asked"
     nodes = known.nodes.get(task)
-    return plain(", ".join(sorted(nodes))) if nodes else f"[{UNSURE}]no connected node[/]"
+    return plain(names(sorted(nodes), NAMES_SHOWN)) if nodes else f"[{UNSURE}]no connected node[/]"
 
 
 def _print_times(out: "Console", lines: Sequence[Planned], begin: int) -> None:
@@ -186,11 +191,12 @@ def _print_times(out: "Console", lines: Sequence[Planned], begin: int) -> None:
     for (retry, timeouts), steps in same.items():
         windows = schedule(retry)
         made.add_row(
-            plain(", ".join(steps)),
+            plain(names(steps, NAMES_SHOWN)),
             _offsets(retry, windows),
             _clocks(windows, begin),
             _limits(timeouts),
         )
+    out.print()
     out.print(made)
 
 
@@ -222,23 +228,30 @@ def _instant(begin: int, after_s: float) -> int:
 
 def _limits(timeouts: Timeouts | None) -> str:
     given = {} if timeouts is None else msgspec.structs.asdict(timeouts)
-    shown = (f"{k.removesuffix('_s')} {v:g} s" for k, v in given.items() if v is not None)
+    shown = (
+        f"{k.removesuffix('_s')} {duration_text(v)}" for k, v in given.items() if v is not None
+    )
     return ", ".join(shown) or "none"
 
 
 def _print_proofs(out: "Console", definition: Definition, with_tasks: bool) -> None:
-    out.print("[bold]The check has proved[/]")
-    for proof in PROVED:
-        out.print(f"  ✓ {proof}")
+    from rich.table import Table
+
+    lines = [("✓", proof) for proof in PROVED]
     if with_tasks:
-        out.print("  ✓ task types are there, and constant parameters fit them")
+        lines.append(("✓", "task types are there, and constant parameters fit them"))
     else:
-        out.print("  · nothing about task types and their parameters: give --import MODULE")
+        lines.append(("·", "nothing about task types and their parameters: give --import MODULE"))
     limit_s = definition.options.timeout_s
     if limit_s is None:
-        out.print("  · no end in time: options.timeout is not set")
+        lines.append(("·", "no end in time: options.timeout is not set"))
     else:
-        out.print(f"  ✓ the run ends within {limit_s:g} s (options.timeout)")
+        lines.append(("✓", f"the run ends within {duration_text(limit_s)} (options.timeout)"))
+    made = Table.grid(padding=(0, 1))
+    for mark, text in lines:
+        made.add_row(f" {mark}", plain(text))
+    out.print("\n[bold]The check has proved[/]")
+    out.print(made)
 
 
 # -- for programs ---------------------------------------------------------------------------------

@@ -45,6 +45,8 @@ def replay(
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     at
         Version to rebuild; the last one when not given.
     hashes
@@ -130,10 +132,13 @@ async def _hashes(
 
 
 def verify(run_id: str = "", *, all: bool = False, common: Common = COMMON) -> int:  # noqa: A002
-    """Audit a run, or all: hash chain, fold, invariants, snapshots, index. Exit code 5 if not.
+    """Audit a run, or all: hash chain, fold, invariants, snapshots, index. Exit code 5 if something
+    is wrong.
 
     Parameters
     ----------
+    run_id
+        The run to audit; or give --all.
     all
         Every run of the log.
 
@@ -204,6 +209,7 @@ class _Printer:
                 for f in r.findings
             ]
             out.print(rows(made, lines))
+            out.print()
         verdict = f"[{BAD}]{len(bad)} bad[/]" if bad else f"[{GOOD}]all sound[/]"
         counts = ((len(self._runs), "run"), (events, "event"), (snapshots, "snapshot"))
         out.print(f"{', '.join(counted(*one) for one in counts)}: {verdict}")

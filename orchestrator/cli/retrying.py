@@ -12,7 +12,7 @@ from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
-from orchestrator.cli.output import DIM, console, counted, plain, print_json, status
+from orchestrator.cli.output import DIM, console, counted, names, plain, print_json, status
 from orchestrator.cli.progress import awaited
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.runs import answered
@@ -100,7 +100,5 @@ def _say(out: "Console", plan: Retry) -> None:
         )
 
 
-def _names(names: list[str]) -> str:
-    more = len(names) - SHOWN_MAX
-    text = ", ".join(names[:SHOWN_MAX]) or "none"
-    return plain(f"{text} … and {more} more" if more > 0 else text)
+def _names(steps: list[str]) -> str:
+    return plain(names(steps, SHOWN_MAX) or "none")

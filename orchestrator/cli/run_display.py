@@ -86,8 +86,9 @@ def print_run(run: RunView, *, all_rows: bool = False) -> None:
     build = f", build {plain(run.build)}" if run.build else ""
     shown = f"{plain(run.workflow)} [{DIM}]{version}, {run.version} events{build}[/]"
     out.print(f"[{DIM}]workflow[/] {shown}")
+    out.print()
     if all_rows or len(run.steps) <= ROWS_MAX:
-        out.print(step_table(run, run.steps))
+        out.print(step_table(run, run.steps) if run.steps else "no step has begun")
     else:
         print_summary(out, run)
     _print_end(out, run)
@@ -113,6 +114,8 @@ def _row(step: StepView, task: TaskView | None) -> tuple[str, ...]:
 
 
 def _print_end(out: "Console", run: RunView) -> None:
+    if run.ended_at is not None:
+        out.print()
     if run.error is not None:
         where = f" in step {run.error.step}" if run.error.step else ""
         out.print(

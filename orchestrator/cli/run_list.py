@@ -21,6 +21,7 @@ from orchestrator.replay.ports import IndexRow
 
 LIST_MAX = 1000
 CONDITION = re.compile(r"([^=<>]+)(<=|>=|=|<|>)(.*)", re.DOTALL)
+NONE_YET = "no runs yet: `dalsegno run start WORKFLOW` starts one"
 LABELS_MAX = 16
 """Each is one more look at every run that is found."""
 
@@ -95,9 +96,12 @@ def list_(  # noqa: PLR0913 -- they are options of a command
     if common.json:
         print_json([_row_json(row) for row in shown])
         return
-    _print_rows(shown)
+    if shown:
+        _print_rows(shown)
+    else:
+        print(NONE_YET if query == RunQuery(limit=limit + 1) else "no such runs")
     if len(found) > limit:
-        print(f"there are more: --before {shown[-1].run_id}")
+        print(f"\nthere are more: --before {shown[-1].run_id}")
 
 
 def _found(query: RunQuery, common: Common) -> list[IndexRow]:
@@ -163,17 +167,17 @@ def _row_json(row: IndexRow) -> dict[str, object]:
 
 
 def _print_rows(found: list[IndexRow]) -> None:
-    made = table("run", "workflow", "status", "events>?", "at work>?", "ready>?", "started (UTC)")
+    made = table("run", "status", "started (UTC)", "events>?", "at work>?", "ready>?", "workflow")
     lines = (
         (
             plain(row.run_id),
-            plain(row.workflow),
             status(row.status),
+            day(row.started_at),
             str(row.version),
             str(row.outstanding),
             str(row.ready),
-            day(row.started_at),
+            plain(row.workflow),
         )
         for row in found
     )
-    console().print(rows(made, lines) if found else "no such runs")
+    console().print(rows(made, lines))

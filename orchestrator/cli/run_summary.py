@@ -42,7 +42,7 @@ def print_summary(out: "Console", run: RunView) -> None:
     _print_some(out, f"[{BAD}]failed[/]", run, failed, FAILED_SHOWN)
     _print_some(out, "under way", run, open_, OPEN_SHOWN)
     _print_some(out, "slowest", run, [step for step in slow if _length(step)], SLOW_SHOWN)
-    out.print(f"[{DIM}]{len(run.steps)} steps; --all shows a row for each, --json everything[/]")
+    out.print(f"\n[{DIM}]{len(run.steps)} steps; --all shows a row for each, --json everything[/]")
 
 
 def by_kind(run: RunView) -> list[Kind]:
@@ -108,4 +108,5 @@ def _print_some(
             plain(task.node) if task else "",
             took(step.started_at, step.ended_at),
         )
+    out.print()
     out.print(made)

@@ -59,9 +59,9 @@ def start(  # noqa: PLR0913 -- they are options of a command
     all
         A row for every step, however many there are; else many are summarised.
     tag
-        KEY=VALUE, to find the run by, beside those of its workflow; may be repeated.
+        To find the run by, beside those of its workflow; may be repeated.
     attribute
-        KEY=VALUE, the same with a type: true, false and numbers are what they are; may be repeated.
+        The same with a type: true, false and numbers are what they are; may be repeated.
 
     Examples
     --------
@@ -154,6 +154,8 @@ def show(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  #
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     all
         A row for every step, however many there are; else many are summarised.
 
@@ -175,6 +177,8 @@ def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     reason
         Kept in the history.
 

@@ -1,6 +1,6 @@
 """`dalsegno stats`: counts, rates and percentiles of runs, tasks and nodes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -44,10 +44,12 @@ INSTANTS = frozenset({"at", "since", "until", "recorded_at", "begun_at", "joined
 def stats(workflow: str = "", *, since: str = "", until: str = "", common: Common = COMMON) -> None:
     """Show counts, rates and percentiles of runs, tasks and nodes; all time, or a part of it.
 
-    Kept by `dalsegno projections run`; the first line says as of when. p50, p90 and p99 are of how
-    long ended runs and completed tasks took; 99 of 100 waited no longer than `wait` for a
-    node, and than `queue` on their way to it and there. `bad` are those that ended otherwise than
-    well, `again` attempts that another one followed.
+    Kept by `dalsegno projections run`; the first line says as of when.
+
+    p50, p90 and p99 are of how long ended runs and completed tasks took: 99 of 100 took no longer
+    than p99. As many waited no longer than `wait` for a node, and than `queue` on their way to it
+    and there. `bad` are those that ended otherwise than well, `again` attempts that another one
+    followed, `/s` how many ended a second.
 
     Parameters
     ----------
@@ -134,19 +136,36 @@ def show(found: Statistics) -> None:
     out.print(f"{which}; as of {clock(found.as_of.at)} UTC, {behind(found.as_of)}", soft_wrap=True)
     counts = (f"{status(name)} {count}" for name, count in found.statuses.items() if count)
     out.print(f"runs of all time: {', '.join(counts) or 'none'}", soft_wrap=True)
+    for made in tables(found):
+        out.print()
+        out.print(made)
+
+
+def tables(found: Statistics) -> Iterator["Table"]:
     if found.workflows:
-        out.print(run_table("workflow", found.workflows))
+        yield run_table("workflow", found.workflows)
     if len(found.over_time) > 1:
-        out.print(run_table("from (UTC)", found.over_time))
+        yield run_table("from (UTC)", found.over_time)
     if found.tasks:
-        out.print(task_table(found.tasks))
+        yield task_table(found.tasks)
     if found.node_states:
-        out.print(node_table(found))
+        yield node_table(found)
 
 
 def run_table(first: str, figures: Iterable[RunFigures]) -> "Table":
-    columns = (first, "started>", "ended>", "bad>", "open>", "/s>", "p50>", "p90>", "p99>", "wait>")
-    return _table(columns, [_run_line(one) for one in figures])
+    columns = (
+        first,
+        "started>",
+        "ended>",
+        "bad>",
+        "open>",
+        "/s>",
+        "p50>",
+        "p90>?",
+        "p99>",
+        "wait>",
+    )
+    return rows(table(*columns), (_run_line(one) for one in figures))
 
 
 def _run_line(one: RunFigures) -> tuple[str, ...]:
@@ -176,7 +195,7 @@ def task_table(figures: Sequence[TaskFigures]) -> "Table":
         )
         for one in figures
     ]
-    return _table((*names, "p50>", "p90>", "p99>", "wait>"), lines)
+    return rows(table(*names, "p50>", "p90>?", "p99>", "wait>"), lines)
 
 
 def node_table(found: Statistics) -> "Table":
@@ -185,7 +204,7 @@ def node_table(found: Statistics) -> "Table":
         state.node: "cordoned" if state.cordoned and state.status == "healthy" else state.status
         for state in found.node_states
     }
-    names = ("node", "status", "done>", "bad>", "again>", "/s>", "p50>", "p90>", "p99>", "queue>")
+    names = ("node", "status", "done>", "bad>", "again>", "/s>", "p50>", "p90>?", "p99>", "queue>")
     lines: list[Sequence[str]] = [
         (
             plain(one.node),
@@ -200,14 +219,7 @@ def node_table(found: Statistics) -> "Table":
     lines += [
         (plain(node), status(now), *[""] * 8) for node, now in statuses.items() if node not in busy
     ]
-    return _table(names, lines)
-
-
-def _table(columns: Sequence[str], lines: Sequence[Sequence[str]]) -> "Table":
-    """Without columns that say nothing, so that the others fit."""
-    kept = [number for number in range(len(columns)) if any(line[number] for line in lines)]
-    made = table(*(columns[number] for number in kept))
-    return rows(made, ([line[number] for number in kept] for line in lines))
+    return rows(table(*names), lines)
 
 
 def _counts(one: TaskFigures) -> tuple[str, str, str, str]:

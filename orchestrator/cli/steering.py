@@ -41,6 +41,10 @@ def signal(
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
+    name
+        What the step waits for.
     data
         What the step gets as its output: JSON, or @file.
     correlation
@@ -71,6 +75,8 @@ def pause(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     reason
         Kept in the history, and shown.
 
@@ -87,6 +93,8 @@ def resume(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     reason
         Kept in the history.
 
@@ -111,6 +119,8 @@ def repin(
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     build
         A build id, as `dalsegno nodes list` shows them.
     any
@@ -146,6 +156,10 @@ def update(
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
+    name
+        One of the updates that the workflow declares.
     data
         What the update reads as `update`: JSON, or @file.
     id
@@ -167,6 +181,8 @@ def query(run_id: str, expression: str, *, common: Common = COMMON) -> None:
 
     Parameters
     ----------
+    run_id
+        The run's id; `dalsegno run list` shows them.
     expression
         CEL over `input`, `vars`, `steps.<id>.output`, `steps.<id>.error` and `run`.
 

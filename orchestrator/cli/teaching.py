@@ -12,6 +12,8 @@ from textwrap import indent, wrap
 import cyclopts
 import msgspec
 
+from orchestrator.cli.help_page import usage
+
 HEADING = "Examples\n--------\n"
 WORDS_COLUMNS = 72
 
@@ -30,28 +32,28 @@ def shown_default(value: object) -> str | None:
 
 def teach(app: cyclopts.App, arguments: Sequence[str]) -> None:
     """Prepares the page of the command that `arguments` name."""
+    name = app.name[0]
     for word in arguments:
         if word.startswith("-") or word not in list(app):
             break
-        app = app[word]
-    _teach(app)
+        app, name = app[word], f"{name} {word}"
+    _teach(app, name)
 
 
-def teach_all(app: cyclopts.App) -> Iterator[tuple[str, cyclopts.App]]:
+def teach_all(app: cyclopts.App, of: str = "") -> Iterator[tuple[str, cyclopts.App]]:
     """Every command with its full name, each prepared; imports them all."""
-    for name in app:
-        if not name.startswith("-"):
-            inner = app[name]
-            _teach(inner)
-            if inner.default_command is not None:
-                yield name, inner
-            for more, command in teach_all(inner):
-                yield f"{name} {more}", command
+    for name in (f"{of} {one}".strip() for one in app if not one.startswith("-")):
+        inner = app[name.split()[-1]]
+        _teach(inner, f"dalsegno {name}")
+        if inner.default_command is not None:
+            yield name, inner
+        yield from teach_all(inner, name)
 
 
-def _teach(app: cyclopts.App) -> None:
+def _teach(app: cyclopts.App, name: str) -> None:
     command = app.default_command
     if command is not None and command.__doc__:
+        app.usage = usage(app, name)
         app.help = without_examples(command)
         app.help_epilogue = page_end(examples(command))
 

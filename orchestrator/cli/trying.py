@@ -35,7 +35,7 @@ from orchestrator.cli.ids import new_run_id
 from orchestrator.cli.inputs import read_input
 from orchestrator.cli.large import with_references
 from orchestrator.cli.local import Local
-from orchestrator.cli.output import print_json
+from orchestrator.cli.output import counted, print_json
 from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.run_display import print_run, run_json
 
@@ -104,7 +104,7 @@ def try_(  # noqa: PLR0913 -- they are options of a command
             start_coordinator(local)
             for number in range(1, agents + 1):
                 start_agent(local, f"agent-{number}", modules, folder)
-            progress.say(f"waiting for the coordinator and {agents} agents")
+            progress.say(f"waiting for the coordinator and {counted(agents, 'agent')}")
             connection = Connection(urls=(servers.nats.url,))
             run = go(lambda: _play(local, connection, Play(definitions, value, progress)))
     if json:

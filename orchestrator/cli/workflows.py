@@ -64,8 +64,8 @@ def schema() -> None:
     Examples
     --------
     dalsegno workflow schema
-        Write it to workflow.schema.json, and begin a YAML file with the line
-        # yaml-language-server: $schema=workflow.schema.json
+        Write it to workflow.schema.json; a YAML file whose first line is
+        `# yaml-language-server: $schema=workflow.schema.json` is completed by it.
     """
     from orchestrator.authoring.form_schema import form_schema_text
 

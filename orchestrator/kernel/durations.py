@@ -75,6 +75,19 @@ def _plain_number(text: str) -> float | None:
         return None
 
 
+def duration_text(time_s: float) -> str:
+    """The duration as people write it, `2d` or `1h30m`; `seconds` reads the same from it."""
+    left, text = round(time_s * MICROSECONDS), ""
+    for unit in ("d", "h", "m"):
+        count, left = divmod(left, round(_UNITS_S[unit] * MICROSECONDS))
+        text += f"{count}{unit}" if count else ""
+    if left or not text:
+        unit = "us" if 0 < left < 1_000 else "ms" if 0 < left < MICROSECONDS else "s"
+        amount = f"{left / (_UNITS_S[unit] * MICROSECONDS):.6f}".rstrip("0").rstrip(".")
+        text += f"{amount}{unit}"
+    return text if seconds(text) == time_s else repr(time_s)
+
+
 def instant(value: object) -> int:
     """An instant by RFC 3339 in microseconds since the epoch. Raises `ValueError` naming the form
     that is understood.

@@ -87,8 +87,8 @@ def test_what_lies_inside_has_stages_of_its_own() -> None:
     [
         (task("s", "mail.send"), "task mail.send"),
         (SetStep(id="s", variables={"a": 1, "b": 2}), "set a, b"),
-        (WaitStep(id="s", signal="go", timeout_s=3.0), "wait for signal go, 3 s at most"),
-        (WaitStep(id="s", duration=90.0), "wait 90 s"),
+        (WaitStep(id="s", signal="go", timeout_s=3.0), "wait for signal go, 3s at most"),
+        (WaitStep(id="s", duration=90.0), "wait 1m30s"),
         (CallStep(id="s", workflow="child", version=VERSION), "run workflow child@0123456789ab"),
         (MAP, "task t for each of ${ input.x }, 5 at the same time, done when 3 items completed"),
     ],

@@ -1,10 +1,12 @@
 """Help that teaches: every command has examples, and every example is accepted by the parser."""
 
+import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.help_page import beside
 from orchestrator.cli.main import make_app, run
 from orchestrator.cli.teaching import Example, examples, examples_of, page_end, teach_all
 
@@ -69,8 +71,59 @@ def test_a_page_says_all_of_it(name: str, capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().out
     assert examples_of(COMMANDS[name])[0].line in said
     assert "Where the cluster is" in said
+
+
+OWN_PAGE = ("agent",)
+"""Its page is made by the agent."""
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in OWN_PAGE])
+def test_a_page_is_text_that_fits(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: dalsegno {name}")
+    assert not set(said) & set("╭╮╰╯│─\x1b")
     assert max(map(len, said.splitlines())) <= COLUMNS
-    assert '[default: ""]' not in said
+    assert "\n\n\n" not in said
+    assert not re.search(r"\b(STR|INT|FLOAT|ARGS|True)\b", said)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in OWN_PAGE])
+def test_every_parameter_is_explained(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    lines = capsys.readouterr().out.partition("\nExamples:")[0].splitlines()
+    alone = [
+        line
+        for line, following in zip(lines, [*lines[1:], ""], strict=True)
+        if re.match("  (--|[A-Z]{2})", line)
+        and "  " not in line.strip()
+        and not following.startswith(" " * 6)
+    ]
+    assert alone == []
+
+
+def test_text_is_filled_anew_wherever_the_source_breaks_it() -> None:
+    assert beside("--limit N", "Most runs.", 9, 40) == "  --limit N  Most runs."
+    long = beside("--a-name-that-is-long N", "one two three four five six", 6, 26)
+    assert long.splitlines() == [
+        "  --a-name-that-is-long N",
+        "          one two three",
+        "          four five six",
+    ]
+    assert beside("--limit N", "", 9, 40) == "  --limit N"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("run wait", "dalsegno run wait [OPTIONS] RUN-ID..."),
+        ("verify", "dalsegno verify [OPTIONS] [RUN-ID]"),
+        ("demo", "dalsegno demo"),
+        ("agent", "dalsegno agent [ARGUMENT...]"),
+    ],
+)
+def test_usage(name: str, said: str) -> None:
+    assert COMMANDS[name].usage == said
 
 
 def test_a_page_keeps_what_the_docstring_says_beyond_its_first_line(
@@ -85,7 +138,14 @@ def test_the_first_page_lists_the_commands_in_their_groups(
 ) -> None:
     assert run(["--help"]) == 0
     said = capsys.readouterr().out
-    groups = ["Processes", "Workflows and runs", "History and state", "Care", "First steps"]
+    groups = [
+        "Processes",
+        "Workflows and runs",
+        "History and state",
+        "Care",
+        "Options",
+        "First steps",
+    ]
     assert sorted(groups, key=said.index) == groups
     assert max(map(len, said.splitlines())) <= COLUMNS
 

@@ -11,6 +11,7 @@ from orchestrator.cli.demo.timeline import timeline
 from orchestrator.cli.exits import BUG, INTERRUPTED, exit_code, tell, the_cause
 from orchestrator.cli.inputs import read_input
 from orchestrator.cli.output import instant, took
+from orchestrator.cli.times import length
 
 SECOND = 1_000_000
 
@@ -88,8 +89,29 @@ def test_the_connection_file_counts_for_as_long_as_its_writer_lives(tmp_path: Pa
 def test_instants_and_durations() -> None:
     assert instant(1_700_000_000_000_001) == "2023-11-14T22:13:20.000001Z"
     assert instant(None) is None
-    assert took(0, 1_500) == "2 ms"
-    assert took(0, 12 * SECOND) == "12.00 s"
+    assert took(0, 1_500) == "1.5 ms"
+    assert took(0, 12 * SECOND) == "12 s"
+    assert took(0, 0) == "0 s"
+    assert took(None, 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("time_s", "said"),
+    [
+        (4.32e-4, "432 µs"),
+        (9.996e-4, "1 ms"),
+        (0.99949, "999 ms"),
+        (0.9996, "1 s"),
+        (99.94, "99.9 s"),
+        (99.96, "1.67 min"),
+        (5_999.0, "1.67 h"),
+        (172_800.0, "48 h"),
+        (360_000.0, "4.17 d"),
+        (86_400.0 * 999.6, "1000 d"),
+    ],
+)
+def test_a_length_has_three_figures_and_a_unit_that_fits(time_s: float, said: str) -> None:
+    assert length(time_s) == said
 
 
 def test_the_timeline_marks_what_was_lost() -> None:
