@@ -189,6 +189,19 @@ class CallStep(BaseStep, tag="call", frozen=True, kw_only=True):
     on_error: tuple[Handler, ...] = ()
 
 
+class WithinStep(BaseStep, tag="within", frozen=True, kw_only=True):
+    """Does `steps`, which are all to be over `timeout_s` seconds after the first of them could
+    begin.
+
+    Else what of them is under way is called back, the others do not begin, and the step fails with
+    code `within_timeout`: that is what `on_error` is for, failures inside have handlers there.
+    """
+
+    timeout_s: float
+    steps: "tuple[Step, ...]" = ()
+    on_error: tuple[Handler, ...] = ()
+
+
 LoopStep = WhileStep | UntilStep | ForEachStep
 Step = (
     TaskStep
@@ -200,6 +213,7 @@ Step = (
     | LoopStep
     | MapStep
     | CallStep
+    | WithinStep
 )
 
 

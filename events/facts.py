@@ -150,6 +150,13 @@ class Called(Part, frozen=True, kw_only=True):
     share: int = 0
 
 
+class Limited(Part, frozen=True, kw_only=True):
+    """A group of steps was entered, all of which is to be over by `due_at`."""
+
+    step: str
+    due_at: int
+
+
 class Stuck(Part, frozen=True, kw_only=True):
     """A step that was reached and could not act: an input that has no value, a `fail` step."""
 
@@ -184,6 +191,7 @@ class Flow(Part, frozen=True, kw_only=True):
     maps: tuple[Mapped, ...] = ()
     moved: tuple[Moved, ...] = ()
     calls: tuple[Called, ...] = ()
+    limited: tuple[Limited, ...] = ()
 
 
 class Usage(Part, frozen=True, kw_only=True):

@@ -123,7 +123,12 @@ class Call(NetPart, tag="call", frozen=True, kw_only=True):
     retry: Retry | None = None
 
 
-Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait | Loop | Map | Call
+class Within(NetPart, tag="within", frozen=True, kw_only=True):
+    """Enters the scope that has this step's id, all of which is to be over within `timeout_s` of
+    that scope; a join that `closes` this step leaves it."""
+
+
+Action = Start | End | Task | Set | Choice | Split | Join | Fail | Wait | Loop | Map | Call | Within
 
 
 class NetStep(NetPart, frozen=True, kw_only=True):

@@ -25,7 +25,8 @@ class RunStarted(Fact, frozen=True, kw_only=True):
 class Renewed(Part, frozen=True, kw_only=True):
     """A task that was open in the source of a fork: ready anew, with the inputs it had there; or a
     step that waited there: it waits on, until `due_at` if there is one (`absolute`: as its author
-    said); or one that had a child run: it has another one, `call`.
+    said); or one that had a child run: it has another one, `call`; or a group with a limit of time,
+    which is over at `due_at`.
     """
 
     step: str
@@ -141,6 +142,20 @@ class MapCompleted(Fact, frozen=True, kw_only=True):
     failed: int = 0
     flow: Flow = Flow()
     output: Value = None
+
+
+class GroupGivenUp(Fact, frozen=True, kw_only=True):
+    """The time of a group of steps is over while nodes, or child runs, still have some of it: these
+    are asked back, the `cancelled` ones never begin. Once the last of the `recalled` is back the
+    group fails with `failure`. What still comes leads nowhere.
+    """
+
+    TYPE = "group.given_up.v1"
+    step: str
+    failure: Failure
+    recalled: tuple[str, ...] = ()
+    cancelled: tuple[str, ...] = ()
+    flow: Flow = Flow()
 
 
 class ChildCalled(Fact, frozen=True, kw_only=True):

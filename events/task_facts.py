@@ -136,7 +136,9 @@ class TaskRetryDue(Fact, frozen=True, kw_only=True):
 
 
 class TaskFailed(Fact, frozen=True, kw_only=True):
-    """A task failed for good; `why` no attempt follows. `flow` is where an error arc led."""
+    """A task failed for good; `why` no attempt follows. `flow` is where an error arc led. With a
+    group of steps those end that are `cancelled`.
+    """
 
     TYPE = "task.failed.v1"
     step: str
@@ -150,10 +152,12 @@ class TaskFailed(Fact, frozen=True, kw_only=True):
     usage: Usage | None = None
     said: Said | None = None
     flow: Flow = Flow()
+    cancelled: tuple[str, ...] = ()
 
 
 class TaskCancelled(Fact, frozen=True, kw_only=True):
-    """An outstanding attempt of a closing run, or of a decided map, was given back or lost."""
+    """An outstanding attempt of a closing run, a decided map, or a group that was given up, came
+    back or was lost."""
 
     TYPE = "task.cancelled.v1"
     step: str

@@ -144,10 +144,24 @@ class Author:
             return self._loop(name, readable, depth)
         if kind >= 13 and depth < 3:
             return self._wait(name)
+        return self._together(name, readable, depth)
+
+    def _together(self, name: str, readable: tuple[str, ...], depth: int) -> d.Step:
+        if self._timed and chance(self._choose, 60):
+            return self._within(name, readable, depth)
         branches = {
             f"b{k}": self._steps(readable, depth + 1) for k in range(self._choose.number(1, 4))
         }
         return d.ParallelStep(id=name, branches=branches)
+
+    def _within(self, name: str, readable: tuple[str, ...], depth: int) -> d.WithinStep:
+        handlers = (d.Handler(steps=self._steps(readable, depth + 1)),)
+        return d.WithinStep(
+            id=name,
+            timeout_s=pick(self._choose, (1.0, 5.0, 60.0)),
+            steps=self._steps(readable, depth + 1),
+            on_error=handlers if chance(self._choose, 60) else (),
+        )
 
     def _map(self, name: str, readable: tuple[str, ...], depth: int) -> d.MapStep:
         """Where the order of reports must not matter, every item is tried."""

@@ -33,6 +33,7 @@ from events.definition import (
     Step,
     UntilStep,
     WhileStep,
+    WithinStep,
 )
 from events.values import Value
 from orchestrator.authoring.authored import Marks
@@ -40,6 +41,7 @@ from orchestrator.authoring.catching import Clause, Trap, caught
 from orchestrator.authoring.making import Condition, Duration, condition_of
 from orchestrator.authoring.positions import here
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
+from orchestrator.authoring.quantities import seconds
 from orchestrator.authoring.terms import Term, plain
 
 LoopKind: TypeAlias = Literal["while", "until", "for_each"]
@@ -98,19 +100,15 @@ class Steps(ABC):
         raise refused(
             "no_name",
             f"{_told(self)} cannot be named {id_}: only what par_with, when, repeat_while, "
-            "repeat_until and for_each make; other steps get their id where they are made",
+            "repeat_until, for_each and with_timeout make; others get their id where they are made",
         )
 
     def with_timeout(self, duration: Duration) -> "Steps":
-        """At most so long: for a task from when it could start to its end, all attempts included;
-        for a wait for a signal until it fails with `signal_timeout`. Raises `InvalidDefinition` for
-        what has no time of its own."""
-        raise refused(
-            "no_timeout",
-            f"no timeout of {duration} for {_told(self)}: only a task and a wait for a signal have "
-            "their own. Give each one its own, give the whole workflow one, "
-            'Workflow(…, timeout="5m"), or make these steps a workflow with a timeout and call it',
-        )
+        """At most so long for all of it together. After that what of it is under way is called
+        back, what has not begun is left out, and it fails with code `within_timeout`. A task has
+        its own way: from when it could start to its end, all attempts included; and so has a wait
+        for a signal, which fails with `signal_timeout`. Of several the shortest counts."""
+        return limited(self, duration)
 
     def on_error(self, handler: OnError, *codes: str) -> "Steps":
         """When a task, wait, map, call or loop of it fails for good with one of `codes` (none:
@@ -261,6 +259,36 @@ class Loop(Named):
                 return UntilStep(id=self.id, condition=str(self.over))
             case "for_each":
                 return ForEachStep(id=self.id, items=self.over)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Within(Named):
+    """Steps that are all to be over in time."""
+
+    body: Steps
+    limit_s: float
+
+    @property
+    def first(self) -> str:
+        return self.id
+
+    @property
+    def error(self) -> Term:
+        return Term("steps")[self.id].error
+
+    def with_timeout(self, duration: Duration) -> Self:
+        return replace(self, limit_s=min(self.limit_s, seconds(duration)), place=here())
+
+    def built(self, marks: Marks) -> tuple[Step, ...]:
+        step = WithinStep(id=self.id, timeout_s=self.limit_s, steps=self.body.built(marks))
+        return (marks.put(step, {"": self.place}),)
+
+
+def limited(body: Steps, duration: Duration) -> Steps:
+    limit_s = seconds(duration)
+    if body == nothing:
+        return nothing
+    return Within(id=f"{body.first}-within", body=body, limit_s=limit_s)
 
 
 def _loop(kind: LoopKind, body: Steps, over: Value, most: int) -> Loop:

@@ -30,6 +30,7 @@ from events.definition import (
     Update,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.policies import RunOptions
 from events.values import Value
@@ -46,6 +47,7 @@ from orchestrator.authoring.handles import (
     ParallelHandle,
     StepHandle,
     TaskHandle,
+    WithinHandle,
 )
 from orchestrator.authoring.making import (
     Condition,
@@ -161,6 +163,11 @@ class Workflow:
 
     def _loop(self, step: LoopStep) -> LoopHandle:
         return self._added(LoopHandle(step, self._lists))
+
+    def within(self, id_: str, limit: Duration) -> WithinHandle:
+        """Adds a group of steps that are all to be over so soon; open its `body` with `with`. Else
+        what of them is under way is called back and it fails with code `within_timeout`."""
+        return self._added(WithinHandle(WithinStep(id=id_, timeout_s=seconds(limit)), self._lists))
 
     def sleep(self, id_: str, duration: Term | Duration) -> OutputHandle:
         """Adds a step that waits so long: seconds, `"5m"`, or a term that gives one of these."""

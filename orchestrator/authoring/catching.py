@@ -32,10 +32,11 @@ from events.definition import (
     Step,
     UntilStep,
     WhileStep,
+    WithinStep,
 )
 from events.values import Value
 from orchestrator.authoring.authored import Marks
-from orchestrator.authoring.outline import HasOutput, handlers_of, inner_blocks
+from orchestrator.authoring.outline import MayFail, handlers_of, inner_blocks
 from orchestrator.authoring.problems import Place
 from orchestrator.authoring.terms import Term
 
@@ -139,6 +140,9 @@ class _Catching:
                 )
             case WhileStep() | UntilStep() | ForEachStep():
                 return self._loop(step, variable)
+            case WithinStep():
+                body = self.steps(step.steps, variable, is_after=False)
+                return self._handled(msgspec.structs.replace(step, steps=body), variable)
             case _:
                 return self._handled(step, variable)
 
@@ -155,7 +159,7 @@ class _Catching:
         return self._handled(looping, variable)
 
     def _handled(self, step: Step, variable: str) -> Step:
-        if not isinstance(step, HasOutput):
+        if not isinstance(step, MayFail):
             return step
         handlers = [
             Handler(codes=one.codes, steps=self.steps(one.steps, variable, is_after=False))
@@ -199,6 +203,6 @@ def _unless_set(step: Step, variable: str) -> Step:
 
 def _may_fail(step: Step) -> bool:
     """Whether anything in it may set the variable; rather once too often."""
-    if isinstance(step, HasOutput):
+    if isinstance(step, MayFail):
         return True
     return any(_may_fail(one) for _, steps in inner_blocks(step) for one in steps)

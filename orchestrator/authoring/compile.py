@@ -9,6 +9,8 @@ construction: whatever branches are taken, the run reaches its end once and no t
     parallel          Split ──► every branch ──► Join(all) `<id>/end`
     while, until,     the step; its body is a scope of its own, `<id>/start` ──► … ──► `<id>/end`,
     for_each          which the step repeats
+    within            Within ──► the steps, in a scope of their own with its limit of time ──►
+                      Join(all) `<id>/end`
     when              Choice `<id>/when` ──► the step ──► Join(any) `<id>/after` ◄──default── Choice
     on_error          the step ──error──► handler ──► Join(any) `<id>/after` ◄── the step
 
@@ -40,6 +42,7 @@ from events.definition import (
     UntilStep,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.errors import InvariantViolation
 from orchestrator.authoring.outline import Block, Node, handlers_of, has_output, outline, waits
@@ -105,7 +108,8 @@ def sinks(block: Block) -> Iterable[str]:
         if has_output(node.step):  # a loop's is that of what is inside it
             yield node.step.id
         else:
-            for inner in node.blocks:
+            inside = node.blocks[:1] if isinstance(node.step, WithinStep) else node.blocks
+            for inner in inside:
                 yield from sinks(inner)
 
 
@@ -201,6 +205,8 @@ class _Builder:
             case WhileStep() | UntilStep() | ForEachStep():
                 self._loop(step, node.blocks[0])
                 return step.id, step.id
+            case WithinStep():
+                return step.id, self._within(step, node.blocks[0])
 
     def _parallel(self, step: ParallelStep, blocks: tuple[Block, ...]) -> str:
         self.step(step.id, n.Split(), step.id)
@@ -222,6 +228,18 @@ class _Builder:
         self.arcs_between([start], first or [end])
         self.arcs_between(last, [end])
         self._scope = outer
+
+    def _within(self, step: WithinStep, body: Block) -> str:
+        """The step, which leads on into the scope, and the join that leaves it."""
+        self.step(step.id, n.Within(), step.id)
+        outer, self._scope = self._scope, step.id
+        self.scopes.append(n.Scope(id=step.id, parent=outer, timeout_s=step.timeout_s))
+        first, last = self.block(body)
+        end = self.step(f"{step.id}/end", n.Join(closes=step.id))
+        self.arcs_between([step.id], first or [end])
+        self.arcs_between(last, [end])
+        self._scope = outer
+        return end
 
     def _choice(self, step: ChoiceStep, blocks: tuple[Block, ...]) -> str:
         place = len(self.steps)

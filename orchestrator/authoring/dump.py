@@ -22,6 +22,7 @@ from events.definition import (
     Update,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -111,8 +112,8 @@ def _kind(form: Form, step: Step) -> None:
         case WaitStep():
             form["wait"] = _wait(step)
             _put(form, "on_error", [_handler(handler) for handler in step.on_error])
-        case WhileStep() | UntilStep() | ForEachStep():
-            _loop(form, step)
+        case WhileStep() | UntilStep() | ForEachStep() | WithinStep():
+            _body(form, step)
         case CallStep():
             _call(form, step)
         case MapStep():
@@ -165,7 +166,7 @@ def _task_parts(form: Form, step: TaskStep | MapStep) -> None:
     _put(form, "labels", dict(step.labels))
 
 
-def _loop(form: Form, step: LoopStep) -> None:
+def _body(form: Form, step: LoopStep | WithinStep) -> None:
     match step:
         case WhileStep(condition=condition):
             form["while"] = condition
@@ -173,7 +174,9 @@ def _loop(form: Form, step: LoopStep) -> None:
             form["until"] = condition
         case ForEachStep(items=items):
             form["for_each"] = items
-    if step.iterations_max != ITERATIONS_MAX:
+        case WithinStep(timeout_s=timeout_s):
+            form["within"] = timeout_s
+    if not isinstance(step, WithinStep) and step.iterations_max != ITERATIONS_MAX:
         form["max"] = step.iterations_max
     form["steps"] = _steps(step.steps)
     _put(form, "on_error", [_handler(handler) for handler in step.on_error])

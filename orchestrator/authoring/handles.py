@@ -21,6 +21,7 @@ from events.definition import (
     Step,
     TaskStep,
     WaitStep,
+    WithinStep,
 )
 from orchestrator.authoring.authored import Marks
 from orchestrator.authoring.making import Condition, condition_of
@@ -105,14 +106,13 @@ def part(step: Step, key: str) -> str:
     return f".map.{key}" if of_items else f".{key}"
 
 
-class OutputHandle(StepHandle):
-    """A step that has an output and may fail; `output` and `error` are terms for later steps."""
+class FailingHandle(StepHandle):
+    """A step that may fail; `error` is a term for later steps."""
 
-    def __init__(self, step: OutputStep, lists: Lists) -> None:
+    def __init__(self, step: OutputStep | WithinStep, lists: Lists) -> None:
         super().__init__(step)
         self._lists = lists
         self._handlers: list[tuple[tuple[str, ...], list[Added]]] = []
-        self.output = Term("steps")[step.id].output
         self.error = Term("steps")[step.id].error
 
     @contextmanager
@@ -131,6 +131,14 @@ class OutputHandle(StepHandle):
         return msgspec.structs.replace(self._step, on_error=handlers)
 
 
+class OutputHandle(FailingHandle):
+    """A step that has an output and may fail; `output` and `error` are terms for later steps."""
+
+    def __init__(self, step: OutputStep, lists: Lists) -> None:
+        super().__init__(step, lists)
+        self.output = Term("steps")[step.id].output
+
+
 class CallHandle(OutputHandle, Retried):
     """A step that runs another workflow as a run of its own; it can be tried again."""
 
@@ -144,31 +152,42 @@ class MapHandle(OutputHandle, OfMap):
     `output` is the list of their outputs."""
 
 
-class LoopHandle(OutputHandle):
+class BodyHandle(FailingHandle):
+    """A step that holds a list of steps."""
+
+    def __init__(self, step: LoopStep | WithinStep, lists: Lists) -> None:
+        super().__init__(step, lists)
+        self._body: list[Added] = []
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """The steps inside are those that it holds; opened again, more of them."""
+        with self._lists.block(self._body):
+            yield
+
+    def _whole(self, marks: Marks) -> Step:
+        steps = all_built(self._body, marks)
+        return msgspec.structs.replace(super()._whole(marks), steps=steps)
+
+
+class LoopHandle(BodyHandle, OutputHandle):
     """Steps that are repeated. `index` and `item` are terms for the steps inside; `output` is that
     of the last iteration, or the list of all of them for a loop over a list.
     """
 
     def __init__(self, step: LoopStep, lists: Lists) -> None:
         super().__init__(step, lists)
-        self._body: list[Added] = []
         self.index = Term("iteration").index
         self.item = Term("iteration").item
-
-    @contextmanager
-    def body(self) -> Iterator[None]:
-        """The steps inside are repeated; opened again, more of them."""
-        with self._lists.block(self._body):
-            yield
 
     def until(self, condition: Condition) -> Self:
         """Says when a loop ends whose condition reads what is inside it."""
         said = condition_of(condition)
         return self._changed("until", lambda step: msgspec.structs.replace(step, condition=said))
 
-    def _whole(self, marks: Marks) -> Step:
-        steps = all_built(self._body, marks)
-        return msgspec.structs.replace(super()._whole(marks), steps=steps)
+
+class WithinHandle(BodyHandle):
+    """Steps that are all to be over in time."""
 
 
 class ChoiceHandle(StepHandle):

@@ -30,6 +30,7 @@ from events.definition import (
     UntilStep,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.values import Value
 from orchestrator.authoring.problems import InvalidDefinition, Problem
@@ -94,7 +95,7 @@ def inner_blocks(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
             yield "default", default
         case ParallelStep(branches=branches):
             yield from branches.items()
-        case WhileStep() | UntilStep() | ForEachStep():
+        case WhileStep() | UntilStep() | ForEachStep() | WithinStep():
             yield BODY, step.steps
         case _:
             pass
@@ -104,16 +105,22 @@ def inner_blocks(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
 
 BODY = "body"
 HasOutput = TaskStep | WaitStep | LoopStep | MapStep | CallStep
+MayFail = HasOutput | WithinStep
 
 
 def handlers_of(step: Step) -> tuple[Handler, ...]:
     """What is to be done when the step fails; empty for steps that cannot have a handler."""
-    return step.on_error if isinstance(step, HasOutput) else ()
+    return step.on_error if isinstance(step, MayFail) else ()
 
 
 def has_output(step: Step) -> bool:
-    """Whether `steps.<id>.output` and `.error` mean something."""
+    """Whether `steps.<id>.output` means something."""
     return isinstance(step, HasOutput)
+
+
+def has_error(step: Step) -> bool:
+    """Whether `steps.<id>.error` means something."""
+    return isinstance(step, MayFail)
 
 
 def conditions(step: Step) -> Iterator[str]:
@@ -144,7 +151,7 @@ def template_of(step: Step) -> Value:
             return [items, inputs]
         case CallStep():
             return step.input
-        case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
+        case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep() | WithinStep():
             return None
 
 

@@ -25,6 +25,7 @@ from events.definition import (
     UntilStep,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.policies import Retry, RunOptions, Timeouts
 from orchestrator.authoring.order import order
@@ -136,6 +137,8 @@ def _head(node: Node, block: Block, place: int) -> str:
     if isinstance(step, ChoiceStep):
         case = step.cases[place] if place < len(step.cases) else None
         return "otherwise" if case is None else f"if {case.when}"
+    if isinstance(step, WithinStep):
+        return "in this time"
     return "each time" if block.label == BODY else f"branch {block.label}"
 
 
@@ -158,7 +161,7 @@ def _what(step: Step) -> str:
             return _holds(step)
 
 
-def _holds(step: ChoiceStep | ParallelStep | LoopStep) -> str:
+def _holds(step: ChoiceStep | ParallelStep | LoopStep | WithinStep) -> str:
     match step:
         case ChoiceStep():
             return "choose the first case that holds"
@@ -170,6 +173,8 @@ def _holds(step: ChoiceStep | ParallelStep | LoopStep) -> str:
             return f"repeat until {step.condition}, at most {step.iterations_max} times"
         case ForEachStep():
             return f"one by one for each of {_text(step.items)}"
+        case WithinStep():
+            return f"all within {step.timeout_s:g} s"
         case _:
             assert_never(step)
 

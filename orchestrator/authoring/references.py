@@ -15,10 +15,11 @@ from events.definition import (
     MapStep,
     ParallelStep,
     SetStep,
+    WithinStep,
 )
-from orchestrator.authoring.outline import has_output
+from orchestrator.authoring.outline import has_error, has_output
 from orchestrator.authoring.problems import suggestion
-from orchestrator.authoring.walk import Spot, is_body
+from orchestrator.authoring.walk import Spot, is_body, is_within
 
 ROOTS = "`input`, `steps.<id>.output`, `steps.<id>.error`, `vars.<name>`, `run.id`, `run.workflow`"
 
@@ -114,7 +115,7 @@ class References:
         """`inside` leads from below the sibling of the reader to `spot`."""
         for step in inside:
             holder = step.holder
-            if holder and not isinstance(holder.step, ParallelStep):
+            if holder and not (isinstance(holder.step, ParallelStep) or is_within(step)):
                 what = "a branch" if isinstance(holder.step, ChoiceStep) else "an error handler"
                 return (
                     f"steps.{spot.step.id} is in {what} of `{holder.step.id}` that may not have "
@@ -145,7 +146,8 @@ class References:
 
 
 def _without_output(path: str, spot: Spot) -> str:
-    if has_output(spot.step):
+    is_error = path.split(".")[2] == "error"
+    if has_output(spot.step) or (is_error and has_error(spot.step)):
         return ""
     mend = "only tasks, waits, loops, maps and calls have one"
     if _is_split(spot):
@@ -169,8 +171,11 @@ def _of_its_own(path: str, spot: Spot, reader: Spot) -> str:
     """A step reads itself, or one that it lies in: the task whose failure it handles."""
     if reader is spot:
         return f"`{path}`: a step cannot read itself"
-    if is_body(reader.chain[reader.chain.index(spot) + 1]):
+    below = reader.chain[reader.chain.index(spot) + 1]
+    if is_body(below):
         return f"`{path}`: `{spot.step.id}` is not over while it repeats this"
+    if is_within(below):
+        return f"`{path}`: `{spot.step.id}` is not over while it does this"
     return ""
 
 
@@ -185,7 +190,7 @@ def _iteration(path: str, reader: Spot | None) -> str:
 
 
 def _is_split(spot: Spot) -> bool:
-    return isinstance(spot.step, (ChoiceStep, ParallelStep))
+    return isinstance(spot.step, (ChoiceStep, ParallelStep, WithinStep))
 
 
 def _below_common(spot: Spot, other: Spot | None) -> tuple[Spot, ...]:

@@ -375,6 +375,14 @@ STEPS = {
     "for_each": _step(
         "for_each", f.ITEMS, "Repeats `steps` for each item, one after the other.", *_BODY
     ),
+    "within": _step(
+        "within",
+        f.LIMIT,
+        "So long for all of `steps` together, `30s`; after it what of them is under way is called "
+        "back, and the step fails with code `within_timeout`.",
+        Key("steps", f.list_of(f.ref("step"), least=1), "What is to be over in time.", True),
+        _ON_ERROR,
+    ),
     "map": _step("map", f.ref("map"), MAP.words, _ON_ERROR),
     "call": _step(
         "call",

@@ -17,6 +17,7 @@ from events.definition import (
     UntilStep,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.values import Value
 from orchestrator.authoring.outline import handlers_of
@@ -101,14 +102,22 @@ class StepRules:
                 self._wait(f"{where}.wait", step)
             case WhileStep() | UntilStep() | ForEachStep():
                 self._loop(where, step)
-            case MapStep() | CallStep():
+            case MapStep() | CallStep() | WithinStep():
                 self._beyond(where, step)
 
-    def _beyond(self, where: str, step: MapStep | CallStep) -> None:
-        if isinstance(step, MapStep):
-            self._map(f"{where}.map", step)
-        else:
-            self._call(where, step)
+    def _beyond(self, where: str, step: MapStep | CallStep | WithinStep) -> None:
+        match step:
+            case MapStep():
+                self._map(f"{where}.map", step)
+            case CallStep():
+                self._call(where, step)
+            case WithinStep():
+                self._within(where, step)
+
+    def _within(self, where: str, step: WithinStep) -> None:
+        if not step.steps:
+            self._problems.add("empty", f"{where}.steps", "no steps: a group needs at least one")
+        self._ranges(where, ranges.within_complaints(step, self._limits))
 
     def _map(self, where: str, step: MapStep) -> None:
         if not (_may_be_list(step.items) or _is_count(step.items)):

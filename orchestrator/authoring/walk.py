@@ -23,6 +23,7 @@ from events.definition import (
     UntilStep,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.values import Value
 from orchestrator.authoring.outline import handlers_of
@@ -76,7 +77,7 @@ def blocks(spot: Spot) -> Iterator[tuple[str, tuple[Step, ...]]]:
         case ParallelStep(branches=branches):
             for name, steps in branches.items():
                 yield f"{spot.where}.parallel.{name}", steps
-        case WhileStep() | UntilStep() | ForEachStep():
+        case WhileStep() | UntilStep() | ForEachStep() | WithinStep():
             yield f"{spot.where}.steps", spot.step.steps
         case _:
             pass
@@ -93,6 +94,14 @@ def is_body(spot: Spot) -> bool:
     if isinstance(holder.step, MapStep):
         return spot.block == f"{holder.where}.map"
     return isinstance(holder.step, LoopStep) and spot.block == f"{holder.where}.steps"
+
+
+def is_within(spot: Spot) -> bool:
+    """Whether the list of steps that this one is in is what has to be over in time."""
+    holder = spot.holder
+    if holder is None or not isinstance(holder.step, WithinStep):
+        return False
+    return spot.block == f"{holder.where}.steps"
 
 
 def loop_condition(spot: Spot) -> tuple[Spot, Written] | None:
@@ -154,7 +163,7 @@ def _templates(step: Step) -> Iterator[tuple[str, Value]]:
             yield "map.items", items
         case CallStep():
             yield "call.input", step.input
-        case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep():
+        case ChoiceStep() | ParallelStep() | WhileStep() | UntilStep() | WithinStep():
             pass
 
 

@@ -30,6 +30,7 @@ from events.definition import (
     Update,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
@@ -141,9 +142,9 @@ class _Reader:
                 return self._wait(common, found)
             case "while" | "until" | "for_each":
                 return self._loop(common, kind, found)
-            case "map" | "call":
-                read = self._map if kind == "map" else self._call
-                return read(common, found)
+            case "map" | "call" | "within":
+                readers = {"map": self._map, "call": self._call, "within": self._within}
+                return readers[kind](common, found)
             case _:
                 return self._fail(common, found["fail"])
 
@@ -257,6 +258,15 @@ class _Reader:
             version=_read(said, "version", self._form.text, ""),
             input=_read(said, "input", self._form.value, None),
             retry=_read(found, "retry", self._retry, None),
+            on_error=_read(found, "on_error", self._handlers, ()),
+        )
+        return _with(common, step)
+
+    def _within(self, common: "_Common", found: dict[str, Field]) -> Step:
+        step = WithinStep(
+            id="",
+            timeout_s=self._form.seconds(found["within"]),
+            steps=_read(found, "steps", self._steps, ()),
             on_error=_read(found, "on_error", self._handlers, ()),
         )
         return _with(common, step)

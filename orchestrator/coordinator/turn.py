@@ -126,6 +126,8 @@ class Turn:
             touched.commands.update(dict.fromkeys(slot.state.outstanding))
         elif isinstance(fact, r.MapDecided):
             touched.commands.update(dict.fromkeys(items_of(fact.step, fact.recalled)))
+        elif isinstance(fact, r.GroupGivenUp):
+            touched.commands.update(dict.fromkeys(fact.recalled))
 
     def _observer(self, touched: Touched) -> Observer:
         def note(state: RunState) -> None:

@@ -50,6 +50,7 @@ PASSED = frozenset(
         "loop.advanced.v1",
         "map.advanced.v1",
         "map.decided.v1",
+        "group.given_up.v1",
         "map.completed.v1",
         "map.part_completed.v1",
         "child.called.v1",

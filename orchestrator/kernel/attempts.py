@@ -5,17 +5,19 @@ from typing import Literal
 import msgspec
 
 from events import messages as m
-from events.facts import Failure, LossReason, Usage
+from events.facts import Failure, Flow, LossReason, Usage
 from events.policies import Retry
 from events.task_facts import AttemptFailed, Said, TaskCancelled, TaskCompleted, TaskFailed
+from events.values import Value
 from orchestrator.kernel.bounds import PayloadTooLarge, bounded
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import settle
 from orchestrator.kernel.flow import timeouts
-from orchestrator.kernel.maps import failing, given_up, results_fit
+from orchestrator.kernel.maps import failing, results_fit
 from orchestrator.kernel.mapwalk import MapWalk
 from orchestrator.kernel.retry import delay_s, refusal
 from orchestrator.kernel.state import StepState
+from orchestrator.kernel.within import given_back, given_up
 
 Kind = Literal["failed", "timed_out", "lost"]
 
@@ -52,12 +54,6 @@ def attempt_completed(d: Decision, report: m.Completed) -> None:
     except PayloadTooLarge as error:
         attempt_failed(d, _too_large(report, error))
         return
-    walk = MapWalk(d.net, d.state, d.env, outputs={step_id: report.output})
-    map_id = d.state.map_of(step_id)
-    if d.state.closing is None and map_id:
-        walk.item_completed(step_id, size)
-    elif d.state.closing is None:
-        walk.leave(step_id)
     d.record(
         TaskCompleted(
             step=step_id,
@@ -68,10 +64,22 @@ def attempt_completed(d: Decision, report: m.Completed) -> None:
             ended_at=report.ended_at,
             usage=report.usage,
             said=report.said,
-            flow=walk.flow(),
+            flow=_onward(d, step_id, report.output, size),
         )
     )
     settle(d)
+
+
+def _onward(d: Decision, step_id: str, output: Value, size: int) -> Flow:
+    """What follows from a result of so many bytes."""
+    if d.state.closing is not None:
+        return Flow()
+    if given_up(d, step_id):
+        return given_back(d, step_id)
+    walk = MapWalk(d.net, d.state, d.env, outputs={step_id: output})
+    if d.state.map_of(step_id):
+        return walk.item_completed(step_id, size).flow()
+    return walk.leave(step_id).flow()
 
 
 def _too_large(report: m.Completed, error: PayloadTooLarge) -> m.Failed:
@@ -120,8 +128,11 @@ def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
         d.record(TaskCancelled(step=step_id, attempt=number, why=ended.failure.code))
         settle(d)
         return
-    if given_up(d.state, step_id):
-        _item_given_back(d, step_id, ended)
+    if given_up(d, step_id):
+        number, why = d.state.steps[step_id].attempt, ended.failure.code
+        flow = given_back(d, step_id)
+        d.record(TaskCancelled(step=step_id, attempt=number, why=why, flow=flow))
+        settle(d)
         return
     why = _no_further(d, step_id, ended)
     if why:
@@ -131,15 +142,6 @@ def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
     else:
         _again(d, step_id, ended)
         settle(d)
-
-
-def _item_given_back(d: Decision, step_id: str, ended: Ended) -> None:
-    """An attempt of a map that is decided is over."""
-    walk = MapWalk(d.net, d.state, d.env).item_given_back(step_id)
-    number = d.state.steps[step_id].attempt
-    why = ended.failure.code
-    d.record(TaskCancelled(step=step_id, attempt=number, why=why, flow=walk.flow()))
-    settle(d)
 
 
 def _no_further(d: Decision, step_id: str, ended: Ended) -> str:

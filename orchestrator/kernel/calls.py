@@ -22,9 +22,10 @@ from orchestrator.kernel.ending import settle
 from orchestrator.kernel.flow import Walk
 from orchestrator.kernel.inputs import ChildEnded
 from orchestrator.kernel.mapparts import is_part, taken_over
-from orchestrator.kernel.maps import failing, given_up
+from orchestrator.kernel.maps import failing
 from orchestrator.kernel.mapwalk import MapWalk
 from orchestrator.kernel.retry import delay_s, refusal
+from orchestrator.kernel.within import given_back, given_up
 
 CANCELLED = "child_cancelled"
 
@@ -36,9 +37,8 @@ def child_ended(d: Decision, given: ChildEnded) -> None:
         return
     if state.closing is not None:
         d.record(TaskCancelled(step=step_id, attempt=0, why=f"its run is {given.status}"))
-    elif given_up(state, step_id):
-        flow = MapWalk(d.net, state, d.env).item_given_back(step_id).flow()
-        why = f"its run is {given.status}"
+    elif given_up(d, step_id):
+        why, flow = f"its run is {given.status}", given_back(d, step_id)
         d.record(TaskCancelled(step=step_id, attempt=0, why=why, flow=flow))
     elif given.status == "completed" and is_part(state, step_id):
         _part_completed(d, given)

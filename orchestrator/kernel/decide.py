@@ -32,7 +32,7 @@ from orchestrator.kernel.decision import Decision, Keep, Observer
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
-from orchestrator.kernel.maps import given_up
+from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.pausing import pause, resume
 from orchestrator.kernel.pinning import pin_at_start, pin_to_first, repin
@@ -40,6 +40,7 @@ from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
 from orchestrator.kernel.updates import update
 from orchestrator.kernel.waits import receive
+from orchestrator.kernel.within import given_up
 
 
 def decide(
@@ -188,7 +189,7 @@ def _fork(d: Decision, given: i.Fork) -> None:
             origin=Origin(kind="fork", run_id=state.run_id, version=given.source_version),
             due_at=d.env.due(timeout_s),
             variables=given.variables,
-            renewed=tuple(_renewed(d, step_id, given.run_id) for step_id in _open_steps(state)),
+            renewed=tuple(_renewed(d, step_id, given.run_id) for step_id in _open_steps(d)),
             reason=given.reason,
         )
     )
@@ -208,13 +209,18 @@ def _forkable(d: Decision, given: i.Fork) -> None:
     bounded(variables, d.env.limits, "the set of all variables")
 
 
-def _open_steps(state: RunState) -> list[str]:
+def _open_steps(d: Decision) -> list[str]:
+    """Those that somebody is to do, those that wait, and groups whose time runs."""
     open_ = {"ready", "dispatched", "running", "retrying", "waiting", "calling"}
     return [
         step_id
-        for step_id, step in state.steps.items()
-        if step.status in open_ and not given_up(state, step_id)
+        for step_id, step in d.state.steps.items()
+        if (step.status in open_ and not given_up(d, step_id)) or _is_timed(d, step_id)
     ]
+
+
+def _is_timed(d: Decision, step_id: str) -> bool:
+    return f"within:{step_id}" in d.state.timers
 
 
 def _renewed(d: Decision, step_id: str, run_id: str) -> Renewed:
@@ -222,6 +228,8 @@ def _renewed(d: Decision, step_id: str, run_id: str) -> Renewed:
         return Renewed(step=step_id, call=renewed(d, step_id, run_id))
     if d.state.steps[step_id].status == "waiting":
         return _waits_on(d, step_id)
+    if _is_timed(d, step_id):
+        return Renewed(step=step_id, due_at=d.env.after(d.net.limits[static_of(step_id)]))
     limits = timeouts(d.net.task(step_id), d.state)
     return Renewed(
         step=step_id,

@@ -18,8 +18,9 @@ from orchestrator.kernel.expressions import ExpressionFailed
 from orchestrator.kernel.flow import Walk
 from orchestrator.kernel.loops import advance
 from orchestrator.kernel.maps import advance as advance_map
-from orchestrator.kernel.maps import failing
+from orchestrator.kernel.maps import failing, idle
 from orchestrator.kernel.scope import Scope
+from orchestrator.kernel.within import fail_group
 
 NO_PROGRESS = "no_progress"
 TOO_MANY_EVENTS = "too_many_events"
@@ -89,7 +90,10 @@ def _fail_step(d: Decision, step_id: str, failure: Failure) -> None:
 
 
 def _advance(d: Decision, step_id: str) -> None:
-    """Of a loop or a map."""
+    """Of a loop or a map, or of a group that was given up."""
+    if step_id in d.state.given_up:
+        fail_group(d, step_id)
+        return
     is_map = d.state.steps[step_id].map is not None
     failure = advance_map(d, step_id) if is_map else advance(d, step_id)
     if failure is not None:
@@ -125,7 +129,11 @@ def close(
     if d.state.is_held:
         d.record(
             r.RunClosing(
-                status=status, reason=reason, failure=failure, step=step, cancelled=_idle(d)
+                status=status,
+                reason=reason,
+                failure=failure,
+                step=step,
+                cancelled=idle(d.state, d.state.steps),
             )
         )
     else:
@@ -139,7 +147,7 @@ def _end(d: Decision) -> None:
 
 
 def _terminal(d: Decision, status: str, reason: str, failure: Failure | None, step: str) -> None:
-    cancelled = _idle(d)
+    cancelled = idle(d.state, d.state.steps)
     if status == "cancelled":
         d.record(r.RunCancelled(reason=reason, cancelled=cancelled))
         return
@@ -148,21 +156,6 @@ def _terminal(d: Decision, status: str, reason: str, failure: Failure | None, st
         d.record(r.RunTimedOut(failure=known, cancelled=cancelled))
     else:
         d.record(r.RunFailed(failure=known, step=step, cancelled=cancelled))
-
-
-def _idle(d: Decision) -> tuple[str, ...]:
-    """Open steps that no node holds: items of maps first, and a map only with its last item."""
-    state = d.state
-    idle = [
-        step_id
-        for step_id, step in state.steps.items()
-        if step.status in {"ready", "retrying", "entered", "waiting"}
-    ]
-    with_others = (*state.outstanding, *state.calls)
-    held = {map_id for step_id in with_others if (map_id := state.map_of(step_id))}
-    items = [step_id for step_id in idle if state.map_of(step_id)]
-    others = [step_id for step_id in idle if not (state.map_of(step_id) or step_id in held)]
-    return (*items, *others)
 
 
 def _complete(d: Decision) -> None:

@@ -84,12 +84,16 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.ready.clear()
     state.outstanding.clear()
     state.calls.clear()
-    _without_given_up(state)
+    _without_given_up(state, at)
     state.timers = {} if fact.due_at is None else {"run": fact.due_at}
     for renewed in fact.renewed:
         old = state.steps[renewed.step]
         if renewed.call is not None:
             call(state, renewed.call, at)
+            continue
+        if old.status == "entered":
+            if renewed.due_at is not None:
+                state.timers[f"within:{renewed.step}"] = renewed.due_at
             continue
         if old.status == "waiting":
             if renewed.due_at is not None:
@@ -107,8 +111,14 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
         state.steps[renewed.step].details = old.details
 
 
-def _without_given_up(state: RunState) -> None:
-    """Items of maps that are decided were with nodes only, and these attempts are none of ours."""
+def _without_given_up(state: RunState, at: int) -> None:
+    """What groups that were given up and maps that are decided still have was with nodes only, and
+    these attempts are none of ours."""
+    if state.given_up:
+        _cancel(
+            state, [name for name, one in state.steps.items() if one.recalled == WITHIN_TIMEOUT], at
+        )
+        state.turning.update(dict.fromkeys(state.given_up))
     for name in list(state.steps):
         map_id = state.map_of(name)
         found = state.steps[map_id].map if map_id else None
@@ -187,6 +197,7 @@ def _nothing_undecided(state: RunState) -> None:
     state.stuck.clear()
     state.turning.clear()
     state.at_end = False
+    state.given_up.clear()
 
 
 def _cancel(state: RunState, steps: Iterable[str], at: int) -> None:
@@ -289,6 +300,7 @@ def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
     step.failure = fact.failure
     step.handled = fact.handled
     step.started_at = fact.started_at or step.started_at
+    _cancel(state, fact.cancelled, at)
     close_step(state, fact.step, "failed", fact.ended_at or at)
     if not fact.handled and state.failure is None:
         state.failure = fact.failure
@@ -387,6 +399,24 @@ MAP_DECIDED = "map_decided"
 """Why an item is asked back."""
 
 
+def _group_given_up(state: RunState, fact: r.GroupGivenUp, at: int) -> None:
+    state.timers.pop(f"within:{fact.step}", None)
+    for step_id in fact.recalled:
+        state.steps[step_id].recalled = WITHIN_TIMEOUT
+        without_timers(state, step_id)
+        map_id = state.map_of(step_id)
+        found = state.steps[map_id].map if map_id else None
+        if found is not None:
+            found.decided = Ending(fact.failure)
+    _cancel(state, fact.cancelled, at)
+    state.given_up[fact.step] = fact.failure
+    apply_flow(state, fact.flow, at)
+
+
+WITHIN_TIMEOUT = "within_timeout"
+"""Why a step is asked back whose group was given up."""
+
+
 def _map_part_completed(state: RunState, fact: r.MapPartCompleted, at: int) -> None:
     found = state.steps[state.map_of(fact.step)].map
     if found is None:
@@ -422,6 +452,7 @@ FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     r.ChildFailed: _child_failed,
     r.MapAdvanced: _map_advanced,
     r.MapDecided: _map_decided,
+    r.GroupGivenUp: _group_given_up,
     r.MapPartCompleted: _map_part_completed,
     r.MapCompleted: _map_completed,
     r.UpdateAccepted: _update_accepted,

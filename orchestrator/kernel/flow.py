@@ -20,6 +20,7 @@ from events.facts import (
     Enabled,
     Failure,
     Flow,
+    Limited,
     Looping,
     Mapped,
     Moved,
@@ -85,6 +86,7 @@ class Walk:
         self._maps: list[Mapped] = []
         self._moved: list[Moved] = []
         self._calls: list[Called] = []
+        self._limited: list[Limited] = []
         self._ended = False
         self._budget = FlowBudget(env.limits)
         self._variable_bytes = 0
@@ -112,6 +114,19 @@ class Walk:
         self._put((arc,))
         return self._run()
 
+    def vacate(self, group_id: str) -> "Walk":
+        """Takes away the tokens that are inside a group: nothing of it goes on."""
+        for place, tokens in self._state.tokens.items():
+            target = self._net.arcs[static_of(place)].target + suffix_of(place)
+            if self._net.is_inside(target, group_id):
+                self._tokens[place] = self._tokens.get(place, 0) - tokens
+        return self
+
+    def turn(self, step_id: str) -> "Walk":
+        """It is to be decided what follows for a step."""
+        self._turned.append(step_id)
+        return self
+
     def flow(self) -> Flow:
         """The net change so far."""
         return Flow(
@@ -129,6 +144,7 @@ class Walk:
             maps=tuple(self._maps),
             moved=tuple(self._moved),
             calls=tuple(self._calls),
+            limited=tuple(self._limited),
             ended=self._ended,
         )
 
@@ -191,7 +207,7 @@ class Walk:
             return
         self._scope = self._root
         if suffix:
-            loop = step.step.scope + outside(suffix)
+            loop = self._net.loops[step.step.scope] + outside(suffix)
             self._scope = msgspec.structs.replace(
                 self._root, suffix=suffix, loop=loop, index=index_of(suffix)
             )
@@ -225,6 +241,13 @@ class Walk:
 
     def _split(self, step: StepIndex, _: n.Split) -> None:
         self._enter(step)
+        self._put(step.normal)
+
+    def _within(self, step: StepIndex, _: n.Within) -> None:
+        group_id = step.step.id
+        self._enter(step)
+        due_at = self._env.after(self._net.limits[group_id])
+        self._limited.append(Limited(step=group_id + self._suffix, due_at=due_at))
         self._put(step.normal)
 
     def _fail(self, step: StepIndex, fail: n.Fail) -> None:
@@ -362,6 +385,7 @@ ACTS: Mapping[type[n.Action], Callable[..., None]] = {
     n.Loop: Walk._loop,
     n.Map: Walk._map,
     n.Call: Walk._call,
+    n.Within: Walk._within,
 }
 """What a step does when it acts, by its action; a test holds it complete."""
 

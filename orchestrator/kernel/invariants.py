@@ -58,7 +58,8 @@ def _tokens(state: RunState) -> Iterator[str]:
 def _loops(state: RunState) -> Iterator[str]:
     for loop_id in state.turning:
         step = state.steps.get(loop_id)
-        if step is None or (step.loop is None and step.map is None):
+        is_known = step is not None and (step.loop is not None or step.map is not None)
+        if not (is_known or loop_id in state.given_up):
             yield f"{loop_id} is to be decided on and not under way"
     for step_id, step in state.steps.items():
         if step.loop is not None and step.status != "entered":
@@ -80,7 +81,7 @@ def _maps(state: RunState) -> Iterator[str]:
             ended = sum(piece is not None for piece in found.pieces)
         if step.status != "entered":
             yield f"map {map_id} is {step.status} and still under way"
-        if state.closing is not None:
+        if state.closing is not None or state.given_up:
             continue
         if found.open != open_.get(map_id, 0) or found.cursor != ended + found.open:
             yield f"map {map_id} counts {found.open} items under way, {ended} over wrongly"

@@ -18,6 +18,8 @@ The results stand in the state, in order, together at most as large as one paylo
 cut into parts, which are runs (`mapparts`); what is said here of items holds for these as well.
 """
 
+from collections.abc import Iterable
+
 from events.facts import Failure, Flow
 from events.net import Map
 from events.run_facts import MapAdvanced, MapCompleted, MapDecided
@@ -53,6 +55,18 @@ def given_up(state: RunState, step_id: str) -> bool:
     """Whether this is an item of a map that is decided: nothing follows from it but its end."""
     map_id = state.map_of(step_id)
     return bool(map_id) and under_way(state, map_id).decided is not None
+
+
+def idle(state: RunState, among: Iterable[str]) -> tuple[str, ...]:
+    """Those of `among` that are open and that no node or child run holds: items of maps first, and
+    a map only with its last item."""
+    open_ = {"ready", "retrying", "entered", "waiting"}
+    found = [step_id for step_id in among if state.steps[step_id].status in open_]
+    with_others = (*state.outstanding, *state.calls)
+    held = {map_id for step_id in with_others if (map_id := state.map_of(step_id))}
+    items = [step_id for step_id in found if state.map_of(step_id)]
+    others = [step_id for step_id in found if not (state.map_of(step_id) or step_id in held)]
+    return (*items, *others)
 
 
 def results_fit(d: Decision, item_id: str, size: int) -> None:

@@ -35,12 +35,13 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.order.append(step_id)
     state.awaiting.pop(step_id, None)
     state.turning.pop(step_id, None)
+    state.given_up.pop(step_id, None)
     step.loop = step.map = None
 
 
 def without_timers(state: RunState, step_id: str) -> None:
     if state.timers:
-        for what in ("start", "close", "execute", "retry", "wait", "until"):
+        for what in ("start", "close", "execute", "retry", "wait", "until", "within"):
             state.timers.pop(f"{what}:{step_id}", None)
 
 
@@ -68,6 +69,8 @@ def apply_flow(state: RunState, flow: Flow, at: int) -> None:
     state.variables.update(flow.variables)
     for name in flow.entered:
         state.steps[name] = StepState("entered", started_at=at)
+    for limited in flow.limited:
+        state.timers[f"within:{limited.step}"] = limited.due_at
     for name in flow.left:
         leave_step(state, name, at)
     for name in flow.skipped:
@@ -166,3 +169,5 @@ def leave_step(state: RunState, name: str, at: int) -> None:
     step.status = "completed"
     step.ended_at = at
     state.order.append(name)
+    if state.timers:
+        state.timers.pop(f"within:{name}", None)

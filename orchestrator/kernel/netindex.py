@@ -1,10 +1,12 @@
 """NetIndex: a net with what decisions look up, made once per workflow version and never stored."""
 
+from collections.abc import Collection
+
 import msgspec
 
 from events.facts import Failure
 from events.net import Arc, Call, Fail, Loop, Map, Net, NetStep, Set, Start, Task, Wait
-from orchestrator.kernel.instances import static_of
+from orchestrator.kernel.instances import static_of, suffix_of
 from orchestrator.kernel.templates import Template, compile_template
 from orchestrator.kernel.waiting import template_of
 
@@ -57,6 +59,12 @@ class NetIndex:
         repetitions = _repetitions(net)
         self.depths = {s.id: depth for s in net.steps if (depth := repetitions[s.scope])}
         """In how many repetitions a step is, for those in any."""
+        self.loops = _loops(net)
+        """The loop that a scope is in, itself included, for those in any."""
+        self.limits = {s.id: s.timeout_s for s in net.scopes if s.timeout_s and not s.repeats}
+        """Seconds within which a group of steps is to be over."""
+        self.groups = _groups(net, self.limits)
+        """The groups that a step is in, innermost first, for those in any."""
         self.sizes = _sizes(net)
         """How many named steps are in each scope, those of scopes inside it included."""
         actions = (step.action for step in net.steps)
@@ -83,6 +91,11 @@ class NetIndex:
             raise KeyError(step_id)
         return action
 
+    def is_inside(self, instance: str, group_id: str) -> bool:
+        """Whether an instance is one of a group's; the group is not."""
+        groups = self.groups.get(static_of(instance), ())
+        return static_of(group_id) in groups and suffix_of(instance).startswith(suffix_of(group_id))
+
     def call(self, step_id: str) -> Call:
         """The action of a step that calls; raises KeyError when it does not."""
         action = self.step(step_id).step.action
@@ -104,6 +117,25 @@ def _repetitions(net: Net) -> dict[str, int]:
     for scope in net.scopes:
         found[scope.id] = found.get(scope.parent or "", 0) + scope.repeats
     return found
+
+
+def _loops(net: Net) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for scope in net.scopes:
+        loop = scope.id if scope.repeats else found.get(scope.parent or "")
+        if loop is not None:
+            found[scope.id] = loop
+    return found
+
+
+def _groups(net: Net, limits: Collection[str]) -> dict[str, tuple[str, ...]]:
+    if not limits:
+        return {}
+    around: dict[str, tuple[str, ...]] = {}
+    for scope in net.scopes:
+        own = (scope.id,) if scope.id in limits else ()
+        around[scope.id] = own + around.get(scope.parent or "", ())
+    return {step.id: groups for step in net.steps if (groups := around[step.scope])}
 
 
 def _sizes(net: Net) -> dict[str, int]:

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 
-from events.definition import MapStep, WaitStep
+from events.definition import MapStep, WaitStep, WithinStep
 from events.policies import Attribute, Needs, Retry, RunOptions, Timeouts
 from events.values import INTEGER_MAX, INTEGER_MIN
 from orchestrator.kernel.durations import instant, seconds
@@ -181,6 +181,13 @@ def wait_complaints(step: WaitStep, limits: Limits) -> Iterator[Complaint]:
         except ValueError as error:
             yield "until", str(error)
     yield from _duration("timeout", step.timeout_s, limits)
+
+
+def within_complaints(step: WithinStep, limits: Limits) -> Iterator[Complaint]:
+    """What is wrong with the limit of time of a group of steps."""
+    if not 0 < step.timeout_s <= limits.duration_s_max:
+        expected = f"expected more than 0 and at most {limits.duration_s_max:.0f} s"
+        yield "within", f"{step.timeout_s:g} s: {expected}"
 
 
 def _duration(where: str, seconds: float | None, limits: Limits) -> Iterator[Complaint]:

@@ -127,14 +127,16 @@ _content = msgspec.json.Encoder(order="sorted").encode
 class RunState(msgspec.Struct, omit_defaults=True):
     """`tokens`: arc → tokens waiting there. `ready`: tasks awaiting placement, oldest first.
     `outstanding`: step → attempt number with a node. `timers`: key → due instant, where a key is
-    `run` or `<what>:<step>` with what of start, close, execute, retry, wait, until. `order`: steps
+    `run` or `<what>:<step>` with what of start, close, execute, retry, wait, until, within (a group
+    of steps). `order`: steps
     as they ended. `stuck`: steps that were reached and could not act; `at_end`: the root scope was
     left; both until it is decided what follows. `awaiting`: step → name of the signal that it waits
     for. `signals`: by id, in order of arrival. `signals_seen`: ids of these and of those taken.
     `updates_seen`: ids of updates. `turning`: loops that were reached, or of which an iteration is
     over; maps that begin more items, or are done. Everywhere steps and arcs are named as instances
     (see `instances`). `calls`: step → the child run that it has. Items of a map are steps only
-    while they are under way. `part`: of the map of another run that this run does.
+    while they are under way. `part`: of the map of another run that this run does. `given_up`:
+    groups whose time is over, and that wait for what nodes and child runs still have of them.
     """
 
     run_id: str = ""
@@ -172,6 +174,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     build: str | None = None
     """The build that its tasks keep to, "" for any; None: not decided, see `pinning`."""
     part: PartOf | None = None
+    given_up: dict[str, Failure] = {}
 
     @property
     def terminal(self) -> bool:
@@ -179,8 +182,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
 
     @property
     def _waits_for_timer(self) -> bool:
-        """Its own timeout does not count: it ends the run."""
-        return len(self.timers) > ("run" in self.timers)
+        """Its own timeout does not count, nor that of a group: these only end what does not."""
+        return any(key != "run" and not key.startswith("within:") for key in self.timers)
 
     @property
     def unsettled(self) -> bool:

@@ -20,6 +20,7 @@ from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.flow import timeouts
 from orchestrator.kernel.waits import wait_is_over
+from orchestrator.kernel.within import give_up
 
 RUN_TIMEOUT = "run_timeout"
 
@@ -50,6 +51,8 @@ def _fire(d: Decision, key: str) -> None:
         _retry(d, step_id)
     elif what in {"wait", "until"}:
         wait_is_over(d, step_id)
+    elif what == "within":
+        _group_is_late(d, key, step_id)
     elif what == "close":
         _give_up(d, step_id, CLOSE_TIMEOUT)
     elif what == "start":
@@ -61,6 +64,14 @@ def _fire(d: Decision, key: str) -> None:
 def _run_timeout(d: Decision) -> None:
     message = f"the run did not end within {d.state.options.timeout_s:g} s"
     close(d, "timed_out", failure=Failure(code=RUN_TIMEOUT, message=message))
+
+
+def _group_is_late(d: Decision, key: str, group_id: str) -> None:
+    """What follows already from what has happened goes first; it may be the group's end."""
+    settle(d)
+    if key in d.state.timers and not d.state.is_to_go_on:
+        give_up(d, group_id)
+        settle(d)
 
 
 def _retry(d: Decision, step_id: str) -> None:

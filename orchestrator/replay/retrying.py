@@ -71,7 +71,7 @@ def last_sound_version(state: RunState, later: Iterable[tuple[Fact, int]]) -> in
 def is_sound(state: RunState) -> bool:
     """Whether nothing has gone wrong yet that a run from here would repeat by itself."""
     doomed = state.closing is not None or state.failure is not None or state.undecided
-    return not (state.terminal or doomed) and state.waits
+    return not (state.terminal or doomed or state.given_up) and state.waits
 
 
 def refuse(last: RunState, version: int) -> None:

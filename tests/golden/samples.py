@@ -22,6 +22,7 @@ from events.facts import (
     Failure,
     Flow,
     HostSample,
+    Limited,
     Looping,
     Mapped,
     Moved,
@@ -110,6 +111,7 @@ FLOW = Flow(
     loops=(Looping(step="each[0]", items=[VALUE]),),
     turned=("again",),
     calls=(CALLED, PART_CALLED),
+    limited=(Limited(step="offer[0]", due_at=AT + 30),),
     maps=(
         Mapped(step="scale[0]", items=[VALUE]),
         Mapped(step="scale[1]", items=[VALUE], cut=CUT, first=3, share=2),
@@ -175,6 +177,12 @@ DEFINITION = d.Definition(
             steps=(d.TaskStep(id="f", task="work"),),
             iterations_max=9,
             on_error=(d.Handler(codes=("too_many_iterations",)),),
+        ),
+        d.WithinStep(
+            id="offer",
+            timeout_s=30.0,
+            steps=(d.TaskStep(id="o", task="work"),),
+            on_error=(d.Handler(codes=("within_timeout",)),),
         ),
         d.CallStep(
             id="ship",
@@ -260,6 +268,7 @@ NET = n.Net(
                 number=12.5,
             ),
         ),
+        n.NetStep(id="offer", name="offer", action=n.Within()),
         n.NetStep(id="nap", name="nap", action=n.Wait(duration=90.0)),
         n.NetStep(id="until", name="until", action=n.Wait(until="2026-12-24T18:00:00Z")),
         n.NetStep(
@@ -336,6 +345,13 @@ FACTS: tuple[Fact, ...] = (
     ),
     r.MapAdvanced(step="scale[0]", flow=FLOW),
     r.MapDecided(step="scale[0]", failure=FAILURE, recalled=(1, 2), cancelled=(3,), flow=FLOW),
+    r.GroupGivenUp(
+        step="offer[0]",
+        failure=FAILURE,
+        recalled=("a[0]",),
+        cancelled=("b[0]", "scale[0][1]"),
+        flow=FLOW,
+    ),
     r.MapPartCompleted(step="scale[0][1]", run_id="run-4", result=PART_RESULT, flow=FLOW),
     r.MapCompleted(step="scale[0]", completed=7, failed=2, flow=FLOW, output=VALUE),
     r.UpdateAccepted(
@@ -415,6 +431,7 @@ FACTS: tuple[Fact, ...] = (
         usage=USAGE,
         said=SAID,
         flow=FLOW,
+        cancelled=("b", "c"),
     ),
     t.TaskCancelled(step="fetch", attempt=2, why="recalled", flow=FLOW),
     c.NodeRegistered(

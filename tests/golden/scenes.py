@@ -299,6 +299,30 @@ def called() -> Play:
     return play
 
 
+def late() -> Play:
+    """Groups with a limit of time: in time, late while a node has something of one, and late."""
+
+    def within(name: str, *steps: d.Step) -> d.WithinStep:
+        return d.WithinStep(id=name, timeout_s=30.0, steps=steps, on_error=(d.Handler(),))
+
+    scale = d.MapStep(id="scale", items=[1, 2], task="work", concurrency=2)
+    play = started(
+        workflow(
+            within("quick", task("a")),
+            within("held", parallel(x=(task("b"), task("c")), y=scale)),
+            within("idle", task("e")),
+        )
+    )
+    play.run("a")
+    play.place("b")
+    play.place("scale[0]")
+    play.due(30.0)
+    play.complete("b", output="too late")
+    play.give_back("scale[0]")
+    play.due(30.0)
+    return play
+
+
 def still_open() -> Play:
     """In the middle of everything: it must go on under any later release."""
     timeouts = Timeouts(schedule_to_start_s=30.0, start_to_close_s=60.0, schedule_to_close_s=600.0)
@@ -353,6 +377,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "part": part_done,
     "called": called,
     "pinned": pinned,
+    "late": late,
     "still_open": still_open,
 }
 

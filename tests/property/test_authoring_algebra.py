@@ -11,7 +11,7 @@ from events.codec import encode
 from events.definition import Definition
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import Steps, Workflow, check, compile_net, dump, read_yaml, steps
-from orchestrator.authoring.algebra import Catch, Choice, Loop, Parallel, Sequence
+from orchestrator.authoring.algebra import Catch, Choice, Loop, Parallel, Sequence, Within
 from orchestrator.authoring.steps import Task
 from orchestrator.kernel.instances import static_of
 from tests.builders import Setting, started
@@ -49,6 +49,7 @@ class _Writer:
             lambda: inner().repeat_while(f"iteration.index < {ROUNDS}"),
             lambda: inner().repeat_until(f"iteration.index >= {ROUNDS - 1}"),
             lambda: inner().for_each(list(range(ROUNDS))),
+            lambda: inner().with_timeout("1h"),
         ]
 
     def _codes(self) -> list[str]:
@@ -222,6 +223,8 @@ def meant(expression: Steps, failures: Mapping[str, str], done: Counter[str]) ->
             return inner(next((way for when, way in cases if when == "true"), default))
         case Loop(body=body):
             return next((left for _ in range(ROUNDS) if (left := inner(body))), [])
+        case Within(body=body):
+            return inner(body)
         case Catch(body=body, clauses=clauses):
             return handled(inner(body), clauses, inner)
         case _:

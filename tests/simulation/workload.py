@@ -28,6 +28,7 @@ from events.definition import (
     Update,
     WaitStep,
     WhileStep,
+    WithinStep,
 )
 from events.policies import PINNED, Retry, RunOptions, Timeouts
 from events.references import Chunk, ListReference, Payload, as_value
@@ -127,8 +128,7 @@ class Draft:
         drawn = self._rng.random()
         step_id = self._id()
         if depth < 2 and drawn < 0.12:
-            branches = {name: self._steps(self._rng.randint(1, 2), depth + 1) for name in "ab"}
-            return ParallelStep(id=step_id, depends_on=depends, branches=branches)
+            return self._together(step_id, depends, depth)
         if depth < 2 and drawn < 0.24:
             cases = (Case(when=self._condition(), steps=self._steps(1, depth + 1)),)
             default = self._steps(self._rng.randint(0, 1), depth + 1)
@@ -146,6 +146,22 @@ class Draft:
         if depth and drawn < 0.32:
             return FailStep(id=step_id, depends_on=depends, code="E3", message="as written")
         return self._task(step_id, depends, tasks, depth)
+
+    def _together(
+        self, step_id: str, depends: tuple[str, ...] | None, depth: int
+    ) -> ParallelStep | WithinStep:
+        """A parallel, or a group that may not be over in time."""
+        rng = self._rng
+        if self._lucky(0.5):
+            return WithinStep(
+                id=step_id,
+                depends_on=depends,
+                timeout_s=rng.choice((0.3, 1.0, 4.0)),
+                steps=self._steps(rng.randint(2, 3), depth + 1),
+                on_error=(Handler(),) if rng.random() < 0.6 else (),
+            )
+        branches = {name: self._steps(rng.randint(1, 2), depth + 1) for name in "ab"}
+        return ParallelStep(id=step_id, depends_on=depends, branches=branches)
 
     def _call(self, step_id: str, depends: tuple[str, ...] | None) -> CallStep:
         rng = self._rng

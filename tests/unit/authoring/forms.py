@@ -44,6 +44,7 @@ steps:
   - {id: approval, wait: {signal: approved, correlation: 3, timeout: 2d}}
   - {id: going, while: "false", steps: [{id: w, task: t}], max: 3, on_error: []}
   - {id: settled, until: "true", steps: [{id: u, task: t}], max: 3, on_error: []}
+  - {id: soon, within: 30s, steps: [{id: h, task: t}], on_error: []}
   - {id: each, for_each: [1, 2], steps: [{id: f, task: t}], max: 3, on_error: []}
   - id: scale
     map:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from events.definition import Definition, SetStep, Step
+from events.definition import Definition, SetStep, Step, WithinStep
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import InvalidDefinition, Steps, Workflow, check, read_yaml, steps
 from orchestrator.authoring.walk import spots
@@ -119,20 +119,28 @@ def test_the_shortest_timeout_counts(timed: Steps) -> None:
 
 
 @pytest.mark.parametrize(
-    "untimed",
+    "group",
     [
         *(A.then(B), A.par_with(B), A.when("true", B), A.for_each([1]), A.then(B).on_error(C)),
         *(steps.sleep("s", 5), steps.set("s", x=1), steps.map("m", "t", []), steps.call("x", "y")),
     ],
 )
-def test_a_timeout_of_what_has_no_time_of_its_own_is_refused_in_its_line(untimed: Steps) -> None:
-    with pytest.raises(InvalidDefinition, match="have their own") as refused:
-        untimed.with_timeout("5m")
+def test_a_timeout_of_what_has_no_time_of_its_own_is_that_of_a_group(group: Steps) -> None:
+    (made,) = defined(group.with_timeout("5m").with_timeout("7m")).steps
 
-    (problem,) = refused.value.problems
-    assert problem.code == "no_timeout"
-    assert problem.place is not None
-    assert problem.place.file == __file__
+    assert isinstance(made, WithinStep)
+    assert made == WithinStep(
+        id=f"{group.first}-within", timeout_s=300.0, steps=defined(group).steps
+    )
+    assert group.with_timeout("5m").with_timeout("7m") == group.with_timeout(300)
+    assert steps.nothing.with_timeout("5m") == steps.nothing
+
+
+def test_a_group_has_the_name_that_it_is_given() -> None:
+    offer = A.then(B).with_timeout("5m").named("offer")
+
+    assert [step.id for step in defined(offer).steps] == ["offer"]
+    assert offer == A.then(B).with_timeout("9m").named("offer").with_timeout("5m")
 
 
 def test_what_was_added_already_cannot_be_combined() -> None:

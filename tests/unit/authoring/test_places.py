@@ -92,6 +92,8 @@ SAMPLES: list[str | tuple[str, Limits]] = [
     steps('- {id: a, call: {workflow: w, version: "\\t"}}'),
     steps("- {id: a, while: 'true', steps: []}"),
     steps("- {id: a, while: 'true', steps: [{id: b, task: t}], max: 0}"),
+    steps("- {id: a, within: 5s, steps: []}"),
+    steps("- {id: a, within: 0, steps: [{id: b, task: t}]}"),
     steps("- {id: a, for_each: 3, steps: [{id: b, task: t}]}"),
     task("labels: {'': x}"),
     steps("- {id: a, parallel: {}}"),

@@ -75,10 +75,14 @@ def problems(authored: Authored) -> str:
             [TASK, "b = a.par_with(", "   a", ")", "flow.add(b)"],
             "w.py:4: steps[0].parallel.a-2[0].id: id `a` twice",
         ),
+        (
+            [TASK, "b = a.then(a)", "flow.add(b.", "    with_timeout(0)", ")"],
+            "w.py:7: steps[0].within: 0 s: expected more than 0",
+        ),
         (["flow.choice('c')"], "w.py:4: choice `c` needs a default"),
         (
-            [TASK, "b = a.then(", "    a", ").for_each([])", "b.with_timeout(5)"],
-            "w.py:8: no timeout of 5 for the steps that begin with `a-for-each`",
+            [TASK, "b = a.then(", "    a", ")", "b.named('x')"],
+            "w.py:8: the steps that begin with `a` cannot be named x",
         ),
     ],
 )

@@ -252,12 +252,43 @@ def loops_combined() -> Steps:
     )
 
 
+GROUPS = """
+- id: offer
+  within: 30
+  steps:
+    - {id: ask, task: t}
+    - id: both
+      parallel: {x: [{id: one, task: t}], y: [{id: two, wait: {for: 5}}]}
+- {id: use, task: t, with: {x: "${ steps.ask.output }"}}
+"""
+
+
+def groups_built(flow: Workflow) -> None:
+    offer = flow.within("offer", "30s")
+    with offer.body():
+        ask = flow.task("ask", "t")
+        both = flow.parallel("both")
+        with both.branch("x"):
+            flow.task("one", "t")
+        with both.branch("y"):
+            flow.sleep("two", 5)
+    flow.task("use", "t", x=ask.output)
+
+
+def groups_combined() -> Steps:
+    ask = steps.task("ask", "t")
+    both = steps.parallel("both", x=steps.task("one", "t"), y=steps.sleep("two", 5))
+    offer = ask.then(both).with_timeout("1m").with_timeout("30s").named("offer")
+    return offer.then(steps.task("use", "t", x=ask.output))
+
+
 SPELLINGS = {
     "task": (TASK, task_built, task_combined),
     "map": (MAP, map_built, map_combined),
     "call": (CALL, call_built, call_combined),
     "wait, fail": (WAITS, waits_built, waits_combined),
     "choice, parallel": (SPLITS, splits_built, splits_combined),
+    "within": (GROUPS, groups_built, groups_combined),
     "loops, set": (LOOPS, loops_built, loops_combined),
 }
 

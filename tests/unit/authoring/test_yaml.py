@@ -167,7 +167,7 @@ def test_every_part_has_its_place() -> None:
         (
             "workflow: x\nsteps:\n  - id: a",
             3,
-            "one of task, choice, parallel, set, wait, while, until, for_each, map, call, fail",
+            "set, wait, while, until, for_each, within, map, call, fail; found none",
         ),
         ("workflow: x\nsteps:\n  - {id: a, task: t, set: {}}", 3, "found task and set"),
         ("workflow: x\nsteps:\n  - task: t", 3, "`id` is missing"),
