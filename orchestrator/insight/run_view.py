@@ -81,12 +81,22 @@ def _pending(state: RunState, name: str) -> str:
         return f"run {state.calls[name]}"
     if step.map is not None:
         return _items(state, name, step.map)
+    if step.status == "entered":
+        return _group(state, name)
     if step.status != "waiting":
         return ""
     due_at = state.timers.get(f"wait:{name}", state.timers.get(f"until:{name}"))
     until = "" if due_at is None else f" until {as_text(due_at)}"
     signal = state.awaiting.get(name)
     return f"signal {signal}{until}" if signal else f"timer{until}"
+
+
+def _group(state: RunState, name: str) -> str:
+    """By when a group of steps is to be over."""
+    if name in state.given_up:
+        return "late: what is under way is called back"
+    due_at = state.timers.get(f"within:{name}")
+    return "" if due_at is None else f"until {as_text(due_at)}"
 
 
 def _items(state: RunState, map_id: str, found: MapState) -> str:

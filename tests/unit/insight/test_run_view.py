@@ -1,8 +1,11 @@
 """The view of a run: what never ran is said to be skipped once that is certain."""
 
+from msgspec import UNSET
+
 from events import definition as d
 from events.policies import Retry
 from orchestrator.insight.run_view import run_view
+from orchestrator.kernel.durations import as_text
 from tests.builders import Play, started, task, workflow
 
 
@@ -42,3 +45,20 @@ def test_what_a_cancelled_run_did_not_reach_is_not_shown() -> None:
     play = started(guarded())
     play.cancel()
     assert statuses(play) == {"a": "cancelled"}
+
+
+def test_a_group_that_is_open_says_by_when_it_is_to_be_over_and_that_it_is_late() -> None:
+    group = d.WithinStep(id="offer", timeout_s=30.0, steps=(task("a"),))
+    play = started(workflow(group))
+
+    def pending() -> object:
+        return {step.name: step.pending for step in run_view(play.state, play.net.net).steps}[
+            "offer"
+        ]
+
+    assert pending() == f"until {as_text(play.state.timers['within:offer'])}"
+    play.place("a")
+    play.due(30.0)
+    assert pending() == "late: what is under way is called back"
+    play.give_back("a")
+    assert pending() is UNSET
