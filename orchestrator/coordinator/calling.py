@@ -44,7 +44,7 @@ def see_to_child(turn: "Turn", work: w.CallWork) -> None:
     child_id = parent.state.calls.get(work.step) if parent else None
     if parent is None or child_id is None or child_id in memory.parked:
         return
-    turn.tx.touch(parent.head.stream, parent.shard, parent)  # it may rest after this look
+    turn.touch(parent)  # it may rest after this look
     child = memory.runs.get(child_id)
     if child is None and not work.missing:
         memory.load_run(child_id, work)

@@ -40,8 +40,9 @@ class Committing:
         self._idle: Callable[[], None] | None = None
 
     @property
-    def busy(self) -> bool:
-        return self._flight is not None
+    def flight(self) -> Transaction | None:
+        """What is being made durable; None when nothing is."""
+        return self._flight
 
     def on_idle(self, then: Callable[[], None]) -> None:
         """Calls `then` once nothing is in flight, now if nothing is."""
@@ -126,12 +127,7 @@ class Committing:
 
     def _without(self, tx: Transaction, leaves: Callable[[Touched], bool]) -> None:
         """Takes streams out of the batch and forgets what memory says about them."""
-        leaving = [touched for touched in tx.streams.values() if leaves(touched)]
-        if leaving:
-            # What this turn reconciled may have seen their facts; the next heartbeat repeats it.
-            tx.direct.clear()
-        for touched in leaving:
-            del tx.streams[touched.stream]
+        for touched in tx.without(leaves):
             if touched.slot is not None:
                 self._reload(touched.slot)
             else:
@@ -161,6 +157,7 @@ class Committing:
         """Everything that waited for the commit leaves, in order."""
         memory = self._memory
         self._flight = self._batch = None
+        memory.intake.extendleft(reversed(memory.loaded(waits_for(tx.id))))
         outgoing = _settles(tx)
         for key, direct in tx.direct:
             outgoing.setdefault(key, []).append(direct)
@@ -252,6 +249,11 @@ class Committing:
             state=data,
         )
         self._memory.out.append(s.SaveSnapshot(snapshot=snapshot))
+
+
+def waits_for(batch_id: str) -> str:
+    """What a work waits for that concerns a run in this batch."""
+    return f"commit:{batch_id}"
 
 
 def _settles(tx: Transaction) -> dict[NodeKey, list[Command]]:

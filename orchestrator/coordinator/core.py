@@ -1,8 +1,8 @@
 """The coordinator's step machine: inputs in, intentions out; no IO, no clock, no chance.
 
 A turn takes works from the intake, decides them in memory, places ready tasks, and hands everything
-that was decided to one append. While it is in flight nothing else is decided, so memory is never
-more than one commit ahead of the log, and a failed commit is undone by forgetting.
+that was decided to one append. While it is in flight only other runs are decided on, so each run is
+never more than one commit ahead of the log, and a failed commit is undone by forgetting.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,12 +38,10 @@ from orchestrator.coordinator.payloads import (
     payload_not_loaded,
     payload_request,
 )
-from orchestrator.coordinator.placing import Placer
 from orchestrator.coordinator.ports import Lease
-from orchestrator.coordinator.reconcile import reconcile
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settings import Settings
-from orchestrator.coordinator.turn import Turn
+from orchestrator.coordinator.turns import Turns
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.inputs import Due
 from orchestrator.replay.rebuild import Rebuilt
@@ -53,7 +51,7 @@ class Coordinator:
     def __init__(self, identity: Identity, settings: Settings, engine: Engine) -> None:
         self._memory = Memory(identity, settings, engine)
         self._committing = Committing(self._memory)
-        self._placer = Placer()
+        self._turns = Turns(self._memory, self._committing)
         self._looked_at = 0
         self._poll_at = 0
         self._stopping = False
@@ -97,7 +95,7 @@ class Coordinator:
 
     def decide(self) -> list[s.CoordinatorOutput]:
         """The second half: the next turn, if its time has come."""
-        self._turn()
+        self._turns.go_on()
         return self._outputs()
 
     def _outputs(self) -> list[s.CoordinatorOutput]:
@@ -109,6 +107,8 @@ class Coordinator:
     def next_look_at(self) -> int:
         """Monotonic microseconds at which `step` should be called at the latest."""
         memory = self._memory
+        if self._turns.unfinished:
+            return memory.now.monotonic
         tick = memory.now.monotonic + microseconds(memory.settings.tick_s)
         due = self.next_due_at
         return tick if due is None else min(tick, due)
@@ -124,25 +124,6 @@ class Coordinator:
     def is_placing(self) -> bool:
         """Whether tasks are ready that no node has been found for."""
         return bool(self._memory.runs.ready)
-
-    # -- the turn ---------------------------------------------------------------------------------
-
-    def _turn(self) -> None:
-        memory = self._memory
-        if self._committing.busy or not memory.ownership.held:
-            return
-        if not (memory.intake or memory.beats or memory.runs.ready):
-            return
-        turn = Turn(memory)
-        beats, memory.beats = memory.beats, {}
-        for beat in beats.values():
-            reconcile(turn, beat)
-        works = min(len(memory.intake), memory.settings.turn_works_max)
-        while works and not turn.full:
-            works -= 1
-            turn.take(memory.intake.popleft())
-        self._placer.place_ready(turn)
-        self._committing.begin(turn.tx)
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -169,8 +150,7 @@ class Coordinator:
         first = s.FindDue(shards=shards, before=memory.due_before)
         memory.out.append(memory.due_next or first)
         memory.due_next = None
-        if not self._committing.busy:
-            self._placer.note_waiting(memory)
+        self._turns.note_waiting()
 
     def _answer_waiters(self, now: int) -> None:
         memory = self._memory
@@ -224,6 +204,7 @@ class Coordinator:
         lost = set(memory.ownership.drop(shards))
         if not lost:
             return
+        self._turns.forget(lost)
         for slot in memory.runs:
             if slot.shard in lost:
                 memory.runs.discard(slot.run_id)

@@ -104,8 +104,11 @@ class Edge:
         now = self._clock.now()
         wait_s = max(0.0, (self._core.next_look_at - now.monotonic) / MICROSECONDS)
         inputs: list[s.CoordinatorInput] = []
-        with anyio.move_on_after(wait_s):
-            inputs.append(await self._inbox.receive())
+        if wait_s:
+            with anyio.move_on_after(wait_s):
+                inputs.append(await self._inbox.receive())
+        else:
+            await anyio.lowlevel.checkpoint()
         while True:
             try:
                 inputs.append(self._inbox.receive_nowait())

@@ -74,13 +74,15 @@ def _head_of(turn: "Turn", slot: Slot) -> Slot | None:
         above.append(parent)
         found = parent
     for one in above:  # they may rest after this look
-        turn.tx.touch(one.head.stream, one.shard, one)
+        turn.touch(one)
     return found
 
 
 def _above(turn: "Turn", slot: Slot) -> Slot | None:
-    """The run that has started this one; None while it is read."""
+    """The run that has started this one; None while it is read, or being made durable."""
     parent_id = slot.state.origin.run_id
+    if turn.is_in_flight(parent_id):
+        return None
     parent = turn.memory.runs.get(parent_id)
     if parent is None:
         turn.memory.load_run(parent_id)

@@ -121,10 +121,9 @@ class Memory:
     def load(self, key: str, output: s.CoordinatorOutput, work: AnyWork | None = None) -> None:
         """Asks for something once; `work` goes on when it is there."""
         first = key not in self.waiting
-        works = self.waiting.setdefault(key, [])
+        self.waiting.setdefault(key, [])
         if work is not None:
-            works.append(work)
-            self._works_waiting += 1
+            self.wait(key, work)
         if not first:
             return
         if isinstance(output, s.LoadRun):
@@ -132,6 +131,11 @@ class Memory:
             self.pump_loads()
         else:
             self.out.append(output)
+
+    def wait(self, key: str, work: AnyWork) -> None:
+        """`work` goes on when that for which `key` stands is there."""
+        self.waiting.setdefault(key, []).append(work)
+        self._works_waiting += 1
 
     def load_run(self, run_id: str, work: AnyWork | None = None) -> None:
         self.load(f"run:{run_id}", s.LoadRun(run_id=run_id), work)

@@ -48,7 +48,7 @@ class Placer:
             memory.runs.ready.pop(key, None)
             self._stuck.pop(key, None)
             return False
-        if slot.net is None or slot.state.closing is not None:
+        if slot.net is None or slot.state.closing is not None or turn.is_in_flight(run_id):
             return False
         if not memory.ownership.holds(slot.shard, memory.now.monotonic):
             return False

@@ -13,7 +13,6 @@ restarted agent or coordinator all heal in the same way.
 from events.ids import Attempt
 from events.messages import Cancel, Drop, Heartbeat, Settle
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.turn import Turn
 from orchestrator.kernel.commands import command
 from orchestrator.kernel.env import microseconds
@@ -27,6 +26,8 @@ def reconcile(turn: Turn, beat: Heartbeat) -> None:
     outstanding: set[Attempt] = set()
     for (run_id, step_id), (attempt, incarnation) in memory.runs.held.of(beat.node).items():
         outstanding.add(attempt)
+        if turn.is_in_flight(run_id):
+            continue
         if attempt in mentioned:
             _recall_again(turn, beat, run_id, step_id)
         elif incarnation != beat.incarnation:
@@ -63,19 +64,21 @@ def _recall_again(turn: Turn, beat: Heartbeat, run_id: str, step_id: str) -> Non
 
 
 def _clear(turn: Turn, beat: Heartbeat, outstanding: set[Attempt]) -> None:
-    memory = turn.memory
     key = (beat.node, beat.incarnation)
-    drop = tuple(a for a in beat.held if a not in outstanding and _known(memory, a))
-    settle = tuple(a for a in beat.unsettled if a not in outstanding and _known(memory, a))
+    drop = tuple(a for a in beat.held if a not in outstanding and _known(turn, a))
+    settle = tuple(a for a in beat.unsettled if a not in outstanding and _known(turn, a))
     if drop:
         turn.tx.direct.append((key, Drop(attempts=drop)))
     if settle:
         turn.tx.direct.append((key, Settle(attempts=settle)))
 
 
-def _known(memory: Memory, attempt: Attempt) -> bool:
-    """Whether we can tell that an attempt is not outstanding: its run is ours and would be here."""
-    run_id = attempt.run_id
+def _known(turn: Turn, attempt: Attempt) -> bool:
+    """Whether we can tell that an attempt is not outstanding: its run is ours, would be here, and
+    that it ended is not still on its way to the log."""
+    memory, run_id = turn.memory, attempt.run_id
+    if turn.is_in_flight(run_id):
+        return False
     if not memory.holds(run_id) or memory.warming or run_id in memory.parked:
         return False
     return f"run:{run_id}" not in memory.waiting

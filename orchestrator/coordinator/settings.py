@@ -51,6 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     turn_works_max: Count = 1000
     """Reports and requests decided in one turn; the rest waits for the next commit."""
 
+    gathered_at_once_max: Count = 100
+    """Reports and requests decided in one go while a commit is in flight; then the coordinator
+    looks whether the commit has landed."""
+
     turn_events_max: Count = 1500
     """Events after which a turn takes no more work; one decision may exceed it."""
 

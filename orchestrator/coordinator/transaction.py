@@ -1,7 +1,7 @@
 """Transaction: what one turn decided, and what may leave once it is durable.
 
 Guarantee: effects of a stream leave after the commit that holds its events and never without it.
-There is one commit in flight; what arrives meanwhile waits for the next turn.
+There is one commit in flight; what is decided meanwhile is of other streams and waits for the next.
 
     gathering ──► in flight ──► durable: effects leave
                     │  ├──► conflicted: the streams in conflict leave the batch and are decided anew
@@ -9,6 +9,8 @@ There is one commit in flight; what arrives meanwhile waits for the next turn.
                     │  └──► unknown: asked until it is known, then durable or sent again as it is
                     └─ store away: sent again as it is (same event ids); intake is held meanwhile
 """
+
+from collections.abc import Callable
 
 import msgspec
 
@@ -61,7 +63,8 @@ class Transaction:
         found = self.streams.get(stream)
         if found is None:
             found = self.streams[stream] = Touched(stream, shard)
-        found.slot = found.slot or slot
+        if slot is not None and not found.events:  # an ended run may have been read again
+            found.slot = slot
         return found
 
     def event_id(self) -> str:
@@ -81,6 +84,21 @@ class Transaction:
             index=tuple(t.slot.row() for t in touched if t.slot is not None),
             payloads=tuple(payload for t in touched for payload in t.payloads),
         )
+
+    def without(self, leaves: Callable[[Touched], bool]) -> list[Touched]:
+        """Takes streams out, and returns them."""
+        leaving = [touched for touched in self.streams.values() if leaves(touched)]
+        if leaving:
+            # What this turn reconciled may have seen their facts; the next heartbeat repeats it.
+            self.direct.clear()
+        for touched in leaving:
+            del self.streams[touched.stream]
+        return leaving
+
+    @property
+    def only_runs(self) -> bool:
+        """Whether it says nothing that other streams' decisions rest on."""
+        return all(touched.slot is not None for touched in self.streams.values() if touched.events)
 
     @property
     def shards(self) -> set[int]:

@@ -65,6 +65,16 @@ class Turn:
         self.memory = memory
         self.tx = Transaction(memory.mint())
         self._env = memory.env()
+        self._flight: Transaction | None = None
+
+    def go_on(self, flight: Transaction | None) -> None:
+        """Another step of the same turn, while `flight` is being made durable."""
+        self._flight = flight
+        self._env = self.memory.env()
+
+    def is_in_flight(self, run_id: str) -> bool:
+        """Whether something about the run is being made durable: nothing is decided on it then."""
+        return self._flight is not None and run_stream(run_id) in self._flight.streams
 
     @property
     def full(self) -> bool:
@@ -93,6 +103,11 @@ class Turn:
             case _:
                 assert_never(work)
 
+    def touch(self, slot: Slot) -> Touched:
+        """Something is to leave with this turn about the run, which stays in memory until then."""
+        self.memory.runs.stay(slot.run_id)
+        return self.tx.touch(slot.head.stream, slot.shard, slot)
+
     # -- deciding on a run ------------------------------------------------------------------------
 
     def decide(self, slot: Slot, given: i.RunInput, stamp: Stamp) -> Touched:
@@ -100,7 +115,7 @@ class Turn:
 
         Raises `Rejected` with nothing changed.
         """
-        touched = self.tx.touch(slot.head.stream, slot.shard, slot)
+        touched = self.touch(slot)
         if slot.net is None:
             raise Corrupt(f"run {slot.run_id} has no net")
         observe = self._observer(touched) if self.memory.identity.record_hashes else None
@@ -224,7 +239,7 @@ class Turn:
             case ShowRun():
                 slot = self.slot(request.run_id, work)
                 if slot is not None:
-                    self._answered(work, self.tx.touch(slot.head.stream, slot.shard, slot))
+                    self._answered(work, self.touch(slot))
             case AwaitRun():
                 self._await(work, request)
             case QueryRun():
@@ -252,7 +267,7 @@ class Turn:
         value = query(slot.state, slot.net, request.expression, self._env)
         state = slot.state
         answer = Queried(run_id=state.run_id, version=state.version, value=value)
-        self._tell(work, self.tx.touch(slot.head.stream, slot.shard, slot), answer)
+        self._tell(work, self.touch(slot), answer)
 
     def _tell(self, work: w.RequestWork, touched: Touched, answer: AnyAnswer) -> None:
         touched.works.append(work)
@@ -350,7 +365,7 @@ class Turn:
             return
         created = slot.head.version == 0
         if not created:
-            self._answered(work, self.tx.touch(slot.head.stream, slot.shard, slot))
+            self._answered(work, self.touch(slot))
             return
         given = i.Fork(
             run_id=request.run_id,
@@ -367,7 +382,7 @@ class Turn:
         slot = self.slot(request.run_id, work)
         if slot is None:
             return
-        touched = self.tx.touch(slot.head.stream, slot.shard, slot)
+        touched = self.touch(slot)
         if slot.state.terminal or request.wait_s <= 0:
             self._answered(work, touched)
             return

@@ -71,6 +71,8 @@ class Drive:
     def step(self, *inputs: s.CoordinatorInput) -> "Drive":
         now = s.Now(self.at, START + self.at)
         self.outputs += self.core.step(inputs, now)
+        while self.core.next_look_at <= self.at:
+            self.outputs += self.core.step((), now)
         return self
 
     def wait(self, seconds: float, beat: float = 0.25) -> "Drive":
