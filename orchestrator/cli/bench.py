@@ -11,7 +11,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -146,18 +146,27 @@ def _agent_flags(plan: Plan, node: str, folder: Path) -> list[str]:
     return [*flags, "--slots", str(plan.slots), "--credits", str(plan.credits)]
 
 
-async def measure(plan: Plan) -> Figures:
-    """Runs the whole plan on embedded servers and returns its figures."""
+def say_nothing(_: str) -> None:
+    """Where nobody looks."""
+
+
+async def measure(plan: Plan, say: Callable[[str], None] = say_nothing) -> Figures:
+    """Runs the whole plan on embedded servers and returns its figures; says what it is at."""
+    say("starting servers, a coordinator and agents")
     with local_cluster(plan) as (watched, local):
         connection = Connection(urls=(watched.nats_url,))
         migrate(watched.dsn, shards=8)
         store = await PostgresStore.open(watched.dsn)
         async with store, connect(connection, timeout_s=120) as client:
             await ready(client, plan, local)
+            say("runs one by one")
             singles = await _one_by_one(client, SINGLE, plan.singles)
             tens = await _one_by_one(client, SEQUENCE, plan.tens)
+            say("maps of 1,000 and of 10,000 items")
             maps = await timed_maps(client, plan.maps)
+            say(f"{plan.runs} runs of ten tasks, {plan.in_flight} at a time")
             load = await _load(client, plan, store, watched)
+        say("the bare insert, to compare with")
         insert = await measure_insert_rate(watched.dsn, plan.insert_s, INSERT_BATCH)
     return _figures(Latencies(singles=singles, tens=tens, maps=maps), load, insert)
 

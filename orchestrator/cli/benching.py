@@ -10,6 +10,7 @@ from orchestrator.cli.bench import Figures, Plan, measure
 from orchestrator.cli.bench_bound import percent
 from orchestrator.cli.common import go
 from orchestrator.cli.output import console, print_json, rows, table
+from orchestrator.cli.progress import Progress
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,7 +58,8 @@ def bench(
         if not 1 <= value <= most:
             raise Misconfigured(f"--{flag} is {value}: expected 1 to {most}")
     plan = Plan(runs=runs, in_flight=in_flight, agents=agents, projections=projections)
-    figures = go(lambda: measure(plan))
+    with Progress("starting") as progress:
+        figures = go(lambda: measure(plan, progress.say))
     if json:
         print_json(figures)
     else:
@@ -73,8 +75,11 @@ def show(figures: Figures) -> None:
     out = console()
     out.print()
     out.print(process_table(profile))
+    out.print()
     out.print(share_table("the backend that appends", profile.appends))
+    out.print()
     out.print(share_table("CPU time of the coordinator", profile.coordinator))
+    out.print()
     for name, value in msgspec.structs.asdict(profile.log).items():
         out.print(f"{name:24} {value:>12}")
     out.print(f"{'CPU µs a task, all':24} {profile.cpu_us_per_task:>12}")
@@ -86,7 +91,7 @@ def show(figures: Figures) -> None:
         out.print(
             f"{'projections behind, max':24} {behind.events_max} events, {behind.seconds_max} s"
         )
-    out.print(f"\n{profile.bound}", soft_wrap=True)
+    out.print(f"\n{profile.bound}", soft_wrap=not out.is_terminal)
 
 
 def process_table(profile: "Profile") -> "Table":

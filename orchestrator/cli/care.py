@@ -52,6 +52,9 @@ def show_config(*, changed: bool = False, common: Common = COMMON) -> None:
     if common.json:
         print_json([{"name": n, "value": v, "source": s} for n, v, s in shown])
         return
+    if not shown:
+        print("every setting has its default: `dalsegno config show` lists them")
+        return
     made = table("setting", "value", "source")
     console().print(rows(made, ((n, plain(_text(v)), plain(s)) for n, v, s in shown)))
 

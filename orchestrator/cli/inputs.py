@@ -10,17 +10,17 @@ INPUT_BYTES_MAX = 64 * 1024 * 1024
 """Of a file that is read at all; what a run may get is the coordinator's limit."""
 
 
-def read_input(text: str) -> Value:
-    """The value of `--input`; nothing is null. Raises `Rejected` naming place and mend."""
+def read_input(text: str, flag: str = "--input") -> Value:
+    """The value that the flag gives; nothing is null. Raises `Rejected` naming place and mend."""
     if not text:
         return None
-    source, data = "--input", text
+    source, data = flag, text
     if text.startswith("@"):
-        source = f"--input {text}"
+        source = f"{flag} {text}"
         data = _file(Path(text[1:]), source)
     try:
         # The lenient reader: NaN and long integers get through to the door that has words for them.
-        return admit(json.loads(data), "input")
+        return admit(json.loads(data), flag.removeprefix("--"))
     except (json.JSONDecodeError, RecursionError) as error:
         raise Rejected(
             f"{source} is not JSON: {error}. Expected a value such as '{{\"n\": 1}}', or @file"

@@ -10,13 +10,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import anyio
+import msgspec
 
 from events.api import RunAnswer, RunView, ShowRun, StartRun
 from events.errors import Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
-from orchestrator.cli.output import ACTIVE, BAD, DIM, GOOD, console, plain
+from orchestrator.cli.output import ACTIVE, BAD, DIM, GOOD, console, counted, plain
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
     from rich.live import Live
     from rich.spinner import Spinner
 
@@ -64,13 +66,22 @@ class Progress(AbstractContextManager["Progress"]):
             self._live.stop()
 
 
+class OneLine(msgspec.Struct, frozen=True):
+    """What is painted over must not change its height: it is cut where the terminal ends."""
+
+    spinner: "Spinner"
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        yield from console.render(self.spinner, options.update(no_wrap=True, overflow="ellipsis"))
+
+
 def _live(words: str) -> "tuple[Spinner, Live]":
     from rich.live import Live
     from rich.spinner import Spinner
 
     spinner = Spinner("dots", words, style=ACTIVE)
     live = Live(
-        spinner,
+        OneLine(spinner),
         console=console(sys.stderr),
         refresh_per_second=REFRESH_PER_S,
         transient=True,
@@ -120,7 +131,10 @@ def words_of(run: RunView) -> str:
     done = sum(step.status in DONE_STATUSES for step in run.steps)
     failed = sum(step.status == "failed" for step in run.steps)
     busy = [step.name for step in run.steps if step.status in UNDER_WAY]
-    parts = [f"{plain(run.run_id)} [{ACTIVE}]{run.status}[/]", f"[{GOOD}]{done} steps done[/]"]
+    parts = [
+        f"{plain(run.run_id)} [{ACTIVE}]{run.status}[/]",
+        f"[{GOOD}]{counted(done, 'step')} done[/]",
+    ]
     if failed:
         parts.append(f"[{BAD}]{failed} failed[/]")
     if busy:

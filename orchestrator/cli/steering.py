@@ -62,8 +62,8 @@ def signal(
         run_id=run_id,
         name=name,
         id=_request_id(id),
-        data=read_input(data),
-        correlation=read_input(correlation),
+        data=read_input(data, "--data"),
+        correlation=read_input(correlation, "--correlation"),
     )
     run = _ask(common, request)
     _tell(run, common, f"signal {name} is recorded as {request.id}; {run.run_id} is {run.status}")
@@ -169,7 +169,8 @@ def update(
     --------
     dalsegno run update order-17 raise --data '{"limit": 5}'
     """
-    request = UpdateRun(run_id=run_id, name=name, id=_request_id(id), data=read_input(data))
+    value = read_input(data, "--data")
+    request = UpdateRun(run_id=run_id, name=name, id=_request_id(id), data=value)
     answer = _answer(common, request)
     if not isinstance(answer, Updated):
         raise _unexpected(answer)

@@ -4,13 +4,14 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.spinner import Spinner
 
 from events.api import RunView, StepView, TaskView
 from events.errors import Misconfigured
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.log import show_line
 from orchestrator.cli.main import run
-from orchestrator.cli.progress import Progress, words_of
+from orchestrator.cli.progress import OneLine, Progress, words_of
 from orchestrator.cli.run_summary import by_kind, print_summary
 
 HEAD, DATA = "     66     1 10:53:13.358 run.forked.v1           ", "reason=retry " * 12
@@ -84,6 +85,16 @@ def test_a_line_about_a_run_under_way() -> None:
     said = words_of(view_of(4))
     assert "3 steps done" in said
     assert "1 failed" in said
+
+
+def test_a_line_that_is_painted_over_stays_one_line() -> None:
+    out = Console(file=io.StringIO(), width=60, highlight=False)
+    words = words_of(view_of(4)) + " at " + ", ".join(["a-step-with-a-long-name"] * 9)
+    out.print(OneLine(Spinner("dots", words)))
+    assert isinstance(out.file, io.StringIO)
+    (line,) = out.file.getvalue().splitlines()
+    assert len(line) <= 60
+    assert line.endswith("…")
 
 
 def test_nobody_looks_at_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,6 +55,13 @@ def test_inputs(tmp_path: Path) -> None:
     assert read_input(f"@{file}") == {"n": [1, 2.5, None]}
 
 
+def test_a_bad_value_is_told_by_its_own_flag() -> None:
+    with pytest.raises(Rejected, match="--data is not JSON"):
+        read_input("{", "--data")
+    with pytest.raises(Rejected, match=r"data\.n is nan"):
+        read_input('{"n": NaN}', "--data")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
