@@ -19,7 +19,11 @@ FIRST_MIN = 26
 """Columns of the terminal that the first column always has, if it needs them: as many as an id that
 we make, so that it stays in one piece."""
 LAST_MIN = 24
-OTHER_MIN = 16
+LAST_FOLDED_MIN = 16
+"""Of the last column, where others are folded too."""
+OTHER_MIN = 20
+"""So that an instant is never folded."""
+MAX = 10_000
 GAP = 2
 
 
@@ -66,21 +70,23 @@ class Listing(Table):
 
     def _width(self, console: Console, options: ConsoleOptions, index: int) -> int:
         """What the longest line of the column needs."""
-        column, endless = self.columns[index], options.update(width=10_000)
+        column, endless = self.columns[index], options.update(width=MAX)
         cells = [column.header, *column.cells]
         return max(Measurement.get(console, endless, cell).maximum for cell in cells)
 
     def _fitting(self, whole: dict[int, int], room: int) -> dict[int, int] | None:
         """The width of each column that is shown; None when they do not fit."""
         shown = dict(whole)
+        last = max(whole, default=0)
         for spare in [None, *(index for index in reversed(whole) if self._given[index].is_spare)]:
             if spare is not None:
                 del shown[spare]
-            last = max(shown, default=0)
             if found := narrowed(shown, {last: LAST_MIN}, room):
                 return found
-        least = {index: OTHER_MIN for index in shown if not self._given[index].is_number}
-        return narrowed(shown, least | {min(shown, default=0): FIRST_MIN}, room)
+        texts = {index: OTHER_MIN for index in shown if not self._given[index].is_number}
+        texts = {**texts, last: LAST_FOLDED_MIN, min(shown, default=0): MAX}
+        first = {min(shown, default=0): FIRST_MIN}
+        return narrowed(shown, texts, room) or narrowed(shown, texts | first, room)
 
     def _of(self, widths: dict[int, int]) -> "Listing":
         """The same rows, with these columns only."""

@@ -3,13 +3,16 @@
 import json
 import os
 import pty
+import re
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import CHECKED, TASKS, dalsegno, environment
+from tests.e2e.command_line import CHECKED, COMMAND, TASKS, dalsegno, environment
 
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
 RUN = ("try", "greet.py", "--json", "--input", '{"name": "bo", "fail": false}')
 
 
@@ -55,3 +58,55 @@ def _all_of(terminal: int) -> str:
             os.close(terminal)
             return said.decode()
         said += part
+
+
+OFFLINE = (
+    "--help",
+    "run start --help",
+    "agent --help",
+    "config show",
+    "workflow plan shop.yaml",
+    "workflow check gone.yaml",
+)
+"""Commands that need no cluster: a page, a page of the agent, tables, a tree, an error."""
+WORKFLOW = """\
+workflow: quarterly-consolidation-of-the-subsidiaries
+options: {timeout: 2h}
+steps:
+  - {id: gather-the-figures-of-every-subsidiary-in-the-north, task: shop.price}
+  - {id: and-those-of-every-subsidiary-in-the-south, task: shop.price, retry: {attempts: 3}}
+"""
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+@pytest.mark.parametrize("line", OFFLINE)
+def test_nothing_is_wider_than_the_terminal(tmp_path: Path, line: str, columns: int) -> None:
+    (tmp_path / "shop.yaml").write_text(WORKFLOW)
+    seen = _on_terminal(tmp_path, line, columns, TERM="xterm-256color", NO_COLOR="1")
+    assert seen
+    assert [one for one in seen.splitlines() if len(STYLE.sub("", one)) > columns] == []
+    assert "\x1b[3" not in seen, "a colour in spite of NO_COLOR"
+
+
+@pytest.mark.parametrize("line", OFFLINE)
+def test_a_terminal_that_knows_no_escapes_gets_none(tmp_path: Path, line: str) -> None:
+    (tmp_path / "shop.yaml").write_text(WORKFLOW)
+    assert "\x1b" not in _on_terminal(tmp_path, line, 80, TERM="dumb")
+
+
+def _on_terminal(folder: Path, line: str, columns: int, **more: str) -> str:
+    """All that a command says on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (50, columns))
+    process = subprocess.Popen(
+        [*COMMAND, *line.split()],
+        cwd=folder,
+        env=environment(**more),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    seen = _all_of(ours)
+    process.wait(timeout=30)
+    return seen

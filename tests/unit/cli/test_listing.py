@@ -55,12 +55,11 @@ def test_only_the_last_column_wraps_as_long_as_the_others_fit() -> None:
 
 def test_long_names_are_folded_before_rows_become_blocks() -> None:
     run = "the-run-of-the-quarterly-consolidation-2026-q4-attempt-17"
-    lines = [(RUN, "completed", "2026-11-21", "shop"), (run, "failed", "2026-11-21", "shop")]
-    header, _, first, *folded = drawn(
-        60, rows(table("run", "status", "day", "of"), lines)
-    ).splitlines()
-    assert header.split() == ["run", "status", "day", "of"]
-    assert first.split() == [RUN, "completed", "2026-11-21", "shop"]
+    at = "2026-11-21 14:33:09"
+    made = rows(table("run", "day", "of"), [(RUN, at, "shop"), (run, at, "shop")])
+    header, _, first, *folded = drawn(56, made).splitlines()
+    assert header.split() == ["run", "day", "of"]
+    assert first.split() == [RUN, *at.split(), "shop"], "neither an id nor an instant is folded"
     assert "".join(line.split()[0] for line in folded) == run
 
 
