@@ -16,8 +16,9 @@ CLOCKS_AGREE_S = 0.01
 
 def node_lines(node: NodeView) -> Iterator[tuple[str, str]]:
     """What is known of it, each with its name; all but the name and the status of the node."""
-    if node.refusal:
-        yield "gets nothing", str(node.refusal)
+    refusal = str(node.refusal or "")
+    if refusal and not (node.cordon and refusal.startswith("cordoned")):  # told below, in full
+        yield "gets nothing", refusal
     if node.cordon:
         why = f": {node.cordon.reason}" if node.cordon.reason else ""
         yield "cordoned", f"{day(node.cordon.since)} UTC by {node.cordon.actor or 'nobody'}{why}"

@@ -30,13 +30,18 @@ def test_a_node_in_units_that_fit() -> None:
 
 def test_a_cordon_says_who_why_and_until_when() -> None:
     cordon = CordonView(actor="user:ada", reason="disk", since=0, drain_due_at=60_000_000)
-    told = dict(
-        node_lines(NodeView(node="a", status="draining", cordon=cordon, refusal="cordoned"))
-    )
+    why = "cordoned by user:ada: disk"
+    node = NodeView(node="a", status="draining", cordon=cordon, refusal=why)
+    told = dict(node_lines(node))
     assert told["cordoned"] == "1970-01-01 00:00:00 UTC by user:ada: disk"
     assert told["drains until"] == "1970-01-01 00:01:00 UTC"
-    assert told["gets nothing"] == "cordoned"
     assert told["at work"] == "0"
+    assert "gets nothing" not in told, "it is said already"
+
+
+def test_a_node_that_is_given_nothing_says_why() -> None:
+    node = NodeView(node="a", status="healthy", refusal="the disk is full")
+    assert dict(node_lines(node))["gets nothing"] == "the disk is full"
 
 
 def test_sizes() -> None:
