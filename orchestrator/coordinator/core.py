@@ -107,16 +107,17 @@ class Coordinator:
     def next_look_at(self) -> int:
         """Monotonic microseconds at which `step` should be called at the latest."""
         memory = self._memory
-        if self._turns.unfinished:
-            return memory.now.monotonic
         tick = memory.now.monotonic + microseconds(memory.settings.tick_s)
         due = self.next_due_at
         return tick if due is None else min(tick, due)
 
     @property
     def next_due_at(self) -> int | None:
-        """Monotonic microseconds at which the first timer of a run is due; None without one."""
+        """Monotonic microseconds at which the first timer of a run is due, or more can be decided;
+        None without one."""
         memory = self._memory
+        if self._turns.unfinished:
+            return memory.now.monotonic
         timer = memory.next_timer_at
         return None if timer is None else memory.now.monotonic + max(0, timer - memory.now.wall)
 
