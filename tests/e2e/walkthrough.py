@@ -81,8 +81,8 @@ def _line(line: str) -> str:
 def _word(word: str) -> str:
     if word == "…":
         return ".*"
-    if word in {"ms", "s"}:
-        return "m?s"
+    if word in {"µs", "ms", "s"}:
+        return "[mµ]?s"
     if set(word) == {"─"}:
         return "─+"
     return r"\S+" if re.search(r"\d", word) and '"' not in word else re.escape(word)
