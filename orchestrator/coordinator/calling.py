@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from events.api import StartRun
-from events.errors import DalsegnoError, Rejected
+from events.errors import Corrupt, DalsegnoError, Rejected
 from events.facts import Failure
 from events.policies import Origin
 from orchestrator.coordinator import signals as s
@@ -83,12 +83,28 @@ def _start(turn: "Turn", work: w.CallWork, parent: Slot, child_id: str) -> None:
     try:
         if depth > most:
             raise Rejected(f"it would be the {depth}th level of runs started by runs, over {most}")
-        if is_part(state, work.step):
+        if is_part(state, work.step) and _is_damaged(work):
+            _park(turn, work, parent)
+        elif is_part(state, work.step):
             _start_part(turn, work, parent, origin)
         else:
             turn.begin_run(work, _call(turn, work, parent, origin))
     except DalsegnoError as error:
         _refuse(turn, work, parent, str(error))
+
+
+def _is_damaged(work: w.CallWork) -> bool:
+    """Whether what a part goes through was stored and cannot be read any more."""
+    return work.loaded is not None and bool(work.loaded.damaged)
+
+
+def _park(turn: "Turn", work: w.CallWork, parent: Slot) -> None:
+    """No failure of the run's: with the chunk restored it goes on, in whoever owns it next."""
+    if turn.is_undecided(parent.head.stream):
+        turn.memory.intake.append(work)
+    elif work.loaded is not None:
+        told = f"run {parent.run_id} cannot begin {work.step}: {work.loaded.damaged}"
+        turn.memory.park(parent.run_id, Corrupt(told))
 
 
 def _call(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) -> StartRun:

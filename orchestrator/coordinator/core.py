@@ -367,8 +367,7 @@ class Coordinator:
     def _park(self, slot: Slot) -> None:
         workflow, version = slot.state.workflow, slot.state.workflow_version
         reason = f"run {slot.run_id} needs version {version} of {workflow}, which is not in the log"
-        self._memory.runs.discard(slot.run_id)
-        self._memory.parked.add(slot.run_id, str(Corrupt(reason)))
+        self._memory.park(slot.run_id, Corrupt(reason))
 
     def _node_loaded(self, given: s.NodeLoaded) -> None:
         memory = self._memory

@@ -9,7 +9,7 @@ import msgspec
 
 from events.api import AnyAnswer, Refused
 from events.envelope import Head
-from events.errors import DalsegnoError
+from events.errors import Corrupt, DalsegnoError
 from events.ids import mint, shard_of
 from events.messages import Heartbeat
 from orchestrator.coordinator import signals as s
@@ -115,6 +115,14 @@ class Memory:
 
     def refuse(self, reply_to: str, error: DalsegnoError) -> None:
         self.answer(reply_to, Refused(code=error.code, message=str(error)))
+
+    def park(self, run_id: str, damage: Corrupt) -> None:
+        """Something stored that the run needs is damaged: nothing is decided about it any more, and
+        who waits for its end is told."""
+        self.runs.discard(run_id)
+        self.parked.add(run_id, str(damage))
+        for waiter in self.waiters.take(run_id):
+            self.refuse(waiter.reply_to, damage)
 
     # -- waiting for what must be loaded ----------------------------------------------------------
 

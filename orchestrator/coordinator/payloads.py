@@ -113,12 +113,13 @@ def _slice(given: s.PayloadLoaded, bytes_max: int) -> msgspec.Raw:
 
 
 def values_of(loaded: s.PayloadLoaded, count: int) -> list[Value]:
-    """A chunk of so many values; raises `Corrupt` when it is missing, damaged, or another one."""
+    """A chunk of so many values; raises `Corrupt` when what is stored is damaged, and `Rejected`
+    when nothing was ever stored there, or other values than its reference says."""
     if loaded.damaged:
         raise Corrupt(loaded.damaged)
     if loaded.data is None:
-        raise Corrupt(f"there are no values under {loaded.hash!r}: store them before naming them")
+        raise Rejected(f"there are no values under {loaded.hash!r}: store them before naming them")
     values: list[Value] = decode(loaded.data, list, f"payload {loaded.hash}")
     if len(values) != count:
-        raise Corrupt(f"payload {loaded.hash} has {len(values)} values, its reference {count}")
+        raise Rejected(f"payload {loaded.hash} has {len(values)} values, its reference {count}")
     return values

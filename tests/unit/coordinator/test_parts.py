@@ -3,6 +3,7 @@
 import msgspec
 
 from events.api import (
+    AwaitRun,
     Fetched,
     FetchValues,
     KeepValues,
@@ -10,6 +11,7 @@ from events.api import (
     Refused,
     RegisterWorkflow,
     RepinRun,
+    ShowRun,
     StartRun,
 )
 from events.catalogue import Catalogue
@@ -23,7 +25,8 @@ from events.references import Chunk, ListReference, Payload, as_value
 from events.run_facts import RunStarted
 from events.values import Value
 from orchestrator.coordinator import signals as s
-from orchestrator.coordinator.ports import ReportDelivery
+from orchestrator.coordinator.ports import Lease, ReportDelivery
+from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.state import RunState
@@ -200,13 +203,50 @@ class TestStart:
         other = Payload.of(b"[1]")
         for loaded in (
             s.PayloadLoaded(hash=CHUNK.hash),
-            s.PayloadLoaded(hash=CHUNK.hash, damaged="it is"),
             s.PayloadLoaded(hash=CHUNK.hash, data=other.data),
         ):
             drive = children(begun(reference()))
             drive.step(loaded).commit()
             assert drive.rebuilt("r").state.status == "failed"
             assert not parts(drive)
+
+    def test_a_part_whose_items_are_damaged_parks_its_run_until_they_are_restored(self) -> None:
+        drive = begun(reference())
+        drive.ask(AwaitRun(run_id="r"), "waiting")
+        drive = children(drive)
+        drive.step(s.PayloadLoaded(hash=CHUNK.hash, damaged="it has another hash")).commit()
+        drive.ask(ShowRun(run_id="r"))
+        refused = {one.reply_to: one.answer for one in drive.take(s.Answer)}
+        for who in ("waiting", "client"):
+            answer = refused[who]
+            assert isinstance(answer, Refused)
+            assert answer.code == "corrupt"
+            assert "cannot begin scale[0]: it has another hash" in answer.message
+        assert drive.rebuilt("r").state.status == "running"
+        other = StartRun(run_id="r2", workflow="mapping", input=["x"])
+        drive.ask(other).commit()
+        assert drive.rebuilt("r2").state.status == "running"
+
+        self.own_again(drive, "r")
+        drive.elsewhere(mapping())
+        drive.step(s.PayloadLoaded(hash=CHUNK.hash, data=CHUNK.data)).answer_loads()
+        drive.read_runs()
+        drive.commit()
+        assert [one.items for one in parts(drive)[0].flow.maps] == [["a", "b"]]
+
+    def own_again(self, drive: Drive, run_id: str) -> None:
+        """As after a restart: the index names the run, and everything is read anew."""
+        drive.lose(*range(SHARDS)).step()
+        leases = tuple(Lease(shard=n, epoch=2, holder="c1") for n in range(SHARDS))
+        drive.step(s.LeasesAcquired(leases=leases, asked_at=drive.at))
+        found = drive.rebuilt(run_id)
+        row = Slot(run_id, shard_of(run_id, SHARDS), found.state, found.head).row()
+        for ask in drive.take(s.FindActive):
+            drive.step(s.ActiveFound(shards=ask.shards, rows=(row,), more=False, era=ask.era))
+        drive.answer_loads()
+        drive.outputs = [one for one in drive.outputs if not isinstance(one, s.LoadPayload)]
+        drive.read_runs()
+        assert drive.take(s.LoadPayload)
 
     def test_results_that_are_stored_count_for_the_size_of_a_turn(self) -> None:
         settings = Settings(turn_bytes_max=500_000, dispatch_max=2000)
