@@ -2,13 +2,11 @@
 back.
 
 No decision is made here. One loop calls `step`; every output that waits for somebody runs as a task
-of its own and ends in an input. What floods in from outside goes through bounded streams, so a
-coordinator that cannot keep up slows its sources down.
+of its own and ends in an input.
 """
 
 import logging
 from collections.abc import Awaitable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 import anyio
@@ -20,13 +18,13 @@ from events.api import RunView
 from events.errors import DalsegnoError, Unavailable
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.core import Coordinator
+from orchestrator.coordinator.inbox import Inbox
 from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.ports import Bus, Store
 from orchestrator.kernel.env import MICROSECONDS
 
 log = logging.getLogger("dalsegno.coordinator")
 
-INBOX_MAX = 10_000
 RETRY_S = 0.2
 
 MESSAGES = (s.Answer, s.AnswerHeartbeat, s.AcknowledgeReports, s.Announce)
@@ -77,43 +75,31 @@ class Edge:
         self._loader = loader
         self._clock = clock
         self._observers = observers
-        self._send, self._inbox = anyio.create_memory_object_stream[s.CoordinatorInput](INBOX_MAX)
+        self._inbox = Inbox()
         self._serving: anyio.CancelScope | None = None
         self._sent = False
         self._stopped = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Returns after a stop was requested and the leases are released."""
-        async with self._send, self._inbox, anyio.create_task_group() as group:
+        async with anyio.create_task_group() as group:
             group.start_soon(self._connection)
             group.start_soon(self._heartbeats)
             task_status.started()
             while not self._stopped.is_set():
-                inputs = await self._gather()
-                self._carry_out(group, self._core.hear(inputs, self._clock.now()))
+                await self._inbox.wait(self._seconds_left())
+                self._carry_out(group, self._core.hear(self._inbox.take(), self._clock.now()))
                 await self._let_go()
                 self._carry_out(group, self._core.decide())
             group.cancel_scope.cancel()
 
     async def stop(self) -> None:
-        with suppress(anyio.ClosedResourceError):  # it has stopped already
-            await self._send.send(s.StopRequested())
+        if not self._stopped.is_set():
+            await self._inbox.put(s.StopRequested())
 
-    async def _gather(self) -> list[s.CoordinatorInput]:
-        """Everything that has arrived, waiting for the first until the core wants to look."""
-        now = self._clock.now()
-        wait_s = max(0.0, (self._core.next_look_at - now.monotonic) / MICROSECONDS)
-        inputs: list[s.CoordinatorInput] = []
-        if wait_s:
-            with anyio.move_on_after(wait_s):
-                inputs.append(await self._inbox.receive())
-        else:
-            await anyio.lowlevel.checkpoint()
-        while True:
-            try:
-                inputs.append(self._inbox.receive_nowait())
-            except anyio.WouldBlock:
-                return inputs
+    def _seconds_left(self) -> float:
+        """Until the core wants to look, whatever happens."""
+        return max(0, self._core.next_look_at - self._clock.now().monotonic) / MICROSECONDS
 
     async def _let_go(self) -> None:
         """Lets what was just carried out reach the socket: agents and clients go on with it while
@@ -215,9 +201,9 @@ class Edge:
         except Unavailable as error:
             log.warning("append failed: %s", error)
             failed = s.AppendFailed(batch_id=output.batch.id, unknown=error.unknown)
-            await self._send.send(failed)
+            await self._inbox.put(failed)
             return
-        await self._send.send(s.AppendDone(batch_id=output.batch.id, outcome=outcome))
+        await self._inbox.put(s.AppendDone(batch_id=output.batch.id, outcome=outcome))
 
     async def _keep(self, output: s.KeepPayload) -> None:
         trouble = ""
@@ -227,7 +213,7 @@ class Edge:
             log.warning("a chunk was not stored: %s", error)
             trouble = str(error)
         name = output.payload.hash
-        await self._send.send(s.PayloadKept(hash=name, reply_to=output.reply_to, trouble=trouble))
+        await self._inbox.put(s.PayloadKept(hash=name, reply_to=output.reply_to, trouble=trouble))
 
     async def _ask_landed(self, output: s.AskLanded) -> None:
         await self._until(output.not_before)
@@ -236,7 +222,7 @@ class Edge:
             landed = await self._store.landed(output.batch)
         except Unavailable as error:
             log.warning("outcome of an append not known yet: %s", error)
-        await self._send.send(s.LandedKnown(batch_id=output.batch.id, landed=landed))
+        await self._inbox.put(s.LandedKnown(batch_id=output.batch.id, landed=landed))
 
     async def _leases(self, output: s.AcquireLeases | s.RenewLeases | s.ReleaseLeases) -> None:
         asked_at = self._clock.now().monotonic
@@ -256,7 +242,7 @@ class Edge:
         except Unavailable as error:
             log.warning("leases not renewed: %s", error)
             answer = s.LeasesUnknown()
-        await self._send.send(answer)
+        await self._inbox.put(answer)
 
     async def _load(self, output: s.Load) -> None:
         try:
@@ -265,7 +251,7 @@ class Edge:
             log.warning("not loaded: %s", error)
             await anyio.sleep(RETRY_S)
             answer = s.LoadFailed(output=output)
-        await self._send.send(answer)
+        await self._inbox.put(answer)
 
     # -- what arrives -----------------------------------------------------------------------------
 
@@ -285,23 +271,16 @@ class Edge:
 
     async def _requests(self, shards: tuple[int, ...]) -> None:
         async for request, reply_to in self._bus.requests(shards):
-            await self._put(s.RequestArrived(request=request, reply_to=reply_to))
+            await self._inbox.put(s.RequestArrived(request=request, reply_to=reply_to))
 
     async def _reports(self, output: s.Serve) -> None:
         async for deliveries in self._bus.reports(output.leases):
-            await self._put(s.ReportsArrived(deliveries=tuple(deliveries)))
-
-    async def _put(self, arrived: s.CoordinatorInput) -> None:
-        """Without a pause while there is room, so that what has come together is heard together."""
-        try:
-            self._send.send_nowait(arrived)
-        except anyio.WouldBlock:
-            await self._send.send(arrived)
+            await self._inbox.put(s.ReportsArrived(deliveries=tuple(deliveries)))
 
     async def _connection(self) -> None:
         async for connected in self._bus.connection():
-            await self._send.send(s.BusChanged(connected=connected))
+            await self._inbox.put(s.BusChanged(connected=connected))
 
     async def _heartbeats(self) -> None:
         async for beat, reply_to in self._bus.heartbeats():
-            await self._send.send(s.HeartbeatArrived(beat=beat, reply_to=reply_to))
+            await self._inbox.put(s.HeartbeatArrived(beat=beat, reply_to=reply_to))

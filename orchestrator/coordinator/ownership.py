@@ -20,6 +20,8 @@ class Ownership:
         self._leases: dict[int, Lease] = {}
         self._until: dict[int, int] = {}
         self._ask_at = 0
+        self.held: tuple[Lease, ...] = ()
+        """In order of their shards."""
 
     def holds(self, shard: int, now: int) -> bool:
         return self._until.get(shard, 0) > now
@@ -30,10 +32,6 @@ class Ownership:
 
     def leases(self, shards: Iterable[int]) -> tuple[Lease, ...]:
         return tuple(self._leases[shard] for shard in sorted(set(shards)))
-
-    @property
-    def held(self) -> tuple[Lease, ...]:
-        return tuple(self._leases[shard] for shard in sorted(self._leases))
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -60,6 +58,7 @@ class Ownership:
         for lease in leases:
             self._leases[lease.shard] = lease
             self._until[lease.shard] = asked_at + self._ttl
+        self.held = self.leases(self._leases)
 
     def extend(self, leases: Iterable[Lease], asked_at: int) -> None:
         """Notes that leases were renewed. One that was dropped meanwhile stays dropped: what it
@@ -71,6 +70,7 @@ class Ownership:
         lost = [shard for shard in shards if self._leases.pop(shard, None) is not None]
         for shard in lost:
             self._until.pop(shard, None)
+        self.held = self.leases(self._leases)
         return lost
 
     def expired(self, now: int) -> list[int]:

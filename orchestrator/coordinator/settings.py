@@ -51,7 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     turn_works_max: Count = 1000
     """Reports and requests decided in one turn; the rest waits for the next commit."""
 
-    gathered_at_once_max: Count = 100
+    gathered_at_once_max: Count = 300
     """Reports and requests decided in one go while a commit is in flight; then the coordinator
     looks whether the commit has landed."""
 

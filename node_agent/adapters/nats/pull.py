@@ -84,6 +84,7 @@ class _Intake:
         self._demand = Demand(limits.messages)
         self._came: list[Msg] = []
         self._event = anyio.Event()
+        self._heard = False
         self._gone = ""
         self._fruitless = False
         """The last request has brought nothing yet."""
@@ -96,6 +97,7 @@ class _Intake:
             self._demand.arrived()
             self._fruitless = False
             self._came.append(message)
+        self._heard = True
         self._event.set()
 
     async def batches(self) -> AsyncIterator[list[Msg]]:
@@ -124,9 +126,8 @@ class _Intake:
 
     async def _listen(self) -> bool:
         """Waits for a message, a status or the end of the session; False when all was silent."""
-        with anyio.move_on_after(self._limits.silence_s):
-            await self._session.wait_for(self._event)
-        heard = self._event.is_set() or self._session.lost.is_set()
+        await self._session.wait_for(self._event, self._limits.silence_s)
+        heard, self._heard = self._heard or self._session.lost.is_set(), False
         self._event = anyio.Event()
         return heard
 

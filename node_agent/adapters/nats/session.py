@@ -3,7 +3,9 @@
 The same file lies in the other process's adapter; see `link.py`.
 """
 
+import asyncio
 import itertools
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -70,13 +72,12 @@ class Session:
         self._answers[token] = answer = _Answer()
         try:
             await self.send(call.subject, call.body, f"{self._inbox}.{token}")
-            with anyio.fail_after(timeout_s):
-                await self.wait_for(answer.came)
-        except TimeoutError:
-            what = f"no answer to {call.subject} from NATS at {self._shown} within {timeout_s:g} s"
-            raise TooSlow(what, unknown=True) from None
+            await self.wait_for(answer.came, timeout_s)
         finally:
             del self._answers[token]
+        if answer.message is None and not self.lost.is_set():
+            what = f"no answer to {call.subject} from NATS at {self._shown} within {timeout_s:g} s"
+            raise TooSlow(what, unknown=True)
         return self._read(answer.message, call.subject)
 
     @asynccontextmanager
@@ -94,14 +95,23 @@ class Session:
             with suppress(nats.errors.Error, OSError), anyio.CancelScope(shield=True):
                 await sub.unsubscribe()
 
-    async def wait_for(self, event: anyio.Event) -> None:
-        """Waits until `event` is set or the session ends."""
+    async def wait_for(self, event: anyio.Event, timeout_s: float = math.inf) -> None:
+        """Waits until `event` is set; also sets it when the session ends, or after the timeout.
+
+        A plain timer: there is one for each message, and a cancel scope costs more than the rest.
+        """
+        if self.lost.is_set():
+            return
+        timer = None
+        if timeout_s < math.inf:
+            timer = asyncio.get_running_loop().call_later(timeout_s, event.set)
         self._waiting.add(event)
         try:
-            if not self.lost.is_set():
-                await event.wait()
+            await event.wait()
         finally:
             self._waiting.discard(event)
+            if timer is not None:
+                timer.cancel()
 
     @property
     def lives(self) -> bool:

@@ -29,7 +29,6 @@ async def watch(link: Link) -> AsyncIterator[bool]:
             if session is None:
                 await link.session()
             else:
-                with anyio.move_on_after(PROBE_INTERVAL_S):
-                    await session.wait_for(anyio.Event())
+                await session.wait_for(anyio.Event(), PROBE_INTERVAL_S)
         except Closed:
             return
