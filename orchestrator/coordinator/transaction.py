@@ -11,6 +11,7 @@ There is one commit in flight; what is decided meanwhile is of other streams and
 """
 
 from collections.abc import Callable
+from functools import cached_property
 
 import msgspec
 
@@ -95,9 +96,10 @@ class Transaction:
             del self.streams[touched.stream]
         return leaving
 
-    @property
+    @cached_property
     def only_runs(self) -> bool:
-        """Whether it says nothing that other streams' decisions rest on."""
+        """Whether it says nothing that other streams' decisions rest on; asked for when nothing is
+        added any more."""
         return all(touched.slot is not None for touched in self.streams.values() if touched.events)
 
     @property
