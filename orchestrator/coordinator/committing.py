@@ -117,11 +117,13 @@ class Committing:
         return self._memory.now.monotonic + microseconds(self._memory.settings.retry_append_s)
 
     def _conflicted(self, tx: Transaction, streams: set[str]) -> None:
-        """The streams in conflict are decided anew from the log; the others go on."""
+        """The streams in conflict are decided anew from the log, before what has waited for them;
+        the others go on."""
         works = [work for name in streams & set(tx.streams) for work in tx.streams[name].works]
         for work in works:
             work.tries += 1
         self._without(tx, lambda touched: touched.stream in streams)
+        works += self._memory.loaded(waits_for(tx.id))
         self._memory.intake.extendleft(reversed(works))
         self._send()
 

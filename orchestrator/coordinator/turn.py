@@ -59,17 +59,18 @@ CLIENT_WAIT_S_MAX = 60.0
 
 
 class Turn:
-    """Decides works; what cannot be decided yet is put to wait for what is missing."""
+    """Decides works, while `flight` is being made durable; what cannot be decided yet is put to
+    wait for what is missing."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, flight: Transaction | None = None) -> None:
         self.memory = memory
         self.tx = Transaction(memory.mint())
-        self._env = memory.env()
-        self._flight: Transaction | None = None
-
-    def go_on(self, flight: Transaction | None) -> None:
-        """Another step of the same turn, while `flight` is being made durable."""
         self._flight = flight
+        self._env = memory.env()
+        self._works = 0
+
+    def go_on(self) -> None:
+        """Another step of the same turn: it is later now."""
         self._env = self.memory.env()
 
     def is_in_flight(self, run_id: str) -> bool:
@@ -82,7 +83,13 @@ class Turn:
         settings = self.memory.settings
         return self.tx.events > settings.turn_events_max or self.tx.bytes > settings.turn_bytes_max
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes more works."""
+        return self._works < self.memory.settings.turn_works_max and not self.full
+
     def take(self, work: w.AnyWork) -> None:
+        self._works += 1
         match work:
             case w.ReportWork():
                 self._report(work)

@@ -29,7 +29,7 @@ class Turns:
         self._gathering: Turn | None = None
         self._notes_waiting = False
         self.unfinished = False
-        """Whether more could be decided at once."""
+        """Whether more can be decided at once."""
 
     def go_on(self) -> None:
         """Decides what can be decided now, and hands it to the log if that is free."""
@@ -47,7 +47,7 @@ class Turns:
             self._take_all()
 
     def note_waiting(self) -> None:
-        """The next turn with nothing in flight says why tasks are waiting."""
+        """The next turn says why tasks are waiting."""
         self._notes_waiting = True
 
     def forget(self, shards: Collection[int]) -> None:
@@ -60,19 +60,26 @@ class Turns:
         turn = self._begin()
         if turn is None:
             return
-        works = min(len(memory.intake), memory.settings.turn_works_max)
-        while works and not turn.full:
-            works -= 1
+        for _ in range(len(memory.intake)):
+            if not turn.has_room:
+                break
             turn.take(memory.intake.popleft())
         self._placer.place_ready(turn)
         self._committing.begin(turn.tx)
+        self.unfinished = bool(memory.intake)
 
     def _gather(self, flight: Transaction) -> None:
         """A part at a time, so that the end of the commit is heard soon."""
         memory = self._memory
         if not flight.only_runs:
             return
-        turn = self._gathering = self._begin(flight)
+        turn = self._gathering
+        if turn is None:
+            turn = self._gathering = self._begin(flight)
+        elif self._can_gather(turn):
+            turn.go_on()
+        else:
+            return
         if turn is None:
             return
         for _ in range(memory.settings.gathered_at_once_max):
@@ -87,16 +94,18 @@ class Turns:
         self.unfinished = self._can_gather(turn)
 
     def _begin(self, flight: Transaction | None = None) -> Turn | None:
-        """A turn, or that which gathers already, with what nodes have said; None when there is
-        nothing to decide."""
+        """A new turn, with what nodes have said; None when there is nothing to decide.
+
+        Only here are heartbeats and waiting tasks looked at: they come again and again, and while
+        the log is away what follows from them must not pile up.
+        """
         memory = self._memory
         if self._notes_waiting:
             self._placer.note_waiting(memory)
             self._notes_waiting = False
         if not (memory.intake or memory.beats or memory.runs.ready):
-            return self._gathering
-        turn = self._gathering or Turn(memory)
-        turn.go_on(flight)
+            return None
+        turn = Turn(memory, flight)
         beats, memory.beats = memory.beats, {}
         for beat in beats.values():
             reconcile(turn, beat)
@@ -104,7 +113,7 @@ class Turns:
 
     def _can_gather(self, turn: Turn) -> bool:
         intake = self._memory.intake
-        return bool(intake) and not turn.full and _is_of_one_run(intake[0])
+        return bool(intake) and turn.has_room and _is_of_one_run(intake[0])
 
 
 def _is_of_one_run(work: w.AnyWork) -> bool:

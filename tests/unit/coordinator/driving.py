@@ -195,14 +195,18 @@ class Drive:
         return next(node for node in answer.nodes if node.node == name)
 
     def node(
-        self, name: str = "n1", incarnation: str = "i1", **held: tuple[Attempt, ...]
+        self,
+        name: str = "n1",
+        incarnation: str = "i1",
+        room: int = 10,
+        **held: tuple[Attempt, ...],
     ) -> "Drive":
         return self.beat(
             Heartbeat(
                 node=name,
                 incarnation=incarnation,
                 sequence=0,
-                credits=10,
+                credits=room,
                 tasks=("t",),
                 held=held.get("held", ()),
                 unsettled=held.get("unsettled", ()),

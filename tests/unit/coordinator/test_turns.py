@@ -1,6 +1,14 @@
 """What is decided while a commit is in flight, and what has to wait for it."""
 
-from events.api import CancelRun, RegisterWorkflow, ShowRun, StartRun
+from events.api import (
+    CancelRun,
+    PauseRun,
+    Refused,
+    RegisterWorkflow,
+    ResumeRun,
+    ShowRun,
+    StartRun,
+)
 from events.ids import Attempt, run_stream, shard_of
 from events.messages import Heartbeat, Settle
 from orchestrator.coordinator import signals as s
@@ -19,9 +27,9 @@ def land(drive: Drive, batch: Batch) -> Drive:
     return drive.step(s.AppendDone(batch_id=batch.id, outcome=Appended(position=1)))
 
 
-def in_flight(*runs: str) -> tuple[Drive, Batch]:
+def in_flight(*runs: str, settings: Settings | None = None) -> tuple[Drive, Batch]:
     """r1 has an attempt under way; the start of these runs is being made durable."""
-    drive = Drive().ready().start().commit()
+    drive = Drive(settings).ready().start().commit()
     drive.step(
         *(
             s.RequestArrived(request=StartRun(run_id=run, workflow="two"), reply_to=run)
@@ -144,3 +152,65 @@ def test_much_is_gathered_a_part_at_a_time() -> None:
     assert streams(second) == {run_stream("r1"), run_stream("r2")}
     land(drive, second)
     assert len(streams(drive.batches()[0])) == 3
+
+
+def test_what_gathers_is_no_more_than_one_turn() -> None:
+    """The log may be away for long, and looks at runs write nothing that would fill the turn."""
+    drive, _ = in_flight("r2", settings=Settings(turn_works_max=3, intake_max=5))
+    for n in range(20):
+        drive.ask(ShowRun(run_id="r1"), f"{n}")
+    refused = [out.reply_to for out in drive.take(s.Answer) if isinstance(out.answer, Refused)]
+    assert refused == [f"{n}" for n in range(8, 20)]
+
+
+def test_what_writes_nothing_does_not_wait_for_the_next_look() -> None:
+    drive = Drive(Settings(turn_works_max=1)).ready().start().commit()
+    drive.outputs = []
+    drive.step(*(s.RequestArrived(request=ShowRun(run_id="r1"), reply_to=f"{n}") for n in range(3)))
+    assert [answer.reply_to for answer in drive.take(s.Answer)] == ["0", "1", "2"]
+
+
+def test_heartbeats_do_not_pile_up_while_the_log_is_away() -> None:
+    drive, first = in_flight("r2")
+    for _ in range(10):
+        drive.node(unsettled=(Attempt("r9", "a", 0, 1),))
+    land(drive, first)
+    settles = [one for one in drive.commands() if isinstance(one, Settle)]
+    assert 1 <= len(settles) <= 2, "the first, and the newest"
+
+
+def test_reasons_to_wait_do_not_pile_up_while_the_log_is_away() -> None:
+    """They are found anew at every poll, and those of runs in flight cannot be decided."""
+    drive = Drive(Settings(intake_max=20)).own().node(room=0).commit().register()
+    for n in range(4):
+        drive.start(f"r{n}").commit()
+    asked = [kind(run_id=f"r{n}", reason="?") for kind in (PauseRun, ResumeRun) for n in range(4)]
+    drive.step(*(s.RequestArrived(request=one, reply_to="steering") for one in asked))
+    (first,) = drive.batches()
+    assert len(streams(first)) == 4
+    for _ in range(20):
+        drive.wait(1.0).node(room=0)
+    drive.outputs = []
+    drive.start("r9")
+    assert drive.take(s.Answer) == [], "it waits for its commit, and is not refused"
+    land(drive, first).commit()
+    assert [answer.reply_to for answer in drive.take(s.Answer)] == ["steering"] * 8 + ["client"]
+
+
+def test_works_of_one_run_stay_in_order_when_its_commit_is_in_conflict() -> None:
+    drive = Drive().ready().start().commit()
+    drive.outputs = []
+    drive.step(
+        s.RequestArrived(request=PauseRun(run_id="r1", reason="first"), reply_to="pause"),
+        s.RequestArrived(request=StartRun(run_id="r2", workflow="two"), reply_to="start"),
+    )
+    (first,) = drive.batches()
+    drive.ask(ResumeRun(run_id="r1", reason="then"), "resume")
+    drive.step(
+        s.AppendDone(batch_id=first.id, outcome=Conflicted(streams=(run_stream("r1"),))),
+        s.RequestArrived(request=CancelRun(run_id="r1"), reply_to="cancel"),
+    )
+    assert drive.read_runs() == ["r1"]
+    drive.commit()
+    replies = [answer.reply_to for answer in drive.take(s.Answer)]
+    assert replies == ["start", "pause", "resume", "cancel"]
