@@ -68,8 +68,9 @@ class FakeServer:
         self.requests.append(json.loads(body))
         await self._respond(self, self.requests[-1])
 
-    async def wait_for(self, event: anyio.Event) -> None:
-        await event.wait()
+    async def wait_for(self, event: anyio.Event, timeout_s: float) -> None:
+        with anyio.move_on_after(timeout_s):
+            await event.wait()
 
     def new_inbox(self) -> str:
         return "_INBOX.test"
