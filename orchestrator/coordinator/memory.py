@@ -3,7 +3,8 @@
 import hashlib
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import msgspec
 
@@ -144,6 +145,10 @@ class Memory:
         """`work` goes on when that for which `key` stands is there."""
         self.waiting.setdefault(key, []).append(work)
         self._works_waiting += 1
+
+    def works(self) -> Iterator[AnyWork]:
+        """All that wait to be decided."""
+        return chain(self.intake, *self.waiting.values())
 
     def load_run(self, run_id: str, work: AnyWork | None = None) -> None:
         self.load(f"run:{run_id}", s.LoadRun(run_id=run_id), work)

@@ -1,5 +1,7 @@
 """Heartbeats and node facts: joining, draining, leaving, falling silent, being lost."""
 
+from collections.abc import Collection
+
 from events.cluster_facts import (
     NodeDraining,
     NodeLeft,
@@ -10,6 +12,7 @@ from events.cluster_facts import (
     NodeSuspected,
 )
 from events.facts import HostSample, LossReason
+from events.ids import Attempt
 from events.messages import Granted, Heartbeat, Order, Reset
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -225,10 +228,12 @@ def watch(memory: Memory) -> None:
             memory.load_node(node.name)
         else:
             _lose(memory, node)
-    for node in cluster.nodes.values():
-        if not memory.intake and _is_certainly_gone(memory, node):
-            # Runs that were loaded since, or an earlier owner that did not come so far.
-            _give_up(memory, node, "node_lost", f"{node.name} is {node.status}")
+    # Not only when it was lost: runs are loaded later, and another may own the node's stream.
+    held = [node for node in cluster.nodes.values() if memory.runs.held.count(node.name)]
+    if gone := [node for node in held if _is_certainly_gone(memory, node)]:
+        told = _lost_already(memory)
+        for node in gone:
+            _give_up(memory, node, f"{node.name} is {node.status}", told)
 
 
 def _is_certainly_gone(memory: Memory, node: Node) -> bool:
@@ -245,10 +250,17 @@ def _lose(memory: Memory, node: Node) -> None:
     _note(memory, node.name, fact)
 
 
-def _give_up(memory: Memory, node: Node, reason: LossReason, message: str) -> None:
+def _lost_already(memory: Memory) -> set[Attempt]:
+    """Attempts whose loss waits to be decided; behind a commit that may be long."""
+    given = (work.given for work in memory.works() if isinstance(work, w.RunWork))
+    return {one.attempt for one in given if isinstance(one, AttemptLost)}
+
+
+def _give_up(memory: Memory, node: Node, message: str, told: Collection[Attempt] = ()) -> None:
     for (run_id, _), (attempt, _) in memory.runs.held.of(node.name).items():
-        lost = AttemptLost(attempt=attempt, reason=reason, message=message)
-        memory.intake.append(w.RunWork(run_id=run_id, given=lost))
+        if attempt not in told:
+            lost = AttemptLost(attempt=attempt, reason="node_lost", message=message)
+            memory.intake.append(w.RunWork(run_id=run_id, given=lost))
 
 
 def written(memory: Memory, name: str) -> None:
@@ -261,7 +273,7 @@ def written(memory: Memory, name: str) -> None:
         node.is_gone_in_log = True
         if node.status == "lost":
             silent_s = memory.cluster.silent_s(node)
-            _give_up(memory, node, "node_lost", f"{name} was silent for {silent_s:.3g} s")
+            _give_up(memory, node, f"{name} was silent for {silent_s:.3g} s")
     if node.head.version - node.snapshot_version >= memory.settings.node_tail_events_max:
         node.snapshot_version = node.head.version
         memory.out.append(s.SaveSnapshot(snapshot=snapshot_of(node.head, node.log)))

@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
+from events.api import RegisterWorkflow, ShowRun
 from events.catalogue import Catalogue
 from events.cluster_facts import NodeSampled
+from events.definition import Definition, ParallelStep, Step, TaskStep
 from events.envelope import Head, unseal
 from events.facts import HostSample
 from events.ids import Attempt, shard_of
@@ -12,7 +14,7 @@ from events.messages import Execute, Heartbeat
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import Conflicted, Lease
 from orchestrator.coordinator.settings import Settings
-from tests.unit.coordinator.driving import SHARDS, Drive
+from tests.unit.coordinator.driving import SHARDS, Drive, two_tasks
 
 
 def facts(drive: Drive) -> list[str]:
@@ -200,3 +202,45 @@ def executed(drive: Drive) -> list[str]:
         for command in output.commands.commands
         if isinstance(command, Execute)
     ]
+
+
+def test_what_a_lost_node_has_is_given_up_however_much_arrives() -> None:
+    """By whoever has the runs, also where another coordinator records that the node is lost."""
+    elsewhere = shard_of("n1", SHARDS)
+    here = 1 - elsewhere
+    run_id = next(name for name in "abcdef" if shard_of(name, SHARDS) == here)
+    drive = Drive()
+    drive.elsewhere(two_tasks())
+    drive.own(here).node().commit().start(run_id).commit()
+    assert len(drive.executes()) == 1
+    for _ in range(70):
+        drive.at += 100_000
+        asked = [s.RequestArrived(request=ShowRun(run_id=run_id), reply_to="show")]
+        renewed = [
+            s.LeasesRenewed(asked=one.leases, leases=one.leases, asked_at=drive.at)
+            for one in drive.take(s.RenewLeases)
+        ]
+        drive.step(*asked, *renewed).commit()
+    assert drive.rebuilt(run_id).state.outstanding == {}
+
+
+def test_what_a_lost_node_has_is_given_up_once_while_the_log_is_away() -> None:
+    drive = Drive(Settings(turn_works_max=1, intake_max=10)).own().node().commit()
+    branches: dict[str, tuple[Step, ...]] = {name: (TaskStep(id=name, task="t"),) for name in "ab"}
+    pair = Definition(name="two", steps=(ParallelStep(id="p", branches=branches),))
+    drive.ask(RegisterWorkflow(definition=pair)).commit().start().commit()
+    assert len(drive.executes()) == 2
+    assert any(lost_in_flight(drive.wait(0.25)) for _ in range(100))
+    drive.wait(10.0)
+    drive.outputs = []
+    drive.ask(ShowRun(run_id="r9"))
+    assert drive.take(s.Answer) == [], "it waits, and is not refused"
+
+
+def lost_in_flight(drive: Drive) -> bool:
+    """Everything becomes durable but the first attempt that is given up."""
+    for append in drive.take(s.Append):
+        if any(one.type == "attempt.failed.v1" for one in append.batch.events):
+            return True
+        drive.step(s.AppendDone(batch_id=append.batch.id, outcome=drive.durable()))
+    return False
