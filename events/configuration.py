@@ -25,6 +25,8 @@ PREFIX = "DALSEGNO_"
 NEAR = 0.93
 """How alike an unknown variable must be to one of ours to be taken for a misspelt one."""
 
+PLAIN: Mapping[object, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -210,8 +212,11 @@ def _converted(layer: Layer, name: str, value: object, kind: object) -> object:
     try:
         plain = msgspec.convert(value, bare(kind), strict=not layer.texts)
     except msgspec.ValidationError as error:
-        said = str(error).replace("`", "")
-        raise Misconfigured(f"{layer.source}: {name} is {_shown(name, value)}: {said}") from None
+        words = [PLAIN.get(bare(kind), ""), expectation(kind)]
+        said = f"expected {', '.join(filter(None, words))}" if words[0] else str(error)
+        raise Misconfigured(
+            f"{layer.source}: {name} is {_shown(name, value)}: {said.replace('`', '')}"
+        ) from None
     try:
         return msgspec.convert(plain, kind)
     except msgspec.ValidationError as error:

@@ -96,7 +96,7 @@ def test_slots_and_credits_follow_from_the_cores_when_not_given() -> None:
 @pytest.mark.parametrize(
     ("flags", "environment", "message"),
     [
-        ({"agent.slots": "many"}, {}, "flag: agent.slots is 'many': Expected int"),
+        ({"agent.slots": "many"}, {}, "flag: agent.slots is 'many': expected a whole number"),
         ({}, {"DALSEGNO_DRAIN_TIMEOUT_S": "x"}, "environment: agent.drain_timeout_s is 'x'"),
         ({}, {"DALSEGNO_NATS__CONNECT_TIMEOUT_S": "x"}, "environment: nats.connect_timeout_s"),
         ({}, {"DALSEGNO_AGENT__SLOTZ": "1"}, "environment: there is no setting for DALSEGNO_AGENT"),

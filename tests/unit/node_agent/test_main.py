@@ -97,7 +97,7 @@ def test_two_modules_with_one_task_name_are_refused(
         (["--import", "none/tasks.py"], "there is no such file"),
         (
             ["--import", "node_agent.bench", "--slots", "many"],
-            "flag: agent.slots is 'many': Expected int",
+            "flag: agent.slots is 'many': expected a whole number",
         ),
         (["--import", "node_agent.bench", "--config", "none.toml"], "no configuration file"),
     ],
