@@ -5,12 +5,12 @@ No decision is made here. One loop calls `step`; every output that waits for som
 of its own and ends in an input.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 import anyio
-import anyio.lowlevel
 import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
@@ -105,7 +105,7 @@ class Edge:
         """Lets what was just carried out reach the socket: agents and clients go on with it while
         the next turn is decided here."""
         for _ in range(ROUNDS_TO_SOCKET if self._sent else 0):
-            await anyio.lowlevel.checkpoint()
+            await asyncio.sleep(0)
         self._sent = False
 
     # -- outputs ----------------------------------------------------------------------------------
