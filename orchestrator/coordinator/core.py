@@ -56,6 +56,9 @@ class Coordinator:
         self._poll_at = 0
         self._stopping = False
         self._warm_next: set[int] = set()
+        """Shards of which all active runs are known, and are being read."""
+        self._warm_after: set[str] = set()
+        """The keys of these, and of what else was being read then; not of what is since."""
         self._handlers: Mapping[type, Callable[..., None]] = {
             s.RequestArrived: self._request,
             s.ReportsArrived: self._reports,
@@ -291,7 +294,8 @@ class Coordinator:
         if given.era != memory.era and not given.fork:
             memory.ask_run(run_id)
             return
-        works = memory.loaded(f"fork:{given.fork}" if given.fork else f"run:{run_id}")
+        key = f"fork:{given.fork}" if given.fork else f"run:{run_id}"
+        works = memory.loaded(key)
         memory.pump_loads()
         if given.parked:
             memory.parked.add(run_id, given.parked)
@@ -302,6 +306,7 @@ class Coordinator:
         elif memory.holds(run_id) and memory.runs.get(run_id) is None:
             self._add(run_id, given.rebuilt)
         memory.intake.extendleft(reversed(works))
+        self._warm_after.discard(key)
         self._warmed()
         self._more_due()
 
@@ -403,12 +408,12 @@ class Coordinator:
             memory.out.append(s.FindActive(shards=given.shards, after=after, era=memory.era))
         else:
             self._warm_next |= set(given.shards)
+            self._warm_after |= memory.loads()
             self._warmed()
 
     def _warmed(self) -> None:
-        memory = self._memory
-        if memory.warming and not memory.loads_under_way and self._warm_next:
-            memory.warming -= self._warm_next
+        if not self._warm_after:
+            self._memory.warming -= self._warm_next
             self._warm_next = set()
 
     def _due_found(self, given: s.DueFound) -> None:

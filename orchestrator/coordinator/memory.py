@@ -197,6 +197,10 @@ class Memory:
     def loads_under_way(self) -> bool:
         return bool(self._loading or self._load_queue)
 
+    def loads(self) -> set[str]:
+        """The keys of what is being read of runs."""
+        return self._loading.union(map(load_key, self._load_queue))
+
     # -- timers -----------------------------------------------------------------------------------
 
     def rest(self, slot: Slot) -> None:

@@ -198,3 +198,16 @@ def test_a_list_of_runs_from_an_earlier_era_is_not_complete(more: bool) -> None:
     assert granted(drive) == ()
     drive.step(s.ActiveFound(shards=ALL, rows=(), more=False, era=after.era))
     assert granted(drive) == ALL
+
+
+def test_a_shard_is_ready_once_its_own_runs_are_read_whatever_else_is() -> None:
+    """Clients may look at runs that are not in memory without end."""
+    drive = Drive().step()
+    drive.step(s.LeasesAcquired(leases=leases(*ALL), asked_at=drive.at))
+    drive.ask(ShowRun(run_id="x0")).commit().node().commit()
+    assert granted(drive) == ()
+    for n in range(1, 5):
+        (asked,) = drive.take(s.LoadRun)
+        drive.ask(ShowRun(run_id=f"x{n}")).step(s.RunLoaded(run_id=asked.run_id, era=asked.era))
+    assert drive.take(s.LoadRun), "another one is still being read"
+    assert granted(drive) == ALL
