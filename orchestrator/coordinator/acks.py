@@ -32,9 +32,10 @@ class Acks:
         return True
 
     def done(self, delivery: ReportDelivery) -> None:
-        """One report of the delivery is recorded or discarded."""
+        """One report of the delivery is recorded or discarded; one of a delivery that was forgotten
+        says nothing of the same when it has come again."""
         waiting = self._waiting.get((delivery.shard, delivery.sequence))
-        if waiting is not None:
+        if waiting is not None and waiting.delivery is delivery:
             waiting.left -= 1
 
     def ready(self) -> tuple[ReportDelivery, ...]:

@@ -211,3 +211,27 @@ def test_a_shard_is_ready_once_its_own_runs_are_read_whatever_else_is() -> None:
         drive.ask(ShowRun(run_id=f"x{n}")).step(s.RunLoaded(run_id=asked.run_id, era=asked.era))
     assert drive.take(s.LoadRun), "another one is still being read"
     assert granted(drive) == ALL
+
+
+def test_a_delivery_of_an_earlier_ownership_acknowledges_nothing_of_this_one() -> None:
+    """Its reports may still be waiting for their runs when it is delivered anew."""
+    drive = Drive().ready()
+    ours = [name for name in (f"r{n}" for n in range(20)) if shard_of(name, SHARDS) == OURS]
+    here, late = ours[:2]
+    for name in (here, late):
+        drive.start(name).commit()
+    attempts = Attempt(here, "a", 0, 1), Attempt(late, "a", 0, 1)
+    for epoch in (2, 3):
+        drive.lose(epoch=epoch - 1).own(epoch=epoch).step(drive.report(*attempts))
+    drive.outputs = []
+    read(drive, here, era=1)
+    (asked,) = drive.take(s.LoadRun)
+    read(drive, here, era=asked.era).commit()
+    assert drive.rebuilt(here).state.steps["a"].status == "completed"
+    assert drive.take(s.AcknowledgeReports) == [], "the other report is not recorded yet"
+    read(drive, late, era=asked.era).commit()
+    assert len(drive.take(s.AcknowledgeReports)) == 1
+
+
+def read(drive: Drive, run_id: str, era: int) -> Drive:
+    return drive.step(s.RunLoaded(run_id=run_id, era=era, rebuilt=drive.rebuilt(run_id)))
