@@ -27,7 +27,14 @@ log = logging.getLogger("dalsegno.coordinator")
 
 RETRY_S = 0.2
 
-MESSAGES = (s.Answer, s.AnswerHeartbeat, s.AcknowledgeReports, s.Announce)
+IN_ORDER = (
+    s.Answer,
+    s.AnswerHeartbeat,
+    s.AcknowledgeReports,
+    s.Announce,
+    s.ReleaseLeases,
+    s.Stopped,
+)
 ROUNDS_TO_SOCKET = 3
 """Of the event loop, until a message is written: its task, the client library's flusher, the
 system."""
@@ -111,17 +118,17 @@ class Edge:
     # -- outputs ----------------------------------------------------------------------------------
 
     def _carry_out(self, group: TaskGroup, outputs: Sequence[s.CoordinatorOutput]) -> None:
-        """Messages that nobody waits for go one after the other, commands before them; the rest is
-        a task each."""
-        messages: list[s.CoordinatorOutput] = []
+        """What nobody waits for goes one after the other, commands before it, and the end after it;
+        the rest is a task each."""
+        in_order: list[s.CoordinatorOutput] = []
         for output in outputs:
-            if isinstance(output, MESSAGES):
-                messages.append(output)
+            if isinstance(output, IN_ORDER):
+                in_order.append(output)
             else:
                 self._carry_out_one(group, output)
-        if messages:
+        if in_order:
             self._sent = True
-            group.start_soon(self._perform_all, messages)
+            group.start_soon(self._perform_all, in_order)
 
     async def _perform_all(self, outputs: Sequence[s.CoordinatorOutput]) -> None:
         for output in outputs:
@@ -129,8 +136,6 @@ class Edge:
 
     def _carry_out_one(self, group: TaskGroup, output: s.CoordinatorOutput) -> None:
         match output:
-            case s.Stopped():
-                self._stopped.set()
             case s.Serve():
                 self._serve(group, output)
             case s.RecordHashes():
@@ -176,7 +181,9 @@ class Edge:
                 | s.FindDue()
             ):
                 await self._load(output)
-            case s.Serve() | s.RecordHashes() | s.RunEnded() | s.Stopped():
+            case s.Stopped():
+                self._stopped.set()
+            case s.Serve() | s.RecordHashes() | s.RunEnded():
                 pass
 
     async def _try(self, effect: Awaitable[None]) -> None:
