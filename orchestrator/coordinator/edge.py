@@ -183,8 +183,6 @@ class Edge:
                 await self._load(output)
             case s.Stopped():
                 self._stopped.set()
-            case s.Serve() | s.RecordHashes() | s.RunEnded():
-                pass
 
     async def _try(self, effect: Awaitable[None]) -> None:
         """Best effort: whatever is lost here is derived and sent again by reconciliation."""
