@@ -147,7 +147,7 @@ class Edge:
             case _:
                 group.start_soon(self._perform, output)
 
-    async def _perform(self, output: s.CoordinatorOutput) -> None:  # noqa: C901
+    async def _perform(self, output: s.CoordinatorOutput) -> None:  # noqa: C901, PLR0912
         """One output; a failure of the outside becomes an input or, where nothing depends on it, a
         line in the log."""
         match output:
@@ -183,6 +183,8 @@ class Edge:
                 await self._load(output)
             case s.Stopped():
                 self._stopped.set()
+            case s.Serve() | s.RecordHashes() | s.RunEnded():
+                pass
 
     async def _try(self, effect: Awaitable[None]) -> None:
         """Best effort: whatever is lost here is derived and sent again by reconciliation."""
