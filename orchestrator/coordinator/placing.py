@@ -25,40 +25,41 @@ class Placer:
         self._stuck: dict[Key, int] = {}
 
     def place_ready(self, turn: Turn) -> None:
-        """Decides placements into the turn; stops when the cluster is full."""
+        """Decides placements into the turn. What no node could ever take is passed over, and is in
+        nobody's way."""
         memory = turn.memory
         nodes = memory.cluster.candidates()
         for node in nodes:
             node.outstanding = memory.runs.held.count(node.node)
-        free = sum(max(0, n.credits - n.outstanding) for n in nodes if not n.refusal)
-        changes = memory.cluster.changes
-        for key in list(islice(memory.runs.ready, memory.settings.dispatch_max)):
-            if turn.full:
+        left = memory.settings.dispatch_max
+        for key in list(islice(memory.runs.ready, left + len(self._stuck))):
+            if turn.full or not left:
                 return
-            if not free and self._stuck.get(key) == changes:
-                continue
-            free -= self._place_one(turn, key, nodes)
+            left -= not self._is_stuck(key, memory)
+            self._place_one(turn, key, nodes)
 
-    def _place_one(self, turn: Turn, key: Key, nodes: list[NodeSlots]) -> bool:
-        """Whether the task was given to a node."""
+    def _is_stuck(self, key: Key, memory: Memory) -> bool:
+        return self._stuck.get(key) == memory.cluster.changes
+
+    def _place_one(self, turn: Turn, key: Key, nodes: list[NodeSlots]) -> None:
         memory = turn.memory
         run_id, step_id = key
         slot = memory.runs.get(run_id)
         if slot is None or step_id not in slot.state.ready:
             memory.runs.ready.pop(key, None)
             self._stuck.pop(key, None)
-            return False
+            return
         if slot.net is None or slot.state.closing is not None or turn.is_in_flight(run_id):
-            return False
+            return
         if not memory.ownership.holds(slot.shard, memory.now.monotonic):
-            return False
-        if self._stuck.get(key) == memory.cluster.changes or _capped(slot):
-            return False
+            return
+        if self._is_stuck(key, memory) or _capped(slot):
+            return
         answer = _found(turn, slot, step_id, nodes)
         if isinstance(answer, Obstructed):
             self._obstructed(turn, slot, step_id, answer)
         if not isinstance(answer, Chosen):
-            return False
+            return
         given = i.Place(
             step=step_id,
             node=answer.node,
@@ -70,7 +71,6 @@ class Placer:
         memory.runs.ready.pop(key, None)
         self._stuck.pop(key, None)
         next(n for n in nodes if n.node == answer.node).outstanding += 1
-        return True
 
     def _obstructed(self, turn: Turn, slot: Slot, step_id: str, answer: Obstructed) -> None:
         """No node at all is recorded at once, a full cluster when it lasts: `note_waiting`."""
