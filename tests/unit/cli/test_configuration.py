@@ -50,9 +50,15 @@ def test_no_two_settings_share_a_variable() -> None:
         ('[postgres]\ndns = "x"', "there is no setting postgres.dns; did you mean postgres.dsn?"),
         ('prefx = "x"', "there is no setting prefx; did you mean prefix?"),
         ("[engin]\nlease_ttl_s = 1.0", "there is no setting engin.lease_ttl_s"),
-        ('[engine]\nlease_ttl_s = "long"', "engine.lease_ttl_s is 'long': expected a number, more than 0"),
+        (
+            '[engine]\nlease_ttl_s = "long"',
+            "engine.lease_ttl_s is 'long': expected a number, more than 0",
+        ),
         ("postgres = [", "is not TOML"),
-        ("[coordinator]\nshards = 1.5", "coordinator.shards is 1.5: expected a whole number, 1 to 4096"),
+        (
+            "[coordinator]\nshards = 1.5",
+            "coordinator.shards is 1.5: expected a whole number, 1 to 4096",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_the_mend(text: str, said: str) -> None:
