@@ -4,10 +4,14 @@ between.
 A failing handler is a value here, whatever it raises.
 """
 
+import os
 import re
 import traceback
 from collections.abc import Callable
+from itertools import dropwhile
+from pathlib import Path
 
+import anyio
 import msgspec
 
 from events.codec import encode
@@ -23,6 +27,11 @@ from node_agent.tasks import Outcome
 
 Shown = Callable[[str], str]
 SCALARS = (type(None), bool, str, int, float)
+CALLERS = (
+    str(Path(__file__).parent / "executors") + os.sep,
+    str(Path(anyio.__file__).parent) + os.sep,
+)
+"""Where the frames around every handler are."""
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -110,6 +119,11 @@ def _details(details: object) -> Value:
 
 
 def _trace(error: BaseException) -> list[Value]:
-    """The innermost frames as `file:line function`, outermost first."""
-    frames = traceback.extract_tb(error.__traceback__)[-TRACEBACK_FRAMES_MAX:]
-    return [shortened(f"{frame.filename}:{frame.lineno} {frame.name}") for frame in frames]
+    """The innermost frames as `file:line function`, outermost first; it begins in the handler, not
+    in what calls it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = list(dropwhile(lambda frame: frame.filename.startswith(CALLERS), frames)) or frames
+    return [
+        shortened(f"{frame.filename}:{frame.lineno} {frame.name}")
+        for frame in theirs[-TRACEBACK_FRAMES_MAX:]
+    ]

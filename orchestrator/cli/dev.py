@@ -34,7 +34,7 @@ from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.connection_file import DATA_DIR, Addresses, ConnectionFile
 from orchestrator.cli.definitions import describe_tasks
 from orchestrator.cli.health import WELL
-from orchestrator.cli.local import Local
+from orchestrator.cli.local import STOP_S, Local
 from orchestrator.cli.progress import Progress
 from orchestrator.config import Config
 
@@ -105,9 +105,13 @@ def dev(
                 progress.say("waiting for the coordinator and the agents")
                 go(lambda: _until_there(local, servers.nats.url, config.prefix, agents))
                 _say_where(folder, servers, config, sorted(tasks))
+                _say_who(local)
+                _say_next(folder)
                 go(lambda: supervise(local, progress))
             progress.say("stopping")
-            say("Stopping ...")
+            say(
+                f"Stopping; agents have {STOP_S:g} s for what they work at, Ctrl-C again is quicker"
+            )
     say(f"Stopped; data stays in {folder}")
 
 
@@ -135,6 +139,15 @@ def _say_where(folder: Path, servers: EmbeddedServers, config: Config, tasks: li
     say(f"  postgres  127.0.0.1:{servers.postgres.port}  (address with password: connection.json)")
     say(f"  nats      127.0.0.1:{servers.nats.port}  prefix {config.prefix}")
     say(f"  tasks     {', '.join(tasks)}")
+
+
+def _say_who(local: Local) -> None:
+    """With process ids, for those who want to see what becomes of a run when one is killed."""
+    processes = (f"{name} {local.pid(name)}" for name in local.names())
+    say(f"  processes {', '.join(processes)}")
+
+
+def _say_next(folder: Path) -> None:
     if folder == Path(DATA_DIR).absolute():
         say(f"Commands in {folder.parent} find it: dalsegno run start FILE --wait")
     else:

@@ -15,7 +15,7 @@ import msgspec
 from events.api import RunAnswer, RunView, ShowRun, StartRun
 from events.errors import Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
-from orchestrator.cli.output import ACTIVE, BAD, DIM, GOOD, console, counted, plain
+from orchestrator.cli.output import ACTIVE, BAD, DIM, GOOD, UNSURE, console, counted, plain
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -140,4 +140,15 @@ def words_of(run: RunView) -> str:
     if busy:
         more = f" and {len(busy) - NAMES_SHOWN} more" if len(busy) > NAMES_SHOWN else ""
         parts.append(f"[{DIM}]at {plain(', '.join(busy[:NAMES_SHOWN]))}{more}[/]")
+    elif obstacle := _obstacle(run):
+        parts.append(f"[{UNSURE}]{plain(obstacle)}[/]")
     return "  ".join(parts)
+
+
+def _obstacle(run: RunView) -> str:
+    """What a run waits for of which nothing is at work; who only sees it turn would wait for ever
+    for a node that has the task."""
+    if run.pending:
+        return run.pending
+    waiting = (task for task in run.tasks if task.status == "ready" and task.pending)
+    return next((f"{task.name} waits for {task.pending}" for task in waiting), "")

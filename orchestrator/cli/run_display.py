@@ -114,15 +114,15 @@ def _row(step: StepView, task: TaskView | None) -> tuple[str, ...]:
 
 
 def _print_end(out: "Console", run: RunView) -> None:
-    if run.ended_at is not None:
-        out.print()
     if run.error is not None:
+        out.print()
         where = f" in step {run.error.step}" if run.error.step else ""
         out.print(
             f"[{BAD}]error[/] {plain(run.error.code)}{plain(where)}: {plain(run.error.message)}"
         )
         if run.error.details is not None:
             out.print(plain(value_text(run.error.details)))
-    elif run.ended_at is not None:
+    elif run.status == "completed":  # what was cancelled has none
+        out.print()
         out.print(f"[{DIM}]output[/]")
         out.print(plain(value_text(run.output)))

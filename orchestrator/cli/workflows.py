@@ -34,6 +34,8 @@ def check(file: str, *, reading: Reading = AS_IT_IS, json: bool = False) -> None
         print_json({"workflow": definition.name, "workflow_version": version, "problems": []})
     else:
         print(f"{definition.name} is right: version {version}")
+        if not reading.imports:
+            print("give --import MODULE to check that there are such tasks, too")
 
 
 def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON) -> None:

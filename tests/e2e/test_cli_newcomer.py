@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -101,6 +102,10 @@ def test_another_data_folder_is_not_promised_to_be_found(data_folder: Path) -> N
     with started(data_folder, "dev", "--data-dir", str(elsewhere)) as process:
         said = lines_until(process, "Commands ")
         assert said[-1] == f"Commands take --dsn and --nats-url from {elsewhere}/connection.json\n"
+        (processes,) = (line for line in said if line.startswith("  processes "))
+        assert re.fullmatch(
+            r"  processes coordinator \d+, projections \d+, agent-1 \d+\n", processes
+        )
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     assert not (elsewhere / "connection.json").exists()
@@ -119,7 +124,9 @@ def test_ctrl_c_ends_dev_in_good_order_and_the_rest_works_in_between(data_folder
         assert process.stdout is not None
         rest = process.stdout.read()
         assert process.wait(30) == 0
-    assert rest.splitlines() == ["Stopping ...", f"Stopped; data stays in {data_folder}/.dalsegno"]
+    stopping, stopped = rest.splitlines()
+    assert stopping == "Stopping; agents have 10 s for what they work at, Ctrl-C again is quicker"
+    assert stopped == f"Stopped; data stays in {data_folder}/.dalsegno"
 
 
 def _reader_that_leaves(folder: Path) -> None:
@@ -143,7 +150,7 @@ def _reader_that_leaves(folder: Path) -> None:
 
 def _narrow_terminal(folder: Path) -> None:
     listed = on_terminal(folder, 40, "run", "list")
-    assert f"{'run':<13}  narrow" in listed.replace("\x1b[2m", "").replace("\x1b[0m", "")
+    assert f"{'run':<13}  narrow" in re.sub(r"\x1b\[[\d;]*m", "", listed)
     assert "completed" in listed
     assert "\x1b[38;5;28m" in listed
     plain = on_terminal(folder, 40, "run", "list", NO_COLOR="1")

@@ -18,7 +18,7 @@ INSTALLED = frozenset(
     {
         "python3 -m venv .venv",
         ". .venv/bin/activate",
-        "pip install 'dalsegno-0.2.0-py3-none-any.whl[embedded]' pytest",
+        'pip install "$(ls ~/dalsegno/dist/*.whl)[embedded]" pytest',
     }
 )
 """What tests/e2e/installed.py does without an index."""

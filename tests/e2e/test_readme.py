@@ -16,7 +16,7 @@ pytest_plugins = ["tests.servers"]
 
 README = (ROOT / "README.md").read_text("utf-8")
 ACTIONS = actions(README)
-INSTALL = ".venv/bin/pip install 'dalsegno-0.2.0-py3-none-any.whl[embedded]'"
+INSTALL = '.venv/bin/pip install "$(ls ~/dalsegno/dist/*.whl)[embedded]"'
 RUN_ELSEWHERE = {
     "make demo": "tests/e2e/test_cli_try.py runs the demo, .ci/run the target",
     "make test": "runs this",

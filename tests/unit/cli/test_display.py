@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 from rich.spinner import Spinner
@@ -12,6 +13,7 @@ from orchestrator.cli.confirming import confirm
 from orchestrator.cli.log import show_line
 from orchestrator.cli.main import run
 from orchestrator.cli.progress import OneLine, Progress, words_of
+from orchestrator.cli.run_display import print_run
 from orchestrator.cli.run_summary import by_kind, print_summary
 
 HEAD, DATA = "     66     1 10:53:13.358 run.forked.v1           ", "reason=retry " * 12
@@ -85,6 +87,30 @@ def test_a_line_about_a_run_under_way() -> None:
     said = words_of(view_of(4))
     assert "3 steps done" in said
     assert "1 failed" in said
+
+
+@pytest.mark.parametrize(("at_work", "is_said"), [("ready", True), ("running", False)])
+def test_a_line_says_what_is_waited_for_when_nothing_is_at_work(
+    at_work: str, is_said: bool
+) -> None:
+    lacking = TaskView(name="a", status="ready", pending="no_node: b: does not know x")
+    retrying = TaskView(name="c", status="retrying", pending="timer")
+    steps = tuple(
+        StepView(name=name, kind="task", status=status)
+        for name, status in (("a", "ready"), ("z", at_work))
+    )
+    run = msgspec.structs.replace(view_of(2), steps=steps, tasks=(retrying, lacking))
+    said = words_of(run)
+    assert ("a waits for no_node: b: does not know x" in said) is is_said
+    assert "timer" not in said
+
+
+@pytest.mark.parametrize(("status", "shown"), [("completed", True), ("cancelled", False)])
+def test_only_what_is_completed_has_an_output(
+    status: str, shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_run(msgspec.structs.replace(view_of(2), status=status, ended_at=1))
+    assert ("output" in capsys.readouterr().out) is shown
 
 
 def test_a_line_that_is_painted_over_stays_one_line() -> None:

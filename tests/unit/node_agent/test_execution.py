@@ -3,6 +3,7 @@
 import asyncio
 
 import anyio
+import msgspec
 import pytest
 
 from node_agent import task
@@ -13,7 +14,7 @@ from node_agent.executors.handlers import Handlers
 from node_agent.executors.processes import Finished, Job
 from node_agent.lists import ListReader
 from node_agent.registry import TaskRegistry
-from node_agent.steps import Done, ExecutionEnded, NotBegun, StartExecution
+from node_agent.steps import Broke, Done, ExecutionEnded, NotBegun, StartExecution
 from tests.unit.node_agent.fakes import FakeLists, attempt, execute
 
 pytestmark = pytest.mark.anyio
@@ -38,10 +39,20 @@ async def noted(n: int) -> int:
     return n
 
 
+@task(name="sync")
+def divided(n: int) -> float:
+    return 1 / n
+
+
+@task(name="async")
+async def divided_later(n: int) -> float:
+    return 1 / n
+
+
 def surroundings(ended: list[ExecutionEnded]) -> Surroundings:
     clock = SystemClock()
     return Surroundings(
-        registry=TaskRegistry([noted]),
+        registry=TaskRegistry([noted, divided, divided_later]),
         handlers=Handlers(anyio.CapacityLimiter(1), clock, NoProcesses(), 1000),
         clock=clock,
         secrets=NoSecrets(),
@@ -83,3 +94,20 @@ async def test_a_cancellation_before_the_call_prevents_it_and_is_still_answered(
         executions.cancel(attempt("unknown"))
     assert calls == []
     assert ended == [ExecutionEnded(attempt(), NotBegun())]
+
+
+@pytest.mark.parametrize(("name", "function"), [("sync", "divided"), ("async", "divided_later")])
+async def test_a_traceback_begins_in_the_handler(name: str, function: str) -> None:
+    ended: list[ExecutionEnded] = []
+    around = surroundings(ended)
+    async with asyncio.TaskGroup() as group:
+        execution = msgspec.structs.replace(execute(n=0), task=name)
+        until_us = around.clock.now().monotonic_us + 60_000_000
+        Executions(around, group).start(StartExecution(execution, 1, until_us))
+    (end,) = ended
+    assert isinstance(end.result, Broke)
+    details = end.result.failure.details
+    assert isinstance(details, dict)
+    trace = details["traceback"]
+    assert isinstance(trace, list)
+    assert [str(frame).rpartition(" ")[2] for frame in trace] == [function]
