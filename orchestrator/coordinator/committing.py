@@ -27,7 +27,6 @@ from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.snapshot import fingerprint
 from orchestrator.kernel.state import serialise
 
-COMMANDS_IN_MESSAGE_MAX = 512
 SETTLED_IN_COMMAND_MAX = 256
 
 
@@ -213,10 +212,10 @@ class Committing:
             memory.rest(slot)
 
     def _publish(self, outgoing: dict[NodeKey, list[Command]]) -> None:
-        name = self._memory.identity.name
+        name, most = self._memory.identity.name, self._memory.settings.commands_in_message_max
         for (node, incarnation), commands in outgoing.items():
-            for start in range(0, len(commands), COMMANDS_IN_MESSAGE_MAX):
-                part = tuple(commands[start : start + COMMANDS_IN_MESSAGE_MAX])
+            for start in range(0, len(commands), most):
+                part = tuple(commands[start : start + most])
                 message = Commands(coordinator=name, commands=part)
                 self._memory.out.append(
                     s.Publish(node=node, incarnation=incarnation, commands=message)

@@ -19,10 +19,12 @@ PENDING_NOTED_MAX = 100
 
 
 class Placer:
-    """`_stuck`: tasks that no node of the cluster, as it was then, could ever take."""
+    """`_stuck`: tasks that no node of the cluster, as it was then, could ever take. `_refused`:
+    those that none had room for; looked at again when one has, or the cluster is another."""
 
     def __init__(self) -> None:
         self._stuck: dict[Key, int] = {}
+        self._refused: dict[Key, int] = {}
 
     def place_ready(self, turn: Turn) -> None:
         """Decides placements into the turn. What no node could ever take is passed over, and is in
@@ -31,35 +33,37 @@ class Placer:
         nodes = memory.cluster.candidates()
         for node in nodes:
             node.outstanding = memory.runs.held.count(node.node)
-        left = memory.settings.dispatch_max
+        free = sum(max(0, node.credits - node.outstanding) for node in nodes if not node.refusal)
+        left, changes = memory.settings.dispatch_max, memory.cluster.changes
         for key in list(islice(memory.runs.ready, left + len(self._stuck))):
             if turn.full or not left:
                 return
             left -= not self._is_stuck(key, memory)
-            self._place_one(turn, key, nodes)
+            if free or self._refused.get(key) != changes:
+                free -= self._place_one(turn, key, nodes)
 
     def _is_stuck(self, key: Key, memory: Memory) -> bool:
         return self._stuck.get(key) == memory.cluster.changes
 
-    def _place_one(self, turn: Turn, key: Key, nodes: list[NodeSlots]) -> None:
+    def _place_one(self, turn: Turn, key: Key, nodes: list[NodeSlots]) -> bool:
+        """Whether the task was given to a node."""
         memory = turn.memory
         run_id, step_id = key
         slot = memory.runs.get(run_id)
         if slot is None or step_id not in slot.state.ready:
-            memory.runs.ready.pop(key, None)
-            self._stuck.pop(key, None)
-            return
+            self._forget(memory, key)
+            return False
         if slot.net is None or slot.state.closing is not None or turn.is_in_flight(run_id):
-            return
+            return False
         if not memory.ownership.holds(slot.shard, memory.now.monotonic):
-            return
+            return False
         if self._is_stuck(key, memory) or _capped(slot):
-            return
+            return False
         answer = _found(turn, slot, step_id, nodes)
         if isinstance(answer, Obstructed):
             self._obstructed(turn, slot, step_id, answer)
         if not isinstance(answer, Chosen):
-            return
+            return False
         given = i.Place(
             step=step_id,
             node=answer.node,
@@ -68,24 +72,35 @@ class Placer:
             build_id=answer.build_id,
         )
         turn.decide(slot, given, turn.stamp(slot.shard))
+        self._forget(memory, key)
+        next(n for n in nodes if n.node == answer.node).outstanding += 1
+        return True
+
+    def _forget(self, memory: Memory, key: Key) -> None:
         memory.runs.ready.pop(key, None)
         self._stuck.pop(key, None)
-        next(n for n in nodes if n.node == answer.node).outstanding += 1
+        self._refused.pop(key, None)
 
     def _obstructed(self, turn: Turn, slot: Slot, step_id: str, answer: Obstructed) -> None:
         """No node at all is recorded at once, a full cluster when it lasts: `note_waiting`."""
-        if answer.obstacle != "no_node" or follows(turn, slot):
+        changes = turn.memory.cluster.changes
+        if answer.obstacle != "no_node":
+            self._refused[slot.run_id, step_id] = changes
             return
-        self._stuck[slot.run_id, step_id] = turn.memory.cluster.changes
+        if follows(turn, slot):
+            return
+        self._stuck[slot.run_id, step_id] = changes
         given = i.Unplaced(step=step_id, obstacle=answer.obstacle, detail=answer.detail)
         turn.decide(slot, given, turn.stamp(slot.shard))
 
     def note_waiting(self, memory: Memory) -> None:
         """Records why the tasks that have waited for a while are still waiting."""
         before = memory.now.monotonic - microseconds(memory.settings.pending_after_s)
-        self._stuck = {key: at for key, at in self._stuck.items() if key in memory.runs.ready}
+        ready = memory.runs.ready
+        self._stuck = {key: at for key, at in self._stuck.items() if key in ready}
+        self._refused = {key: at for key, at in self._refused.items() if key in ready}
         noted = 0
-        for (run_id, step_id), since in memory.runs.ready.items():
+        for (run_id, step_id), since in ready.items():
             slot = memory.runs.get(run_id)
             if since > before or noted >= PENDING_NOTED_MAX:
                 return

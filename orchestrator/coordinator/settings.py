@@ -62,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of events, and of what they name by its hash, after which a turn takes no more work;
     one decision may exceed it."""
 
+    commands_in_message_max: Count = 512
+    """Commands for one node in one message; the node begins with the first ones while the others
+    are under way."""
+
     dispatch_max: Count = 1000
     """Ready tasks looked at in one turn."""
 
