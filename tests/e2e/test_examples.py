@@ -93,7 +93,7 @@ def test_the_census_counts_what_is_there() -> None:
     (command,) = commands("census.py")
     done = dalsegno(ROOT, *shlex.split(command)[1:])
     assert done.code == 0, done
-    assert re.search(r" list +task +completed +1 +agent-1 ", done.out), done
+    assert re.search(r"^list +task +completed +1 +agent-1 ", done.out, re.MULTILINE), done
     assert re.search(r'"files": [1-9]\d\d,', done.out), done
 
 
