@@ -44,7 +44,6 @@ from node_agent.steps import (
     Stopped,
 )
 
-SEND_TIMEOUT_S = 10.0
 SUBSCRIBE_AGAIN_S = 1.0
 HOST_SAMPLE_INTERVAL_S = 5.0
 LATE_US_MIN = 1_000_000
@@ -69,10 +68,11 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Hands(msgspec.Struct, frozen=True):
-    """Who performs: `services` go on for ever, `errands` end by themselves."""
+    """Who performs: `services` go on for ever, `errands` end by themselves. Errands and executions
+    are plain tasks: there are several for each attempt."""
 
     services: anyio.abc.TaskGroup
-    errands: anyio.abc.TaskGroup
+    errands: asyncio.TaskGroup
     executions: Executions
 
 
@@ -105,8 +105,8 @@ class Agent:
         async with anyio.create_task_group() as services:
             services.start_soon(self._hear_answers)
             services.start_soon(self._sample_host)
-            async with anyio.create_task_group() as errands, asyncio.TaskGroup() as group:
-                await self._drive(_Hands(services, errands, Executions(self._surroundings, group)))
+            async with asyncio.TaskGroup() as group:
+                await self._drive(_Hands(services, group, Executions(self._surroundings, group)))
             services.cancel_scope.cancel()
         return self._stopped is not None and self._stopped.clean
 
@@ -151,7 +151,7 @@ class Agent:
             case Journal():
                 self._write(output, hands)
             case PublishReports() | Acknowledge() | SendHeartbeat():
-                hands.errands.start_soon(self._send, output)
+                hands.errands.create_task(self._send(output))
             case CancelExecution():
                 hands.executions.cancel(output.attempt)
             case NewIncarnation():
@@ -165,7 +165,7 @@ class Agent:
         if output.records:
             self._journal.append(output.records)
         if output.sync:
-            hands.errands.start_soon(self._sync, output.batch)
+            hands.errands.create_task(self._sync(output.batch))
 
     # -- what waits for somebody else -------------------------------------------------------------
 
@@ -178,23 +178,21 @@ class Agent:
             await self._publish(output)
             return
         try:
-            with anyio.move_on_after(SEND_TIMEOUT_S):
-                if isinstance(output, SendHeartbeat):
-                    await self._bus.heartbeat(output.beat)
-                elif isinstance(output.token, Delivery):
-                    await self._bus.acknowledge(output.token)
+            if isinstance(output, SendHeartbeat):
+                await self._bus.heartbeat(output.beat)
+            elif isinstance(output.token, Delivery):
+                await self._bus.acknowledge(output.token)
         except Unavailable as error:
             log.debug("not sent, repetition makes up for it: %s", error)
 
     async def _publish(self, output: PublishReports) -> None:
         answer: ReportsPublished | PublishFailed | PublishRejected
-        answer = PublishFailed(output.number)
         try:
-            with anyio.move_on_after(SEND_TIMEOUT_S):
-                await self._bus.publish_reports(output.shard, output.reports)
-                answer = ReportsPublished(output.number)
+            await self._bus.publish_reports(output.shard, output.reports)
+            answer = ReportsPublished(output.number)
         except Unavailable as error:
             log.info("reports of shard %d wait: %s", output.shard, error)
+            answer = PublishFailed(output.number)
         except Rejected as error:
             log.warning("%s", error)
             answer = PublishRejected(output.number)

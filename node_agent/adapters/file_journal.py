@@ -21,8 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-import anyio
-
 from events.errors import Unavailable
 from node_agent.errors import JournalDamaged, NodeTaken
 from node_agent.frames import batched, frame, read_segment
@@ -91,9 +89,8 @@ class FileJournal:
         superseded, self._superseded = self._superseded, []
         retired, self._retired = self._retired, []
         try:
-            with anyio.CancelScope(shield=True):
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._thread, self._flush, fd, superseded)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._flush, fd, superseded)
         except OSError as error:
             raise self._broken(error) from error
         finally:

@@ -63,6 +63,14 @@ class Observers(msgspec.Struct, frozen=True):
     telemetry: Telemetry | None = None
 
 
+class _Hands(msgspec.Struct, frozen=True):
+    """Who performs: `services` go on for ever, `errands` end by themselves. Errands are plain
+    tasks: there are some for each turn."""
+
+    services: TaskGroup
+    errands: asyncio.TaskGroup
+
+
 class Edge:
     """Runs one coordinator over a store and a bus until it has stopped."""
 
@@ -89,16 +97,17 @@ class Edge:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Returns after a stop was requested and the leases are released."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._connection)
-            group.start_soon(self._heartbeats)
+        async with anyio.create_task_group() as services, asyncio.TaskGroup() as errands:
+            hands = _Hands(services, errands)
+            services.start_soon(self._connection)
+            services.start_soon(self._heartbeats)
             task_status.started()
             while not self._stopped.is_set():
                 await self._inbox.wait(self._seconds_left())
-                self._carry_out(group, self._core.hear(self._inbox.take(), self._clock.now()))
+                self._carry_out(hands, self._core.hear(self._inbox.take(), self._clock.now()))
                 await self._let_go()
-                self._carry_out(group, self._core.decide())
-            group.cancel_scope.cancel()
+                self._carry_out(hands, self._core.decide())
+            services.cancel_scope.cancel()
 
     async def stop(self) -> None:
         if not self._stopped.is_set():
@@ -117,7 +126,7 @@ class Edge:
 
     # -- outputs ----------------------------------------------------------------------------------
 
-    def _carry_out(self, group: TaskGroup, outputs: Sequence[s.CoordinatorOutput]) -> None:
+    def _carry_out(self, hands: _Hands, outputs: Sequence[s.CoordinatorOutput]) -> None:
         """What nobody waits for goes one after the other, commands before it, and the end after it;
         the rest is a task each."""
         in_order: list[s.CoordinatorOutput] = []
@@ -125,19 +134,19 @@ class Edge:
             if isinstance(output, IN_ORDER):
                 in_order.append(output)
             else:
-                self._carry_out_one(group, output)
+                self._carry_out_one(hands, output)
         if in_order:
             self._sent = True
-            group.start_soon(self._perform_all, in_order)
+            hands.errands.create_task(self._perform_all(in_order))
 
     async def _perform_all(self, outputs: Sequence[s.CoordinatorOutput]) -> None:
         for output in outputs:
             await self._perform(output)
 
-    def _carry_out_one(self, group: TaskGroup, output: s.CoordinatorOutput) -> None:
+    def _carry_out_one(self, hands: _Hands, output: s.CoordinatorOutput) -> None:
         match output:
             case s.Serve():
-                self._serve(group, output)
+                self._serve(hands.services, output)
             case s.RecordHashes():
                 if self._observers.hashes is not None:
                     self._observers.hashes.record(output.hashes)
@@ -145,7 +154,7 @@ class Edge:
                 if self._observers.telemetry is not None:
                     self._observers.telemetry.ended(output.run, output.traceparent)
             case _:
-                group.start_soon(self._perform, output)
+                hands.errands.create_task(self._perform(output))
 
     async def _perform(self, output: s.CoordinatorOutput) -> None:  # noqa: C901, PLR0912
         """One output; a failure of the outside becomes an input or, where nothing depends on it, a

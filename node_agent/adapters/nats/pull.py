@@ -11,6 +11,7 @@ for ever. A new session begins the same way.
 The same file lies in the other process's adapter; see `link.py`.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -83,7 +84,7 @@ class _Intake:
         self._limits = msgspec.structs.replace(limits, bytes_max=bytes_max)
         self._demand = Demand(limits.messages)
         self._came: list[Msg] = []
-        self._event = anyio.Event()
+        self._event = asyncio.Event()
         self._heard = False
         self._gone = ""
         self._fruitless = False
@@ -128,7 +129,7 @@ class _Intake:
         """Waits for a message, a status or the end of the session; False when all was silent."""
         await self._session.wait_for(self._event, self._limits.silence_s)
         heard, self._heard = self._heard or self._session.lost.is_set(), False
-        self._event = anyio.Event()
+        self._event.clear()
         return heard
 
     def _on_status(self, code: str, headers: dict[str, str]) -> None:

@@ -6,12 +6,12 @@ to be taken: heartbeats and requests are sent again by those who mean them.
 The same file lies in the other process's adapter; see `link.py`.
 """
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 
-import anyio
 import msgspec
 from nats.aio.msg import Msg
 
@@ -57,7 +57,7 @@ class _Ear:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._came: deque[Msg] = deque()
-        self._event = anyio.Event()
+        self._event = asyncio.Event()
         self._missed = 0
 
     async def on_message(self, message: Msg) -> None:
@@ -70,7 +70,7 @@ class _Ear:
     async def messages(self) -> AsyncIterator[Msg]:
         while not self._session.lost.is_set():
             await self._session.wait_for(self._event)
-            self._event = anyio.Event()
+            self._event.clear()
             while self._came:
                 yield self._came.popleft()
             if self._missed:

@@ -35,14 +35,14 @@ class Session:
     """One connection, from its start to its loss."""
 
     def __init__(self, client: DirectClient, shown: str) -> None:
-        self.lost = anyio.Event()
+        self.lost = asyncio.Event()
         self.bytes_max = client.max_payload
         self._client = client
         self._shown = shown
         self._numbers = itertools.count()
         self._inbox = client.new_inbox()
-        self._answers: dict[str, _Answer] = {}
-        self._waiting: set[anyio.Event] = set()
+        self._answers: dict[str, asyncio.Future[Msg | None]] = {}
+        self._waiting: set[asyncio.Event] = set()
 
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
@@ -69,16 +69,19 @@ class Session:
         """Returns the answer. Raises `NobodyAnswers`, `TooSlow`, `Unavailable` when the session
         ends."""
         token = str(next(self._numbers))
-        self._answers[token] = answer = _Answer()
+        loop = asyncio.get_running_loop()
+        self._answers[token] = answer = loop.create_future()
+        timer = loop.call_later(timeout_s, _settle, answer, None)
         try:
             await self.send(call.subject, call.body, f"{self._inbox}.{token}")
-            await self.wait_for(answer.came, timeout_s)
+            message = await answer
         finally:
+            timer.cancel()
             del self._answers[token]
-        if answer.message is None and not self.lost.is_set():
+        if message is None and not self.lost.is_set():
             what = f"no answer to {call.subject} from NATS at {self._shown} within {timeout_s:g} s"
             raise TooSlow(what, unknown=True)
-        return self._read(answer.message, call.subject)
+        return self._read(message, call.subject)
 
     @asynccontextmanager
     async def subscription(
@@ -95,7 +98,7 @@ class Session:
             with suppress(nats.errors.Error, OSError), anyio.CancelScope(shield=True):
                 await sub.unsubscribe()
 
-    async def wait_for(self, event: anyio.Event, timeout_s: float = math.inf) -> None:
+    async def wait_for(self, event: asyncio.Event, timeout_s: float = math.inf) -> None:
         """Waits until `event` is set; also sets it when the session ends, or after the timeout.
 
         A plain timer: there is one for each message, and a cancel scope costs more than the rest.
@@ -153,11 +156,12 @@ class Session:
         self.lost.set()
         for event in self._waiting:
             event.set()
+        for answer in self._answers.values():
+            _settle(answer, None)
 
     async def _on_answer(self, message: Msg) -> None:
         if answer := self._answers.get(message.subject.rpartition(".")[2]):
-            answer.message = message
-            answer.came.set()
+            _settle(answer, message)
 
     def _read(self, message: Msg | None, subject: str) -> bytes:
         if message is None:
@@ -167,9 +171,6 @@ class Session:
         return message.data
 
 
-class _Answer:
-    __slots__ = ("came", "message")
-
-    def __init__(self) -> None:
-        self.came = anyio.Event()
-        self.message: Msg | None = None
+def _settle(answer: asyncio.Future[Msg | None], message: Msg | None) -> None:
+    if not answer.done():
+        answer.set_result(message)

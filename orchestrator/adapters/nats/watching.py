@@ -5,9 +5,8 @@ connections, and the library notices only after several of its own pings; until 
 arrives and nobody knows why. So the server is asked every second, which costs one ping.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-
-import anyio
 
 from orchestrator.adapters.nats.link import Closed, Link
 
@@ -29,6 +28,6 @@ async def watch(link: Link) -> AsyncIterator[bool]:
             if session is None:
                 await link.session()
             else:
-                await session.wait_for(anyio.Event(), PROBE_INTERVAL_S)
+                await session.wait_for(asyncio.Event(), PROBE_INTERVAL_S)
         except Closed:
             return

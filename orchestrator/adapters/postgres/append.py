@@ -41,9 +41,9 @@ batch finds its own bytes at all its places, it has been appended. Nothing is ev
 itself.
 """
 
+import asyncio
 from collections.abc import Sequence
 
-import anyio
 import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow
@@ -116,7 +116,7 @@ class Appender:
         columns["ordering_lock"] = ORDERING_LOCK
         answered = False
         try:
-            with anyio.fail_after(self._answer_s):
+            async with asyncio.timeout(self._answer_s):
                 cursor = connection.cursor(binary=True)
                 await cursor.execute(self._queries["append"], columns, prepare=True)
                 row = await cursor.fetchone()

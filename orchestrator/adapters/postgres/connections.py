@@ -114,7 +114,7 @@ class Link:
     def __init__(self, dialer: Dialer, statement_timeout_s: float) -> None:
         self._dialer = dialer
         self._timeout_s = statement_timeout_s
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock(fast_acquire=True)
         self._connection: Connection | None = None
         self.backend: Backend | None = None
 
@@ -171,7 +171,7 @@ class Pool:
     def __init__(self, dialer: Dialer, statement_timeout_s: float) -> None:
         self._dialer = dialer
         self._timeout_s = statement_timeout_s
-        self._places = anyio.Semaphore(dialer.settings.connections_max)
+        self._places = anyio.Semaphore(dialer.settings.connections_max, fast_acquire=True)
         self._idle: list[Connection] = []
 
     @asynccontextmanager
