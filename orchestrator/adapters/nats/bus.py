@@ -6,6 +6,7 @@ else is promised: the rest is reconciliation. Streams and consumers that vanish 
 by whoever misses them first.
 """
 
+import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
@@ -34,6 +35,8 @@ from orchestrator.adapters.nats.watching import watch
 from orchestrator.coordinator.ports import Lease, ReportDelivery
 
 QUEUE = "coordinators"
+ANNOUNCE_S = 0.02
+"""Shortest time between two announcements of positions."""
 
 log = logging.getLogger("dalsegno.bus")
 
@@ -61,6 +64,7 @@ class NatsBus:
         self._acks = Acks()
         self._held: set[tuple[int, int]] = set()
         self._stream_created: datetime | None = None
+        self._announced: tuple[str, int] | None = None
 
     async def start(self) -> None:
         """Connects and declares the streams. Raises `Unavailable`, and `Misconfigured` when waiting
@@ -153,7 +157,11 @@ class NatsBus:
         await self._send(reply_to, body)
 
     async def announce(self, log: str, position: int) -> None:
-        await self._send(self._subjects.position(log), str(position).encode())
+        """The newest of `ANNOUNCE_S`: who listens would otherwise be woken by each commit, while
+        the agents need the machine."""
+        is_under_way, self._announced = self._announced is not None, (log, position)
+        if not is_under_way:
+            asyncio.get_running_loop().call_later(ANNOUNCE_S, self._announce)
 
     async def close(self) -> None:
         await self._link.close()
@@ -174,13 +182,21 @@ class NatsBus:
         sequence = self._acks.delivered(place.sequence, known, message.reply)
         return None if sequence is None else ReportDelivery(shard, sequence, reports)
 
+    def _announce(self) -> None:
+        if self._announced is not None:
+            (log, position), self._announced = self._announced, None
+            self._send_later(self._subjects.position(log), str(position).encode())
+
     def _acknowledge(self, subject: str) -> None:
+        self._send_later(subject, ACK)
+
+    def _send_later(self, subject: str, body: bytes) -> None:
         """Not at once: the next message takes it along."""
         session = self._link.live()
         if session is None:
             return
         try:
-            session.send_later(subject, ACK)
+            session.send_later(subject, body)
         except Unavailable as error:
             log.debug("%s", error)
 
