@@ -20,7 +20,10 @@ from events.values import Value
 FOLDER = Path(__file__).parent
 RELEASE = "0.2.0"
 """The release whose formats are written today; folders of others are never written again."""
-FROZEN = {"0.1.0": "f60504cc71c329dcdbe35ef1cb3445eb05a5b6ac150a798454dcffdeaab646b6"}
+FROZEN = {
+    "0.1.0": "f60504cc71c329dcdbe35ef1cb3445eb05a5b6ac150a798454dcffdeaab646b6",
+    "0.2.0": "21919ac2ea3b7d82345aacceac8e761198ae1da7886ae6b2365954d92bebe4ef",
+}
 """Release → digest of its folder, from the day that it was published."""
 
 
