@@ -4,6 +4,7 @@ Pure, so that coordinator and agent share it; their adapters only move bytes. Th
 of the server's JSON API (NATS architecture decisions 1, 13, 15, 37), checked against a server.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -123,6 +124,80 @@ def _stream_fields(stream: Stream) -> dict[str, object]:
 
 def _nanoseconds(seconds: float) -> int:
     return round(seconds * NANOSECONDS)
+
+
+# -- where another consumer has got to -----------------------------------------------------------
+
+
+class Sequences(msgspec.Struct, frozen=True):
+    stream_seq: int = 0
+
+
+class ReaderConfig(msgspec.Struct, frozen=True):
+    filter_subject: str = ""
+    filter_subjects: tuple[str, ...] = ()
+
+
+class Reader(msgspec.Struct, frozen=True):
+    """A consumer of a stream, as the server lists it."""
+
+    created: datetime
+    config: ReaderConfig = ReaderConfig()
+    ack_floor: Sequences = Sequences()
+    """Everything of its subjects up to here is acknowledged."""
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return self.config.filter_subjects or (self.config.filter_subject,)
+
+
+class Readers(msgspec.Struct, frozen=True):
+    """A page of the list; `total` in all."""
+
+    error: ApiError | None = None
+    consumers: tuple[Reader, ...] | None = None
+    total: int = 0
+
+
+class StoredMessage(msgspec.Struct, frozen=True):
+    time: datetime
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A message of a stream, if there is one."""
+
+    error: ApiError | None = None
+    message: StoredMessage | None = None
+
+
+def list_consumers(stream: str, offset: int) -> Call:
+    return Call(f"{API}.CONSUMER.LIST.{stream}", encode({"offset": offset}))
+
+
+def readers_of(data: bytes) -> Readers:
+    """Raises `Corrupt`."""
+    return decode(data, Readers, "the list of consumers of JetStream")
+
+
+def first_message(stream: str, sequence: int) -> Call:
+    """The first that is stored from `sequence` on."""
+    return Call(f"{API}.STREAM.MSG.GET.{stream}", encode({"seq": sequence, "next_by_subj": ">"}))
+
+
+def found_in(data: bytes) -> Found:
+    """Raises `Corrupt`."""
+    return decode(data, Found, "a message of JetStream")
+
+
+def handed_over(subjects: Sequence[str], readers: Iterable[Reader]) -> int | None:
+    """The first sequence that whoever read these subjects last has not acknowledged for one of
+    them; None when there is a subject that nobody has read."""
+    newest = dict[str, Reader]()
+    for reader in sorted(readers, key=lambda one: one.created):
+        newest |= dict.fromkeys(reader.subjects, reader)
+    if not all(subject in newest for subject in subjects):
+        return None
+    return 1 + min((newest[subject].ack_floor.stream_seq for subject in subjects), default=0)
 
 
 # -- pulling -------------------------------------------------------------------------------------

@@ -56,8 +56,9 @@ class BusLimits(Declared, frozen=True, kw_only=True):
     """Limits of the command plane.
 
     Commands live as long as anybody could want to start them; a node that was away longer is given
-    its attempts anew. Reports live for an hour for the operator's eyes; a new owner reads back
-    `report_replay_s` only, what is older comes back by reconciliation.
+    its attempts anew. Reports live for an hour for the operator's eyes; a new owner reads on where
+    the one before it has stopped, or reads back `report_replay_s` if nobody knows; what is older
+    comes back by reconciliation.
     """
 
     commands: StreamLimits = StreamLimits(age_max_s=600.0, bytes_max=128 * 2**20)

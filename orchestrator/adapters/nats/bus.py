@@ -26,6 +26,7 @@ from events.reports import BadReport, read_reports
 from events.streams import Topology
 from orchestrator.adapters.nats.acks import Acks
 from orchestrator.adapters.nats.declare import declare_consumer, declare_stream
+from orchestrator.adapters.nats.handover import begins_at
 from orchestrator.adapters.nats.link import Link
 from orchestrator.adapters.nats.listen import Topic, listen
 from orchestrator.adapters.nats.publish import Publisher
@@ -109,7 +110,8 @@ class NatsBus:
             if stream.created != self._stream_created:
                 self._acks.another_stream()
                 self._stream_created = stream.created
-            await declare_consumer(session, consumer, stream, self._acks.resume_at())
+            begin = self._acks.resume_at() or await begins_at(session, consumer, stream)
+            await declare_consumer(session, consumer, stream, begin)
 
         async for batch in Pull(self._link, consumer, declare, self._pull_limits).batches():
             if deliveries := [read for message in batch if (read := self._read(message))]:

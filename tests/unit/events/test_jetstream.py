@@ -1,6 +1,6 @@
 """JetStream's protocol as data."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -120,3 +120,46 @@ def test_the_place_of_a_delivery_is_in_its_reply_subject(reply: str) -> None:
 def test_another_reply_subject_is_refused() -> None:
     with pytest.raises(Corrupt, match="_INBOX"):
         place_of("_INBOX.a.b")
+
+
+# -- where another consumer has got to -------------------------------------------------------------
+
+
+def reader(subjects: str, upto: int, age_s: int = 0) -> jetstream.Reader:
+    return jetstream.Reader(
+        created=datetime(2030, 1, 1, tzinfo=UTC) - timedelta(seconds=age_s),
+        config=jetstream.ReaderConfig(filter_subjects=tuple(subjects)),
+        ack_floor=jetstream.Sequences(upto),
+    )
+
+
+@pytest.mark.parametrize(
+    ("readers", "at"),
+    [
+        ([], None),
+        ([reader("a", 7)], None),
+        ([reader("ab", 7)], 8),
+        ([reader("a", 7), reader("b", 5)], 6),
+        ([reader("ab", 9, age_s=60), reader("ab", 7)], 8),
+        ([reader("ab", 3, age_s=60), reader("a", 7), reader("xy", 1)], 4),
+        ([reader("ab", 0)], 1),
+    ],
+)
+def test_a_successor_begins_behind_what_the_newest_readers_have_acknowledged(
+    readers: list[jetstream.Reader], at: int | None
+) -> None:
+    assert jetstream.handed_over("ab", readers) == at
+
+
+def test_the_list_of_consumers_as_a_server_writes_it() -> None:
+    page = jetstream.readers_of(
+        b'{"type":"io.nats.jetstream.api.v1.consumer_list_response","total":2,"offset":0,'
+        b'"limit":256,"consumers":[{"stream_name":"S","name":"c","created":'
+        b'"2030-01-01T00:00:00.123456789Z","config":{"filter_subject":"a","ack_policy":"all"},'
+        b'"ack_floor":{"consumer_seq":3,"stream_seq":5}}]}'
+    )
+    assert page.total == 2
+    assert page.consumers is not None
+    assert page.consumers[0].subjects == ("a",)
+    assert page.consumers[0].ack_floor.stream_seq == 5
+    assert jetstream.readers_of(b'{"total":0,"consumers":null}').consumers is None
