@@ -215,3 +215,22 @@ async def test_an_audit_does_not_overwrite_what_an_append_has_written_meanwhile(
         await eyes.until_waiting()
     assert written == []
     assert await new.index_row("1") == row("1", 2)
+
+
+async def test_two_who_take_shards_that_nobody_ever_had(
+    old: PostgresStore, new: PostgresStore
+) -> None:
+    """As two coordinators do that are started together on an empty database."""
+    for first in range(100, 900, 8):
+        shards = range(first, first + 8)
+        taken: dict[str, list[Lease]] = {}
+
+        async def take(name: str, store: PostgresStore) -> None:
+            taken[name] = await store.acquire(shards, name, TTL_S)  # noqa: B023
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(take, "old", old)
+            group.start_soon(take, "new", new)
+        leases = taken["old"] + taken["new"]
+        assert sorted(lease.shard for lease in leases) == list(shards)
+        assert {lease.epoch for lease in leases} == {1}

@@ -190,13 +190,12 @@ class PostgresStore:
     # ------------------------------------------------------------------ leases
 
     async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
-        values = {
-            "shards": integers(sorted(set(shards))),
-            "holder": holder,
-            "ttl": round(ttl_s * 1_000_000),
-        }
-        rows = await self._rows("acquire_leases", "acquiring shards", values)
-        return _leases(rows, holder)
+        wanted = {"shards": integers(sorted(set(shards)))}
+        values = wanted | {"holder": holder, "ttl": round(ttl_s * 1_000_000)}
+        async with self._pool.use("acquiring shards") as connection:
+            await connection.execute(self._queries["make_leases"], wanted)
+            cursor = await connection.execute(self._queries["acquire_leases"], values)
+            return _leases(await cursor.fetchall(), holder)
 
     async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
         values = lease_columns(leases) | {"holder": holder, "ttl": round(ttl_s * 1_000_000)}
