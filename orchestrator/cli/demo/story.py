@@ -70,10 +70,7 @@ class Story:
     def kill_coordinator(self, at: int) -> None:
         self.outages.append([at])
         working = len([one for one in self.tries.values() if one.state in {"sent", "running"}])
-        self.say(
-            at,
-            f"{COORDINATOR} is killed with SIGKILL; agents work on, {working} tasks are with them",
-        )
+        self.say(at, f"{COORDINATOR} is killed with SIGKILL; {working} tasks go on at the agents")
 
     def restart_coordinator(self, at: int) -> None:
         self.say(at, f"{COORDINATOR} is started again")
