@@ -152,9 +152,8 @@ class Reader(msgspec.Struct, frozen=True):
 
 
 class Readers(msgspec.Struct, frozen=True):
-    """A page of the list; `total` in all."""
+    """A page of the list; `total` in all. An error has no consumers."""
 
-    error: ApiError | None = None
     consumers: tuple[Reader, ...] | None = None
     total: int = 0
 
@@ -166,7 +165,6 @@ class StoredMessage(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True):
     """A message of a stream, if there is one."""
 
-    error: ApiError | None = None
     message: StoredMessage | None = None
 
 

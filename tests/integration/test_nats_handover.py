@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import anyio
 import msgspec
-import nats
 import pytest
 from anyio.abc import TaskGroup
 from nats.aio.client import Client
@@ -16,22 +15,16 @@ from node_agent.adapters.nats.bus import NatsBus as AgentBus
 from orchestrator.adapters.embedded import EmbeddedNats
 from orchestrator.adapters.nats.bus import NatsBus as CoordinatorBus
 from orchestrator.coordinator.ports import Lease
-from tests.contract.planes import DEADLINE_S, Reader, bus_limits, leases, reports
+from tests.contract.planes import Reader, bus_limits, leases, reports
+from tests.jetstream import until_nothing_is_pending
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.jetstream"]
 pytestmark = [pytest.mark.real, pytest.mark.anyio]
 
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
-async def raw(nats_server: EmbeddedNats) -> AsyncIterator[Client]:
-    client = await nats.connect(nats_server.url)
-    yield client
-    await client.close()
 
 
 class Cluster:
@@ -56,7 +49,7 @@ class Cluster:
             group.start_soon(reader.read_reports, owner, held, lambda _: acknowledges)
             await reader.wait_for(*upto)
             if acknowledges:
-                await self._all_acknowledged()
+                await until_nothing_is_pending(self._raw, self.topology.reports.name)
             group.cancel_scope.cancel()
         await owner.close()
 
@@ -70,15 +63,6 @@ class Cluster:
         stream, jetstream = self.topology.reports.name, self._raw.jetstream()
         for consumer in await jetstream.consumers_info(stream):
             await jetstream.delete_consumer(stream, consumer.name)
-
-    async def _all_acknowledged(self) -> None:
-        with anyio.fail_after(DEADLINE_S):
-            while await self._pending():
-                await self._raw.flush()
-
-    async def _pending(self) -> int:
-        found = await self._raw.jetstream().consumers_info(self.topology.reports.name)
-        return sum((one.num_ack_pending or 0) + (one.num_pending or 0) for one in found)
 
 
 @pytest.fixture

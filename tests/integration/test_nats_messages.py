@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import anyio
-import nats
 import pytest
 from anyio.abc import TaskGroup
 from nats.aio.client import Client
@@ -28,8 +27,9 @@ from tests.contract.planes import (
     reports,
     started,
 )
+from tests.jetstream import until_nothing_is_pending
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.jetstream"]
 pytestmark = [pytest.mark.real, pytest.mark.anyio]
 
 
@@ -60,13 +60,6 @@ async def agent(connection: Connection, topology: Topology) -> AsyncIterator[Age
     bus = AgentBus(connection, topology, "n1")
     yield bus
     await bus.close()
-
-
-@pytest.fixture
-async def raw(nats_server: EmbeddedNats) -> AsyncIterator[Client]:
-    client = await nats.connect(nats_server.url)
-    yield client
-    await client.close()
 
 
 @pytest.fixture
@@ -208,15 +201,6 @@ async def test_a_message_of_which_nothing_is_left_is_acknowledged(
     await reader.wait_for(1)
     await until_nothing_is_pending(raw, topology.reports.name)
     assert coordinator.refused == 1
-
-
-async def until_nothing_is_pending(raw: Client, stream: str) -> None:
-    with anyio.fail_after(DEADLINE_S):
-        while True:
-            (info,) = await raw.jetstream().consumers_info(stream)
-            if info.num_ack_pending == 0 and info.num_pending == 0:
-                return
-            await raw.flush()
 
 
 async def test_a_reader_that_takes_nothing_is_given_no_more_than_its_limit(

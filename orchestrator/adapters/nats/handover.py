@@ -45,7 +45,7 @@ async def _readers(session: Session, stream: str) -> list[Reader]:
     while True:
         call = list_consumers(stream, len(readers))
         page = readers_of(await session.ask(call, ASK_TIMEOUT_S))
-        if page.error is not None or not page.consumers:
+        if not page.consumers:
             return readers
         readers += page.consumers
         if len(readers) >= page.total:
