@@ -54,11 +54,6 @@ class Node(msgspec.Struct):
     clock_ahead_s: float | None = None
     """Of the node's wall clock when its last heartbeat came, as far as it tells."""
 
-    @property
-    def drains(self) -> bool:
-        """Whether its incarnation finishes what it has and is given nothing more."""
-        return self.status == "draining" or self.log.drains_until is not None
-
 
 class Cluster:
     """`owns`: whether this coordinator owns the node of this name."""
@@ -69,6 +64,7 @@ class Cluster:
         """Grows whenever a node may have become suitable for what it was not."""
         self._settings = settings
         self._owns = owns
+        self._owners = 1
         self._observed = 0
         self._looked_at: int | None = None
         self._connected = True
@@ -122,7 +118,7 @@ class Cluster:
             node=node.name,
             incarnation=beat.incarnation,
             tasks=frozenset(beat.tasks),
-            credits=beat.credits,
+            credits=self._credits(beat),
             labels=beat.labels,
             capacity=beat.capacity,
             weight=beat.weight if beat.weight > 0 else 1.0,
@@ -131,13 +127,26 @@ class Cluster:
         )
         self.changes += 1
 
+    def set_owners(self, count: int) -> None:
+        """So many coordinators share what nodes are willing to hold."""
+        if count == self._owners:
+            return
+        self._owners = count
+        for node in self.nodes.values():
+            if node.slots is not None and node.beat is not None:
+                node.slots.credits = self._credits(node.beat)
+        self.changes += 1
+
+    def _credits(self, beat: Heartbeat) -> int:
+        return max(min(1, beat.credits), beat.credits // self._owners)
+
     def hears_of(self, node: Node, beat: Heartbeat) -> None:
         """What may change while the node lives: what it is willing to hold, and tasks that it has
         learnt."""
         slots = node.slots
         if slots is None:
             return
-        slots.credits = beat.credits
+        slots.credits = self._credits(beat)
         tasks = frozenset(beat.tasks)
         if slots.tasks != tasks:
             slots.tasks = tasks
@@ -167,7 +176,15 @@ class Cluster:
             return _told(
                 f"cordoned by {cordon.actor}" if cordon.actor else "cordoned", cordon.reason
             )
-        return _told("draining", node.beat.refusal if node.beat else "") if node.drains else ""
+        return (
+            _told("draining", node.beat.refusal if node.beat else "") if self._drains(node) else ""
+        )
+
+    def _drains(self, node: Node) -> bool:
+        """Whether its incarnation finishes what it has and is given nothing more. What the stream
+        says is its owner's knowledge; the others would not hear when it ends."""
+        is_told_to = self._owns(node.name) and node.log.drains_until is not None
+        return node.status == "draining" or is_told_to
 
     def _cordon(self, node: Node) -> CordonView | None:
         beat = node.beat

@@ -73,6 +73,7 @@ class Coordinator:
             s.AppendDone: self._append_done,
             s.AppendFailed: lambda given: self._committing.failed(given.batch_id, given.unknown),
             s.LandedKnown: lambda given: self._committing.known(given.batch_id, given.landed),
+            s.AttendanceTold: self._attendance,
             s.LeasesAcquired: self._acquired,
             s.LeasesRenewed: self._renewed,
             s.LeasesUnknown: lambda _: None,
@@ -166,13 +167,31 @@ class Coordinator:
 
     def _ask_for_leases(self, now: int) -> None:
         memory, ownership = self._memory, self._memory.ownership
-        if self._stopping or not ownership.time_to_ask(now):
+        if self._stopping:
             return
         ttl_s = memory.settings.lease_ttl_s
-        if ownership.held:
-            memory.out.append(s.RenewLeases(leases=ownership.held, ttl_s=ttl_s))
-        if ownership.missing:
-            memory.out.append(s.AcquireLeases(shards=ownership.missing, ttl_s=ttl_s))
+        if ownership.time_to_ask(now):
+            memory.out.append(s.Attend(ttl_s=ttl_s))
+            if ownership.held:
+                memory.out.append(s.RenewLeases(leases=ownership.held, ttl_s=ttl_s))
+        if most := ownership.time_to_take(now):
+            missing = ownership.missing
+            memory.out.append(s.AcquireLeases(shards=missing, most=most, ttl_s=ttl_s))
+
+    def _attendance(self, given: s.AttendanceTold) -> None:
+        memory = self._memory
+        memory.ownership.told(given.names, memory.identity.name)
+        memory.cluster.set_owners(len(given.names))
+        if memory.ownership.surplus and not self._stopping:
+            self._committing.on_idle(self._hand_over)
+
+    def _hand_over(self) -> None:
+        """What others ought to have is theirs from the next commit on, and needs no expiry."""
+        memory = self._memory
+        surplus = set(memory.ownership.surplus)
+        if leases := tuple(lease for lease in memory.ownership.held if lease.shard in surplus):
+            self._drop([lease.shard for lease in leases])
+            memory.out.append(s.ReleaseLeases(leases=leases))
 
     def _acquired(self, given: s.LeasesAcquired) -> None:
         memory = self._memory
@@ -234,7 +253,7 @@ class Coordinator:
         memory: Memory = self._memory
         held: tuple[Lease, ...] = memory.ownership.held
         self._drop([lease.shard for lease in held])
-        memory.out.append(s.ReleaseLeases(leases=held))
+        memory.out.append(s.ReleaseLeases(leases=held, leaving=True))
         memory.out.append(s.Stopped())
 
     # -- arrivals ---------------------------------------------------------------------------------

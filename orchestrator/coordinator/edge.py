@@ -174,7 +174,7 @@ class Edge:
                 await self._try(self._bus.answer_heartbeat(output.reply_to, output.answer))
             case s.Announce():
                 await self._try(self._bus.announce(self._loader.log_name, output.position))
-            case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
+            case s.Attend() | s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
                 await self._leases(output)
             case s.KeepPayload():
                 await self._keep(output)
@@ -240,20 +240,25 @@ class Edge:
             log.warning("outcome of an append not known yet: %s", error)
         await self._inbox.put(s.LandedKnown(batch_id=output.batch.id, landed=landed))
 
-    async def _leases(self, output: s.AcquireLeases | s.RenewLeases | s.ReleaseLeases) -> None:
+    async def _leases(self, output: s.Leasing) -> None:
         asked_at = self._clock.now().monotonic
         holder = self._loader.coordinator
         answer: s.CoordinatorInput
         try:
             match output:
-                case s.AcquireLeases(shards=shards, ttl_s=ttl_s):
-                    taken = await self._store.acquire(shards, holder, ttl_s)
+                case s.Attend(ttl_s=ttl_s):
+                    names = await self._store.attend(holder, ttl_s)
+                    answer = s.AttendanceTold(names=tuple(names))
+                case s.AcquireLeases(shards=shards, ttl_s=ttl_s, most=most):
+                    taken = await self._store.acquire(shards, holder, ttl_s, most)
                     answer = s.LeasesAcquired(leases=tuple(taken), asked_at=asked_at)
                 case s.RenewLeases(leases=asked, ttl_s=ttl_s):
                     kept = await self._store.renew(asked, holder, ttl_s)
                     answer = s.LeasesRenewed(asked=asked, leases=tuple(kept), asked_at=asked_at)
                 case s.ReleaseLeases(leases=leases):
                     await self._store.release(leases, holder)
+                    if output.leaving:
+                        await self._store.leave(holder)
                     return
         except Unavailable as error:
             log.warning("leases not renewed: %s", error)

@@ -1,15 +1,24 @@
-"""Ownership: which shards this coordinator holds, and until when it may act on that.
+"""Ownership: which shards this coordinator holds, how many it ought to, and until when it may act
+on that.
+
+Coordinators share the shards evenly. Each says in the store that it is there, and is told who else
+is; from the names in order follows everybody's share. Who has more hands the rest over in good
+order, who has less takes what is free. Nobody has to agree with anybody: while two see different
+coordinators, a shard may stay free, or change hands once more, and no more than that.
 
 Safety rests on the epoch alone, which every append carries and the store checks. The monotonic
 deadline (the instant before the renewal was asked + ttl - margin) only keeps a holder from
 answering and working in vain after its lease has ended.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.env import microseconds
+
+TAKE_SHARE = 1 / 12
+"""Of a lease's time: how often who has too few looks for free shards."""
 
 
 class Ownership:
@@ -17,9 +26,11 @@ class Ownership:
         self.shards = shards
         self._ttl = microseconds(settings.lease_ttl_s - settings.lease_margin_s)
         self._every = microseconds(settings.lease_ttl_s / 3)
+        self._take_every = microseconds(settings.lease_ttl_s * TAKE_SHARE)
         self._leases: dict[int, Lease] = {}
         self._until: dict[int, int] = {}
-        self._ask_at = 0
+        self._ask_at = self._take_at = 0
+        self._share = 0
         self.held: tuple[Lease, ...] = ()
         """In order of their shards."""
 
@@ -43,6 +54,24 @@ class Ownership:
             return False
         self._ask_at = now + self._every
         return True
+
+    def time_to_take(self, now: int) -> int:
+        """How many shards may be asked for now, none again soon after."""
+        room = self._share - len(self._leases)
+        if room <= 0 or now < self._take_at or not self.missing:
+            return 0
+        self._take_at = now + self._take_every
+        return room
+
+    def told(self, names: Sequence[str], ours: str) -> None:
+        """Who is there: the first in order have one shard more, if they are not as many for all."""
+        least, more = divmod(self.shards, len(names))
+        self._share = least + (names.index(ours) < more)
+
+    @property
+    def surplus(self) -> tuple[int, ...]:
+        """What others ought to have."""
+        return tuple(lease.shard for lease in self.held[self._share :])
 
     def fresh(self, leases: Iterable[Lease]) -> list[Lease]:
         """Those that are newer than what is held; an answer that came late may bring older ones."""

@@ -126,9 +126,19 @@ class Store(IndexedHistory, Payloads, Protocol):
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Keeps it, and of the stream's older ones only the newest few; a newer one stays."""
 
-    async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
-        """Takes those of `shards` that are free or expired by the database's clock; each gets a new
-        epoch. Shards that are held by another are left out."""
+    async def attend(self, name: str, ttl_s: float) -> list[str]:
+        """Notes that this coordinator is there, for so long by the database's clock. Returns the
+        names of all that are, in order."""
+
+    async def leave(self, name: str) -> None:
+        """This coordinator is not there any more."""
+
+    async def acquire(
+        self, shards: Sequence[int], holder: str, ttl_s: float, most: int | None = None
+    ) -> list[Lease]:
+        """Takes those of `shards` that are free or expired by the database's clock, or were ours
+        before a restart; the first `most` of them. Each gets a new epoch. Shards that are held by
+        another are left out."""
 
     async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
         """Extends the leases that are still ours; those that are not are left out."""

@@ -139,6 +139,12 @@ class LandedKnown(Signal, frozen=True, kw_only=True):
     landed: bool | None
 
 
+class AttendanceTold(Signal, frozen=True, kw_only=True):
+    """The coordinators that are there, by name; ourselves among them."""
+
+    names: tuple[str, ...]
+
+
 class LeasesAcquired(Signal, frozen=True, kw_only=True):
     """`asked_at`: monotonic microseconds before the store was asked."""
 
@@ -199,6 +205,7 @@ CoordinatorInput = (
     | AppendDone
     | AppendFailed
     | LandedKnown
+    | AttendanceTold
     | LeasesAcquired
     | LeasesRenewed
     | LeasesUnknown
@@ -309,8 +316,17 @@ class SaveSnapshot(Signal, frozen=True, kw_only=True):
     snapshot: Snapshot
 
 
+class Attend(Signal, frozen=True, kw_only=True):
+    """Say that we are there, and ask who else is."""
+
+    ttl_s: float
+
+
 class AcquireLeases(Signal, frozen=True, kw_only=True):
+    """The first `most` of these shards that are free."""
+
     shards: tuple[int, ...]
+    most: int
     ttl_s: float
 
 
@@ -320,7 +336,10 @@ class RenewLeases(Signal, frozen=True, kw_only=True):
 
 
 class ReleaseLeases(Signal, frozen=True, kw_only=True):
+    """`leaving`: we are not there any more, either."""
+
     leases: tuple[Lease, ...]
+    leaving: bool = False
 
 
 class Serve(Signal, frozen=True, kw_only=True):
@@ -346,6 +365,9 @@ class Stopped(Signal, frozen=True, kw_only=True):
     pass
 
 
+Leasing = Attend | AcquireLeases | RenewLeases | ReleaseLeases
+"""What the store is asked about who owns what."""
+
 Load = LoadRun | LoadDefinition | LoadNode | LoadHead | LoadPayload | FindActive | FindDue
 """Questions to the store; the answer comes back as an input."""
 
@@ -366,6 +388,7 @@ CoordinatorOutput = (
     | FindActive
     | FindDue
     | SaveSnapshot
+    | Attend
     | AcquireLeases
     | RenewLeases
     | ReleaseLeases

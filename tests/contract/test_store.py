@@ -295,6 +295,20 @@ class TestLeases:
         await store.release(stale, "a")
         assert await store.acquire([1], "c", TTL_S) == []
 
+    async def test_no_more_are_taken_than_asked_for(self, store: AuditedStore) -> None:
+        assert [o.shard for o in await store.acquire([3, 1, 2], "a", TTL_S, most=2)] == [1, 2]
+        assert [o.shard for o in await store.acquire([1, 2, 3], "b", TTL_S, most=2)] == [3]
+        assert await store.acquire([1, 2, 3], "c", TTL_S, most=0) == []
+
+    async def test_who_attends_is_told_who_else_does(self, store: AuditedStore) -> None:
+        assert await store.attend("b", TTL_S) == ["b"]
+        assert await store.attend("a", TTL_S) == ["a", "b"]
+        assert await store.attend("c", 0.0) == ["a", "b", "c"]
+        assert await store.attend("b", TTL_S) == ["a", "b"], "the time of c has ended"
+        await store.leave("a")
+        await store.leave("a")
+        assert await store.attend("b", TTL_S) == ["b"]
+
     async def test_nothing_asked_for_is_nothing_done(self, store: AuditedStore) -> None:
         assert await store.acquire([], "a", TTL_S) == []
         assert await store.renew([], "a", TTL_S) == []

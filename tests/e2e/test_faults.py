@@ -85,11 +85,27 @@ async def restart_postgres(it: Cluster, chance: random.Random) -> None:
     await anyio.to_thread.run_sync(it.servers.postgres.restart)
 
 
+async def join_and_leave(it: Cluster, chance: random.Random) -> None:
+    """A second coordinator takes its share, and gives it back."""
+    it.start_coordinator("c2")
+    await nap(chance, 1.0, 3.0)
+    assert it.terminate("c2") == 0
+
+
+async def join_and_take_over(it: Cluster, chance: random.Random) -> None:
+    """Of two that share the shards one dies for good."""
+    it.start_coordinator("c2")
+    await nap(chance, 1.0, 3.0)
+    it.kill(chance.choice(["c1", "c2"]))
+
+
 FAULTS: dict[str, Fault] = {
     "kill-agent": kill_agent,
     "lose-agent": lose_agent_for_good,
     "kill-coordinator": kill_coordinator,
     "kill-everybody": kill_everybody,
+    "join-and-leave": join_and_leave,
+    "join-and-take-over": join_and_take_over,
     "restart-nats": restart_nats,
     "wipe-stopped-nats": wipe_stopped_nats,
     "wipe-live-nats": wipe_live_nats,

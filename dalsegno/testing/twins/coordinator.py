@@ -142,7 +142,8 @@ class CoordinatorTwin(Process):
         return self.world.store.log.append(batch)
 
     def acquire(self, output: s.AcquireLeases) -> list[Lease]:
-        return self.world.store.log.acquire(output.shards, self.name, output.ttl_s)
+        log = self.world.store.log
+        return log.acquire(output.shards, self.name, output.ttl_s, output.most)
 
     def died(self) -> None:
         self.shards = frozenset()
@@ -212,6 +213,8 @@ class CoordinatorTwin(Process):
                 self.world.answer_heartbeat(self.name, reply_to, granted)
             case s.AcknowledgeReports(deliveries=deliveries):
                 self._acknowledge(deliveries)
+            case s.Attend(ttl_s=ttl_s):
+                self._attend(ttl_s)
             case s.AcquireLeases() | s.RenewLeases() | s.ReleaseLeases():
                 self._leases(output)
             case s.KeepPayload():
@@ -280,6 +283,15 @@ class CoordinatorTwin(Process):
         subject = f"{output.node}.{output.incarnation}"
         bus.publish(self, bus.commands, subject, output.commands, lambda _: None)
 
+    def _attend(self, ttl_s: float) -> None:
+        def answer(outcome: list[str] | Unavailable) -> None:
+            if isinstance(outcome, Unavailable):
+                self.hear(s.LeasesUnknown())
+            else:
+                self.hear(s.AttendanceTold(names=tuple(outcome)))
+
+        self._ask("attends", lambda: self.world.store.log.attend(self.name, ttl_s), answer)
+
     def _leases(self, output: s.AcquireLeases | s.RenewLeases | s.ReleaseLeases) -> None:
         log, asked_at = self.world.store.log, self.monotonic
 
@@ -289,8 +301,10 @@ class CoordinatorTwin(Process):
                     return self.acquire(output)
                 case s.RenewLeases(leases=leases, ttl_s=ttl_s):
                     return log.renew(leases, self.name, ttl_s)
-                case s.ReleaseLeases(leases=leases):
+                case s.ReleaseLeases(leases=leases, leaving=leaving):
                     log.release(leases, self.name)
+                    if leaving:
+                        log.leave(self.name)
                     return []
 
         def answer(outcome: list[Lease] | Unavailable) -> None:

@@ -67,6 +67,7 @@ class MemoryLog:
         self._index: dict[str, IndexRow] = {}
         self._snapshots: dict[str, dict[int, Kept]] = {}
         self._leases: dict[int, Holding] = {}
+        self._attending: dict[str, int] = {}
         self._payloads: dict[str, bytes] = {}
 
     # ------------------------------------------------------------------ the log
@@ -215,9 +216,21 @@ class MemoryLog:
 
     # ------------------------------------------------------------------ leases
 
-    def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
-        taken = []
+    def attend(self, name: str, ttl_s: float) -> list[str]:
+        self._attending[name] = self._until(ttl_s)
+        now = self._now()
+        return sorted(one for one, end in self._attending.items() if one == name or end > now)
+
+    def leave(self, name: str) -> None:
+        self._attending.pop(name, None)
+
+    def acquire(
+        self, shards: Sequence[int], holder: str, ttl_s: float, most: int | None = None
+    ) -> list[Lease]:
+        taken: list[Lease] = []
         for shard in sorted(set(shards)):
+            if len(taken) == most:
+                break
             row = self._leases.setdefault(shard, Holding())
             if row.expires_at <= self._now() or row.holder == holder:
                 row.epoch += 1
@@ -305,8 +318,16 @@ class MemoryStore:
     async def load_payload(self, hash_: str) -> bytes | None:
         return self.log.load_payload(hash_)
 
-    async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
-        return self.log.acquire(shards, holder, ttl_s)
+    async def attend(self, name: str, ttl_s: float) -> list[str]:
+        return self.log.attend(name, ttl_s)
+
+    async def leave(self, name: str) -> None:
+        self.log.leave(name)
+
+    async def acquire(
+        self, shards: Sequence[int], holder: str, ttl_s: float, most: int | None = None
+    ) -> list[Lease]:
+        return self.log.acquire(shards, holder, ttl_s, most)
 
     async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
         return self.log.renew(leases, holder, ttl_s)

@@ -189,9 +189,20 @@ class PostgresStore:
 
     # ------------------------------------------------------------------ leases
 
-    async def acquire(self, shards: Sequence[int], holder: str, ttl_s: float) -> list[Lease]:
+    async def attend(self, name: str, ttl_s: float) -> list[str]:
+        values = {"name": name, "ttl": round(ttl_s * 1_000_000)}
+        return sorted(row[0] for row in await self._rows("attend", "attending", values))
+
+    async def leave(self, name: str) -> None:
+        async with self._pool.use("leaving") as connection:
+            await connection.execute(self._queries["leave"], {"name": name})
+
+    async def acquire(
+        self, shards: Sequence[int], holder: str, ttl_s: float, most: int | None = None
+    ) -> list[Lease]:
         wanted = {"shards": integers(sorted(set(shards)))}
         values = wanted | {"holder": holder, "ttl": round(ttl_s * 1_000_000)}
+        values |= {"most": len(shards) if most is None else most}
         async with self._pool.use("acquiring shards") as connection:
             await connection.execute(self._queries["make_leases"], wanted)
             cursor = await connection.execute(self._queries["acquire_leases"], values)

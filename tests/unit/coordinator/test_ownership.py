@@ -49,8 +49,8 @@ def later(drive: Drive, seconds: float) -> int:
 
 
 def test_an_acquisition_that_was_answered_too_late_is_none() -> None:
-    drive = Drive().step()
-    (ask,) = drive.take(s.AcquireLeases)
+    drive = Drive().step(s.AttendanceTold(names=("c1",)))
+    (ask,) = drive.step().take(s.AcquireLeases)
     asked_at = later(drive, ask.ttl_s)
     drive.step(s.LeasesAcquired(leases=leases(*ALL), asked_at=asked_at))
     assert drive.take(s.Serve) == []

@@ -1,12 +1,13 @@
 -- Why: takes what is free or expired, and our own from before a restart, each with a new epoch. The
 -- clock is the database's; a row that somebody has changed while we waited for it is judged anew. In
--- order of shard, as appends lock them.
+-- order of shard, as appends lock them, and as many as asked for.
 WITH free AS MATERIALIZED (
     SELECT l.shard
     FROM dalsegno.shard_lease AS l
     JOIN unnest(%(shards)b) AS wanted (shard) ON l.shard = wanted.shard
     WHERE l.expires_at <= clock_timestamp() OR l.holder = %(holder)s
     ORDER BY l.shard
+    LIMIT %(most)s
     FOR UPDATE OF l
 )
 UPDATE dalsegno.shard_lease AS l
