@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
+import msgspec
+
 from dalsegno.testing.errors import Stuck
 from dalsegno.testing.nodes import Node, UserNode
 from dalsegno.testing.stage import Stage, Troupe
@@ -35,8 +37,9 @@ from orchestrator.adapters.memory.store import MemoryLog
 from orchestrator.bootstrap import make_engine
 from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.engine import Engine
+from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.settings import Settings
-from orchestrator.coordinator.signals import Now
+from orchestrator.coordinator.signals import AcquireLeases, Now
 from orchestrator.kernel.limits import Limits
 
 COORDINATOR = "coordinator"
@@ -60,6 +63,14 @@ class UserCoordinator(CoordinatorTwin):
     def next_turn(self, core: Coordinator, now: Now) -> int | None:
         due = core.next_due_at
         return None if due is None else later(due - now.monotonic)
+
+    def acquire(self, output: AcquireLeases) -> list[Lease]:
+        """Its lease has no end, but what it grants has."""
+        most_s = SETTINGS.attempt_lease_ttl_s
+        return [
+            msgspec.structs.replace(lease, granted_s=min(lease.granted_s, most_s))
+            for lease in super().acquire(output)
+        ]
 
     @property
     def is_placing(self) -> bool:

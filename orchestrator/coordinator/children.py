@@ -23,7 +23,9 @@ def see_to_children(memory: Memory, slot: Slot) -> bool:
 def loaded(memory: Memory, slot: Slot) -> None:
     """A run was read. One that an earlier owner had, or that is ending, may want anything of its
     children; of every other the children have been looked at since it wanted something new."""
-    if slot.shard not in memory.warming and not slot.state.gives_up:
+    is_ours = slot.shard not in memory.warming and slot.run_id not in memory.strange
+    memory.strange.discard(slot.run_id)
+    if is_ours and not slot.state.gives_up:
         slot.wants = _wants(slot)
     see_to_children(memory, slot)
 

@@ -141,6 +141,7 @@ class Committing:
             return  # it was dropped with its shard, and may have been loaded anew since
         memory.runs.discard(slot.run_id)
         if memory.holds(slot.run_id):
+            memory.strange.add(slot.run_id)
             memory.load_run(slot.run_id)
 
     def _forget(self, stream: str) -> None:

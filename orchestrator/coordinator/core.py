@@ -203,7 +203,7 @@ class Coordinator:
         self._drop(shards)  # held under an earlier epoch, others may have written since
         for name in [one for one in memory.cluster.nodes if memory.shard(one) in shards]:
             memory.cluster.forget(name)
-        memory.ownership.grant(fresh, given.asked_at)
+        memory.ownership.begin(fresh, given.asked_at, memory.now.monotonic)
         memory.warming.update(shards)
         memory.owned_since.update(dict.fromkeys(shards, memory.steps))
         memory.out.append(s.Serve(leases=memory.ownership.held))
@@ -241,6 +241,7 @@ class Coordinator:
         memory.era += 1
         memory.bases.clear()
         memory.heads.clear()
+        memory.strange = {one for one in memory.strange if memory.shard(one) not in lost}
         memory.definitions.outdate()
         memory.out.append(s.Serve(leases=memory.ownership.held))
 

@@ -64,6 +64,8 @@ class Memory:
         """Grows whenever shards are lost: what was read before may have been overtaken."""
         self.warming: set[int] = set()
         """Shards whose active runs are still being loaded."""
+        self.strange: set[str] = set()
+        """Runs that others have written to without our knowledge, until they are read again."""
         self.now = s.Now(0, 0)
         self.steps = 0
         """Steps so far: what an answer of the store can know is told by the step that asked."""

@@ -110,18 +110,21 @@ def _reset(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
 
 
 def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
-    now = memory.now.monotonic
+    """Nothing is allowed for longer than our own leases last: who takes a shard after them knows
+    that nodes begin nothing more by our word."""
+    now, ownership = memory.now.monotonic, memory.ownership
     shards = tuple(
         lease.shard
-        for lease in memory.ownership.held
-        if memory.ownership.holds(lease.shard, now) and lease.shard not in memory.warming
+        for lease in ownership.held
+        if ownership.holds(lease.shard, now) and lease.shard not in memory.warming
     )
+    least_s = min((ownership.lasts_s(shard, now) for shard in shards), default=0.0)
     answer = Granted(
         coordinator=memory.identity.name,
         sequence=beat.sequence,
         incarnation=beat.incarnation,
         shards=shards,
-        lease_ttl_s=memory.settings.attempt_lease_ttl_s,
+        lease_ttl_s=min(memory.settings.attempt_lease_ttl_s, least_s),
         order=_order(memory, beat.node),
     )
     memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
@@ -257,8 +260,10 @@ def _lost_already(memory: Memory) -> set[Attempt]:
 
 
 def _give_up(memory: Memory, node: Node, message: str, told: Collection[Attempt] = ()) -> None:
+    """But not what the node may still begin by the word of an earlier owner; later, then."""
+    now = memory.now.monotonic
     for (run_id, _), (attempt, _) in memory.runs.held.of(node.name).items():
-        if attempt not in told:
+        if attempt not in told and memory.ownership.is_alone(memory.shard(run_id), now):
             lost = AttemptLost(attempt=attempt, reason="node_lost", message=message)
             memory.intake.append(w.RunWork(run_id=run_id, given=lost))
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.settings import Settings
-from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.env import MICROSECONDS, microseconds
 
 TAKE_SHARE = 1 / 12
 """Of a lease's time: how often who has too few looks for free shards."""
@@ -29,6 +29,7 @@ class Ownership:
         self._take_every = microseconds(settings.lease_ttl_s * TAKE_SHARE)
         self._leases: dict[int, Lease] = {}
         self._until: dict[int, int] = {}
+        self._alone_from: dict[int, int] = {}
         self._ask_at = self._take_at = 0
         self._share = 0
         self.held: tuple[Lease, ...] = ()
@@ -36,6 +37,14 @@ class Ownership:
 
     def holds(self, shard: int, now: int) -> bool:
         return self._until.get(shard, 0) > now
+
+    def is_alone(self, shard: int, now: int) -> bool:
+        """Whether nodes begin nothing of `shard` any more that an earlier owner has allowed."""
+        return self._alone_from.get(shard, now + 1) <= now
+
+    def lasts_s(self, shard: int, now: int) -> float:
+        """For how long we may act on `shard` if its lease is not renewed."""
+        return max(0, self._until.get(shard, now) - now) / MICROSECONDS
 
     def epoch(self, shard: int) -> int:
         """The epoch under which we hold `shard`; raises KeyError when we do not."""
@@ -82,8 +91,14 @@ class Ownership:
         """Whether a lease that was asked for then has not ended by our clock already."""
         return asked_at + self._ttl > now
 
-    def grant(self, leases: Iterable[Lease], asked_at: int) -> None:
-        """Notes leases as held from `asked_at`."""
+    def begin(self, leases: Iterable[Lease], asked_at: int, now: int) -> None:
+        """Notes leases as acquired; their time counts from `asked_at`, that of earlier owners from
+        `now`, when the answer came."""
+        for lease in leases:
+            self._alone_from[lease.shard] = now + microseconds(lease.granted_s)
+        self._hold(leases, asked_at)
+
+    def _hold(self, leases: Iterable[Lease], asked_at: int) -> None:
         for lease in leases:
             self._leases[lease.shard] = lease
             self._until[lease.shard] = asked_at + self._ttl
@@ -92,13 +107,14 @@ class Ownership:
     def extend(self, leases: Iterable[Lease], asked_at: int) -> None:
         """Notes that leases were renewed. One that was dropped meanwhile stays dropped: what it
         covered has been forgotten."""
-        self.grant([o for o in leases if self._leases.get(o.shard) == o], asked_at)
+        self._hold([o for o in leases if self._leases.get(o.shard) == o], asked_at)
 
     def drop(self, shards: Iterable[int]) -> list[int]:
         """Forgets shards; returns those that were held."""
         lost = [shard for shard in shards if self._leases.pop(shard, None) is not None]
         for shard in lost:
             self._until.pop(shard, None)
+            self._alone_from.pop(shard, None)
         self.held = self.leases(self._leases)
         return lost
 

@@ -39,11 +39,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lease(Record, frozen=True, kw_only=True):
-    """A right to append for `shard`, and its number."""
+    """A right to append for `shard`, and its number.
+
+    `granted_s`: for how long from its beginning nodes may still begin what an owner before has
+    allowed them. Nothing where that one's lease had ended.
+    """
 
     shard: int
     epoch: int
     holder: str = ""
+    granted_s: float = 0.0
 
 
 class Batch(Record, frozen=True, kw_only=True):
@@ -141,7 +146,8 @@ class Store(IndexedHistory, Payloads, Protocol):
         another are left out."""
 
     async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
-        """Extends the leases that are still ours; those that are not are left out."""
+        """Extends the leases that are still ours, and returns these; those that are not are left
+        out."""
 
     async def release(self, leases: Sequence[Lease], holder: str) -> None: ...
 

@@ -118,7 +118,8 @@ class Turn:
     # -- deciding on a run ------------------------------------------------------------------------
 
     def decide(self, slot: Slot, given: i.RunInput, stamp: Stamp) -> Touched:
-        """Decides `given`, seals the facts, and notes what follows from them.
+        """Decides `given`, seals the facts, and notes what follows from them. The time of a run
+        never goes back, whoever decides.
 
         Raises `Rejected` with nothing changed.
         """
@@ -131,7 +132,11 @@ class Turn:
             touched.payloads.append(payload)
             self.tx.bytes += len(payload.data)
 
-        facts = decide(slot.state, slot.net, given, self._env, observe=observe, keep=keep)
+        env = self._env
+        if env.now < slot.state.updated_at:  # by the clock of an owner before us
+            env = msgspec.structs.replace(env, now=slot.state.updated_at)
+            stamp = msgspec.structs.replace(stamp, recorded_at=env.now)
+        facts = decide(slot.state, slot.net, given, env, observe=observe, keep=keep)
         for fact in facts:
             self._seal(touched, slot, fact, stamp)
         return touched

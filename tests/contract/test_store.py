@@ -273,9 +273,23 @@ class TestLeases:
         self, store: AuditedStore
     ) -> None:
         for epoch, holder in enumerate(["a", "b", "a"], 1):
-            leases = await store.acquire([1], holder, TTL_S)
-            assert leases == [Lease(shard=1, epoch=epoch, holder=holder)]
-            await store.release(leases, holder)
+            (lease,) = await store.acquire([1], holder, TTL_S)
+            assert (lease.shard, lease.epoch, lease.holder) == (1, epoch, holder)
+            await store.release([lease], holder)
+
+    async def test_a_new_owner_is_told_for_how_long_the_word_of_the_last_one_holds(
+        self, subject: Subject
+    ) -> None:
+        store = subject.store
+        (never,) = await store.acquire([1], "a", TTL_S)
+        (again,) = await store.acquire([1], "a", TTL_S)
+        await store.release([again], "a")
+        (released,) = await store.acquire([1], "b", TTL_S)
+        await subject.expire(1)
+        (expired,) = await store.acquire([1], "c", TTL_S)
+        assert (never.granted_s, expired.granted_s) == (0, 0)
+        assert TTL_S - 5 < again.granted_s <= TTL_S
+        assert TTL_S - 5 < released.granted_s <= TTL_S
 
     async def test_renewing_extends_what_is_still_ours(self, subject: Subject) -> None:
         store = subject.store

@@ -232,24 +232,26 @@ class MemoryLog:
             if len(taken) == most:
                 break
             row = self._leases.setdefault(shard, Holding())
-            if row.expires_at <= self._now() or row.holder == holder:
+            left = max(0, row.expires_at - self._now())
+            if left == 0 or row.holder in ("", holder):
                 row.epoch += 1
                 row.holder, row.expires_at = holder, self._until(ttl_s)
-                taken.append(Lease(shard=shard, epoch=row.epoch, holder=holder))
+                lease = Lease(
+                    shard=shard, epoch=row.epoch, holder=holder, granted_s=left / 1_000_000
+                )
+                taken.append(lease)
         return taken
 
     def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
         ours = [lease for lease in leases if self._is_held(lease, holder)]
         for lease in ours:
             self._leases[lease.shard].expires_at = self._until(ttl_s)
-        renewed = (Lease(shard=o.shard, epoch=o.epoch, holder=holder) for o in ours)
-        return sorted(renewed, key=lambda lease: lease.shard)
+        return sorted(ours, key=lambda lease: lease.shard)
 
     def release(self, leases: Sequence[Lease], holder: str) -> None:
         for lease in leases:
             if self._is_held(lease, holder):
                 self._leases[lease.shard].holder = ""
-                self._leases[lease.shard].expires_at = 0
 
     def _is_held(self, lease: Lease, holder: str) -> bool:
         return self._is_current(lease) and self._leases[lease.shard].holder == holder

@@ -210,7 +210,8 @@ class PostgresStore:
 
     async def renew(self, leases: Sequence[Lease], holder: str, ttl_s: float) -> list[Lease]:
         values = lease_columns(leases) | {"holder": holder, "ttl": round(ttl_s * 1_000_000)}
-        return _leases(await self._rows("renew_leases", "renewing shard leases", values), holder)
+        kept = set(await self._rows("renew_leases", "renewing shard leases", values))
+        return sorted((o for o in leases if (o.shard, o.epoch) in kept), key=lambda o: o.shard)
 
     async def release(self, leases: Sequence[Lease], holder: str) -> None:
         values = lease_columns(leases) | {"holder": holder}
@@ -248,4 +249,7 @@ def _stored(row: TupleRow) -> Stored:
 
 
 def _leases(rows: Sequence[TupleRow], holder: str) -> list[Lease]:
-    return [Lease(shard=row[0], epoch=row[1], holder=holder) for row in sorted(rows)]
+    return [
+        Lease(shard=shard, epoch=epoch, holder=holder, granted_s=granted_s)
+        for shard, epoch, granted_s in sorted(rows)
+    ]

@@ -2,10 +2,10 @@
 -- clock is the database's; a row that somebody has changed while we waited for it is judged anew. In
 -- order of shard, as appends lock them, and as many as asked for.
 WITH free AS MATERIALIZED (
-    SELECT l.shard
+    SELECT l.shard, l.expires_at
     FROM dalsegno.shard_lease AS l
     JOIN unnest(%(shards)b) AS wanted (shard) ON l.shard = wanted.shard
-    WHERE l.expires_at <= clock_timestamp() OR l.holder = %(holder)s
+    WHERE l.expires_at <= clock_timestamp() OR l.holder IN ('', %(holder)s)
     ORDER BY l.shard
     LIMIT %(most)s
     FOR UPDATE OF l
@@ -16,4 +16,5 @@ SET epoch = l.epoch + 1,
     expires_at = clock_timestamp() + %(ttl)s * interval '1 microsecond'
 FROM free
 WHERE l.shard = free.shard
-RETURNING l.shard, l.epoch
+RETURNING l.shard, l.epoch,
+          greatest(0, extract(epoch FROM free.expires_at - clock_timestamp()))::double precision

@@ -1,4 +1,5 @@
--- Why: the next owner need not wait for the end of the lease. The epoch stays, to grow at the next.
+-- Why: the next owner need not wait for the end of the lease, but is told of it: until then nodes may
+-- still begin what this one has allowed them. The epoch stays, to grow at the next.
 WITH ours AS MATERIALIZED (
     SELECT l.shard
     FROM dalsegno.shard_lease AS l
@@ -9,6 +10,6 @@ WITH ours AS MATERIALIZED (
     FOR NO KEY UPDATE OF l
 )
 UPDATE dalsegno.shard_lease AS l
-SET expires_at = '-infinity', holder = ''
+SET holder = ''
 FROM ours
 WHERE l.shard = ours.shard
