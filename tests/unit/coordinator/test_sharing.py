@@ -2,13 +2,16 @@
 
 import pytest
 
+from events.api import PauseRun
+from events.catalogue import Catalogue
+from events.envelope import Head, unseal
 from events.ids import shard_of
-from events.messages import Execute
+from events.messages import Execute, Granted
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ownership import Ownership
-from orchestrator.coordinator.ports import Lease
+from orchestrator.coordinator.ports import IndexRow, Lease
 from orchestrator.coordinator.settings import Settings
-from tests.unit.coordinator.driving import SHARDS, Drive, two_tasks
+from tests.unit.coordinator.driving import SHARDS, START, Drive, two_tasks
 
 FIRST, LAST = range(SHARDS)
 KEPT = next(name for name in (f"r{n}" for n in range(20)) if shard_of(name, SHARDS) == FIRST)
@@ -88,3 +91,75 @@ def test_coordinators_share_what_a_node_is_willing_to_hold() -> None:
         drive.start(name)
     drive.commit()
     assert drive.view("n1").outstanding == 2
+
+
+# -- the word of an earlier owner -----------------------------------------------------------------
+
+
+def after_takeover(granted_s: float) -> Drive:
+    """Another has given a task to n1, which the log says is lost, and the shard is ours now."""
+    before, drive = Drive(), Drive()
+    for one in (before, drive):
+        one.elsewhere(two_tasks())
+    here = 1 - shard_of("n1", SHARDS)
+    run_id = next(name for name in "abcdef" if shard_of(name, SHARDS) == here)
+    before.own(here).node().commit().start(run_id).commit()
+    assert list(before.rebuilt(run_id).state.outstanding) == ["a"]
+    drive.log = before.log
+    drive.streams["n1"] = s.NodeLoaded(
+        node="n1", head=Head("node:n1", 2), incarnation="i1", gone=True, step=0
+    )
+    lease = Lease(shard=here, epoch=2, holder="c1", granted_s=granted_s)
+    drive.step().step(s.LeasesAcquired(leases=(lease,), asked_at=drive.at))
+    (find,) = drive.take(s.FindActive)
+    row = IndexRow(
+        run_id=run_id, shard=here, workflow="two", workflow_version="v", status="running", version=2
+    )
+    drive.step(s.ActiveFound(shards=find.shards, rows=(row,), more=False, era=find.era))
+    assert drive.read_runs() == [run_id]
+    return drive
+
+
+def gives_up_after_s(drive: Drive) -> float:
+    began = drive.at
+    while not any(one.type == "attempt.failed.v1" for one in drive.log):
+        assert drive.at - began < 10_000_000, "it was never given up"
+        drive.wait(0.25).answer_loads().commit()
+    return (drive.at - began) / 1_000_000
+
+
+def test_what_a_lost_node_had_goes_to_others_once_nobodys_word_holds_any_more() -> None:
+    assert gives_up_after_s(after_takeover(granted_s=0.0)) <= 0.5
+    assert 4.0 <= gives_up_after_s(after_takeover(granted_s=4.0)) <= 4.5
+
+
+def test_nothing_is_allowed_for_longer_than_our_own_leases_last() -> None:
+    settings = Settings(lease_ttl_s=6.0, lease_margin_s=1.0, attempt_lease_ttl_s=4.5)
+    drive = Drive(settings).own().node()
+    granted: list[float] = []
+    for _ in range(8):
+        drive.at += 500_000
+        drive.node()
+        granted += [
+            one.answer.lease_ttl_s
+            for one in drive.take(s.AnswerHeartbeat)
+            if isinstance(one.answer, Granted)
+        ]
+    assert granted == [4.5, 4.0, 3.5, 3.0, 2.5, 2.0, 1.5, 1.0]
+
+
+def test_the_time_of_a_run_does_not_go_back_under_another_owner() -> None:
+    drive = Drive().ready().start(KEPT).commit()
+    ahead = START + drive.at + 60_000_000
+    rebuilt = drive.rebuilt(KEPT)
+    rebuilt.state.updated_at = ahead
+    drive.lose(FIRST)
+    lease = Lease(shard=FIRST, epoch=2, holder="c1")
+    drive.step(s.LeasesAcquired(leases=(lease,), asked_at=drive.at)).answer_loads()
+    drive.ask(PauseRun(run_id=KEPT))
+    (load,) = drive.take(s.LoadRun)
+    drive.elsewhere(two_tasks())
+    drive.step(s.RunLoaded(run_id=KEPT, era=load.era, rebuilt=rebuilt)).answer_loads()
+    (batch,) = drive.batches()
+    paused = [unseal(one, Catalogue()) for one in batch.events if one.type == "run.paused.v1"]
+    assert [one.header.recorded_at for one in paused] == [ahead]
