@@ -155,7 +155,7 @@ def test_the_time_of_a_run_does_not_go_back_under_another_owner() -> None:
     rebuilt.state.updated_at = ahead
     drive.lose(FIRST)
     lease = Lease(shard=FIRST, epoch=2, holder="c1")
-    drive.step(s.LeasesAcquired(leases=(lease,), asked_at=drive.at)).answer_loads()
+    drive.step(s.LeasesAcquired(leases=(lease,), asked_at=drive.at)).answer_loads().commit()
     drive.ask(PauseRun(run_id=KEPT))
     (load,) = drive.take(s.LoadRun)
     drive.elsewhere(two_tasks())
