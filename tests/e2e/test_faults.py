@@ -15,6 +15,7 @@ from orchestrator.adapters.nats.client import Client
 from tests.e2e.checks import check_promises
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.definitions import chain, mixed
+from tests.e2e.owners import until
 from tests.proxies import proxy_to
 
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
@@ -85,17 +86,23 @@ async def restart_postgres(it: Cluster, chance: random.Random) -> None:
     await anyio.to_thread.run_sync(it.servers.postgres.restart)
 
 
+async def join(it: Cluster) -> None:
+    it.start_coordinator("c2")
+    async with it.client() as client:
+        await until(client, lambda found: found["c2"] > 0)
+
+
 async def join_and_leave(it: Cluster, chance: random.Random) -> None:
     """A second coordinator takes its share, and gives it back."""
-    it.start_coordinator("c2")
-    await nap(chance, 1.0, 3.0)
+    await join(it)
+    await nap(chance, 0.0, 2.0)
     assert it.terminate("c2") == 0
 
 
 async def join_and_take_over(it: Cluster, chance: random.Random) -> None:
     """Of two that share the shards one dies for good."""
-    it.start_coordinator("c2")
-    await nap(chance, 1.0, 3.0)
+    await join(it)
+    await nap(chance, 0.0, 2.0)
     it.kill(chance.choice(["c1", "c2"]))
 
 
