@@ -49,6 +49,8 @@ from tests.simulation.books import RunBook
 from tests.simulation.executor import Ledger
 
 FINAL = (Completed, Failed, Returned)
+CLOCKS_DIFFER_US = 7_000_000
+"""More than the clocks of two processes do."""
 
 
 @cache
@@ -89,6 +91,7 @@ class Auditor:
         self._catalogue = catalogue()
         self._epochs: dict[int, int] = {}
         self._owners: dict[int, str] = {}
+        self._owned_since: dict[int, int] = {}
         self._nodes: dict[str, NodeLog] = {}
         self._cordoned: set[tuple[str, int]] = set()
         self._snapshots: dict[tuple[str, int], bool] = {}
@@ -145,14 +148,16 @@ class Auditor:
             self._cordoned.add((node, at))
 
     def _check_intake(self, run_id: str, event: Event) -> None:
-        """Nothing is given to a node after it was cordoned, by whoever owns it; the others hear of
-        it a little later."""
+        """Nothing is given to a node after it was cordoned, by whoever owned it when that was
+        decided; the others hear of it a little later."""
         if not isinstance(event.fact, TaskDispatched):
             return
         node = event.fact.node
         log = self._nodes.get(node, NodeLog())
         owners = {self._owners.get(shard_of(name, self.shards)) for name in (run_id, node)}
-        if log.cordon is not None and len(owners) == 1:
+        known_at = self._owned_since.get(shard_of(node, self.shards), 0) + CLOCKS_DIFFER_US
+        is_known = len(owners) == 1 and event.header.recorded_at > known_at
+        if log.cordon is not None and is_known:
             self.violated(f"{run_id}/{event.fact.step} is given to {node}, which is cordoned")
 
     def _check_epoch(self, event: Event) -> None:
@@ -191,6 +196,7 @@ class Auditor:
                 self.violated(f"shard {lease.shard} was given out again under epoch {lease.epoch}")
             self._epochs[lease.shard] = lease.epoch
             self._owners[lease.shard] = lease.holder
+            self._owned_since[lease.shard] = self._scheduler.wall
         return leases
 
     # -- what coordinators let out ----------------------------------------------------------------
