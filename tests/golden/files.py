@@ -18,7 +18,7 @@ from events.net import Net
 from events.values import Value
 
 FOLDER = Path(__file__).parent
-RELEASE = "0.2.0"
+RELEASE = "0.3.0"
 """The release whose formats are written today; folders of others are never written again."""
 FROZEN = {
     "0.1.0": "f60504cc71c329dcdbe35ef1cb3445eb05a5b6ac150a798454dcffdeaab646b6",
