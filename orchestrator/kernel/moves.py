@@ -3,6 +3,8 @@
 The other half of `evolve`, and like it without any decision.
 """
 
+from collections.abc import Iterable
+
 from events.facts import Called, Enabled, Flow, Looping, Mapped, Moved, Waiting
 from orchestrator.kernel.instances import index_of
 from orchestrator.kernel.mapstate import MapState
@@ -17,6 +19,11 @@ def make_ready(state: RunState, step_id: str, at: int, start_due_at: int | None 
     state.ready[step_id] = None
     if start_due_at is not None:
         state.timers[f"start:{step_id}"] = start_due_at
+
+
+def cancel_steps(state: RunState, steps: Iterable[str], at: int) -> None:
+    for step_id in steps:
+        close_step(state, step_id, "cancelled", at)
 
 
 def close_step(state: RunState, step_id: str, status: str, at: int) -> None:

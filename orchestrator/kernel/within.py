@@ -17,12 +17,12 @@ from events.facts import Failure, Flow
 from events.run_facts import GroupGivenUp
 from events.task_facts import TaskFailed
 from orchestrator.kernel.decision import Decision
-from orchestrator.kernel.evolve import WITHIN_TIMEOUT
 from orchestrator.kernel.flow import Walk
 from orchestrator.kernel.instances import prefix, static_of, suffix_of
 from orchestrator.kernel.maps import given_up as item_given_up
 from orchestrator.kernel.maps import idle
 from orchestrator.kernel.mapwalk import MapWalk
+from orchestrator.kernel.stepfolds import WITHIN_TIMEOUT
 
 
 def give_up(d: Decision, group_id: str) -> None:

@@ -1,0 +1,123 @@
+"""Fold of the facts of tasks and their attempts."""
+
+from collections.abc import Callable, Mapping
+
+from events import task_facts as t
+from events.facts import Fact
+from orchestrator.kernel.moves import apply_flow, cancel_steps, close_step, make_ready
+from orchestrator.kernel.state import RunState, StepState
+
+
+def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
+    step = state.steps[fact.step]
+    step.status = "dispatched"
+    step.attempt = fact.attempt
+    step.token = state.version
+    step.progress = 0
+    step.node = fact.node
+    step.incarnation = fact.incarnation
+    step.dispatched_at = at
+    step.started_at = None
+    step.obstacle = step.obstacle_detail = ""
+    del state.ready[fact.step]
+    state.outstanding[fact.step] = fact.attempt
+
+
+def _pending(state: RunState, fact: t.TaskPending, _at: int) -> None:
+    step = state.steps[fact.step]
+    step.obstacle = fact.obstacle
+    step.obstacle_detail = fact.detail
+
+
+def _task_started(state: RunState, fact: t.TaskStarted, _at: int) -> None:
+    step = state.steps[fact.step]
+    step.status = "running"
+    step.started_at = fact.started_at
+    state.timers.pop(f"start:{fact.step}", None)
+    if fact.due_at is not None:
+        state.timers[f"execute:{fact.step}"] = fact.due_at
+
+
+def _progressed(state: RunState, fact: t.TaskProgressed, _at: int) -> None:
+    step = state.steps[fact.step]
+    step.details = fact.details
+    step.progress = fact.sequence
+
+
+def _recalled(state: RunState, fact: t.TaskRecalled, _at: int) -> None:
+    state.steps[fact.step].recalled = fact.code
+    for what in ("start", "execute"):
+        state.timers.pop(f"{what}:{fact.step}", None)
+    if fact.code == "schedule_to_close_timeout":
+        state.timers.pop(f"close:{fact.step}", None)
+
+
+def _task_completed(state: RunState, fact: t.TaskCompleted, at: int) -> None:
+    step = state.steps[fact.step]
+    step.output = fact.output
+    step.outcome = fact.outcome
+    step.started_at = fact.started_at or step.started_at
+    close_step(state, fact.step, "completed", fact.ended_at or at)
+    apply_flow(state, fact.flow, at)
+
+
+def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
+    step = state.steps[fact.step]
+    step.failure = fact.failure
+    if fact.counted:
+        step.counted += 1
+        step.delay_s = fact.delay_s
+    step.refusals = step.refusals + 1 if fact.loss == "refused" else 0
+    step.recalled = ""
+    step.started_at = fact.started_at or step.started_at
+    if fact.loss is not None:
+        step.losses += fact.loss != "refused"
+        step.excluded[step.node] = fact.loss
+    state.outstanding.pop(fact.step, None)
+    state.ready.pop(fact.step, None)
+    for what in ("start", "execute"):
+        state.timers.pop(f"{what}:{fact.step}", None)
+    if fact.next_attempt_at <= state.clock(at):
+        make_ready(state, fact.step, at, fact.start_due_at)
+    else:
+        step.status = "retrying"
+        step.next_attempt_at = fact.next_attempt_at
+        state.timers[f"retry:{fact.step}"] = fact.next_attempt_at
+
+
+def _retry_due(state: RunState, fact: t.TaskRetryDue, at: int) -> None:
+    state.timers.pop(f"retry:{fact.step}", None)
+    make_ready(state, fact.step, at, fact.start_due_at)
+
+
+def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
+    step = state.steps.setdefault(fact.step, StepState("ready"))
+    state.stuck.pop(fact.step, None)
+    step.failure = fact.failure
+    step.handled = fact.handled
+    step.started_at = fact.started_at or step.started_at
+    cancel_steps(state, fact.cancelled, at)
+    close_step(state, fact.step, "failed", fact.ended_at or at)
+    if not fact.handled and state.failure is None:
+        state.failure = fact.failure
+        state.failed_step = fact.step
+    apply_flow(state, fact.flow, at)
+
+
+def _task_cancelled(state: RunState, fact: t.TaskCancelled, at: int) -> None:
+    close_step(state, fact.step, "cancelled", at)
+    apply_flow(state, fact.flow, at)
+
+
+TASK_FOLDS: Mapping[type[Fact], Callable[..., None]] = {
+    t.TaskDispatched: _dispatched,
+    t.TaskPending: _pending,
+    t.TaskStarted: _task_started,
+    t.TaskProgressed: _progressed,
+    t.TaskRecalled: _recalled,
+    t.TaskCompleted: _task_completed,
+    t.AttemptFailed: _attempt_failed,
+    t.TaskRetryDue: _retry_due,
+    t.TaskFailed: _task_failed,
+    t.TaskCancelled: _task_cancelled,
+}
