@@ -9,7 +9,11 @@ does not matter.
 from collections import deque
 
 from events.messages import Granted
-from node_agent.limits import HEARTBEATS_PER_LEASE, HEARTBEATS_REMEMBERED_MAX
+from node_agent.limits import (
+    HEARTBEAT_INTERVAL_S_MIN,
+    HEARTBEATS_PER_LEASE,
+    HEARTBEATS_REMEMBERED_MAX,
+)
 from node_agent.settings import microseconds
 
 NEVER = -(2**62)
@@ -39,6 +43,8 @@ class Leases:
         sent_us = self._sent.get(answer.sequence)
         if sent_us is None:
             return
+        if not answer.shards:
+            return  # an owner that is not ready yet says nothing about how long its leases last
         ttl_us = self._ttl_us = microseconds(answer.lease_ttl_s)
         until_us = sent_us + ttl_us - min(self._margin_us, ttl_us // 2)
         for shard in answer.shards:
@@ -52,7 +58,8 @@ class Leases:
         """The interval between heartbeats, made shorter where leases would end between two."""
         if self._ttl_us is None:
             return interval_us
-        return min(interval_us, max(self._ttl_us // HEARTBEATS_PER_LEASE, 1))
+        least_us = min(interval_us, microseconds(HEARTBEAT_INTERVAL_S_MIN))
+        return min(interval_us, max(self._ttl_us // HEARTBEATS_PER_LEASE, least_us))
 
     def clear(self) -> None:
         self._ttl_us = None

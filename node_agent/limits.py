@@ -69,6 +69,10 @@ EAGER_HEARTBEAT_S = 0.25
 HEARTBEATS_PER_LEASE = 3
 """At least so many within the time of a lease, whatever interval is configured: one may be lost."""
 
+HEARTBEAT_INTERVAL_S_MIN = 0.1
+"""Seconds between heartbeats at least, unless a shorter interval is configured: what an owner
+grants grows short when its own lease is about to end, and no flood of heartbeats prolongs that."""
+
 STOP_GRACE_S = 5.0
 """Seconds that a stopping agent waits for its last reports to be handed over, beyond the drain
 timeout and the cancellation grace; what could not be sent stays in the journal for the next

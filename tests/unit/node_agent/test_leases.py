@@ -2,7 +2,7 @@
 
 from events.messages import Granted
 from node_agent.leases import NEVER, Leases
-from node_agent.limits import HEARTBEATS_REMEMBERED_MAX
+from node_agent.limits import HEARTBEAT_INTERVAL_S_MIN, HEARTBEATS_REMEMBERED_MAX
 
 SECOND = 1_000_000
 MARGIN_S = 0.5
@@ -83,3 +83,23 @@ def test_after_a_reset_no_answer_from_before_it_counts() -> None:
     assert leases.until(0) == NEVER
     leases.grant(granted(2))
     assert leases.until(0) == NEVER
+
+
+def test_an_owner_that_grants_nothing_yet_hastens_no_heartbeat() -> None:
+    """One that is still reading its runs answers without a shard, and so without a time."""
+    leases = sent(10)
+    answer = Granted(coordinator="c1", sequence=1, incarnation="i1", shards=(), lease_ttl_s=0.0)
+    leases.grant(answer)
+    assert leases.in_time(SECOND) == SECOND
+
+
+def test_a_lease_that_is_about_to_end_brings_no_flood_of_heartbeats() -> None:
+    leases = sent(10)
+    leases.grant(granted(1, ttl_s=0.001))
+    assert leases.in_time(SECOND) == HEARTBEAT_INTERVAL_S_MIN * SECOND
+
+
+def test_an_interval_that_is_configured_shorter_stays() -> None:
+    leases = sent(10)
+    leases.grant(granted(1, ttl_s=0.001))
+    assert leases.in_time(SECOND // 100) == SECOND // 100
