@@ -13,8 +13,6 @@ import msgspec
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ENTROPY_BYTES = 10
-NAME_MAX = 200
-"""Characters of a run id, step id, workflow or task name."""
 
 
 def mint(at: int, entropy: bytes) -> str:

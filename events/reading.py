@@ -7,8 +7,9 @@ import msgspec
 
 from events.api import AnyAnswer, AnyRequest
 from events.errors import Corrupt, InvalidValue
+from events.limits import INTEGER_MAX
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
-from events.values import INTEGER_MAX, admit
+from events.values import admit
 
 T = TypeVar("T")
 

@@ -18,10 +18,11 @@ import msgspec
 from events.errors import Corrupt, InvalidValue
 from events.facts import Failure
 from events.ids import Attempt
+from events.limits import VALUE_DEPTH_MAX
 from events.messages import Completed, Failed, Progressed, Report, Reports
 from events.reading import NUL, REPORTS, has_long_number
 from events.task_facts import Said
-from events.values import DEPTH_MAX, Value, admit
+from events.values import Value, admit
 
 BAD_REPORT = "bad_report"
 PASSING = frozenset({"started", "progressed"})
@@ -58,16 +59,16 @@ def _may_be_deep(report: Report) -> bool:
     if isinstance(report, Completed):
         return report.said is not None and _is_deep_said(report.said)
     if isinstance(report, Progressed):
-        return _is_deep(report.details, DEPTH_MAX)
+        return _is_deep(report.details, VALUE_DEPTH_MAX)
     if isinstance(report, Failed):
         said = report.said is not None and _is_deep_said(report.said)
-        return said or _is_deep(report.failure.details, DEPTH_MAX)
+        return said or _is_deep(report.failure.details, VALUE_DEPTH_MAX)
     return False
 
 
 def _is_deep_said(said: Said) -> bool:
     values = [*(one.data for one in said.emitted), *(one.input for one in said.spawned)]
-    return any(_is_deep(value, DEPTH_MAX) for value in values)
+    return any(_is_deep(value, VALUE_DEPTH_MAX) for value in values)
 
 
 def _is_deep(value: Value, levels: int) -> bool:

@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from events.errors import InvalidValue
+from events.limits import INTEGER_MAX, VALUE_DEPTH_MAX
 
 if TYPE_CHECKING:
     Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | None"
@@ -16,9 +17,6 @@ else:
     Value = Any  # msgspec cannot follow a recursive alias; the door below is the real check
 
 INTEGER_MIN = -(2**63)
-INTEGER_MAX = 2**63 - 1
-DEPTH_MAX = 64
-"""Nesting levels; deeper values are refused because recursive readers would fail on them."""
 
 
 def admit(value: object, where: str = "value") -> Value:
@@ -26,10 +24,10 @@ def admit(value: object, where: str = "value") -> Value:
 
     `where` is the path that an error names, such as `input.items[3]`.
     Raises `InvalidValue` for NaN and infinities, integers over 64 bits, keys that are not text,
-    unsupported types, lone surrogates and nesting over `DEPTH_MAX`.
+    unsupported types, lone surrogates and nesting over `VALUE_DEPTH_MAX`.
     """
     try:
-        return _copy(value, DEPTH_MAX)
+        return _copy(value, VALUE_DEPTH_MAX)
     except _Unusual:
         return _admit(value, where, 0)
 
@@ -90,8 +88,8 @@ def _admit(value: object, where: str, depth: int) -> Value:
         if math.isfinite(value):
             return float(value)
         raise InvalidValue(f"{where} is {value}, which JSON has no word for: use null or text")
-    if depth >= DEPTH_MAX:
-        raise InvalidValue(f"{where} is nested deeper than {DEPTH_MAX} levels: flatten it")
+    if depth >= VALUE_DEPTH_MAX:
+        raise InvalidValue(f"{where} is nested deeper than {VALUE_DEPTH_MAX} levels: flatten it")
     if isinstance(value, (list, tuple)):
         return [_admit(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
     if isinstance(value, dict):

@@ -38,11 +38,11 @@ from events.constraints import (
     Wait,
 )
 from events.errors import Misconfigured
+from events.limits import CONFIG_BYTES_MAX
 from events.policies import PINNED, Needs
 from node_agent.settings import Settings
 
 FILE = "dalsegno.toml"
-FILE_BYTES_MAX = 1024 * 1024
 OTHER_SECTIONS = ("postgres", "coordinator", "engine", "limits")
 SLOTS_PER_CORE = 4
 SLOTS_MIN = 8
@@ -204,8 +204,8 @@ def _named(config: Config) -> Config:
 
 def _read_text(path: Path) -> str:
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise Misconfigured(f"configuration file {path} is over {FILE_BYTES_MAX} bytes")
+        if path.stat().st_size > CONFIG_BYTES_MAX:
+            raise Misconfigured(f"configuration file {path} is over {CONFIG_BYTES_MAX} bytes")
         return path.read_text("utf-8")
     except FileNotFoundError:
         raise Misconfigured(f"there is no configuration file {path}") from None

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from events.codec import encode
 from events.errors import InvalidValue
+from events.limits import DETAILS_BYTES_MAX
 from events.messages import Execute
 from events.values import Value, admit
 from node_agent.credentials import SecretSource
 from node_agent.errors import TaskCancelled, TaskError
-from node_agent.limits import DETAILS_BYTES_MAX
 from node_agent.lists import ListReader, Values
 from node_agent.speech import Speech
 from node_agent.steps import ExecutionProgressed

@@ -31,7 +31,6 @@ from events.messages import (
 from node_agent.group_commit import GroupCommit
 from node_agent.journal import Incarnated
 from node_agent.leases import Leases
-from node_agent.limits import EAGER_HEARTBEAT_S, SETTLE_WAIT_S, STOP_GRACE_S
 from node_agent.orders import Orders
 from node_agent.outbox import Outbox
 from node_agent.roster import Roster
@@ -59,6 +58,16 @@ from node_agent.steps import (
     Stopped,
     Tick,
 )
+
+EAGER_HEARTBEAT_S = 0.25
+"""Seconds between heartbeats until a coordinator has answered the first time."""
+SETTLE_WAIT_S = 3.0
+"""Seconds that a leaving agent waits for the settlement of reports that it has handed over."""
+STOP_GRACE_S = 5.0
+"""Seconds that a stopping agent waits for its last reports to be handed over, beyond the drain
+timeout and the cancellation grace; what could not be sent stays in the journal for the next
+start.
+"""
 
 Mint = Callable[[int], str]
 """Source of incarnation ids; it is given the wall clock in microseconds."""

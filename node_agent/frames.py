@@ -14,9 +14,9 @@ import zlib
 
 import msgspec
 
+from events.limits import FRAME_BYTES_MAX
 from node_agent.errors import JournalDamaged
 from node_agent.journal import Compacted, Record
-from node_agent.limits import FRAME_BYTES_MAX
 
 MAGIC = b"DSJ1"
 _HEAD = struct.Struct("<4sII")

@@ -17,10 +17,10 @@ import msgspec
 from events.codec import encode
 from events.errors import InvalidValue
 from events.facts import Failure, Usage
+from events.limits import DETAILS_BYTES_MAX, TRACEBACK_FRAMES_MAX
 from events.task_facts import Said
 from events.values import Value, admit
 from node_agent.errors import TaskError
-from node_agent.limits import DETAILS_BYTES_MAX, TRACEBACK_FRAMES_MAX
 from node_agent.speech import shortened
 from node_agent.steps import Broke, Done
 from node_agent.tasks import Outcome

@@ -7,14 +7,14 @@ it.
 from collections.abc import Iterable
 
 from events.ids import Attempt
-from node_agent.attempts import Held, Key, Memory, State, key_of
-from node_agent.journal import Final
-from node_agent.limits import (
+from events.limits import (
     ATTEMPTS_KNOWN_MAX,
     HELD_PER_CREDIT_MAX,
     REMEMBERED_MAX,
     UNSETTLED_BYTES_MAX,
 )
+from node_agent.attempts import Held, Key, Memory, State, key_of
+from node_agent.journal import Final
 from node_agent.outcomes import size_of
 
 

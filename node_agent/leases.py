@@ -8,13 +8,16 @@ does not matter.
 
 from collections import deque
 
+from events.limits import HEARTBEATS_REMEMBERED_MAX
 from events.messages import Granted
-from node_agent.limits import (
-    HEARTBEAT_INTERVAL_S_MIN,
-    HEARTBEATS_PER_LEASE,
-    HEARTBEATS_REMEMBERED_MAX,
-)
 from node_agent.settings import microseconds
+
+HEARTBEATS_PER_LEASE = 3
+"""At least so many within the time of a lease, whatever interval is configured: one may be lost."""
+
+HEARTBEAT_INTERVAL_S_MIN = 0.1
+"""Seconds between heartbeats at least, unless a shorter interval is configured: what an owner
+grants grows short when its own lease is about to end, and no flood of heartbeats prolongs that."""
 
 NEVER = -(2**62)
 

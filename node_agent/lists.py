@@ -23,11 +23,14 @@ from typing import Protocol
 import anyio
 
 from events.errors import Corrupt, DalsegnoError, InvalidValue, Rejected, Unavailable
+from events.limits import VALUES_WAIT_S
 from events.references import Chunk, ListReference, as_value, reference_of
 from events.values import Value
 from node_agent.errors import TaskCancelled, TaskError
-from node_agent.limits import NULLS_AT_ONCE, VALUES_WAIT_S
 from node_agent.ports import Lists
+
+NULLS_AT_ONCE = 1_000
+"""Nulls of a large list that are made at a time."""
 
 ASK_AGAIN_FIRST_S, ASK_AGAIN_LAST_S = 0.05, 2.0
 

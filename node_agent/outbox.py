@@ -8,13 +8,9 @@ before final ones, so that an owner sees the last progress before the end.
 from collections.abc import Callable
 
 from events.ids import Attempt
+from events.limits import PUBLISHES_IN_FLIGHT_MAX, REPORT_MESSAGE_BYTES_MAX, REPORTS_PER_MESSAGE_MAX
 from events.messages import Progressed, Report, Returned, Started
-from node_agent.limits import (
-    PUBLISHES_IN_FLIGHT_MAX,
-    REPORT_MESSAGE_BYTES_MAX,
-    REPORT_OVERHEAD_BYTES,
-    REPORTS_PER_MESSAGE_MAX,
-)
+from node_agent.outcomes import REPORT_OVERHEAD_BYTES
 
 Passing = Started | Progressed | Returned
 PassingKey = tuple[type[Passing], Attempt]

@@ -9,8 +9,10 @@ from events.messages import Completed, Failed, Returned
 from events.task_facts import Said
 from node_agent.attempts import Held
 from node_agent.journal import Final
-from node_agent.limits import REPORT_OVERHEAD_BYTES
 from node_agent.steps import Broke, Ceased, Done, NotBegun, Now, Result, Why
+
+REPORT_OVERHEAD_BYTES = 512
+"""What a report is taken to need beside output and things said, when a message is filled."""
 
 LOSS: dict[Why | None, LossReason] = {
     "recalled": "recalled",

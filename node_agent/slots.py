@@ -13,9 +13,9 @@ attempt meanwhile. Entries that are no longer queued when their turn comes are p
 from collections import deque
 
 from events.ids import Attempt
+from events.limits import ATTEMPTS_KNOWN_MAX
 from node_agent.attempts import Held, Key, State, key_of
 from node_agent.leases import Leases
-from node_agent.limits import ATTEMPTS_KNOWN_MAX
 
 
 class Slots:

@@ -4,11 +4,7 @@ from collections import deque
 
 from events.codec import encode
 from events.errors import InvalidValue
-from events.redaction import COVERED
-from events.task_facts import Emitted, Said
-from events.values import admit
-from node_agent.errors import TaskError
-from node_agent.limits import (
+from events.limits import (
     DETAILS_BYTES_MAX,
     EMITTED_BYTES_MAX,
     EMITTED_MAX,
@@ -16,6 +12,10 @@ from node_agent.limits import (
     LOG_LINES_MAX,
     NOTES_MAX,
 )
+from events.redaction import COVERED
+from events.task_facts import Emitted, Said
+from events.values import admit
+from node_agent.errors import TaskError
 
 
 class Speech:

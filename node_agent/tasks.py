@@ -12,7 +12,7 @@ from typing import Generic, ParamSpec, TypeVar
 import msgspec
 
 from events.errors import Misconfigured
-from events.ids import NAME_MAX
+from events.limits import NAME_CHARS_MAX
 from events.policies import Needs
 from node_agent.context import TaskContext
 
@@ -163,10 +163,10 @@ def _refuse_bare(name: object) -> None:
 
 
 def _name(name: str, origin: str) -> str:
-    if name.strip() == name and 0 < len(name) <= NAME_MAX and name.isprintable():
+    if name.strip() == name and 0 < len(name) <= NAME_CHARS_MAX and name.isprintable():
         return name
     raise Misconfigured(
-        f"{origin} is called {name!r}: a task name has 1 to {NAME_MAX} printable characters"
+        f"{origin} is called {name!r}: a task name has 1 to {NAME_CHARS_MAX} printable characters"
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from events.catalogue import Catalogue
 from events.errors import Misconfigured
+from events.limits import Limits
 from events.streams import Topology
 from events.subjects import Subjects
 from events.telemetry import traces_exporter
@@ -32,7 +33,6 @@ from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.signals import Now
 from orchestrator.insight.projecting import Projecting
 from orchestrator.insight.projector import Projector
-from orchestrator.kernel.limits import Limits
 
 if TYPE_CHECKING:
     from orchestrator.adapters.otel.runs import RunSpans

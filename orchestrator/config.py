@@ -18,16 +18,15 @@ from events.configuration import (
 from events.connection import Connection
 from events.constraints import Name, Prefix, Rule, Shards
 from events.errors import Misconfigured
+from events.limits import CONFIG_BYTES_MAX, Limits
 from orchestrator.coordinator.settings import Settings
 from orchestrator.insight.projections import Settings as Projections
-from orchestrator.kernel.limits import Limits
 
 FILE = "dalsegno.toml"
 OTHER_SECTIONS = ("agent",)
 """Sections of the same file that other processes read and check."""
 
 ALIASES = {"DALSEGNO_NATS_URL": "nats.urls"}
-CONFIG_BYTES_MAX = 1024 * 1024
 
 
 class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

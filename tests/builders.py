@@ -17,6 +17,7 @@ from events.codec import encode
 from events.envelope import Head, Stamp, Stored, seal, unseal
 from events.facts import Fact, Failure, LossReason, Placement
 from events.ids import Attempt, run_stream
+from events.limits import Limits
 from events.policies import Origin, RunOptions
 from events.references import Payload
 from events.values import Value
@@ -27,7 +28,6 @@ from orchestrator.kernel.decide import decide
 from orchestrator.kernel.env import MICROSECONDS, Env
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.mapparts import part_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState, StepState, serialise

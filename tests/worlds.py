@@ -17,12 +17,12 @@ from events import definition as d
 from events import messages as m
 from events.errors import Rejected
 from events.facts import Failure, LossReason
+from events.limits import Limits
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.durations import as_text
 from orchestrator.kernel.env import MICROSECONDS
-from orchestrator.kernel.limits import Limits
 from tests.builders import NOW, Play, Setting
 
 T = TypeVar("T")

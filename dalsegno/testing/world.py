@@ -29,6 +29,7 @@ from events.api import (
 from events.codec import decode
 from events.constraints import DURATION_S_MAX
 from events.errors import BY_CODE, InvariantViolation, Rejected
+from events.limits import Limits
 from events.messages import Heartbeat, HeartbeatAnswer
 from events.net import Map, Net, Task
 from events.values import Value
@@ -40,7 +41,6 @@ from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.settings import Settings
 from orchestrator.coordinator.signals import AcquireLeases, Now
-from orchestrator.kernel.limits import Limits
 
 COORDINATOR = "coordinator"
 GONE = frozenset({"lost", "left"})

@@ -12,7 +12,7 @@ MARKED = re.compile(r"<!-- begin ([a-z-]+)[^>]*-->\n.*?<!-- end \1 -->", re.DOTA
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings.of_the_orchestrator,
     "agent-settings": settings.of_agents,
-    "agent-limits": settings.limits_of_agents,
+    "fixed-limits": settings.fixed_limits,
     "commands": commands.all_commands,
     "streams": facts.streams,
     "facts": facts.all_facts,

@@ -5,9 +5,9 @@ from typing import Literal, get_args, get_origin
 import msgspec
 
 from docs.generator.source import constant_texts, field_texts
+from events import limits
 from events.constraints import bare, expectation
 from node_agent import config as agent
-from node_agent import limits
 from orchestrator.config import Config
 
 TITLES = {
@@ -33,10 +33,11 @@ def of_agents() -> str:
     return f"{HEAD}{''.join(_rows(agent.AgentConfig, 'agent.'))}"
 
 
-def limits_of_agents() -> str:
+def fixed_limits() -> str:
     rows = [
         f"| `{name}` | {getattr(limits, name):,} | {text} |\n"
         for name, text in constant_texts(limits).items()
+        if text
     ]
     return f"| limit | value | what it is |\n|---|---|---|\n{''.join(rows)}"
 

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+OURS = ("events", "orchestrator", "node_agent")
+
 
 @cache
 def parsed(path: Path) -> ast.Module:
@@ -25,6 +27,15 @@ def under_names(body: list[ast.stmt]) -> dict[str, str]:
 
 def field_texts(cls: type) -> dict[str, str]:
     """The docstring under each field of a class, in one line; empty where there is none."""
+    return {
+        name: text
+        for one in reversed(cls.__mro__)
+        if one.__module__.partition(".")[0] in OURS
+        for name, text in _own_texts(one).items()
+    }
+
+
+def _own_texts(cls: type) -> dict[str, str]:
     for node in ast.walk(parsed(Path(inspect.getfile(cls)))):
         if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
             return under_names(node.body)

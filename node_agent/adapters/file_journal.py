@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import IO
 
 from events.errors import Unavailable
+from events.limits import SEGMENT_BYTES
 from node_agent.errors import JournalDamaged, NodeTaken
 from node_agent.frames import batched, frame, read_segment
 from node_agent.journal import Ledger, Live, Record
-from node_agent.limits import COMPACTED_PER_FRAME, SEGMENT_BYTES
+
+COMPACTED_PER_FRAME = 32
+"""Live records in one frame at the beginning of a segment; so a frame stays far below its limit."""
 
 
 class FileJournal:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from events.limits import HTTP_REDIRECTS_MAX
 from node_agent.errors import TaskError
-from node_agent.limits import HTTP_REDIRECTS_MAX
 from node_agent.web.answer import Answer, NotAnswered, bytes_wanted, is_same_host, may_follow
 from node_agent.web.request import INVALID, Request, Sending, place_of
 

@@ -28,8 +28,8 @@ from contextlib import suppress
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage, struct_rusage
 
+from events.limits import STDERR_LINE_BYTES_MAX
 from node_agent.executors.processes import Finished, Job
-from node_agent.limits import STDERR_LINE_BYTES_MAX
 
 MARK = "DALSEGNO_AGENT_MARK"
 LOOK_S = 0.05

@@ -7,10 +7,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from events.limits import HTTP_EXCERPT_BYTES
 from events.redaction import COVERED
 from events.values import Value
 from node_agent.errors import TaskError
-from node_agent.limits import HTTP_EXCERPT_BYTES
 from node_agent.web.request import Reason, Redirects, Request, Sending, Status
 
 TEXTUAL = ("xml", "javascript", "yaml", "x-www-form-urlencoded", "csv", "toml")

@@ -10,13 +10,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from events.codec import encode
+from events.limits import HTTP_RESPONSE_BYTES_MAX, HTTP_TIMEOUT_S_MAX, KEY_CHARS_MAX
 from events.values import Value
 from node_agent.errors import TaskError
-from node_agent.limits import HTTP_RESPONSE_BYTES_MAX, HTTP_TIMEOUT_S_MAX
 
 INVALID = "http_invalid_request"
-KEY_CHARS_MAX = 255
-"""What services take as an idempotency key; a longer one is hashed."""
 
 Url = Annotated[str, Meta(pattern=r"^https?://", max_length=8_192)]
 Code = Annotated[int, Meta(ge=100, le=599)]

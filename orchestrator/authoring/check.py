@@ -12,6 +12,7 @@ import msgspec
 from events.codec import encode
 from events.definition import Definition, MapStep, TaskStep
 from events.errors import InvalidValue
+from events.limits import Limits
 from events.net import Net
 from events.values import admit
 from orchestrator.authoring.compile import compile_net, workflow_version
@@ -38,7 +39,6 @@ from orchestrator.authoring.walk import (
     written_in_updates,
 )
 from orchestrator.kernel.expressions import Expressions, InvalidExpression
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.templates import compile_template
 
 Paths = dict[str, tuple[str, ...]]

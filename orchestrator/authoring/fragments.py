@@ -7,11 +7,11 @@ never refuses what the check accepts, and what it accepts may still be wrong.
 import re
 from typing import TypeAlias
 
+from events.limits import Limits
 from events.values import Value
 from orchestrator.authoring.quantities import SIZE_PATTERN
 from orchestrator.kernel import ranges
 from orchestrator.kernel.durations import DURATION_PATTERN
-from orchestrator.kernel.limits import Limits
 
 Fragment: TypeAlias = dict[str, Value]
 

@@ -18,12 +18,12 @@ from msgspec.structs import replace
 
 from events.definition import Definition
 from events.errors import Rejected
+from events.limits import Limits
 from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.builder import Workflow
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem, suggestion
 from orchestrator.authoring.wfformat import AS_RECORDED, is_trace, read_trace
 from orchestrator.authoring.yaml import read_yaml
-from orchestrator.kernel.limits import Limits
 
 YAML_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 

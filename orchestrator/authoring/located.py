@@ -14,7 +14,8 @@ from typing import Protocol, TypeAlias
 import msgspec
 import yaml
 
-from events.values import DEPTH_MAX, INTEGER_MAX, INTEGER_MIN, Value
+from events.limits import INTEGER_MAX, VALUE_DEPTH_MAX
+from events.values import INTEGER_MIN, Value
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem
 
 _Loader: TypeAlias = "type[yaml.SafeLoader | yaml.CSafeLoader]"
@@ -197,8 +198,10 @@ class _Tree:
                 inside = Place(place.line, place.column + (event.style in {"'", '"'}))
                 self._add(Scalar(_scalar(event, place), inside))
             case yaml.CollectionStartEvent():
-                if len(self._open) >= DEPTH_MAX * 2:
-                    raise _Refusal(f"nested deeper than {DEPTH_MAX * 2} levels: flatten it", place)
+                if len(self._open) >= VALUE_DEPTH_MAX * 2:
+                    raise _Refusal(
+                        f"nested deeper than {VALUE_DEPTH_MAX * 2} levels: flatten it", place
+                    )
                 self._open.append(_Open(place, isinstance(event, yaml.MappingStartEvent)))
             case yaml.CollectionEndEvent():
                 self._add(self._open.pop().close())

@@ -4,12 +4,11 @@ from graphlib import CycleError, TopologicalSorter
 
 import msgspec
 
+from events.limits import CYCLES_MAX
 from orchestrator.authoring.outline import Wait
 
 Waits = tuple[tuple[Wait, ...], ...]
 SHOWN_MAX = 6
-LOOPS_MAX = 100
-"""Loops that are looked for; each costs as much as the whole list."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -23,12 +22,12 @@ class Order(msgspec.Struct, frozen=True):
 
 def order(waits: Waits) -> Order:
     """The order that `waits` define. Loops that share a step are reported one at a time; where
-    there are `LOOPS_MAX`, nothing is said of who comes after whom."""
+    there are `CYCLES_MAX`, nothing is said of who comes after whom."""
     graph = {index: {wait.index for wait in waiting} for index, waiting in enumerate(waits)}
     loops: list[tuple[int, ...]] = []
     while loop := _a_loop(graph):
         loops.append(loop)
-        if len(loops) == LOOPS_MAX:
+        if len(loops) == CYCLES_MAX:
             return Order((0,) * len(waits), tuple(loops))
         graph = {
             index: waiting.difference(loop) for index, waiting in graph.items() if index not in loop

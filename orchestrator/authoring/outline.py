@@ -32,6 +32,7 @@ from events.definition import (
     WhileStep,
     WithinStep,
 )
+from events.limits import STEP_WAITS_MAX
 from events.values import Value
 from orchestrator.authoring.problems import InvalidDefinition, Problem
 from orchestrator.kernel.expressions import Expressions
@@ -202,9 +203,6 @@ def _node(step: Step, expressions: Expressions) -> Node:
     )
 
 
-WAITS_MAX = 1_000_000
-
-
 class Wait(msgspec.Struct, frozen=True):
     """That a step waits for the sibling at `index`, and why."""
 
@@ -217,7 +215,7 @@ def waits(block: Block) -> tuple[tuple[Wait, ...], ...]:
 
     A wait for data that follows from other waits for earlier siblings is left out. Names in
     `depends_on` that are no siblings are passed over here; the check refuses them. Raises
-    `InvalidDefinition` for more than `WAITS_MAX`.
+    `InvalidDefinition` for more than `STEP_WAITS_MAX`.
     """
     reading = _Reading(block)
     found: list[tuple[Wait, ...]] = []
@@ -226,8 +224,8 @@ def waits(block: Block) -> tuple[tuple[Wait, ...], ...]:
         authored = dict.fromkeys(reading.authored(index, node))
         found.append((*authored, *reading.data(index, node, tuple(authored))))
         count += len(found[-1])
-        if count > WAITS_MAX:
-            message = f"steps wait for each other in over {WAITS_MAX} ways: split the workflow"
+        if count > STEP_WAITS_MAX:
+            message = f"steps wait for each other in over {STEP_WAITS_MAX} ways: split the workflow"
             raise InvalidDefinition([Problem(code="too_large", where="steps", message=message)])
     return tuple(found)
 

@@ -7,6 +7,7 @@ from itertools import islice
 import msgspec
 
 from events.errors import Rejected
+from events.limits import CANDIDATES_MAX, PROBLEMS_COUNTED_MAX
 from events.values import Value
 from orchestrator.kernel.expressions import InvalidExpression
 
@@ -61,12 +62,6 @@ class InvalidDefinition(Rejected):
         super().__init__("\n".join([f"{head}:", *lines]) if lines else head)
 
 
-COUNTED_MAX = 100
-"""Problems that are counted beyond those kept, before a check gives up."""
-CANDIDATES_MAX = 500
-"""Names that a suggestion is looked for in; comparing them is slow."""
-
-
 class Problems:
     """Collects problems; keeps the first `most` and counts the rest."""
 
@@ -91,7 +86,7 @@ class Problems:
     @property
     def is_overflowing(self) -> bool:
         """So many that looking for more only costs time."""
-        return self.more > COUNTED_MAX
+        return self.more > PROBLEMS_COUNTED_MAX
 
     def add_expression(self, where: str, value: Value, error: InvalidExpression) -> None:
         """An invalid expression inside `value`, at its own place when that can be told."""

@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from events.limits import SCHEMA_DEPTH_MAX
 from events.values import Value
 from orchestrator.authoring.problems import suggestion
 from orchestrator.kernel.expressions import describe
 from orchestrator.kernel.templates import compile_template
 
 Schema = dict[str, Value]
-DEPTH_MAX = 32
-"""References and levels followed; what lies deeper is not constrained."""
 
 
 class TaskSchema(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +78,7 @@ class _Judge:
 
     def judge(self, value: Value, schema: Schema, at: str, depth: int) -> Iterator[Mismatch]:
         schema = self._resolved(schema)
-        if depth > DEPTH_MAX or _is_unknown(value):
+        if depth > SCHEMA_DEPTH_MAX or _is_unknown(value):
             return
         if alternatives := _schemas(schema.get("anyOf") or schema.get("oneOf")):
             yield from self._any(value, alternatives, at, depth)
@@ -121,7 +120,7 @@ class _Judge:
                 yield Mismatch(at, f"`{name}` is not expected{suggestion(name, properties)}")
 
     def _resolved(self, schema: Schema) -> Schema:
-        for _ in range(DEPTH_MAX):
+        for _ in range(SCHEMA_DEPTH_MAX):
             reference = schema.get("$ref")
             if not isinstance(reference, str):
                 return schema

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from events.definition import ITERATIONS_MAX, MAP_CONCURRENCY
+from events.limits import PRIORITY_MAX
 from events.policies import Retry
 from events.values import Value
 from orchestrator.authoring import fragments as f
@@ -151,7 +152,7 @@ OPTIONS = Shape(
         Key("attributes", f.ATTRIBUTES, "As tags, with values that have a type."),
         Key(
             "priority",
-            f.integer(-ranges.PRIORITY_MAX, ranges.PRIORITY_MAX),
+            f.integer(-PRIORITY_MAX, PRIORITY_MAX),
             "Tasks of runs with a higher one are placed first.",
             usual=0,
         ),

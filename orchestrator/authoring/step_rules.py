@@ -19,12 +19,12 @@ from events.definition import (
     WhileStep,
     WithinStep,
 )
+from events.limits import Limits
 from events.values import Value
 from orchestrator.authoring.outline import handlers_of
 from orchestrator.authoring.problems import Problems, suggestion
 from orchestrator.authoring.walk import Spot
 from orchestrator.kernel import ranges
-from orchestrator.kernel.limits import Limits
 
 
 class StepRules:

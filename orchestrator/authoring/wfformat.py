@@ -22,13 +22,13 @@ from collections.abc import Iterable
 import msgspec
 
 from events.definition import Definition, TaskStep
+from events.limits import Limits
 from events.values import Value
 from orchestrator.authoring.authored import Authored
 from orchestrator.authoring.located import Located, Mapping, Sequence, parse
 from orchestrator.authoring.problems import InvalidDefinition, Place, Problem, Problems
 from orchestrator.authoring.wfformat_order import dependencies
 from orchestrator.authoring.wfformat_trace import Judge, Trace, TraceTask
-from orchestrator.kernel.limits import Limits
 
 VERSIONS = ("1.5", "1.6")
 """The later one only adds what is passed over here."""

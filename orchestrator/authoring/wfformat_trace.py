@@ -10,8 +10,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from events.limits import Limits
 from orchestrator.authoring.problems import Problems, suggestion
-from orchestrator.kernel.limits import Limits
 
 Id = Annotated[str, Meta(min_length=1)]
 

@@ -32,6 +32,7 @@ from events.definition import (
     WhileStep,
     WithinStep,
 )
+from events.limits import Limits
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.authoring import shapes
@@ -48,7 +49,6 @@ from orchestrator.authoring.shapes import (
     RetryKind,
     Rule,
 )
-from orchestrator.kernel.limits import Limits
 
 KINDS = tuple(shapes.STEPS)
 

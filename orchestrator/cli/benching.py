@@ -6,6 +6,7 @@ import msgspec
 from cyclopts import Parameter
 
 from events.errors import Misconfigured
+from events.limits import LOCAL_AGENTS_MAX
 from orchestrator.cli.bench import Figures, Plan, measure
 from orchestrator.cli.bench_bound import percent
 from orchestrator.cli.common import go
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.bench_profile import Profile
 
-RUNS_MAX, IN_FLIGHT_MAX, AGENTS_MAX = 1_000_000, 100_000, 64
+RUNS_MAX, IN_FLIGHT_MAX = 1_000_000, 100_000
 SHOWN = 0.005
 """Rows below this share of a core say nothing."""
 
@@ -53,7 +54,7 @@ def bench(
     for flag, value, most in (
         ("runs", runs, RUNS_MAX),
         ("in-flight", in_flight, IN_FLIGHT_MAX),
-        ("agents", agents, AGENTS_MAX),
+        ("agents", agents, LOCAL_AGENTS_MAX),
     ):
         if not 1 <= value <= most:
             raise Misconfigured(f"--{flag} is {value}: expected 1 to {most}")

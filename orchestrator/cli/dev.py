@@ -20,6 +20,7 @@ from cyclopts import Parameter
 from events.api import ListNodes, Nodes
 from events.connection import Connection
 from events.errors import Misconfigured, Unavailable
+from events.limits import LOCAL_AGENTS_MAX
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.adapters.nats.client import connect
 from orchestrator.adapters.postgres.schema import migrate
@@ -42,7 +43,6 @@ LOOK_S = 0.2
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 10.0
 STEADY_S = 10.0
 """A child that lived for so long is restarted without a wait again."""
-AGENTS_MAX = 64
 THERE_S = 10.0
 """Longest wait for the coordinator and the agents before it is said that all is up."""
 
@@ -78,8 +78,8 @@ def dev(
     dalsegno dev --agents 3 --data-dir /var/lib/dalsegno-trial
         Three agents, and the data somewhere else.
     """
-    if not 0 <= agents <= AGENTS_MAX:
-        raise Misconfigured(f"--agents is {agents}: expected 0 to {AGENTS_MAX}")
+    if not 0 <= agents <= LOCAL_AGENTS_MAX:
+        raise Misconfigured(f"--agents is {agents}: expected 0 to {LOCAL_AGENTS_MAX}")
     modules = tuple(imports or ())
     tasks = describe_tasks(modules)
     config = configured(Common())

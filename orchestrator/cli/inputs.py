@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 from events.errors import Rejected
+from events.limits import INPUT_BYTES_MAX
 from events.values import Value, admit
-
-INPUT_BYTES_MAX = 64 * 1024 * 1024
-"""Of a file that is read at all; what a run may get is the coordinator's limit."""
 
 
 def read_input(text: str, flag: str = "--input") -> Value:

@@ -9,12 +9,12 @@ import msgspec
 from events.api import Fetched, FetchValues, KeepValues, Kept, Queried, QueryRun
 from events.codec import decode, encode
 from events.errors import Rejected, Unavailable
+from events.limits import KIB, Limits
 from events.references import Chunk, ListReference, as_value, reference_of
 from events.values import Value
 from orchestrator.adapters.nats.client import Client
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.nearest import about
-from orchestrator.kernel.limits import KIB, Limits
 
 CHUNK_BYTES = 256 * KIB
 """Of a chunk, unless a single value has more."""

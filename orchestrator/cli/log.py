@@ -11,6 +11,7 @@ from events.catalogue import Catalogue
 from events.envelope import Event, Stored, unseal
 from events.errors import Corrupt, Misconfigured, Rejected, Unavailable
 from events.ids import run_stream
+from events.limits import EVENTS_LISTED_MAX
 from events.redaction import redact_text
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PAGE = 500
-LIMIT_MAX = 1_000_000
 POSITION_MAX = 2**63 - 1
 COLOURS = {
     "run": "bold",
@@ -150,8 +150,8 @@ def tail(
     dalsegno events tail --after 1200 --json
         Everything since a position that you remember.
     """
-    if not 0 <= limit <= LIMIT_MAX:
-        raise Misconfigured(f"--limit is {limit}: expected 0 to {LIMIT_MAX}")
+    if not 0 <= limit <= EVENTS_LISTED_MAX:
+        raise Misconfigured(f"--limit is {limit}: expected 0 to {EVENTS_LISTED_MAX}")
     if after is not None and not 0 <= after <= POSITION_MAX:
         raise Misconfigured(f"--after is {after}: expected a position, 0 to {POSITION_MAX}")
     printer = Printer(as_json=common.json, with_stream=True, prefix=stream)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from events.errors import Misconfigured, Rejected
+from events.limits import LABELS_ASKED_MAX, RUNS_LISTED_MAX
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go, log_address
@@ -19,11 +20,8 @@ from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery
 from orchestrator.kernel.state import OPEN, TERMINAL
 from orchestrator.replay.ports import IndexRow
 
-LIST_MAX = 1000
 CONDITION = re.compile(r"([^=<>]+)(<=|>=|=|<|>)(.*)", re.DOTALL)
 NONE_YET = "no runs yet: `dalsegno run start WORKFLOW` starts one"
-LABELS_MAX = 16
-"""Each is one more look at every run that is found."""
 
 Several = Annotated[list[str] | None, Parameter(negative="")]
 
@@ -77,8 +75,8 @@ def list_(  # noqa: PLR0913 -- they are options of a command
         raise Misconfigured(
             f"--status is {status!r}{alike(status, known)}: expected one of {', '.join(known)}"
         )
-    if not 0 < limit <= LIST_MAX:
-        raise Misconfigured(f"--limit is {limit}: expected 1 to {LIST_MAX}")
+    if not 0 < limit <= RUNS_LISTED_MAX:
+        raise Misconfigured(f"--limit is {limit}: expected 1 to {RUNS_LISTED_MAX}")
     first, last = between(since, until, now())
     query = RunQuery(
         status=status,
@@ -129,8 +127,10 @@ def labels(
     tags: list[str] | tuple[str, ...], attributes: list[str] | tuple[str, ...]
 ) -> tuple[LabelCondition, ...]:
     """Raises `Misconfigured` for what is no condition."""
-    if len(tags) + len(attributes) > LABELS_MAX:
-        raise Misconfigured(f"{len(tags) + len(attributes)} tags and attributes, over {LABELS_MAX}")
+    if len(tags) + len(attributes) > LABELS_ASKED_MAX:
+        raise Misconfigured(
+            f"{len(tags) + len(attributes)} tags and attributes, over {LABELS_ASKED_MAX}"
+        )
     return (
         *(_condition("tag", text) for text in tags),
         *(_condition("attribute", text) for text in attributes),

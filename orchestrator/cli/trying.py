@@ -12,6 +12,7 @@ from events.api import ListNodes, Nodes, RegisterWorkflow, RunView, StartRun
 from events.connection import Connection
 from events.definition import Definition
 from events.errors import Misconfigured, Unavailable
+from events.limits import LOCAL_AGENTS_MAX
 from events.values import Value
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.adapters.nats.client import Client, connect
@@ -39,7 +40,6 @@ from orchestrator.cli.output import counted, print_json
 from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.run_display import print_run, run_json
 
-AGENTS_MAX = 64
 READY_TIMEOUT_S = 30.0
 LOOK_S = 0.25
 
@@ -84,8 +84,8 @@ def try_(  # noqa: PLR0913 -- they are options of a command
     dalsegno try trace.json --time-scale 0 --agents 3
         A recorded trace, without waiting for its recorded times.
     """
-    if not 1 <= agents <= AGENTS_MAX:
-        raise Misconfigured(f"--agents is {agents}: expected 1 to {AGENTS_MAX}")
+    if not 1 <= agents <= LOCAL_AGENTS_MAX:
+        raise Misconfigured(f"--agents is {agents}: expected 1 to {LOCAL_AGENTS_MAX}")
     authored = [*map(read, also or ()), read(file, time_scale=time_scale)]
     value = read_input(input)
     modules = implied_imports(file, imports or ())

@@ -5,23 +5,10 @@ A batch that breaks these rules is a bug of the coordinator, so all of them are
 `InvariantViolation`.
 """
 
-import msgspec
-
 from events.ids import run_stream
+from events.limits import BatchLimits
 from orchestrator.coordinator.ports import Batch
 from orchestrator.errors import InvariantViolation
-
-
-class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one append may carry. The caller splits; the store refuses what is larger.
-
-    These are backstops, far above what a turn should gather: what one decision adds to one stream
-    cannot be split, so a turn that stops at its own limits may end somewhat above them.
-    """
-
-    events_max: int = 20_000
-    bytes_max: int = 64 * 1024 * 1024
-    streams_max: int = 20_000
 
 
 def check_batch(batch: Batch, limits: BatchLimits) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from events.api import RunAnswer
 from events.envelope import Head
 from events.ids import Attempt
+from events.limits import SETTLED_IN_COMMAND_MAX
 from events.messages import Command, Commands, Settle
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -26,8 +27,6 @@ from orchestrator.kernel.commands import command
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.snapshot import fingerprint
 from orchestrator.kernel.state import serialise
-
-SETTLED_IN_COMMAND_MAX = 256
 
 
 class Committing:

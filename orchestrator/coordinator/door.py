@@ -26,11 +26,11 @@ from events.api import (
 )
 from events.codec import encode
 from events.errors import Rejected
+from events.limits import Limits
 from events.policies import Origin
 from events.subjects import TOKEN
 from events.values import admit
 from orchestrator.kernel import ranges
-from orchestrator.kernel.limits import Limits
 
 RunRequest = (
     StartRun

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 
 from events.definition import Definition
+from events.limits import Limits
 from events.net import Net
 from orchestrator.kernel.expressions import Expressions
-from orchestrator.kernel.limits import Limits
 
 Compile = Callable[[Definition], tuple[str, Net]]
 """From a definition to its version and net; raises `Rejected` with everything that is wrong."""

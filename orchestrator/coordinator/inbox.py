@@ -3,13 +3,12 @@
 import asyncio
 from collections import deque
 
+from events.limits import INBOX_MAX
 from orchestrator.coordinator.signals import CoordinatorInput
-
-INPUTS_MAX = 10_000
 
 
 class Inbox:
-    """Who puts waits while `INPUTS_MAX` inputs lie here, so a coordinator that cannot keep up slows
+    """Who puts waits while `INBOX_MAX` inputs lie here, so a coordinator that cannot keep up slows
     its sources down. One task waits and takes."""
 
     def __init__(self) -> None:
@@ -19,7 +18,7 @@ class Inbox:
 
     async def put(self, one: CoordinatorInput) -> None:
         """Without a pause while there is room, so what comes together is heard together."""
-        while len(self._inputs) >= INPUTS_MAX:
+        while len(self._inputs) >= INBOX_MAX:
             room = asyncio.get_running_loop().create_future()
             self._held_up.append(room)
             await room

@@ -7,14 +7,13 @@ from events.cluster_facts import DefinitionRegistered
 from events.envelope import Event, Head, unseal
 from events.errors import Corrupt, InvariantViolation
 from events.ids import definition_stream, node_stream
+from events.limits import INDEX_ROWS_MAX
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import Store
 from orchestrator.replay.rebuild import Rebuilder
 
 PAGE = 500
-FOUND_MAX = 500
-"""Rows of one look at the index; the rest comes with the next look."""
 
 
 class Loader:
@@ -43,16 +42,16 @@ class Loader:
             case s.LoadPayload():
                 return await self._payload(output)
             case s.FindActive():
-                rows = await self._store.active_runs(output.shards, output.after, FOUND_MAX)
-                more = len(rows) == FOUND_MAX
+                rows = await self._store.active_runs(output.shards, output.after, INDEX_ROWS_MAX)
+                more = len(rows) == INDEX_ROWS_MAX
                 return s.ActiveFound(
                     shards=output.shards, rows=tuple(rows), more=more, era=output.era
                 )
             case s.FindDue():
                 due = await self._store.due_runs(
-                    output.shards, output.before, FOUND_MAX, output.after
+                    output.shards, output.before, INDEX_ROWS_MAX, output.after
                 )
-                more = len(due) == FOUND_MAX
+                more = len(due) == INDEX_ROWS_MAX
                 return s.DueFound(rows=tuple(due), before=output.before, more=more)
             case _:
                 assert_never(output)

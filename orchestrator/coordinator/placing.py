@@ -3,6 +3,7 @@
 from itertools import islice
 
 from events.facts import Obstacle
+from events.limits import PENDING_NOTED_MAX
 from events.policies import PINNED
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.families import follows, is_settled
@@ -13,9 +14,6 @@ from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.pinning import wanted_build
 from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, place
-
-PENDING_NOTED_MAX = 100
-"""Obstacles recorded a tick; the rest comes with the next one."""
 
 
 class Placer:

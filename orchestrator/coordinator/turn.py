@@ -25,6 +25,7 @@ from events.envelope import Stamp, seal
 from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
 from events.facts import Fact, Mapped, PartOf
 from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
+from events.limits import CLIENT_WAIT_S_MAX
 from events.policies import PINNED
 from events.references import Payload
 from orchestrator.coordinator import signals as s
@@ -55,7 +56,6 @@ from orchestrator.kernel.state import RunState
 from orchestrator.kernel.updates import query
 
 FINAL = (m.Completed, m.Failed, m.Returned)
-CLIENT_WAIT_S_MAX = 60.0
 
 
 class Turn:

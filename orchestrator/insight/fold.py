@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
+from events.limits import TRACKS_MAX
 from events.net import Map, Net, Task
 from orchestrator.insight.glimpse import Data, Glimpse, NodeEvent, Seen, Unread
 from orchestrator.insight.nodes import node_after
@@ -37,8 +38,6 @@ from orchestrator.kernel.instances import static_of
 
 FOLD = 1
 
-ENTRIES_MAX = 100_000
-"""Tracks and their open tasks that are remembered, twice at most; and tasks of definitions."""
 
 RUN = "run:"
 MINUTE_US = MINUTE_S * 1_000_000
@@ -157,7 +156,7 @@ class Fold:
     """`nodes`: the nodes as of the position from which it goes on."""
 
     def __init__(
-        self, nodes: Mapping[str, NodeState] | None = None, entries_max: int = ENTRIES_MAX
+        self, nodes: Mapping[str, NodeState] | None = None, entries_max: int = TRACKS_MAX
     ) -> None:
         self._tracks = Recent[str, Track](entries_max)
         self._nets = Recent[tuple[str, str], Mapping[str, str]](entries_max)

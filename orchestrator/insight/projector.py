@@ -17,6 +17,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from events.limits import TALLIES_MAX
 from orchestrator.insight.fold import FOLD, Fold, Gathered
 from orchestrator.insight.folding import PAGE, Folding
 from orchestrator.insight.projections import (
@@ -31,8 +32,6 @@ from orchestrator.insight.tallies import MICROSECONDS, Key, Tally, in_all_widths
 
 log = logging.getLogger("dalsegno.projections")
 
-TALLIES_MAX = 20_000
-"""Tallies that are remembered, twice at most, so that they need not be read before each batch."""
 REMOVED_AT_ONCE = 5_000
 """Rows of one table that are removed in one transaction."""
 

@@ -5,14 +5,9 @@ is larger or deeper, and a chain of templates without end.
 """
 
 from events.codec import encode
-from events.values import DEPTH_MAX, Value
+from events.limits import FLOW_PAYLOADS_MAX, VALUE_DEPTH_MAX, Limits
+from events.values import Value
 from orchestrator.kernel.expressions import ExpressionFailed
-from orchestrator.kernel.limits import Limits
-
-FLOW_PAYLOADS_MAX = 8
-"""How many times `Limits.payload_bytes_max` all values of one flow may have together: they are
-stored in one event. The step that goes beyond fails."""
-
 
 SCALAR_BYTES = 8
 """What a number counts, about."""
@@ -29,8 +24,8 @@ def bounded(value: Value, limits: Limits, what: str) -> int:
     too many of them or it is nested too deep."""
     if value is None or isinstance(value, (int, float)):
         return SCALAR_BYTES
-    if isinstance(value, (dict, list)) and _is_deeper(value, DEPTH_MAX):
-        raise PayloadTooLarge(f"{what} is nested deeper than {DEPTH_MAX} levels: flatten it")
+    if isinstance(value, (dict, list)) and _is_deeper(value, VALUE_DEPTH_MAX):
+        raise PayloadTooLarge(f"{what} is nested deeper than {VALUE_DEPTH_MAX} levels: flatten it")
     size = len(encode(value))
     if size > limits.payload_bytes_max:
         raise PayloadTooLarge(

@@ -5,15 +5,12 @@ from collections.abc import Callable
 import msgspec
 
 from events.facts import Fact
+from events.limits import FACTS_MAX
 from events.references import Payload
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
-
-FACTS_MAX = 500
-"""Facts after which a decision begins nothing more that can be put off: the next `Due` goes on. All
-facts of a decision are appended together, and an append is bounded."""
 
 Observer = Callable[[RunState], None]
 """Called with the state after each fact; test mode notes its hash."""

@@ -4,8 +4,8 @@ import hashlib
 
 import msgspec
 
+from events.limits import Limits
 from orchestrator.kernel.expressions import Expressions
-from orchestrator.kernel.limits import Limits
 
 MICROSECONDS = 1_000_000
 

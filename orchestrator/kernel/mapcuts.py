@@ -4,11 +4,11 @@ import msgspec
 
 from events.errors import InvalidValue
 from events.facts import Cut, Mapped
+from events.limits import Limits
 from events.net import Map
 from events.references import ListReference, reference_of
 from events.values import Value
 from orchestrator.kernel.expressions import ExpressionFailed, describe
-from orchestrator.kernel.limits import Limits
 
 
 class TooManyItems(ExpressionFailed):

@@ -4,8 +4,8 @@ import math
 from typing import Literal, NamedTuple
 
 from events.facts import PartOf
+from events.limits import Limits
 from events.net import Map
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.mapstate import MapState
 
 Verdict = Literal["", "completed", "failed", "too_large"]

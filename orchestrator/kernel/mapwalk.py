@@ -5,6 +5,7 @@ import msgspec
 from events.codec import encode
 from events.facts import Called, Cut, Failure, Moved, PartResult, Stuck
 from events.ids import child_run
+from events.limits import ITEMS_BEGUN_MAX
 from events.values import Value
 from orchestrator.kernel.expressions import ExpressionFailed
 from orchestrator.kernel.flow import Walk
@@ -12,9 +13,6 @@ from orchestrator.kernel.instances import inside, suffix_of
 from orchestrator.kernel.mapcuts import cap, first_share
 from orchestrator.kernel.maprules import ENTRY_BYTES, Tally, room, verdict
 from orchestrator.kernel.mapstate import MapState, error_entry
-
-ITEMS_BEGUN_MAX = 100
-"""Items of a map that one fact enables."""
 
 
 class MapWalk(Walk):

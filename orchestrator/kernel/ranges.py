@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from events.definition import MapStep, WaitStep, WithinStep
+from events.limits import INTEGER_MAX, PRIORITY_MAX, Limits
 from events.policies import Attribute, Needs, Retry, RunOptions, Timeouts
-from events.values import INTEGER_MAX, INTEGER_MIN
+from events.values import INTEGER_MIN
 from orchestrator.kernel.durations import instant, seconds
-from orchestrator.kernel.limits import Limits
 
 Shape = re.Pattern[str]
 Complaint = tuple[str, str]
@@ -26,8 +26,6 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CODE = re.compile(r"\S+")
 RESERVED = frozenset({"true", "false", "null", "in"})
 
-PRIORITY_MAX = 1_000
-"""Priorities run from minus this to this."""
 
 _SHAPES = {
     STEP_ID: "letters, digits, `_` and `-`, not beginning with a digit",

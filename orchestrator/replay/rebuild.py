@@ -10,6 +10,7 @@ from events.catalogue import Catalogue
 from events.envelope import Event, Head, Stored, unseal
 from events.errors import Corrupt
 from events.ids import run_stream
+from events.limits import FORKS_MAX
 from events.run_facts import RunForked
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import fingerprint, restore
@@ -17,8 +18,6 @@ from orchestrator.kernel.state import RunState
 from orchestrator.replay.ports import History, Snapshot
 
 PAGE = 1000
-FORKS_MAX = 100
-"""Forks of forks; a longer chain is refused, it would be a loop."""
 
 
 class Rebuilt(msgspec.Struct):

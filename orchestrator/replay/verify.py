@@ -18,10 +18,10 @@ from events.catalogue import Catalogue
 from events.envelope import Event, Head, unseal
 from events.errors import Corrupt
 from events.ids import run_stream, shard_of
+from events.limits import Limits
 from events.run_facts import RunForked
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot, row_of

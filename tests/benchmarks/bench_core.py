@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from events.api import RegisterWorkflow, RunAnswer, StartRun
 from events.codec import encode
 from events.envelope import Head
+from events.limits import Limits
 from events.messages import Commands, Completed, Execute, Heartbeat, Reports
 from events.reading import REQUEST
 from events.reports import read_reports
@@ -27,7 +28,6 @@ from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.ports import Lease, ReportDelivery
 from orchestrator.coordinator.settings import Settings
-from orchestrator.kernel.limits import Limits
 
 SHARDS = 8
 NODES = ("n1", "n2")

@@ -9,11 +9,11 @@ import pytest
 
 from events.envelope import Stored
 from events.ids import run_stream
+from events.limits import BatchLimits
 from events.references import Payload
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.coordinator.batches import BatchLimits
 from orchestrator.coordinator.ports import (
     Appended,
     Batch,

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from events.envelope import Stored
 from events.ids import run_stream
+from events.limits import BatchLimits
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.coordinator.batches import BatchLimits
 from orchestrator.coordinator.ports import (
     Appended,
     Batch,

@@ -7,10 +7,10 @@ import msgspec
 from events import definition as d
 from events import messages as m
 from events.facts import Failure
+from events.limits import Limits
 from events.policies import Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.kernel import inputs as i
-from orchestrator.kernel.limits import Limits
 from tests.builders import Play, Setting, copy, parallel, part_run, started, task, workflow
 from tests.golden.files import End, History
 

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from events.catalogue import Catalogue
 from events.connection import Connection
 from events.ids import node_stream
+from events.limits import Limits
 from events.messages import Heartbeat
 from events.streams import Topology
 from events.subjects import Subjects
@@ -26,7 +27,6 @@ from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.env import MICROSECONDS
-from orchestrator.kernel.limits import Limits
 from tests.contract.planes import DEADLINE_S, bus_limits
 
 pytest_plugins = ["tests.servers"]

@@ -8,13 +8,12 @@ import msgspec
 import pytest
 
 from events.envelope import Head, Stored
+from events.limits import BatchLimits, Limits
 from orchestrator.adapters.postgres.insert_rate import measure, measure_insert_rate
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.coordinator.batches import BatchLimits
 from orchestrator.coordinator.ports import Appended, Lease, Snapshot
 from orchestrator.errors import Corrupt, InvalidValue, InvariantViolation
-from orchestrator.kernel.limits import Limits
 from tests.logs import batch, begin, extend, row
 from tests.postgres import Observer, until
 

@@ -16,6 +16,7 @@ from events.api import AnyAnswer, AnyRequest
 from events.definition import Definition
 from events.errors import DalsegnoError
 from events.ids import shard_of
+from events.limits import Limits
 from events.messages import Heartbeat, HeartbeatAnswer
 from events.net import Net
 from orchestrator.adapters.cel.engine import CelExpressions
@@ -23,7 +24,6 @@ from orchestrator.adapters.memory.store import MemoryLog
 from orchestrator.authoring.compile import compile_net, workflow_version
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.settings import Settings
-from orchestrator.kernel.limits import Limits
 from tests.simulation.checks import Auditor, Found
 from tests.simulation.clients import Clients
 from tests.simulation.ending import ended

@@ -29,8 +29,10 @@ from node_agent.adapters.nats.publish import Publisher
 from node_agent.adapters.nats.pull import Pull
 from node_agent.adapters.nats.resume import Resume
 from node_agent.adapters.nats.session import Session
-from node_agent.limits import VALUES_ANSWER_S
 from node_agent.ports import Delivery
+
+VALUES_ANSWER_S = 5.0
+"""Seconds that one question for such values waits for its answer; then it is asked again."""
 
 log = logging.getLogger("dalsegno.bus")
 

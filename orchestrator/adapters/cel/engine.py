@@ -8,8 +8,8 @@ Guarantees
     sees the text, loops before it sees the values, so that neither its parser nor an evaluation can
     run away; below these bounds no worker process is needed (ADR 0008).
 
-The cache holds `CACHE_MAX` compiled expressions, the least recently used leave. An instance belongs
-to one thread.
+The cache holds `EXPRESSIONS_KEPT_MAX` compiled expressions, the least recently used leave. An
+instance belongs to one thread.
 """
 
 import re
@@ -20,14 +20,11 @@ import cel
 import msgspec
 
 from events.errors import InvalidValue
+from events.limits import EXPRESSIONS_KEPT_MAX, Limits
 from events.values import Value, admit
 from orchestrator.adapters.cel.functions import ORDERED, extra_functions, is_known
 from orchestrator.adapters.cel.scan import Scan, nesting, scan
 from orchestrator.kernel.expressions import ExpressionFailed, InvalidExpression, PathMissing
-from orchestrator.kernel.limits import Limits
-
-CACHE_MAX = 10_000
-"""Compiled expressions kept, a few kilobytes each."""
 
 _PLACE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNDEFINED = re.compile(r"Undefined variable or function: '([^']*)'")
@@ -50,7 +47,7 @@ class _Compiled(msgspec.Struct, frozen=True):
 class CelExpressions:
     """See the text above; implements `orchestrator.kernel.expressions.Expressions`."""
 
-    def __init__(self, limits: Limits | None = None, cache_max: int = CACHE_MAX) -> None:
+    def __init__(self, limits: Limits | None = None, cache_max: int = EXPRESSIONS_KEPT_MAX) -> None:
         self._limits = limits or Limits()
         self._cache_max = cache_max
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()

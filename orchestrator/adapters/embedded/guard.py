@@ -41,8 +41,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from events.limits import SERVER_LOG_BYTES_MAX
+
 LOCK_NAME = "dalsegno.lock"
-LOG_BYTES_MAX = 4 * 1024 * 1024  # a longer log is set aside when the next server process starts
 PARENT_LOOK_S = 0.5
 POLL_S = 0.002
 KILL_WAIT_S = 10.0
@@ -341,7 +342,7 @@ def remove_abandoned(root: Path, prefix: str) -> None:
 
 
 def open_log(path: Path) -> int:
-    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+    if path.exists() and path.stat().st_size > SERVER_LOG_BYTES_MAX:
         path.replace(path.with_name(f"{path.name}.1"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o600)

@@ -17,8 +17,9 @@ import msgspec
 
 from events.envelope import Stored
 from events.ids import run_stream
+from events.limits import BatchLimits
 from events.references import Payload, checked
-from orchestrator.coordinator.batches import BatchLimits, check_batch
+from orchestrator.coordinator.batches import check_batch
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
     Appended,

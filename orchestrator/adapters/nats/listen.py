@@ -1,7 +1,7 @@
 """Listening on core subjects, for as long as the link is open.
 
-What comes while nobody is connected is lost, and so is what comes while `WAITING_MAX` messages wait
-to be taken: heartbeats and requests are sent again by those who mean them.
+What comes while nobody is connected is lost, and so is what comes while `MESSAGES_WAITING_MAX`
+messages wait to be taken: heartbeats and requests are sent again by those who mean them.
 
 The same file lies in the other process's adapter; see `link.py`.
 """
@@ -16,10 +16,9 @@ import msgspec
 from nats.aio.msg import Msg
 
 from events.errors import Unavailable
+from events.limits import MESSAGES_WAITING_MAX
 from orchestrator.adapters.nats.link import BACKOFF_FIRST_S, Closed, Link
 from orchestrator.adapters.nats.session import Session
-
-WAITING_MAX = 10_000
 
 log = logging.getLogger("dalsegno.bus")
 
@@ -61,7 +60,7 @@ class _Ear:
         self._missed = 0
 
     async def on_message(self, message: Msg) -> None:
-        if len(self._came) < WAITING_MAX:
+        if len(self._came) < MESSAGES_WAITING_MAX:
             self._came.append(message)
         else:
             self._missed += 1

@@ -48,6 +48,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow
 
+from events.limits import LOST_BACKENDS_MAX, BatchLimits
 from orchestrator.adapters.postgres.columns import (
     event_columns,
     head_columns,
@@ -64,7 +65,7 @@ from orchestrator.adapters.postgres.connections import (
 )
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK
 from orchestrator.adapters.postgres.translation import translate
-from orchestrator.coordinator.batches import BatchLimits, check_batch
+from orchestrator.coordinator.batches import check_batch
 from orchestrator.coordinator.ports import (
     Appended,
     AppendOutcome,
@@ -76,9 +77,6 @@ from orchestrator.errors import InvariantViolation, Unavailable
 
 END_WAIT_S = 3.0
 """How long `landed` waits for a backend that it has ended."""
-
-LOST_MAX = 64
-"""Lost backends remembered; one is added by each append without an answer."""
 
 
 class Appender:
@@ -139,7 +137,7 @@ class Appender:
 
     def _remember_lost(self) -> None:
         if self._link.backend is not None:
-            self._lost = [*self._lost[-LOST_MAX + 1 :], self._link.backend]
+            self._lost = [*self._lost[-LOST_BACKENDS_MAX + 1 :], self._link.backend]
 
     async def _explain_conflict(self, batch: Batch, error: psycopg.Error) -> AppendOutcome:
         doing = f"looking for the conflict of batch {batch.id}"

@@ -9,12 +9,11 @@ from typing import Any
 
 import zstandard
 
+from events.limits import STATE_BYTES_MAX
 from orchestrator.coordinator.ports import Snapshot
 from orchestrator.errors import Corrupt
 
 LEVEL = 3
-STATE_BYTES_MAX = 1024 * 1024 * 1024
-"""A state larger than this is refused when loading: no honest run has one."""
 
 
 def pack(snapshot: Snapshot) -> dict[str, Any]:

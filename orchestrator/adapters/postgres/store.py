@@ -7,6 +7,7 @@ from typing import Any, Self
 from psycopg.rows import TupleRow
 
 from events.envelope import Stored
+from events.limits import BatchLimits
 from events.references import Payload, checked
 from orchestrator.adapters.postgres.append import Appender
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
@@ -17,7 +18,6 @@ from orchestrator.adapters.postgres.schema import LogInfo, log_of
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import pack, unpack
 from orchestrator.adapters.postgres.waking import Waker
-from orchestrator.coordinator.batches import BatchLimits
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
     Appended,

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from events.limits import Limits
 from events.values import Value
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.cel.scan import nesting
@@ -16,7 +17,6 @@ from orchestrator.kernel.expressions import (
     consult,
     descend,
 )
-from orchestrator.kernel.limits import Limits
 
 
 @pytest.fixture

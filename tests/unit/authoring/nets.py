@@ -24,11 +24,11 @@ from events.definition import (
     WaitStep,
     WhileStep,
 )
+from events.limits import Limits
 from events.net import Arc, Choice, End, Loop, Map, Net, NetStep, Start, Task, Wait
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from events.values import Value
 from orchestrator.authoring.shapes import Rule
-from orchestrator.kernel.limits import Limits
 
 T = TypeVar("T")
 Pick = Callable[[Sequence[T]], T]

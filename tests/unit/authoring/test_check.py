@@ -3,10 +3,10 @@
 import pytest
 
 from events.definition import ChoiceStep, Definition, ParallelStep, SetStep, Step, TaskStep
+from events.limits import Limits
 from events.policies import RunOptions
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import InvalidDefinition, Report, TaskSchema, check, read_yaml
-from orchestrator.kernel.limits import Limits
 
 SCHEMAS = {
     "t": TaskSchema(

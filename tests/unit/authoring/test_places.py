@@ -12,10 +12,10 @@ from types import FrameType
 
 import pytest
 
+from events.limits import Limits
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import InvalidDefinition, Problem, TaskSchema, check, located, read_yaml
 from orchestrator.authoring.problems import Problems
-from orchestrator.kernel.limits import Limits
 
 FOLDER = Path(inspect.getfile(located)).parent
 FILES = ("check.py", "form.py", "yaml.py", "step_rules.py", "located.py")

@@ -3,9 +3,9 @@
 import pytest
 
 from events.definition import Update
+from events.limits import Limits
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import Workflow, check, compile_net, dump, read_yaml
-from orchestrator.kernel.limits import Limits
 
 STEPS = "steps:\n  - {id: zero, set: {limit: 1}}\n  - {id: a, task: t}\n"
 TEXT = (

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from events.definition import Definition, TaskStep
+from events.limits import Limits
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import InvalidDefinition, NotLoadable, Problem, check, load, read
 from orchestrator.authoring.wfformat import is_trace, read_trace, step_ids
-from orchestrator.kernel.limits import Limits
 
 Json = dict[str, Any]
 

@@ -12,9 +12,9 @@ from events.definition import (
     SetStep,
     TaskStep,
 )
+from events.limits import Limits
 from events.policies import Needs, Retry, RunOptions, Timeouts
 from orchestrator.authoring import InvalidDefinition, dump, read_yaml
-from orchestrator.kernel.limits import Limits
 
 EVERYTHING = """\
 workflow: census

@@ -11,6 +11,7 @@ from events.cluster_facts import DefinitionRegistered
 from events.definition import Definition, TaskStep
 from events.envelope import Head, Stored, unseal
 from events.ids import Attempt, run_stream, shard_of
+from events.limits import Limits
 from events.messages import Completed, Execute, Heartbeat, Reports
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring.compile import compile_net, workflow_version
@@ -27,7 +28,6 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.evolve import evolve
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.rebuild import Rebuilt
 

@@ -3,8 +3,9 @@
 import anyio
 import pytest
 
+from events.limits import INBOX_MAX
 from orchestrator.coordinator import signals as s
-from orchestrator.coordinator.inbox import INPUTS_MAX, Inbox
+from orchestrator.coordinator.inbox import Inbox
 
 pytestmark = pytest.mark.anyio
 ONE = s.LeasesUnknown()
@@ -58,7 +59,7 @@ async def test_others_run_even_if_nobody_has_to_wait() -> None:
 
 async def test_a_full_inbox_holds_up_who_puts() -> None:
     inbox, done = Inbox(), anyio.Event()
-    for _ in range(INPUTS_MAX):
+    for _ in range(INBOX_MAX):
         await inbox.put(ONE)
 
     async def flood() -> None:
@@ -69,7 +70,7 @@ async def test_a_full_inbox_holds_up_who_puts() -> None:
         group.start_soon(flood)
         await anyio.wait_all_tasks_blocked()
         assert not done.is_set()
-        assert len(inbox.take()) == INPUTS_MAX
+        assert len(inbox.take()) == INBOX_MAX
         with anyio.fail_after(10):
             await done.wait()
     assert inbox.take() == [ONE]
@@ -77,7 +78,7 @@ async def test_a_full_inbox_holds_up_who_puts() -> None:
 
 async def test_one_that_gives_up_waiting_for_room_leaves_it_to_the_next() -> None:
     inbox = Inbox()
-    for _ in range(INPUTS_MAX):
+    for _ in range(INBOX_MAX):
         await inbox.put(ONE)
     with anyio.move_on_after(0.001) as scope:
         await inbox.put(ONE)

@@ -19,6 +19,7 @@ from events.codec import decode, encode
 from events.definition import Definition, MapStep
 from events.envelope import unseal
 from events.ids import Attempt, shard_of
+from events.limits import Limits
 from events.messages import Completed, Heartbeat, Reports
 from events.policies import PINNED
 from events.references import Chunk, ListReference, Payload, as_value
@@ -28,7 +29,6 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import Lease, ReportDelivery
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settings import Settings
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.state import RunState
 from tests.unit.coordinator.driving import SHARDS, Drive
 

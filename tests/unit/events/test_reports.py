@@ -8,10 +8,11 @@ from events.codec import encode
 from events.errors import Corrupt
 from events.facts import Failure
 from events.ids import Attempt
+from events.limits import INTEGER_MAX, VALUE_DEPTH_MAX
 from events.messages import Completed, Failed, Progressed, Report, Reports, Returned, Started
 from events.reports import BAD_REPORT, Received, read_reports
 from events.task_facts import Emitted, Said
-from events.values import DEPTH_MAX, INTEGER_MAX, INTEGER_MIN, Value
+from events.values import INTEGER_MIN, Value
 
 BAD = Attempt("run", "bad", 0, 1)
 GOOD = Attempt("run", "good", 0, 2)
@@ -54,7 +55,7 @@ OTHERS: tuple[Report, ...] = (
     ),
     Failed(attempt=GOOD, failure=Failure(code="c", details=[1]), kind="timed_out"),
     Returned(attempt=GOOD, reason="recalled", started=True),
-    Progressed(attempt=GOOD, details=nested(DEPTH_MAX), fraction=1, sequence=4),
+    Progressed(attempt=GOOD, details=nested(VALUE_DEPTH_MAX), fraction=1, sequence=4),
 )
 
 
@@ -118,8 +119,8 @@ def test_a_bad_word_on_the_way_is_left_out(kind: bytes) -> None:
 @pytest.mark.parametrize(
     "deep",
     [
-        Progressed(attempt=BAD, details=nested(DEPTH_MAX + 1)),
-        Failed(attempt=BAD, failure=Failure(code="c", details=nested(DEPTH_MAX + 1))),
+        Progressed(attempt=BAD, details=nested(VALUE_DEPTH_MAX + 1)),
+        Failed(attempt=BAD, failure=Failure(code="c", details=nested(VALUE_DEPTH_MAX + 1))),
         Completed(attempt=BAD, said=Said(emitted=(Emitted(name="e", data=nested(100)),))),
     ],
 )

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.errors import InvalidValue, Rejected
-from events.values import DEPTH_MAX, Value, admit
+from events.limits import VALUE_DEPTH_MAX
+from events.values import Value, admit
 
 
 class Colour(IntEnum):
@@ -116,9 +117,9 @@ def test_the_message_begins_where_the_caller_says() -> None:
 
 
 def test_depth_is_bounded_exactly() -> None:
-    assert admit(nested(DEPTH_MAX)) == nested(DEPTH_MAX)
+    assert admit(nested(VALUE_DEPTH_MAX)) == nested(VALUE_DEPTH_MAX)
     with pytest.raises(InvalidValue, match="nested deeper than 64 levels"):
-        admit(nested(DEPTH_MAX + 1))
+        admit(nested(VALUE_DEPTH_MAX + 1))
     with pytest.raises(InvalidValue, match="nested deeper"):
         admit(nested(5000))
 

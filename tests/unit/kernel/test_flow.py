@@ -4,11 +4,11 @@ import pytest
 
 from events.definition import Case, ChoiceStep, FailStep, Handler, SetStep, Step
 from events.facts import Choice
+from events.limits import FACTS_MAX
 from events.policies import RunOptions
 from events.run_facts import RunFailed, RunStarted
 from events.task_facts import TaskCompleted, TaskFailed
 from events.values import Value
-from orchestrator.kernel.decision import FACTS_MAX
 from tests.builders import Play, Setting, names, parallel, started, task, workflow
 
 FINISH_OTHERS = Setting(options=RunOptions(error_policy="finish_others"))

@@ -4,12 +4,11 @@ import pytest
 
 from events import definition as d
 from events.definition import ForEachStep, Handler, SetStep, Step, UntilStep, WaitStep, WhileStep
+from events.limits import FACTS_MAX, Limits
 from events.policies import Retry
 from events.run_facts import LoopAdvanced
 from events.values import Value
-from orchestrator.kernel.decision import FACTS_MAX
 from orchestrator.kernel.instances import index_of, inside, outside, prefix, static_of, suffix_of
-from orchestrator.kernel.limits import Limits
 from tests.builders import Play, Setting, copy, names, parallel, started, task, workflow
 
 COUNT = SetStep(id="count", variables={"n": "${ vars.n + 1 }"})

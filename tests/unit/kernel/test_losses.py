@@ -5,10 +5,10 @@ import pytest
 from events import messages as m
 from events.definition import Handler
 from events.facts import LossReason
+from events.limits import Limits
 from events.policies import Retry, Timeouts
 from events.task_facts import AttemptFailed, TaskFailed
 from orchestrator.kernel import inputs as i
-from orchestrator.kernel.limits import Limits
 from tests.builders import Play, Setting, names, started, task, workflow
 
 LIMITS = Limits(losses_max=3, refused_delay_s=0.2, refused_delay_s_max=1.0)

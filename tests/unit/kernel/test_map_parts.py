@@ -7,11 +7,11 @@ from events import messages as m
 from events.codec import decode
 from events.definition import ForEachStep, Handler, MapStep
 from events.facts import Called
+from events.limits import Limits
 from events.policies import RunOptions
 from events.references import Chunk, ListReference, Payload, as_value, reference_of
 from events.run_facts import MapCompleted, MapDecided, MapPartCompleted
 from events.values import Value
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.mapparts import is_part, part_of
 from orchestrator.kernel.mapstate import COMPLETED, FAILED
 from orchestrator.kernel.state import serialise

@@ -6,13 +6,12 @@ import pytest
 from events import definition as d
 from events import messages as m
 from events.definition import ForEachStep, Handler, MapStep
+from events.limits import ITEMS_BEGUN_MAX, Limits
 from events.policies import Retry, RunOptions, Timeouts
 from events.run_facts import MapAdvanced, MapCompleted, MapDecided, RunClosing
 from events.task_facts import TaskCancelled, TaskFailed
 from events.values import Value
 from orchestrator.kernel.commands import command
-from orchestrator.kernel.limits import Limits
-from orchestrator.kernel.mapwalk import ITEMS_BEGUN_MAX
 from orchestrator.kernel.state import serialise
 from tests.builders import Play, Setting, copy, names, started, task, workflow
 

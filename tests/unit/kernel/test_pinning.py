@@ -3,9 +3,9 @@
 import pytest
 
 from events.errors import Rejected
+from events.limits import Limits
 from events.policies import RunOptions
 from events.run_facts import RunPinned
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.pinning import wanted_build
 from tests.builders import Play, Setting, names, started, task, workflow
 

@@ -3,9 +3,9 @@
 import pytest
 
 from events.facts import Failure
+from events.limits import Limits
 from events.policies import Retry, RunOptions, Timeouts
 from events.task_facts import AttemptFailed, TaskFailed
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.retry import delay_s, refusal
 from tests.builders import Play, Setting, names, started, task, workflow
 

@@ -4,10 +4,9 @@ import pytest
 
 from events import messages as m
 from events.facts import Failure
+from events.limits import FACTS_MAX, Limits
 from events.policies import Retry, RunOptions, Timeouts
 from events.task_facts import AttemptFailed, TaskFailed, TaskRecalled, TaskStarted
-from orchestrator.kernel.decision import FACTS_MAX
-from orchestrator.kernel.limits import Limits
 from tests.builders import NOW, Play, Setting, names, parallel, started, task, workflow
 
 START = "schedule_to_start_timeout"

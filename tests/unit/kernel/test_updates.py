@@ -5,9 +5,9 @@ import pytest
 
 from events.definition import ForEachStep, SetStep, Update, WaitStep, WhileStep
 from events.errors import Rejected
+from events.limits import Limits
 from events.run_facts import UpdateAccepted
 from events.values import Value
-from orchestrator.kernel.limits import Limits
 from orchestrator.kernel.updates import query
 from tests.builders import Play, Setting, names, started, task, workflow
 

@@ -5,11 +5,11 @@ import pytest
 
 from events.definition import Handler, SetStep, WaitStep
 from events.errors import Rejected
+from events.limits import Limits
 from events.run_facts import RunForked, WaitEnded
 from events.values import Value
 from orchestrator.kernel.durations import as_text, instant
 from orchestrator.kernel.env import MICROSECONDS
-from orchestrator.kernel.limits import Limits
 from tests.builders import NOW, Play, Setting, copy, names, parallel, started, task, workflow
 
 GO = WaitStep(id="w", signal="go")

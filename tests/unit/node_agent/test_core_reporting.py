@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from events.facts import HostSample, Usage
+from events.limits import REPORT_MESSAGE_BYTES_MAX
 from events.messages import (
     Cancel,
     Commands,
@@ -17,7 +18,6 @@ from events.messages import (
     Settle,
 )
 from node_agent.journal import Ended, Forgot, Incarnated, Live
-from node_agent.limits import REPORT_MESSAGE_BYTES_MAX
 from node_agent.steps import (
     Acknowledge,
     BeatRequested,

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from events.facts import Usage
+from events.limits import EMITTED_MAX, LINE_CHARACTERS_MAX, LOG_LINES_MAX, NOTES_MAX
 from events.task_facts import Emitted
 from node_agent import Outcome, TaskError
 from node_agent.handling import admit_output, broke, code_of
-from node_agent.limits import EMITTED_MAX, LINE_CHARACTERS_MAX, LOG_LINES_MAX, NOTES_MAX
 from node_agent.speech import Speech
 
 

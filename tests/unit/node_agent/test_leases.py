@@ -1,8 +1,8 @@
 """Attempt leases by the agent's own clock: what has ended stays ended, whatever arrives late."""
 
+from events.limits import HEARTBEATS_REMEMBERED_MAX
 from events.messages import Granted
-from node_agent.leases import NEVER, Leases
-from node_agent.limits import HEARTBEAT_INTERVAL_S_MIN, HEARTBEATS_REMEMBERED_MAX
+from node_agent.leases import HEARTBEAT_INTERVAL_S_MIN, NEVER, Leases
 
 SECOND = 1_000_000
 MARGIN_S = 0.5
