@@ -67,15 +67,20 @@ class Cluster:
         self._start(name, ["node_agent", *arguments])
 
     def _start(self, name: str, module: list[str]) -> None:
+        self.spawn(name, [sys.executable, "-m", *module], ROOT, {})
+
+    def spawn(self, name: str, command: list[str], cwd: Path, environment: dict[str, str]) -> None:
+        """A process of the cluster: one with this name is ended by it, and its log is kept."""
         log = (self.folder / f"{name}.log").open("ab")
         with log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                cwd=ROOT,
+                command,
+                cwd=cwd,
                 env={
                     **os.environ,
                     "LEDGER": str(self.ledger),
                     "DALSEGNO_HEARTBEAT_INTERVAL_S": "0.3",
+                    **environment,
                 },
                 stdout=log,
                 stderr=log,
@@ -136,14 +141,21 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, agents: int = 3) -> Iterator[Cluster]:
-    """Servers, one coordinator, some agents; everything ends with the block."""
+def servers_only(folder: Path) -> Iterator[Cluster]:
+    """The servers; whatever is started on them ends with the block."""
     with EmbeddedServers() as servers:
         made = Cluster(folder, servers)
         try:
-            made.start_coordinator()
-            for number in range(1, agents + 1):
-                made.start_agent(f"n{number}")
             yield made
         finally:
             made.close()
+
+
+@contextmanager
+def cluster(folder: Path, agents: int = 3) -> Iterator[Cluster]:
+    """Servers, one coordinator, some agents; everything ends with the block."""
+    with servers_only(folder) as made:
+        made.start_coordinator()
+        for number in range(1, agents + 1):
+            made.start_agent(f"n{number}")
+        yield made
