@@ -25,6 +25,7 @@ from node_agent.inbox import Inbox
 from node_agent.journal import JournalPort, Live
 from node_agent.ports import Bus, Delivery
 from node_agent.steps import (
+    FENCING,
     Acknowledge,
     Begin,
     CancelExecution,
@@ -153,13 +154,22 @@ class Agent:
             case PublishReports() | Acknowledge() | SendHeartbeat():
                 hands.errands.create_task(self._send(output))
             case CancelExecution():
-                hands.executions.cancel(output.attempt)
+                self._cancel(output, hands)
             case NewIncarnation():
                 self._subscribe(output.incarnation, hands.services)
             case Stopped():
                 self._stopped = output
             case _:
                 assert_never(output)
+
+    def _cancel(self, output: CancelExecution, hands: _Hands) -> None:
+        if output.why in FENCING:
+            log.warning(
+                "attempt %s is fenced (%s): its handler is cancelled, its result is not reported",
+                output.attempt,
+                output.why,
+            )
+        hands.executions.cancel(output.attempt, output.why)
 
     def _write(self, output: Journal, hands: _Hands) -> None:
         if output.records:

@@ -13,7 +13,7 @@ from node_agent.credentials import SecretSource
 from node_agent.errors import TaskCancelled, TaskError
 from node_agent.lists import ListReader, Values
 from node_agent.speech import Speech
-from node_agent.steps import ExecutionProgressed
+from node_agent.steps import FENCING, ExecutionProgressed, Why
 
 Signal = Callable[[ExecutionProgressed], None]
 """Takes a sign of life to the core; callable from any thread."""
@@ -92,6 +92,7 @@ class TaskContext:
         self._lists = lists
         self._signal = signal
         self._cancelled = threading.Event()
+        self._why: Why | None = None
         self._on_cancel: list[Callable[[], None]] = []
         self.started_at = started_at
         self.speech = Speech()
@@ -199,6 +200,20 @@ class TaskContext:
         """
         return self._cancelled.is_set()
 
+    @property
+    def cancel_reason(self) -> str:
+        """Why the attempt was asked to end, "" while it was not: `recalled`, `drained`, a timeout;
+        or, when it is fenced, `dropped`, `superseded` or `reset`.
+        """
+        return self._why or ""
+
+    @property
+    def fenced(self) -> bool:
+        """Whether the attempt is the run's current one no more: nobody waits for its result, and
+        another one may be at work elsewhere. Undo nothing that the other relies on.
+        """
+        return self._why in FENCING
+
     def wait_cancelled(self, timeout_s: float) -> bool:
         """Blocks a plain handler for up to `timeout_s`; returns whether it is cancelled: a sleep
         that ends at once when asked to.
@@ -212,7 +227,8 @@ class TaskContext:
 
     # -- for the agent ----------------------------------------------------------------------------
 
-    def cancel(self) -> None:
+    def cancel(self, why: Why = "recalled") -> None:
+        self._why = self._why or why
         self._cancelled.set()
         for callback in tuple(self._on_cancel):
             callback()

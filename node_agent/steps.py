@@ -192,6 +192,9 @@ Why = Literal[
 ]
 """Why an execution is cancelled."""
 
+FENCING: frozenset[Why] = frozenset({"superseded", "dropped", "reset"})
+"""Of these those that say that the attempt is not its run's current one any more."""
+
 
 class Journal(Step, frozen=True):
     batch: int

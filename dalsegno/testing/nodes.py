@@ -18,7 +18,7 @@ from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
 from node_agent.lists import ListReader
 from node_agent.settings import Settings
-from node_agent.steps import ExecutionEnded, ExecutionProgressed, Now, StartExecution
+from node_agent.steps import ExecutionEnded, ExecutionProgressed, Now, StartExecution, Why
 
 SLOTS = 100
 PROCESS_STOP_GRACE_S = 1.0
@@ -85,8 +85,8 @@ class HandlerExecutor:
         self._stage.running[attempt] = Running(start.execute.task, self._node.name)
         self._executions.start(start)
 
-    def cancel(self, attempt: Attempt) -> None:
-        self._executions.cancel(attempt)
+    def cancel(self, attempt: Attempt, why: Why = "recalled") -> None:
+        self._executions.cancel(attempt, why)
 
     def die(self) -> None:
         """Nothing of this life goes on; a plain function that runs in a thread cannot be

@@ -31,7 +31,7 @@ from node_agent.handling import admit_output, broke, done, invalid_inputs
 from node_agent.lists import ListReader
 from node_agent.registry import Registered, TaskRegistry
 from node_agent.signatures import InvalidInputs
-from node_agent.steps import Broke, Ceased, ExecutionEnded, NotBegun, Result, StartExecution
+from node_agent.steps import Broke, Ceased, ExecutionEnded, NotBegun, Result, StartExecution, Why
 from node_agent.tasks import Arguments, Handler, Kind, TaskType
 
 NAMES_SHOWN = 5
@@ -93,14 +93,14 @@ class Executions:
         self._running[start.execute.attempt] = execution
         execution.task = self._group.create_task(self._run(execution))
 
-    def cancel(self, attempt: Attempt) -> None:
+    def cancel(self, attempt: Attempt, why: Why = "recalled") -> None:
         """Asks it to end, whatever its kind; a handler in the event loop is interrupted."""
         execution = self._running.get(attempt)
         if execution is None or execution.is_cancelled:
             return
         execution.is_cancelled = True
         if execution.context is not None:
-            execution.context.cancel()
+            execution.context.cancel(why)
         task = self._prepared.get(execution.start.execute.task)
         in_loop = task is not None and task.one.declared.kind is Kind.ASYNC
         if execution.has_begun and in_loop and execution.task is not None:
@@ -108,7 +108,7 @@ class Executions:
 
     def cancel_all(self) -> None:
         for attempt in list(self._running):
-            self.cancel(attempt)
+            self.cancel(attempt, "drained")
 
     @property
     def count(self) -> int:

@@ -62,7 +62,9 @@ class Cluster:
 
     def start_agent(self, name: str) -> None:
         arguments = ["--node", name, "--nats-url", self.nats_url]
-        arguments += ["--import", "tests.e2e.work", "--data-dir", str(self.folder / name)]
+        for tasks in ("tests.e2e.work", "tests.e2e.effects"):
+            arguments += ["--import", tasks]
+        arguments += ["--data-dir", str(self.folder / name)]
         arguments += ["--slots", "8"]
         self._start(name, ["node_agent", *arguments])
 

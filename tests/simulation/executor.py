@@ -33,6 +33,7 @@ from node_agent.steps import (
     NotBegun,
     Result,
     StartExecution,
+    Why,
 )
 
 TASKS = ("work", "flaky", "chance", "stuck", "stubborn", "beats")
@@ -91,7 +92,7 @@ class ExecutorTwin:
         delay_us = self._process.scheduler.rng.randrange(0, 400)
         self._process.soon(delay_us, "", lambda: self._begin(output))
 
-    def cancel(self, attempt: Attempt) -> None:
+    def cancel(self, attempt: Attempt, _why: Why = "recalled") -> None:
         execute = self._running.get(attempt)
         self._cancelled.add(attempt)
         if execute is None:

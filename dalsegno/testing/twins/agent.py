@@ -31,7 +31,7 @@ class Executor(Protocol):
 
     def start(self, start: a.StartExecution) -> None: ...
 
-    def cancel(self, attempt: Attempt) -> None: ...
+    def cancel(self, attempt: Attempt, why: a.Why, /) -> None: ...
 
 
 class AgentTwin(Process):
@@ -144,9 +144,9 @@ class AgentTwin(Process):
                 if self.executor is not None:
                     self.executor.start(output)
                 self.reached("start")
-            case a.CancelExecution(attempt=attempt):
+            case a.CancelExecution(attempt=attempt, why=why):
                 if self.executor is not None:
-                    self.executor.cancel(attempt)
+                    self.executor.cancel(attempt, why)
             case a.PublishReports():
                 self._publish(output)
             case a.SendHeartbeat(beat=beat):

@@ -1,12 +1,13 @@
 """Executions: the last look at the lease, and cancellation before the handler was called."""
 
 import asyncio
+from typing import get_args
 
 import anyio
 import msgspec
 import pytest
 
-from node_agent import task
+from node_agent import TaskContext, task
 from node_agent.adapters.clock import SystemClock
 from node_agent.credentials import NoSecrets
 from node_agent.executors.execution import Executions, Surroundings
@@ -14,7 +15,15 @@ from node_agent.executors.handlers import Handlers
 from node_agent.executors.processes import Finished, Job
 from node_agent.lists import ListReader
 from node_agent.registry import TaskRegistry
-from node_agent.steps import Broke, Done, ExecutionEnded, NotBegun, StartExecution
+from node_agent.steps import (
+    Broke,
+    Ceased,
+    Done,
+    ExecutionEnded,
+    NotBegun,
+    StartExecution,
+    Why,
+)
 from tests.unit.node_agent.fakes import FakeLists, attempt, execute
 
 pytestmark = pytest.mark.anyio
@@ -111,3 +120,30 @@ async def test_a_traceback_begins_in_the_handler(name: str, function: str) -> No
     trace = details["traceback"]
     assert isinstance(trace, list)
     assert [str(frame).rpartition(" ")[2] for frame in trace] == [function]
+
+
+@task(name="told")
+async def told(ctx: TaskContext) -> None:
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        ctx.note(f"{ctx.cancel_reason} {ctx.fenced}")
+        raise
+
+
+@pytest.mark.parametrize("why", get_args(Why))
+async def test_a_cancelled_handler_is_told_why_and_whether_it_is_fenced(why: Why) -> None:
+    ended: list[ExecutionEnded] = []
+    around = msgspec.structs.replace(surroundings(ended), registry=TaskRegistry([told]))
+    async with asyncio.TaskGroup() as group:
+        executions = Executions(around, group)
+        execution = msgspec.structs.replace(execute(), task="told")
+        until_us = around.clock.now().monotonic_us + 60_000_000
+        executions.start(StartExecution(execution, 1, until_us))
+        await asyncio.sleep(0)
+        executions.cancel(attempt(), why)
+        executions.cancel(attempt(), "drained")
+    (end,) = ended
+    assert isinstance(end.result, Ceased)
+    assert end.result.said is not None
+    assert end.result.said.notes == (f"{why} {why in ('superseded', 'dropped', 'reset')}",)
