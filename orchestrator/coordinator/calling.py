@@ -24,6 +24,7 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.payloads import values_of
 from orchestrator.coordinator.runs import Slot
+from orchestrator.coordinator.starting import begin_run
 from orchestrator.kernel.inputs import Cancel, ChildEnded
 from orchestrator.kernel.mapparts import is_part, part_of
 from orchestrator.kernel.pinning import wanted_build
@@ -88,7 +89,7 @@ def _start(turn: "Turn", work: w.CallWork, parent: Slot, child_id: str) -> None:
         elif is_part(state, work.step):
             _start_part(turn, work, parent, origin)
         else:
-            turn.begin_run(work, _call(turn, work, parent, origin))
+            begin_run(turn, work, _call(turn, work, parent, origin))
     except DalsegnoError as error:
         _refuse(turn, work, parent, str(error))
 
@@ -143,7 +144,7 @@ def _start_part(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) ->
         options=options,
         origin=origin,
     )
-    turn.begin_run(work, request, (part, mapped))
+    begin_run(turn, work, request, (part, mapped))
 
 
 def _refuse(turn: "Turn", work: w.CallWork, parent: Slot, why: str) -> None:

@@ -7,53 +7,31 @@ import msgspec
 from events import messages as m
 from events import run_facts as r
 from events import task_facts as t
-from events.api import (
-    AnyAnswer,
-    AwaitRun,
-    ForkRun,
-    Queried,
-    QueryRun,
-    Refused,
-    RepinRun,
-    RunAnswer,
-    ShowRun,
-    StartRun,
-    UpdateRun,
-)
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Stamp, seal
-from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
-from events.facts import Fact, Mapped, PartOf
-from events.ids import definition_stream, node_stream, run_stream, shard_stream, traceparent
-from events.limits import CLIENT_WAIT_S_MAX
-from events.policies import PINNED
+from events.errors import Corrupt
+from events.facts import Fact
+from events.ids import definition_stream, node_stream, run_stream, shard_stream
 from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.asking import Asked, asked, updated
 from orchestrator.coordinator.calling import see_to_child
 from orchestrator.coordinator.cluster import Node
-from orchestrator.coordinator.definitions import Known
-from orchestrator.coordinator.door import admit_request
-from orchestrator.coordinator.forking import fork_slot
-from orchestrator.coordinator.labelling import labelled
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.registering import register
-from orchestrator.coordinator.runs import Slot, blank
+from orchestrator.coordinator.requests import handle
+from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.steering import steer
 from orchestrator.coordinator.transaction import Touched, Transaction
-from orchestrator.coordinator.waiters import Waiter
-from orchestrator.insight.run_view import run_view
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.decide import decide
 from orchestrator.kernel.decision import Observer
-from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.env import Env
 from orchestrator.kernel.maps import items_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
-from orchestrator.kernel.updates import query
 
 FINAL = (m.Completed, m.Failed, m.Returned)
 
@@ -68,6 +46,11 @@ class Turn:
         self._flight = flight
         self._env = memory.env()
         self._works = 0
+
+    @property
+    def env(self) -> Env:
+        """The instant, engines and limits of this step."""
+        return self._env
 
     def go_on(self) -> None:
         """Another step of the same turn: it is later now."""
@@ -94,7 +77,7 @@ class Turn:
             case w.ReportWork():
                 self._report(work)
             case w.RequestWork():
-                self._request(work)
+                handle(self, work)
             case w.RunWork():
                 self._own(work)
             case w.RegisterWork():
@@ -218,135 +201,7 @@ class Turn:
             touched = self.decide(slot, work.given, self.stamp(slot.shard))
             touched.works.append(work)
 
-    # -- requests ---------------------------------------------------------------------------------
-
-    def _request(self, work: w.RequestWork) -> None:
-        request = work.request
-        run_id = request.run_id
-        memory = self.memory
-        if run_id in memory.parked:
-            memory.refuse(work.reply_to, Corrupt(memory.parked.reason(run_id)))
-        elif not memory.holds(run_id):
-            memory.bases.pop(run_id, None)
-            message = f"coordinator {memory.identity.name} does not own run {run_id}: try again"
-            memory.refuse(work.reply_to, Unavailable(message))
-        elif work.tries > memory.settings.conflicts_max:
-            memory.refuse(work.reply_to, Unavailable(f"run {run_id} is contended: try again"))
-        else:
-            try:
-                self._carry_out(work)
-            except DalsegnoError as error:
-                touched = self.tx.touch(run_stream(run_id), memory.shard(run_id))
-                refused = Refused(code=error.code, message=str(error))
-                touched.answers.append(s.Answer(reply_to=work.reply_to, answer=refused))
-
-    def _carry_out(self, work: w.RequestWork) -> None:
-        request = work.request
-        admit_request(request, self.memory.engine.limits)
-        match request:
-            case StartRun():
-                self._start(work, request)
-            case ForkRun():
-                self._fork(work, request)
-            case ShowRun():
-                slot = self.slot(request.run_id, work)
-                if slot is not None:
-                    self._answered(work, self.touch(slot))
-            case AwaitRun():
-                self._await(work, request)
-            case QueryRun():
-                self._query(work, request)
-            case _:
-                self._ask(work, request)
-
-    def _ask(self, work: w.RequestWork, request: Asked) -> None:
-        slot = self.slot(request.run_id, work)
-        if slot is None:
-            return
-        stamp = self.stamp(slot.shard, request.actor, str(request.__struct_config__.tag))
-        touched = self.decide(slot, asked(request), stamp)
-        if isinstance(request, RepinRun):
-            self.memory.cluster.changes += 1  # for it, and for the parts of its maps
-        if isinstance(request, UpdateRun) and slot.net is not None:
-            self._tell(work, touched, updated(request, slot.state, slot.net))
-        else:
-            self._answered(work, touched)
-
-    def _query(self, work: w.RequestWork, request: QueryRun) -> None:
-        slot = self.slot(request.run_id, work)
-        if slot is None or slot.net is None:
-            return
-        value = query(slot.state, slot.net, request.expression, self._env)
-        state = slot.state
-        answer = Queried(run_id=state.run_id, version=state.version, value=value)
-        self._tell(work, self.touch(slot), answer)
-
-    def _tell(self, work: w.RequestWork, touched: Touched, answer: AnyAnswer) -> None:
-        touched.works.append(work)
-        touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))
-
-    def _answered(self, work: w.RequestWork, touched: Touched, created: bool = False) -> None:
-        """Answers with the run's view as it is once the turn is durable."""
-        if work not in touched.works[-1:]:
-            touched.works.append(work)
-        slot = touched.slot
-        if slot is not None and slot.net is not None:
-            view = run_view(slot.state, slot.net.net)
-            answer = RunAnswer(run=view, created=created)
-            touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))
-
-    def _start(self, work: w.RequestWork, request: StartRun) -> None:
-        slot = self.memory.runs.get(request.run_id)
-        created = slot is None or slot.head.version == 0
-        touched = self.begin_run(work, request)
-        if touched is None:
-            return
-        if request.wait_s > 0 and len(self.memory.waiters) < self.memory.settings.waiters_max:
-            touched.waiters.append(self._waiter(work, request.wait_s))
-        else:
-            self._answered(work, touched, created)
-
-    def begin_run(
-        self,
-        work: w.RequestWork | w.CallWork,
-        request: StartRun,
-        part: tuple[PartOf, Mapped] | None = None,
-    ) -> Touched | None:
-        """Decides the start of a run, or of that of a part of a map; None when it waits for
-        something.
-
-        Raises `Rejected` when there is no such workflow, or another run with this id.
-        """
-        memory = self.memory
-        known = memory.definitions.get(request.workflow)
-        if known is None or not self._tells(known, request, work):
-            memory.load_definition(request.workflow, work)
-            return None
-        if self.is_undecided(known.head.stream):
-            memory.intake.append(work)
-            return None
-        version = request.workflow_version or known.newest
-        if version not in known.versions:
-            raise Rejected(_unknown_workflow(request, known.versions))
-        slot = memory.runs.get(request.run_id)
-        if slot is None and work.tries:
-            memory.load_run(request.run_id, work)
-            return None
-        if slot is None:
-            slot = blank(request.run_id, memory.shard(request.run_id))
-            slot.traceparent = request.traceparent or traceparent(request.run_id)
-            memory.runs.add(slot, memory.now.monotonic)
-        slot.net = slot.net or memory.definitions.net(request.workflow, version)
-        options = labelled(request.options or known.options(version), request)
-        options = msgspec.structs.replace(options, build=_build(request, options.build))
-        of, mapped = part or (None, None)
-        given = i.Start(
-            request=request, workflow_version=version, options=options, part=of, mapped=mapped
-        )
-        stamp = self.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
-        touched = self.decide(slot, given, stamp)
-        touched.works.append(work)
-        return touched
+    # -- looks ------------------------------------------------------------------------------------
 
     def net_of(self, slot: Slot) -> NetIndex:
         """Raises `Corrupt` when it has none."""
@@ -354,58 +209,10 @@ class Turn:
             raise Corrupt(f"run {slot.run_id} has no net")
         return slot.net
 
-    def _tells(self, known: Known, request: StartRun, work: w.RequestWork | w.CallWork) -> bool:
-        """Whether the version to start is certain: a version that is known never changes, but
-        which one is the newest, and that one does not exist, has to be current."""
-        if request.workflow_version in known.versions:
-            return True
-        return self.memory.is_current(request.workflow, known, work.arrived_in)
-
     def is_undecided(self, stream: str) -> bool:
         """Whether this turn writes to it: then the commit may still go without those events."""
         touched = self.tx.streams.get(stream)
         return touched is not None and bool(touched.events)
-
-    def _fork(self, work: w.RequestWork, request: ForkRun) -> None:
-        memory = self.memory
-        slot = memory.runs.get(request.run_id)
-        if slot is None and work.tries:
-            memory.load_run(request.run_id, work)
-            return
-        slot = self.slot(request.run_id, work) if slot else fork_slot(memory, work, request)
-        if slot is None:
-            return
-        created = slot.head.version == 0
-        if not created:
-            self._answered(work, self.touch(slot))
-            return
-        given = i.Fork(
-            run_id=request.run_id,
-            source_version=request.source_version,
-            variables=request.variables,
-            reason=request.reason,
-        )
-        stamp = self.stamp(slot.shard, request.actor, "fork_run")
-        touched = self.decide(slot, given, stamp)
-        memory.runs.add(slot, memory.now.monotonic)
-        self._answered(work, touched, created)
-
-    def _await(self, work: w.RequestWork, request: AwaitRun) -> None:
-        slot = self.slot(request.run_id, work)
-        if slot is None:
-            return
-        touched = self.touch(slot)
-        if slot.state.terminal or request.wait_s <= 0:
-            self._answered(work, touched)
-            return
-        most = self.memory.settings.waiters_max
-        if len(self.memory.waiters) >= most:
-            raise Unavailable(f"{most} clients wait for runs already: try again, or show the run")
-        self.memory.waiters.add(request.run_id, self._waiter(work, request.wait_s))
-
-    def _waiter(self, work: w.RequestWork, wait_s: float) -> Waiter:
-        until = self.memory.now.monotonic + microseconds(min(wait_s, CLIENT_WAIT_S_MAX))
-        return Waiter(work.reply_to, until)
 
     # -- nodes, leases, definitions ---------------------------------------------------------------
 
@@ -458,19 +265,3 @@ class Turn:
         touched.events.append(seal(known.head, fact, self.tx.event_id(), stamp))
         known.add(fact)
         return touched
-
-
-def _build(request: StartRun, own: str) -> str:
-    """What a run keeps to. What was asked for goes before what its workflow says; but a workflow
-    that names a build keeps it when another one calls it."""
-    is_called, is_named = request.origin.kind == "parent", own not in ("", PINNED)
-    return own if is_called and is_named else request.build or own
-
-
-def _unknown_workflow(request: StartRun, versions: object) -> str:
-    if not versions:
-        return (
-            f"workflow {request.workflow!r} is not registered: "
-            "register its file with `dalsegno workflow register FILE`"
-        )
-    return f"workflow {request.workflow!r} has no version {request.workflow_version!r}"

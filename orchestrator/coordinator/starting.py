@@ -1,0 +1,85 @@
+"""Starting a run in a turn, for a client or for a step of another run."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from events.api import StartRun
+from events.errors import Rejected
+from events.facts import Mapped, PartOf
+from events.ids import traceparent
+from events.policies import PINNED
+from orchestrator.coordinator import works as w
+from orchestrator.coordinator.definitions import Known
+from orchestrator.coordinator.labelling import labelled
+from orchestrator.coordinator.runs import blank
+from orchestrator.coordinator.transaction import Touched
+from orchestrator.kernel import inputs as i
+
+if TYPE_CHECKING:
+    from orchestrator.coordinator.turn import Turn
+
+Starter = w.RequestWork | w.CallWork
+
+
+def begin_run(
+    turn: "Turn", work: Starter, request: StartRun, part: tuple[PartOf, Mapped] | None = None
+) -> Touched | None:
+    """Decides the start of a run, or of that of a part of a map; None when it waits for something.
+
+    Raises `Rejected` when there is no such workflow, or another run with this id.
+    """
+    memory = turn.memory
+    known = memory.definitions.get(request.workflow)
+    if known is None or not _tells(turn, known, request, work):
+        memory.load_definition(request.workflow, work)
+        return None
+    if turn.is_undecided(known.head.stream):
+        memory.intake.append(work)
+        return None
+    version = request.workflow_version or known.newest
+    if version not in known.versions:
+        raise Rejected(_unknown_workflow(request, known.versions))
+    slot = memory.runs.get(request.run_id)
+    if slot is None and work.tries:
+        memory.load_run(request.run_id, work)
+        return None
+    if slot is None:
+        slot = blank(request.run_id, memory.shard(request.run_id))
+        slot.traceparent = request.traceparent or traceparent(request.run_id)
+        memory.runs.add(slot, memory.now.monotonic)
+    slot.net = slot.net or memory.definitions.net(request.workflow, version)
+    options = labelled(request.options or known.options(version), request)
+    options = msgspec.structs.replace(options, build=_build(request, options.build))
+    of, mapped = part or (None, None)
+    given = i.Start(
+        request=request, workflow_version=version, options=options, part=of, mapped=mapped
+    )
+    stamp = turn.stamp(slot.shard, request.actor, "start_run", slot.traceparent)
+    touched = turn.decide(slot, given, stamp)
+    touched.works.append(work)
+    return touched
+
+
+def _tells(turn: "Turn", known: Known, request: StartRun, work: Starter) -> bool:
+    """Whether the version to start is certain: a version that is known never changes, but which one
+    is the newest, and that one does not exist, has to be current."""
+    if request.workflow_version in known.versions:
+        return True
+    return turn.memory.is_current(request.workflow, known, work.arrived_in)
+
+
+def _build(request: StartRun, own: str) -> str:
+    """What a run keeps to. What was asked for goes before what its workflow says; but a workflow
+    that names a build keeps it when another one calls it."""
+    is_called, is_named = request.origin.kind == "parent", own not in ("", PINNED)
+    return own if is_called and is_named else request.build or own
+
+
+def _unknown_workflow(request: StartRun, versions: object) -> str:
+    if not versions:
+        return (
+            f"workflow {request.workflow!r} is not registered: "
+            "register its file with `dalsegno workflow register FILE`"
+        )
+    return f"workflow {request.workflow!r} has no version {request.workflow_version!r}"
