@@ -25,6 +25,7 @@ from orchestrator.coordinator.ports import (
     Store,
 )
 from orchestrator.errors import Corrupt, InvariantViolation
+from orchestrator.replay.log_batches import LogBatch
 from tests.logs import AT, batch, begin, continued, row, run_batch
 from tests.servers import DatabaseFactory
 
@@ -49,6 +50,8 @@ class AuditedStore(Store, Protocol):
     ) -> list[str]: ...
 
     async def last_position(self) -> int: ...
+
+    async def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]: ...
 
 
 class Subject(NamedTuple):

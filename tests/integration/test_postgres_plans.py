@@ -50,6 +50,8 @@ FROM generate_series(1, {RUNS}) AS n, generate_series(1, 3) AS version;
 INSERT INTO dalsegno.shard_lease SELECT n, 1, 'a', now() FROM generate_series(0, 15) AS n;
 INSERT INTO dalsegno.snapshots (stream, version, digest, fingerprint, checksum, state)
 SELECT 'run:r' || n, 3, '', '', '', '' FROM generate_series(1, {RUNS}) AS n;
+INSERT INTO dalsegno.log_batch
+SELECT n, 30 * n - 29, 30 * n, 30, '', '', 1 FROM generate_series(1, {RUNS} / 10) AS n;
 INSERT INTO dalsegno.projection (fold, state) VALUES (1, 'serving');
 INSERT INTO dalsegno.tally (generation, kind, width_s, bucket_at, workflow, task, node, tally)
 SELECT g, 'task', (ARRAY[0, 60, 3600])[1 + n % 3], n / 40 * 60, 'w' || n % 20, 't', 'n', '{{}}'
@@ -113,6 +115,7 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         {"prefix": "run:", "past": "run;", "after": "run:r5", "limit": 100},
         {"events_pkey"},
     ),
+    "read_batches": ({"after": 7, "limit": 100}, {"log_batch_pkey"}),
     "index_row": ({"run_id": "r7"}, {"run_index_pkey"}),
     "index_rows": ({"after": "r7", "limit": 100}, {"run_index_pkey"}),
     "due_runs": (PAGE, {"run_index_due"}),

@@ -34,6 +34,7 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.errors import Corrupt, InvariantViolation
 from orchestrator.kernel.state import TERMINAL
+from orchestrator.replay.log_batches import LogBatch, chained, event_digests
 
 
 class Holding(msgspec.Struct):
@@ -65,6 +66,7 @@ class MemoryLog:
         self._limits = limits or BatchLimits()
         self._log: list[Stored] = []
         self._streams: dict[str, list[Stored]] = {}
+        self._batches: list[LogBatch] = []
         self._index: dict[str, IndexRow] = {}
         self._snapshots: dict[str, dict[int, Kept]] = {}
         self._leases: dict[int, Holding] = {}
@@ -87,6 +89,7 @@ class MemoryLog:
             return self._appended_before(batch, [found for _, found in taken])
         for event in batch.events:
             self._add(event)
+        self._chain(batch.events)
         self._index.update((row.run_id, row) for row in batch.index)
         return Appended(position=len(self._log))
 
@@ -101,6 +104,9 @@ class MemoryLog:
 
     def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         return self._log[max(after, 0) :][:limit]
+
+    def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
+        return self._batches[max(after, 0) :][:limit]
 
     def last_position(self) -> int:
         return len(self._log)
@@ -117,6 +123,19 @@ class MemoryLog:
         kept = msgspec.structs.replace(event, position=len(self._log) + 1)
         self._log.append(kept)
         self._streams.setdefault(event.stream, []).append(kept)
+
+    def _chain(self, events: Sequence[Stored]) -> None:
+        before = self._batches[-1].digest if self._batches else b""
+        batch = LogBatch(
+            number=len(self._batches) + 1,
+            first=len(self._log) - len(events) + 1,
+            last=len(self._log),
+            events=len(events),
+            digests=event_digests([event.state for event in events]),
+            digest=b"",
+            recorded_at=self._now(),
+        )
+        self._batches.append(msgspec.structs.replace(batch, digest=chained(before, batch)))
 
     def _is_current(self, lease: Lease) -> bool:
         held = self._leases.get(lease.shard)
@@ -282,6 +301,9 @@ class MemoryStore:
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         return self.log.read_log(after, limit)
+
+    async def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
+        return self.log.read_batches(after, limit)
 
     async def last_position(self) -> int:
         return self.log.last_position()

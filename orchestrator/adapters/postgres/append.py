@@ -189,7 +189,7 @@ class Appender:
 
     async def _compare(self, connection: Connection, batch: Batch) -> Sequence[TupleRow]:
         columns = event_columns(batch.events)
-        del columns["topics"]
+        del columns["topics"], columns["digests"]
         cursor = connection.cursor(binary=True)
         await cursor.execute(self._queries["compare_batch"], columns)
         return await cursor.fetchall()

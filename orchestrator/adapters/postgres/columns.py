@@ -13,6 +13,7 @@ from orchestrator.adapters.postgres.arrays import (
     texts,
 )
 from orchestrator.coordinator.ports import IndexRow, Lease
+from orchestrator.replay.log_batches import LogBatch, event_digests
 
 Columns = dict[str, Packed | str | int | bytes]
 
@@ -23,6 +24,7 @@ def event_columns(events: Sequence[Stored]) -> Columns:
         "versions": integers([event.version for event in events]),
         "topics": texts([event.type for event in events]),
         "states": byteas([event.state for event in events]),
+        "digests": event_digests([event.state for event in events]),
     }
 
 
@@ -77,4 +79,17 @@ def index_row(row: TupleRow) -> IndexRow:
         updated_at=row[10],
         calls=row[11],
         parent=row[12],
+    )
+
+
+def log_batch(row: TupleRow) -> LogBatch:
+    return LogBatch(
+        number=row[0],
+        first=row[1],
+        last=row[2],
+        events=row[3],
+        digests=row[4],
+        digest=row[5],
+        recorded_at=row[6],
+        gone=row[7] or b"",
     )

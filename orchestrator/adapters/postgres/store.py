@@ -11,7 +11,12 @@ from events.limits import BatchLimits
 from events.references import Payload, checked
 from orchestrator.adapters.postgres.append import Appender
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
-from orchestrator.adapters.postgres.columns import index_columns, index_row, lease_columns
+from orchestrator.adapters.postgres.columns import (
+    index_columns,
+    index_row,
+    lease_columns,
+    log_batch,
+)
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.schema import LogInfo, log_of
@@ -28,6 +33,7 @@ from orchestrator.coordinator.ports import (
     Lease,
     Snapshot,
 )
+from orchestrator.replay.log_batches import LogBatch
 
 VERSION_MAX = 2**63 - 1
 AFTER_ALL = "\U0010ffff"
@@ -118,6 +124,12 @@ class PostgresStore:
         """Names of streams that begin with `prefix`, those after `after`, in order of bytes."""
         values = {"prefix": prefix, "past": prefix + AFTER_ALL, "after": after, "limit": limit}
         return [row[0] for row in await self._rows("stream_names", "listing streams", values)]
+
+    async def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
+        """What was appended, those with a number > `after`, in order."""
+        values = {"after": after, "limit": limit}
+        rows = await self._rows("read_batches", "reading the batches of the log", values)
+        return [log_batch(row) for row in rows]
 
     # ------------------------------------------------------------------ the index
 

@@ -1,6 +1,7 @@
 -- Why: everything that a batch changes becomes durable in one round trip, or nothing does.
 -- gate: the ordering lock, taken before any position is drawn, so that positions commit in order.
 -- torn: streams that would get a hole, which is a bug of the caller and must not become history.
+-- chained: the row of the batch itself, behind that of the batch before.
 -- held: the leases that still have the claimed epoch; a new epoch has to wait until we have committed.
 WITH gate AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(%(ordering_lock)s)
@@ -30,6 +31,10 @@ WITH gate AS MATERIALIZED (
     WHERE (SELECT whole FROM granted)
     ORDER BY e.place
     RETURNING notification_id
+), chained AS (
+    SELECT dalsegno.chain_batch(min(notification_id), max(notification_id), %(digests)b) AS number
+    FROM stored
+    HAVING count(*) > 0
 ), indexed AS (
     INSERT INTO dalsegno.run_index AS r (
         run_id, shard, workflow, workflow_version, status, version, next_due_at, outstanding, ready,
@@ -49,6 +54,8 @@ WITH gate AS MATERIALIZED (
         started_at = excluded.started_at, updated_at = excluded.updated_at,
         calls = excluded.calls, parent = excluded.parent
 )
-SELECT (SELECT max(notification_id) FROM stored) AS position,
+SELECT (
+           SELECT max(notification_id) FROM stored WHERE (SELECT number FROM chained) > 0
+       ) AS position,
        ARRAY(SELECT shard FROM held) AS held,
        ARRAY(SELECT stream FROM torn) AS torn
