@@ -41,8 +41,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from events.limits import SERVER_LOG_BYTES_MAX
-
 LOCK_NAME = "dalsegno.lock"
 PARENT_LOOK_S = 0.5
 POLL_S = 0.002
@@ -145,7 +143,7 @@ class Guard:
         self._kill_all()  # orphans of a server that somebody else killed
         self._request = request
         self._clear_leftovers()
-        log = open_log(Path(request["log"]))
+        log = open_log(Path(request["log"]), request["log_bytes_max"])
         account: Account = request["account"]
         uid, gid = account or (None, None)
         try:
@@ -341,8 +339,8 @@ def remove_abandoned(root: Path, prefix: str) -> None:
                 os.close(lock)
 
 
-def open_log(path: Path) -> int:
-    if path.exists() and path.stat().st_size > SERVER_LOG_BYTES_MAX:
+def open_log(path: Path, bytes_max: int) -> int:
+    if path.exists() and path.stat().st_size > bytes_max:
         path.replace(path.with_name(f"{path.name}.1"))
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o600)

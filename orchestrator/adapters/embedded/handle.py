@@ -10,6 +10,7 @@ from typing import IO, TypeVar
 
 import msgspec
 
+from events.limits import SERVER_LOG_BYTES_MAX
 from orchestrator.adapters.embedded.account import Account
 from orchestrator.errors import InvariantViolation, Misconfigured, Unavailable
 
@@ -96,6 +97,7 @@ class GuardHandle:
                 "environment": SERVER_ENVIRONMENT,
                 "account": None if account is None else (account.uid, account.gid),
                 "log": str(command.log),
+                "log_bytes_max": SERVER_LOG_BYTES_MAX,
                 "death_signal": command.death_signal,
                 "farewell": command.last_farewell,
                 "pid_file": None if command.pid_file is None else str(command.pid_file),
