@@ -226,7 +226,12 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How many times the size of the state the tail has to outgrow."""
 
     snapshots_kept: Count = 3
-    """Snapshots of one stream, the newest; older ones are deleted when another is written."""
+    """Snapshots of one stream that coordinators have taken, the newest; older ones are deleted when
+    another is written."""
+
+    recovery_snapshots_kept: Count = 10
+    """The same of those that operators' actions take before they change a run. Manual snapshots are
+    never deleted by themselves."""
 
 
 class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,7 +71,11 @@ async def run_coordinator(config: Config) -> None:
     """
     dsn = _dsn(config)
     await _migrate(config)
-    settings = Settings(dsn=dsn, snapshots_kept=config.engine.snapshots_kept)
+    settings = Settings(
+        dsn=dsn,
+        snapshots_kept=config.engine.snapshots_kept,
+        recovery_snapshots_kept=config.engine.recovery_snapshots_kept,
+    )
     async with await PostgresStore.open(settings) as store:
         bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
         try:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from events.api import RunAnswer
-from events.envelope import Head
 from events.ids import Attempt
 from events.limits import SETTLED_IN_COMMAND_MAX
 from events.messages import Command, Commands, Settle
@@ -18,15 +17,13 @@ from orchestrator.coordinator.ports import (
     Conflicted,
     FencedOff,
     Lease,
-    Snapshot,
 )
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.transaction import NodeKey, Touched, Transaction
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.commands import command
 from orchestrator.kernel.env import microseconds
-from orchestrator.kernel.snapshot import fingerprint
-from orchestrator.kernel.state import serialise
+from orchestrator.replay.snapshots import taken
 
 
 class Committing:
@@ -237,18 +234,10 @@ class Committing:
         settings = self._memory.settings
         if slot.tail_bytes < settings.snapshot_tail_bytes_min:
             return
-        data = serialise(slot.state)
-        if slot.tail_bytes < settings.snapshot_tail_factor * len(data):
+        snapshot = taken(slot.head, slot.state, "automatic")
+        if slot.tail_bytes < settings.snapshot_tail_factor * len(snapshot.state):
             return
         slot.tail_bytes = 0
-        head: Head = slot.head
-        snapshot = Snapshot(
-            stream=head.stream,
-            version=head.version,
-            digest=head.digest,
-            fingerprint=fingerprint(),
-            state=data,
-        )
         self._memory.out.append(s.SaveSnapshot(snapshot=snapshot))
 
 

@@ -213,6 +213,8 @@ class Edge:
         try:
             if output.batch.payloads:
                 await self._store.put_payloads(output.batch.payloads)
+            for snapshot in output.batch.snapshots:
+                await self._store.save_snapshot(snapshot)
             outcome = await self._store.append(output.batch)
         except Unavailable as error:
             log.warning("append failed: %s", error)

@@ -13,7 +13,8 @@ from events.api import AnyAnswer, AnyRequest
 from events.envelope import Stored
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
 from events.references import Payload
-from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
+from orchestrator.replay.ports import IndexedHistory, IndexRow
+from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
 __all__ = [
     "FIRST_DUE",
@@ -29,6 +30,8 @@ __all__ = [
     "Payloads",
     "ReportDelivery",
     "Snapshot",
+    "SnapshotInfo",
+    "SnapshotPlace",
     "Store",
 ]
 """What replay knows by the same names included: whoever has the store's port needs no other."""
@@ -64,6 +67,8 @@ class Batch(Record, frozen=True, kw_only=True):
     index: tuple[IndexRow, ...] = ()
     payloads: tuple[Payload, ...] = ()
     """What the events name by its hash; whoever appends puts it first."""
+    snapshots: tuple[Snapshot, ...] = ()
+    """States before what these events change; saved first as well."""
 
 
 class Appended(Record, frozen=True, kw_only=True):
@@ -129,7 +134,20 @@ class Store(IndexedHistory, Payloads, Protocol):
         of run id."""
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Keeps it, and of the stream's older ones only the newest few; a newer one stays."""
+        """Keeps it, and of the stream's older ones of its kind only the newest few; a newer one
+        stays, and so does every manual one. One of the same kind at the same version is replaced.
+        """
+
+    async def find_snapshot(self, place: SnapshotPlace) -> Snapshot | None:
+        """The one there, or None. Raises `Damaged`."""
+
+    async def list_snapshots(
+        self, stream: str = "", after: SnapshotPlace = SnapshotPlace(), limit: int = 1000
+    ) -> list[SnapshotInfo]:
+        """Those of a stream, or of all; places > `after`, in order of place."""
+
+    async def delete_snapshot(self, place: SnapshotPlace) -> bool:
+        """Whether there was one to delete."""
 
     async def attend(self, name: str, ttl_s: float) -> list[str]:
         """Notes that this coordinator is there, for so long by the database's clock. Returns the

@@ -19,7 +19,7 @@ from events.envelope import Stored
 from events.ids import Attempt
 from events.messages import Command
 from events.references import Payload
-from orchestrator.coordinator.ports import Batch, Lease
+from orchestrator.coordinator.ports import Batch, Lease, Snapshot
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.signals import Answer
 from orchestrator.coordinator.waiters import Waiter
@@ -47,6 +47,8 @@ class Touched(msgspec.Struct):
     hashes: list[tuple[str, int, str]] = []
     payloads: list[Payload] = []
     """What the events name by its hash."""
+    snapshots: list[Snapshot] = []
+    """States to be kept before the events are appended, such as an operator's way back."""
 
 
 class Transaction:
@@ -84,6 +86,7 @@ class Transaction:
             events=tuple(event for t in touched for event in t.events),
             index=tuple(t.slot.row() for t in touched if t.slot is not None),
             payloads=tuple(payload for t in touched for payload in t.payloads),
+            snapshots=tuple(snapshot for t in touched for snapshot in t.snapshots),
         )
 
     def without(self, leaves: Callable[[Touched], bool]) -> list[Touched]:

@@ -16,7 +16,8 @@ from events.envelope import Event, Head, Stored, unseal
 from events.errors import Corrupt, Rejected
 from events.ids import definition_stream, run_stream
 from events.run_facts import RunForked, RunStarted
-from orchestrator.replay.ports import History, Snapshot
+from orchestrator.replay.ports import History
+from orchestrator.replay.snapshots import Snapshot
 
 PAGE = 500
 

@@ -9,6 +9,7 @@ import msgspec
 
 from events.envelope import Stored
 from orchestrator.kernel.state import RunState
+from orchestrator.replay.snapshots import Snapshot
 
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,17 +58,6 @@ def row_of(run_id: str, shard: int, state: RunState) -> IndexRow:
     )
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored state. `digest` is that of the event at `version`, so the chain goes on from it;
-    `fingerprint` names the state's schema; the store adds a checksum and verifies it on loading."""
-
-    stream: str
-    version: int
-    digest: str
-    fingerprint: str
-    state: bytes
-
-
 class History(Protocol):
     """Streams and their snapshots."""
 
@@ -75,8 +65,8 @@ class History(Protocol):
         """Events of a stream with version > `after`, in order."""
 
     async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
-        """The newest one (at or below version `at_most`), or None. Raises `Corrupt` when its
-        checksum does not fit."""
+        """The newest one of any kind (at or below version `at_most`), or None. Raises `Damaged`
+        with its version when it cannot be used."""
 
 
 class IndexedHistory(History, Protocol):

@@ -15,7 +15,8 @@ from events.run_facts import RunForked
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import fingerprint, restore
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.ports import History, Snapshot
+from orchestrator.replay.ports import History
+from orchestrator.replay.snapshots import Snapshot
 
 PAGE = 1000
 

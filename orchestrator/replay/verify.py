@@ -24,8 +24,9 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot, row_of
+from orchestrator.replay.ports import IndexedHistory, IndexRow, row_of
 from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.snapshots import Snapshot
 
 PAGE = 1000
 

@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from events.envelope import Stored
-from events.ids import run_stream
 from events.limits import BatchLimits
 from events.references import Payload
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
@@ -21,7 +20,6 @@ from orchestrator.coordinator.ports import (
     FencedOff,
     IndexRow,
     Lease,
-    Snapshot,
     Store,
 )
 from orchestrator.errors import Corrupt, InvariantViolation
@@ -470,62 +468,6 @@ class TestIndex:
         assert await store.stream_names("run:") == ["run:B", "run:a", "run:b", "run:é"]
         assert await store.stream_names("run:", "run:a", 1) == ["run:b"]
         assert await store.stream_names() == sorted(names)
-
-
-class TestSnapshots:
-    async def test_the_newest_within_the_bound_is_loaded(self, store: AuditedStore) -> None:
-        snapshots = [self._snapshot(version) for version in (5, 20, 11)]
-        for snapshot in snapshots:
-            await store.save_snapshot(snapshot)
-        assert await store.load_snapshot("run:1") == snapshots[1]
-        assert await store.load_snapshot("run:1", at_most=11) == snapshots[2]
-        assert await store.load_snapshot("run:1", at_most=10) == snapshots[0]
-        assert await store.load_snapshot("run:1", at_most=4) is None
-        assert await store.load_snapshot("run:2") is None
-
-    async def test_one_at_the_same_version_replaces(self, store: AuditedStore) -> None:
-        await store.save_snapshot(self._snapshot(5))
-        newer = self._snapshot(5, state=b"")
-        await store.save_snapshot(newer)
-        assert await store.load_snapshot("run:1") == newer
-
-    async def test_older_ones_make_room_for_a_new_one(self, store: AuditedStore) -> None:
-        for version in (10, 20, 30, 40, 50):
-            await store.save_snapshot(self._snapshot(version))
-        assert await self._versions(store) == [50, 40, 30]
-
-    async def test_one_that_comes_late_takes_no_newer_one_away(self, store: AuditedStore) -> None:
-        """Only what is older than a snapshot just written goes: the newest sound one never."""
-        for version in (30, 40, 50, 20, 10):
-            await store.save_snapshot(self._snapshot(version))
-        assert await self._versions(store) == [50, 40, 30, 20, 10]
-        await store.save_snapshot(self._snapshot(45))
-        assert await self._versions(store) == [50, 45, 40, 30]
-
-    async def test_one_that_is_written_again_takes_none_away(self, store: AuditedStore) -> None:
-        for version in (10, 20, 30, 30, 30):
-            await store.save_snapshot(self._snapshot(version))
-        assert await self._versions(store) == [30, 20, 10]
-
-    async def test_other_streams_keep_theirs(self, store: AuditedStore) -> None:
-        other = Snapshot(stream=run_stream("2"), version=1, digest="d", fingerprint="f", state=b"")
-        await store.save_snapshot(other)
-        for version in (10, 20, 30, 40):
-            await store.save_snapshot(self._snapshot(version))
-        assert await store.load_snapshot("run:2") == other
-
-    async def _versions(self, store: AuditedStore) -> list[int]:
-        """All that there are of run 1, newest first."""
-        found, at = list[int](), None
-        while snapshot := await store.load_snapshot("run:1", at):
-            found.append(snapshot.version)
-            at = snapshot.version - 1
-        return found
-
-    def _snapshot(self, version: int, state: bytes = b'{"a": 1}' * 50) -> Snapshot:
-        return Snapshot(
-            stream=run_stream("1"), version=version, digest="d", fingerprint="f", state=state
-        )
 
 
 class TestPayloads:

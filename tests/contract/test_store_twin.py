@@ -20,8 +20,11 @@ from orchestrator.coordinator.ports import (
     IndexRow,
     Lease,
     Snapshot,
+    SnapshotInfo,
+    SnapshotPlace,
 )
 from orchestrator.errors import InvariantViolation
+from orchestrator.replay.snapshots import KINDS
 from tests.logs import AT, batch, continued, row
 from tests.postgres import prepare
 from tests.servers import DatabaseFactory
@@ -61,6 +64,8 @@ async def _answer(
         return "appended"  # positions have gaps in one of them only
     if isinstance(answer, list) and answer and isinstance(answer[0], Stored):
         return [(event.stream, event.version, event.type, event.state) for event in answer]
+    if isinstance(answer, list) and answer and isinstance(answer[0], SnapshotInfo):
+        return [(one.id, one.actor) for one in answer]  # packed in one of them only
     if isinstance(answer, list) and answer and isinstance(answer[0], Lease):
         # Time passes in one of them only: whether an earlier owner's word holds has to be the same.
         return [replace(one, granted_s=TTL_S if one.granted_s > 0 else 0.0) for one in answer]
@@ -177,10 +182,21 @@ async def _mend(pair: Pair, world: World) -> None:
 async def _snapshot(pair: Pair, world: World) -> None:
     run = run_stream(random.choice(RUNS))
     taken = Snapshot(
-        stream=run, version=random.randint(1, 5), digest="d", fingerprint="f", state=b"{}"
+        stream=run,
+        version=random.randint(1, 5),
+        digest="d",
+        fingerprint="f",
+        state=b"{}",
+        kind=random.choice(KINDS),
+        actor=random.choice(HOLDERS),
     )
     await pair.both("save_snapshot", taken)
     await pair.both("load_snapshot", run, random.choice([None, 1, 3]))
+    place = SnapshotPlace(run, random.randint(1, 5), random.choice(KINDS))
+    await pair.both("find_snapshot", place)
+    await pair.both("list_snapshots", random.choice(["", run]), place, random.choice([1, 100]))
+    if random.random() < 0.3:
+        await pair.both("delete_snapshot", place)
 
 
 async def test_random_calls_are_answered_alike(pair: Pair) -> None:

@@ -52,6 +52,9 @@ INSERT INTO dalsegno.snapshots (stream, version, digest, fingerprint, checksum, 
 SELECT 'run:r' || n, 3, '', '', '', '' FROM generate_series(1, {RUNS}) AS n;
 INSERT INTO dalsegno.log_batch
 SELECT n, 30 * n - 29, 30 * n, 30, '', '', 1 FROM generate_series(1, {RUNS} / 10) AS n;
+INSERT INTO dalsegno.kept_snapshots
+SELECT 'run:r' || n, 3, kind, '', '', '', '', '', '', '{{}}'
+FROM generate_series(1, {RUNS}) AS n, unnest(ARRAY['manual', 'recovery']) AS kind;
 INSERT INTO dalsegno.projection (fold, state) VALUES (1, 'serving');
 INSERT INTO dalsegno.tally (generation, kind, width_s, bucket_at, workflow, task, node, tally)
 SELECT g, 'task', (ARRAY[0, 60, 3600])[1 + n % 3], n / 40 * 60, 'w' || n % 20, 't', 'n', '{{}}'
@@ -89,6 +92,7 @@ SNAPSHOT: Values = {
     "state": b"s",
     "kept_beside": 2,
 }
+PLACE: Values = {"stream": "run:r7", "version": 9, "kind": "manual"}
 PAGE: Values = {
     "limit": 100,
     "shards": integers([1, 2]),
@@ -140,7 +144,21 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         f"projection_remove_{table}": (GENERATION | {"limit": 9}, {f"{table}_pkey"})
         for table in ("tally", "run_label", "node_state", "unread_event")
     },
-    "load_snapshot": ({"stream": "run:r7", "at_most": 9}, {"snapshots_pkey"}),
+    "save_kept_snapshot": (
+        SNAPSHOT | {"kind": "recovery", "reason": "", "actor": "", "metadata": "{}"},
+        {"kept_snapshots_pkey"},
+    ),
+    "load_snapshot": (
+        {"stream": "run:r7", "at_most": 9},
+        {"snapshots_pkey", "kept_snapshots_pkey"},
+    ),
+    "find_snapshot": (PLACE, {"snapshots_pkey", "kept_snapshots_pkey"}),
+    "delete_snapshot": (PLACE, {"snapshots_pkey", "kept_snapshots_pkey"}),
+    "list_snapshots": (
+        {f"after_{name}": value for name, value in PLACE.items()}
+        | {"stream": "run:r7", "limit": 100, "head_bytes": 64},
+        {"snapshots_pkey", "kept_snapshots_pkey"},
+    ),
 }
 ASKED: dict[str, tuple[Values, set[str]]] = {
     "projection_window": (

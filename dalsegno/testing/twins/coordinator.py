@@ -265,6 +265,8 @@ class CoordinatorTwin(Process):
 
         def append() -> AppendOutcome:
             self.world.store.log.put_payloads(batch.payloads)
+            for snapshot in batch.snapshots:
+                self.world.store.log.save_snapshot(snapshot)
             return self.commit(batch)
 
         self._ask(f"appends {batch.id}", append, answer)

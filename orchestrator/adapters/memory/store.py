@@ -9,8 +9,6 @@ What it does not imitate: connections. Lost answers are the business of whoever 
 `append` and keep the outcome back, and `landed` says what happened. Positions have no gaps here.
 """
 
-import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -19,6 +17,7 @@ from events.envelope import Stored
 from events.ids import run_stream
 from events.limits import BatchLimits
 from events.references import Payload, checked
+from orchestrator.adapters.memory.snapshots import MemorySnapshots
 from orchestrator.coordinator.batches import check_batch
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
@@ -31,8 +30,10 @@ from orchestrator.coordinator.ports import (
     IndexRow,
     Lease,
     Snapshot,
+    SnapshotInfo,
+    SnapshotPlace,
 )
-from orchestrator.errors import Corrupt, InvariantViolation
+from orchestrator.errors import InvariantViolation
 from orchestrator.kernel.state import TERMINAL
 from orchestrator.replay.log_batches import LogBatch, chained, event_digests
 
@@ -45,13 +46,6 @@ class Holding(msgspec.Struct):
     expires_at: int = 0
 
 
-class Kept(msgspec.Struct):
-    """A snapshot as stored, with the checksum of its bytes."""
-
-    snapshot: Snapshot
-    checksum: bytes
-
-
 class MemoryLog:
     """The log, its index, snapshots, payloads and leases. `now` gives microseconds since 1970."""
 
@@ -60,15 +54,16 @@ class MemoryLog:
         now: Callable[[], int],
         limits: BatchLimits | None = None,
         snapshots_kept: int = 3,
+        recovery_snapshots_kept: int = 10,
     ) -> None:
         self._now = now
-        self._snapshots_kept = snapshots_kept
+        kept = {"automatic": snapshots_kept, "recovery": recovery_snapshots_kept}
+        self.snapshots = MemorySnapshots(now, kept)
         self._limits = limits or BatchLimits()
         self._log: list[Stored] = []
         self._streams: dict[str, list[Stored]] = {}
         self._batches: list[LogBatch] = []
         self._index: dict[str, IndexRow] = {}
-        self._snapshots: dict[str, dict[int, Kept]] = {}
         self._leases: dict[int, Holding] = {}
         self._attending: dict[str, int] = {}
         self._payloads: dict[str, bytes] = {}
@@ -205,24 +200,10 @@ class MemoryLog:
     # ------------------------------------------------------------------ snapshots
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
-        kept = Kept(snapshot, hashlib.sha256(snapshot.state).digest())
-        found = self._snapshots.setdefault(snapshot.stream, {})
-        found[snapshot.version] = kept
-        older = sorted((version for version in found if version < snapshot.version), reverse=True)
-        for version in older[self._snapshots_kept - 1 :]:
-            del found[version]
+        self.snapshots.save(snapshot)
 
     def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
-        kept = self._snapshots.get(stream, {})
-        versions = sorted(kept)
-        count = len(versions) if at_most is None else bisect_right(versions, at_most)
-        if count == 0:
-            return None
-        found = kept[versions[count - 1]]
-        if hashlib.sha256(found.snapshot.state).digest() != found.checksum:
-            what = f"snapshot {found.snapshot.version} of {stream}"
-            raise Corrupt(f"{what} is damaged: its checksum does not fit")
-        return found.snapshot
+        return self.snapshots.load(stream, at_most)
 
     # ------------------------------------------------------------------ payloads
 
@@ -336,6 +317,17 @@ class MemoryStore:
 
     async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
         return self.log.load_snapshot(stream, at_most)
+
+    async def find_snapshot(self, place: SnapshotPlace) -> Snapshot | None:
+        return self.log.snapshots.find(place)
+
+    async def list_snapshots(
+        self, stream: str = "", after: SnapshotPlace = SnapshotPlace(), limit: int = 1000
+    ) -> list[SnapshotInfo]:
+        return self.log.snapshots.list(stream, after, limit)
+
+    async def delete_snapshot(self, place: SnapshotPlace) -> bool:
+        return self.log.snapshots.delete(place)
 
     async def put_payloads(self, payloads: Sequence[Payload]) -> None:
         self.log.put_payloads(payloads)

@@ -29,11 +29,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Beyond the server's own timeout, before a silent connection counts as lost."""
     snapshots_kept: int = 3
     """Of one stream: the newest ones. Older ones are deleted when another is written."""
+    recovery_snapshots_kept: int = 10
+    """The same of those that operators' actions take."""
     wake_interval_s: float = 0.2
     """Between two notifications for subscriptions of the eventsourcing library, while appends go
     on; a subscription is behind by about as much."""
     backoff_first_s: float = 0.05
     backoff_max_s: float = 2.0
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """How many snapshots of a stream stay, by kind. Manual ones all do."""
+        return {"automatic": self.snapshots_kept, "recovery": self.recovery_snapshots_kept}
 
     def conninfo(self) -> str:
         """Returns the DSN with our timeouts; what the DSN says itself goes first.

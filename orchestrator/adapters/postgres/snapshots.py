@@ -2,49 +2,137 @@
 
 The checksum covers the bytes as stored and everything that says what they are, so a row that was
 damaged, or copied to another place, is found before a byte of it is decompressed.
+
+What coordinators take by themselves lies in `snapshots`; what was taken on purpose, with who did it
+and why, lies in `kept_snapshots`.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import zstandard
+from psycopg.rows import TupleRow
 
+from events.codec import decode, encode
 from events.limits import STATE_BYTES_MAX
-from orchestrator.coordinator.ports import Snapshot
-from orchestrator.errors import Corrupt
+from orchestrator.adapters.postgres.connections import Pool
+from orchestrator.adapters.postgres.queries import Queries
+from orchestrator.coordinator.ports import Snapshot, SnapshotInfo, SnapshotPlace
+from orchestrator.replay.snapshots import Damaged
 
 LEVEL = 3
 
+HEAD_BYTES = 64
+"""Of the stored bytes, enough to see how they are packed."""
+
+VERSION_MAX = 2**63 - 1
+
+
+class Snapshots:
+    """The snapshots of one log. `kept`: how many of a stream stay, by kind; all of a kind that is
+    not named."""
+
+    def __init__(self, pool: Pool, queries: Queries, kept: Mapping[str, int]) -> None:
+        self._pool = pool
+        self._queries = queries
+        self._kept = kept
+
+    async def save(self, snapshot: Snapshot) -> None:
+        name = "save_snapshot" if snapshot.kind == "automatic" else "save_kept_snapshot"
+        values = pack(snapshot) | {"kept_beside": self._kept.get(snapshot.kind, 1) - 1}
+        async with self._pool.use(f"saving snapshot {snapshot.id}") as connection:
+            await connection.execute(self._queries[name], values)
+
+    async def load(self, stream: str, at_most: int | None) -> Snapshot | None:
+        values = {"stream": stream, "at_most": VERSION_MAX if at_most is None else at_most}
+        rows = await self._rows("load_snapshot", f"loading a snapshot of {stream}", values)
+        return unpack(rows[0]) if rows else None
+
+    async def find(self, place: SnapshotPlace) -> Snapshot | None:
+        rows = await self._rows("find_snapshot", "loading a snapshot", _values(place))
+        return unpack(rows[0]) if rows else None
+
+    async def list(self, stream: str, after: SnapshotPlace, limit: int) -> list[SnapshotInfo]:
+        values: dict[str, Any] = {f"after_{name}": v for name, v in _values(after).items()}
+        values |= {"stream": stream, "limit": limit, "head_bytes": HEAD_BYTES}
+        return [_info(row) for row in await self._rows("list_snapshots", "listing", values)]
+
+    async def delete(self, place: SnapshotPlace) -> bool:
+        rows = await self._rows("delete_snapshot", "deleting a snapshot", _values(place))
+        return bool(rows[0][0])
+
+    async def _rows(self, name: str, doing: str, values: dict[str, Any]) -> Sequence[TupleRow]:
+        async with self._pool.use(doing) as connection:
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(self._queries[name].encode(), values)
+            return await cursor.fetchall()
+
 
 def pack(snapshot: Snapshot) -> dict[str, Any]:
-    """Returns the row of a snapshot."""
+    """Returns the row of a snapshot. Only what somebody took has a reason, an actor and more."""
     state = zstandard.ZstdCompressor(level=LEVEL).compress(snapshot.state)
-    place = (snapshot.stream, snapshot.version, snapshot.digest, snapshot.fingerprint)
-    return {
+    row: dict[str, str | int] = {
         "stream": snapshot.stream,
         "version": snapshot.version,
         "digest": snapshot.digest,
         "fingerprint": snapshot.fingerprint,
-        "checksum": checksum(place, state),
-        "state": state,
     }
+    if snapshot.kind != "automatic":
+        metadata = encode(dict(sorted(snapshot.metadata.items()))).decode()
+        row |= {"kind": snapshot.kind, "reason": snapshot.reason}
+        row |= {"actor": snapshot.actor, "metadata": metadata}
+    return {**row, "checksum": checksum(tuple(row.values()), state), "state": state}
 
 
-def unpack(row: tuple[str, int, str, str, bytes, bytes]) -> Snapshot:
-    """Returns the snapshot of a row; raises `Corrupt` naming it."""
-    stream, version, digest, fingerprint, expected, state = row
+def unpack(row: TupleRow) -> Snapshot:
+    """Returns the snapshot of a row; raises `Damaged` naming it."""
+    stream, version, kind, digest, fingerprint, expected, state, *why = row
     what = f"snapshot {version} of {stream}"
-    if checksum((stream, version, digest, fingerprint), state) != bytes(expected):
-        raise Corrupt(f"{what} is damaged: its checksum does not fit. Delete it; the log has all")
+    place = (stream, version, digest, fingerprint)
+    place += () if kind == "automatic" else (kind, *why)
+    if checksum(place, state) != bytes(expected):
+        raise Damaged(f"{what} ({kind}) is damaged: its checksum does not fit", version)
     try:
         plain = zstandard.ZstdDecompressor().decompress(state, max_output_size=STATE_BYTES_MAX)
     except zstandard.ZstdError as error:
-        raise Corrupt(f"{what} cannot be decompressed: {error}") from error
+        raise Damaged(f"{what} ({kind}) cannot be decompressed: {error}", version) from error
+    reason, actor, metadata = why
     return Snapshot(
-        stream=stream, version=version, digest=digest, fingerprint=fingerprint, state=plain
+        stream=stream,
+        version=version,
+        digest=digest,
+        fingerprint=fingerprint,
+        state=plain,
+        kind=kind,
+        reason=reason,
+        actor=actor,
+        metadata=decode(metadata.encode(), dict[str, str], what),
     )
 
 
-def checksum(place: tuple[str, int, str, str], state: bytes) -> bytes:
+def checksum(place: tuple[str | int, ...], state: bytes) -> bytes:
     """SHA-256 of the place and the stored bytes."""
     return hashlib.sha256(repr(place).encode() + b"\0" + state).digest()
+
+
+def _info(row: TupleRow) -> SnapshotInfo:
+    stream, version, kind, digest, fingerprint, taken_at, size, found, _, *why = row
+    reason, actor, metadata = why
+    return SnapshotInfo(
+        stream=stream,
+        version=version,
+        kind=kind,
+        digest=digest,
+        fingerprint=fingerprint,
+        taken_at=taken_at,
+        stored_bytes=size,
+        checksum=found,
+        reason=reason,
+        actor=actor,
+        metadata=decode(metadata.encode(), dict[str, str], f"snapshot {version} of {stream}"),
+    )
+
+
+def _values(place: SnapshotPlace) -> dict[str, Any]:
+    return {"stream": place.stream, "version": place.version, "kind": place.kind}

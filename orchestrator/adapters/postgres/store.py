@@ -21,7 +21,7 @@ from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.schema import LogInfo, log_of
 from orchestrator.adapters.postgres.settings import Settings
-from orchestrator.adapters.postgres.snapshots import pack, unpack
+from orchestrator.adapters.postgres.snapshots import Snapshots
 from orchestrator.adapters.postgres.waking import Waker
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
@@ -32,10 +32,11 @@ from orchestrator.coordinator.ports import (
     IndexRow,
     Lease,
     Snapshot,
+    SnapshotInfo,
+    SnapshotPlace,
 )
 from orchestrator.replay.log_batches import LogBatch
 
-VERSION_MAX = 2**63 - 1
 AFTER_ALL = "\U0010ffff"
 
 
@@ -45,9 +46,9 @@ class PostgresStore:
     def __init__(self, settings: Settings, limits: BatchLimits, queries: Queries) -> None:
         dialer = Dialer(settings, queries)
         self._queries = queries
-        self._snapshots_kept = settings.snapshots_kept
         self._dialer = dialer
         self._pool = Pool(dialer, settings.read_timeout_s)
+        self._snapshots = Snapshots(self._pool, queries, settings.kept)
         self._appender = Appender(dialer, self._pool, limits)
         self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
         self.info = LogInfo(name="", shards=0, schema=0)
@@ -177,15 +178,21 @@ class PostgresStore:
     # ------------------------------------------------------------------ snapshots
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
-        doing = f"saving snapshot {snapshot.version} of {snapshot.stream}"
-        async with self._pool.use(doing) as connection:
-            values = pack(snapshot) | {"kept_beside": self._snapshots_kept - 1}
-            await connection.execute(self._queries["save_snapshot"], values)
+        await self._snapshots.save(snapshot)
 
     async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
-        values = {"stream": stream, "at_most": VERSION_MAX if at_most is None else at_most}
-        rows = await self._rows("load_snapshot", f"loading a snapshot of {stream}", values)
-        return unpack(rows[0]) if rows else None
+        return await self._snapshots.load(stream, at_most)
+
+    async def find_snapshot(self, place: SnapshotPlace) -> Snapshot | None:
+        return await self._snapshots.find(place)
+
+    async def list_snapshots(
+        self, stream: str = "", after: SnapshotPlace = SnapshotPlace(), limit: int = 1000
+    ) -> list[SnapshotInfo]:
+        return await self._snapshots.list(stream, after, limit)
+
+    async def delete_snapshot(self, place: SnapshotPlace) -> bool:
+        return await self._snapshots.delete(place)
 
     # ------------------------------------------------------------------ payloads
 
