@@ -156,7 +156,7 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     "delete_snapshot": (PLACE, {"snapshots_pkey", "kept_snapshots_pkey"}),
     "list_snapshots": (
         {f"after_{name}": value for name, value in PLACE.items()}
-        | {"stream": "run:r7", "limit": 100, "head_bytes": 64},
+        | {"first_stream": "run:r7", "last_stream": "run:r7", "limit": 100, "head_bytes": 64},
         {"snapshots_pkey", "kept_snapshots_pkey"},
     ),
 }

@@ -27,6 +27,7 @@ HEAD_BYTES = 64
 """Of the stored bytes, enough to see how they are packed."""
 
 VERSION_MAX = 2**63 - 1
+AFTER_ALL = "\U0010ffff"
 
 
 class Snapshots:
@@ -55,7 +56,8 @@ class Snapshots:
 
     async def list(self, stream: str, after: SnapshotPlace, limit: int) -> list[SnapshotInfo]:
         values: dict[str, Any] = {f"after_{name}": v for name, v in _values(after).items()}
-        values |= {"stream": stream, "limit": limit, "head_bytes": HEAD_BYTES}
+        values |= {"first_stream": stream or after.stream, "last_stream": stream or AFTER_ALL}
+        values |= {"limit": limit, "head_bytes": HEAD_BYTES}
         return [_info(row) for row in await self._rows("list_snapshots", "listing", values)]
 
     async def delete(self, place: SnapshotPlace) -> bool:

@@ -7,8 +7,7 @@ SELECT stream, version, kind, digest, fingerprint,
     substring(state FROM 1 FOR %(head_bytes)s::integer) AS head,
     reason, actor, metadata
 FROM dalsegno.all_snapshots
-WHERE (%(stream)s = '' OR stream = %(stream)s)
-    AND stream >= %(after_stream)s
+WHERE stream BETWEEN %(first_stream)s AND %(last_stream)s
     AND (stream, version, kind) > (%(after_stream)s, %(after_version)s, %(after_kind)s)
 ORDER BY stream, version, kind
 LIMIT %(limit)s
