@@ -27,11 +27,12 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.children import loaded
 from orchestrator.coordinator.committing import Committing
+from orchestrator.coordinator.copies import home_away, source_away
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import NodeRequest
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.memory import Identity, Memory
-from orchestrator.coordinator.nodes import heartbeat, node_loaded, watch
+from orchestrator.coordinator.nodes import heartbeat, node_loaded, node_unread, watch
 from orchestrator.coordinator.payloads import (
     payload_kept,
     payload_loaded,
@@ -181,7 +182,7 @@ class Coordinator:
     def _attendance(self, given: s.AttendanceTold) -> None:
         memory = self._memory
         memory.ownership.told(given.names, memory.identity.name)
-        memory.cluster.set_owners(len(given.names))
+        memory.cluster.set_owners(len(given.names) * memory.identity.logs)
         if memory.ownership.surplus and not self._stopping:
             self._committing.on_idle(self._hand_over)
 
@@ -364,14 +365,18 @@ class Coordinator:
 
     def _definition_loaded(self, given: s.DefinitionLoaded) -> None:
         memory = self._memory
-        known = memory.definitions.get(given.workflow)
+        definitions = memory.homes if given.home else memory.definitions
+        known = definitions.get(given.workflow)
         if known is None and given.after:  # forgotten meanwhile: a part does not make the whole
-            memory.out.append(memory.definition_question(given.workflow))
+            memory.out.append(memory.definition_question(given.workflow, given.home))
             return
         if known is None:
             known = Known(Head(given.head.stream))
         known.follow(given.versions, given.head, given.step)
-        memory.definitions.put(given.workflow, known)
+        definitions.put(given.workflow, known)
+        if given.home:
+            memory.intake.extendleft(reversed(memory.loaded(f"home:{given.workflow}")))
+            return
         works = memory.loaded(f"definition:{given.workflow}")
         for slot in memory.runs:
             if slot.net is None and slot.state.workflow == given.workflow:
@@ -408,11 +413,23 @@ class Coordinator:
         memory.intake.extendleft(reversed(memory.loaded(f"head:{given.head.stream}")))
 
     def _load_failed(self, given: s.LoadFailed) -> None:
-        """The store is away: the same is asked again, unless somebody asks again anyway."""
-        if isinstance(given.output, s.LoadPayload):
-            payload_not_loaded(self._memory, given.output)
-        elif not isinstance(given.output, s.FindDue):
-            self._memory.out.append(given.output)
+        """The store is away: the same is asked again, unless somebody asks again anyway. What
+        another log is wanted for does not hold up what can go on without."""
+        match given.output:
+            case s.LoadPayload():
+                payload_not_loaded(self._memory, given.output)
+            case s.LoadRun(run_id=run_id, fork=fork) if fork and not self._memory.is_home(run_id):
+                source_away(self._memory, given.output)
+            case s.LoadDefinition(home=True):
+                home_away(self._memory, given.output)
+            case s.FindDue():
+                pass
+            case s.LoadNode(node=name):
+                if not self._memory.is_home(name):
+                    node_unread(self._memory, name)
+                self._memory.out.append(given.output)
+            case _:
+                self._memory.out.append(given.output)
 
     def _active(self, given: s.ActiveFound) -> None:
         memory = self._memory

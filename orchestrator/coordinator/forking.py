@@ -1,22 +1,31 @@
 """Forking: where a new run begins from another run's state at a version."""
 
+from typing import TYPE_CHECKING
+
 from events.api import ForkRun
 from events.envelope import Head
 from events.errors import Corrupt, Rejected
 from events.ids import run_stream
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.copies import ready_to_fork
 from orchestrator.coordinator.runs import Slot
 from orchestrator.replay.rebuild import Rebuilt
 
+if TYPE_CHECKING:
+    from orchestrator.coordinator.turn import Turn
 
-def fork_slot(memory: Memory, work: w.RequestWork, request: ForkRun) -> Slot | None:
+ALL = 2**62
+"""Bytes of a tail after which a snapshot is taken in any case, with the next commit."""
+
+
+def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | None:
     """The new run as it is before its first event; None when `work` waits for what is missing.
 
     It is not among the runs in memory yet: what the source had outstanding is none of it. Raises
     `Rejected` when the source cannot be forked at that version.
     """
+    memory = turn.memory
     base = memory.bases.get(request.run_id)
     if base is None:
         load = s.LoadRun(
@@ -24,19 +33,18 @@ def fork_slot(memory: Memory, work: w.RequestWork, request: ForkRun) -> Slot | N
         )
         memory.load(f"fork:{request.run_id}", load, work)
         return None
-    state = base.state
-    net = memory.definitions.net(state.workflow, state.workflow_version)
-    known = memory.definitions.get(state.workflow)
-    if net is None and not (known and memory.is_current(state.workflow, known, work.arrived_in)):
-        memory.load_definition(state.workflow, work)
+    state, run_id = base.state, request.run_id
+    if not ready_to_fork(turn, state, memory.shard(run_id), work):
         return None
-    del memory.bases[request.run_id]
+    del memory.bases[run_id]
+    net = memory.definitions.net(state.workflow, state.workflow_version)
     if net is None:
         raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")
     _check(base, request)
-    run_id = request.run_id
     slot = Slot(run_id, memory.shard(run_id), state, Head(run_stream(run_id)), net)
     slot.traceparent = base.traceparent
+    if not memory.is_home(request.source_run_id):
+        slot.tail_bytes = ALL  # its source may be away when it is read again
     return slot
 
 

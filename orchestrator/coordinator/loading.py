@@ -8,25 +8,35 @@ from events.envelope import Event, Head, unseal
 from events.errors import Corrupt, InvariantViolation
 from events.ids import definition_stream, node_stream
 from events.limits import INDEX_ROWS_MAX
+from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import Store
+from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.routing import ReadableLog
 
 PAGE = 500
 
 
 class Loader:
-    """Answers `Load` outputs; raises `Unavailable` when the store cannot be asked."""
+    """Answers `Load` outputs; raises `Unavailable` when the store cannot be asked. `cluster`: all
+    logs, where there are others beside the store's."""
 
     def __init__(
-        self, store: Store, catalogue: Catalogue, coordinator: str, log_name: str = "main"
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        coordinator: str,
+        log_name: str = "main",
+        cluster: ReadableLog | None = None,
     ) -> None:
         self.coordinator = coordinator
         self.log_name = log_name
         self._store = store
+        self._cluster = cluster or store
         self._catalogue = catalogue
-        self._rebuilder = Rebuilder(store, catalogue)
+        self._rebuilder = Rebuilder(self._cluster, catalogue)
 
     async def load(self, output: s.Load) -> s.CoordinatorInput:
         match output:
@@ -37,7 +47,7 @@ class Loader:
             case s.LoadNode():
                 return await self._node(output)
             case s.LoadHead():
-                head, _ = await self._stream(output.stream)
+                head, _ = await self._stream(self._store, Head(output.stream))
                 return s.HeadLoaded(head=head)
             case s.LoadPayload():
                 return await self._payload(output)
@@ -60,6 +70,8 @@ class Loader:
         data, damaged = None, ""
         try:
             data = await self._store.load_payload(output.hash)
+            if data is None and self._cluster is not self._store:
+                data = await self._copied(output.hash)
         except Corrupt as error:
             damaged = str(error)
         return s.PayloadLoaded(
@@ -69,6 +81,13 @@ class Loader:
             reply_to=output.reply_to,
             first=output.first,
         )
+
+    async def _copied(self, hash_: str) -> bytes | None:
+        """What another log has, kept in ours from now on, as our runs want it."""
+        data = await self._cluster.load_payload(hash_)
+        if data is not None:
+            await self._store.put_payloads((Payload(hash=hash_, data=data),))
+        return data
 
     async def _run(self, output: s.LoadRun) -> s.RunLoaded:
         run_id, fork, era = output.run_id, output.fork, output.era
@@ -80,18 +99,20 @@ class Loader:
 
     async def _definition(self, output: s.LoadDefinition) -> s.DefinitionLoaded:
         after = output.after or Head(definition_stream(output.workflow))
-        head, events = await self._stream(after.stream, after)
+        log = self._cluster if output.home else self._store
+        head, events = await self._stream(log, after)
         return s.DefinitionLoaded(
             workflow=output.workflow,
             versions=tuple(e.fact for e in events if isinstance(e.fact, DefinitionRegistered)),
             head=head,
             after=after.version,
             step=output.step,
+            home=output.home,
         )
 
     async def _node(self, output: s.LoadNode) -> s.NodeLoaded:
         base, log = await self._node_base(node_stream(output.node))
-        head, events = await self._stream(base.stream, base)
+        head, events = await self._stream(self._cluster, base)
         for event in events:
             log.note(event.fact, event.header.actor, event.header.recorded_at)
         return s.NodeLoaded(
@@ -109,7 +130,7 @@ class Loader:
     async def _node_base(self, stream: str) -> tuple[Head, NodeLog]:
         """Where reading begins: after the last snapshot, if it is of use."""
         try:
-            snapshot = await self._store.load_snapshot(stream)
+            snapshot = await self._cluster.load_snapshot(stream)
             log = restored(snapshot)
         except Corrupt:
             return Head(stream), NodeLog()
@@ -117,11 +138,11 @@ class Loader:
             return Head(stream), NodeLog()
         return Head(stream, snapshot.version, snapshot.digest), log
 
-    async def _stream(self, stream: str, after: Head | None = None) -> tuple[Head, list[Event]]:
+    async def _stream(self, log: History, after: Head) -> tuple[Head, list[Event]]:
         """The events after `after`, and where the stream ends."""
-        head = Head(stream, after.version, after.digest) if after else Head(stream)
+        head = Head(after.stream, after.version, after.digest)
         events: list[Event] = []
-        while page := await self._store.read(stream, head.version, PAGE):
+        while page := await log.read(head.stream, head.version, PAGE):
             for stored in page:
                 event = unseal(stored, self._catalogue)
                 events.append(event)

@@ -29,25 +29,33 @@ from orchestrator.replay.rebuild import Rebuilt
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """`seed`: text from which ids of batches are derived; unique to this process's life."""
+    """`seed`: text from which ids of batches are derived; unique to this process's life. `shards`:
+    how many the cluster has. `own`: those of them that are in our log, empty: all. `logs`: how many
+    logs the cluster has."""
 
     name: str
     seed: str
     shards: int
+    own: frozenset[int] = frozenset()
+    logs: int = 1
     record_hashes: bool = False
     traced: bool = False
     """Whether ended runs are told to telemetry."""
 
 
 class Memory:
+    """`definitions`: what our log has of workflows; `homes`: what other logs have of those that are
+    registered there. `chunk_requests`: those that wait for the store."""
+
     def __init__(self, identity: Identity, settings: Settings, engine: Engine) -> None:
         self.identity = identity
         self.settings = settings
         self.engine = engine
-        self.ownership = Ownership(identity.shards, settings)
+        self.ownership = Ownership(sorted(identity.own) or range(identity.shards), settings)
         self.runs = Runs(settings.recent_runs_max, settings.idle_runs_max)
         self.cluster = Cluster(settings, self.holds)
         self.definitions = Definitions(settings.unknown_workflows_max)
+        self.homes = Definitions(settings.unknown_workflows_max)
         self.acks = Acks()
         self.intake: deque[AnyWork] = deque()
         self.beats: dict[str, Heartbeat] = {}
@@ -73,7 +81,6 @@ class Memory:
         """The step in which each shard that is held was acquired."""
         self.out: list[s.CoordinatorOutput] = []
         self.chunk_requests = 0
-        """Requests of chunks that wait for the store."""
         self.due_next: s.FindDue | None = None
         """The next page of due runs, asked for once those of the last one are loaded."""
         self._timers: list[tuple[int, str]] = []
@@ -100,6 +107,11 @@ class Memory:
 
     def shard(self, name: str) -> int:
         return shard_of(name, self.identity.shards)
+
+    def is_home(self, name: str) -> bool:
+        """Whether the node or workflow of this name has its stream in our log."""
+        own = self.identity.own
+        return not own or self.shard(name) in own
 
     def holds(self, name: str) -> bool:
         return self.ownership.holds(self.shard(name), self.now.monotonic)
@@ -167,10 +179,14 @@ class Memory:
         """Asks for the versions of a workflow that are not known here."""
         self.load(f"definition:{workflow}", self.definition_question(workflow), work)
 
-    def definition_question(self, workflow: str) -> s.LoadDefinition:
-        known = self.definitions.get(workflow)
+    def load_home(self, workflow: str, work: AnyWork) -> None:
+        """Asks the log in which a workflow is registered, another one, for its versions."""
+        self.load(f"home:{workflow}", self.definition_question(workflow, home=True), work)
+
+    def definition_question(self, workflow: str, home: bool = False) -> s.LoadDefinition:
+        known = (self.homes if home else self.definitions).get(workflow)
         after = msgspec.structs.replace(known.head) if known is not None else None
-        return s.LoadDefinition(workflow=workflow, after=after, step=self.steps)
+        return s.LoadDefinition(workflow=workflow, after=after, step=self.steps, home=home)
 
     def is_current(self, workflow: str, known: Known, arrived_in: int) -> bool:
         """Whether `known` has every version that was registered before something that arrived in

@@ -11,8 +11,9 @@ from events.cluster_facts import (
     NodeSampled,
     NodeSuspected,
 )
+from events.envelope import Head
 from events.facts import HostSample, LossReason
-from events.ids import Attempt
+from events.ids import Attempt, node_stream
 from events.messages import Granted, Heartbeat, Order, Reset
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -68,6 +69,19 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
         node.beat = None
     elif beat is not None and not _is_gone(node, beat):
         _believe(memory, node, beat)
+    memory.cluster.look_again(node)
+
+
+def node_unread(memory: Memory, name: str) -> None:
+    """The node's stream is in another log, which cannot be read: until it can, what the agent says
+    of itself goes. It tells what its owner ordered last; and whoever was declared lost there has
+    been told so, or will be."""
+    node = memory.cluster.nodes.get(name)
+    if node is None or node.head is not None:
+        return
+    node.head = Head(node_stream(name))
+    if node.beat is not None and not _is_gone(node, node.beat):
+        _believe(memory, node, node.beat)
     memory.cluster.look_again(node)
 
 

@@ -22,8 +22,9 @@ TAKE_SHARE = 1 / 12
 
 
 class Ownership:
-    def __init__(self, shards: int, settings: Settings) -> None:
-        self.shards = shards
+    def __init__(self, shards: Sequence[int], settings: Settings) -> None:
+        """`shards`: those that there are to be held."""
+        self._shards = shards
         self._ttl = microseconds(settings.lease_ttl_s - settings.lease_margin_s)
         self._every = microseconds(settings.lease_ttl_s / 3)
         self._take_every = microseconds(settings.lease_ttl_s * TAKE_SHARE)
@@ -55,7 +56,7 @@ class Ownership:
 
     @property
     def missing(self) -> tuple[int, ...]:
-        return tuple(shard for shard in range(self.shards) if shard not in self._leases)
+        return tuple(shard for shard in self._shards if shard not in self._leases)
 
     def time_to_ask(self, now: int) -> bool:
         """Whether leases are to be asked for now; if so, not again for a third of the ttl."""
@@ -74,7 +75,7 @@ class Ownership:
 
     def told(self, names: Sequence[str], ours: str) -> None:
         """Who is there: the first in order have one shard more, if they are not as many for all."""
-        least, more = divmod(self.shards, len(names))
+        least, more = divmod(len(self._shards), len(names))
         self._share = least + (names.index(ours) < more)
 
     @property

@@ -134,7 +134,7 @@ def _fork(turn: "Turn", work: w.RequestWork, request: ForkRun) -> None:
     if slot is None and work.tries:
         memory.load_run(request.run_id, work)
         return
-    slot = turn.slot(request.run_id, work) if slot else fork_slot(memory, work, request)
+    slot = turn.slot(request.run_id, work) if slot else fork_slot(turn, work, request)
     if slot is None:
         return
     created = slot.head.version == 0

@@ -66,13 +66,15 @@ class RunLoaded(Signal, frozen=True, kw_only=True):
 
 
 class DefinitionLoaded(Signal, frozen=True, kw_only=True):
-    """The versions registered after version `after` of the stream; `step` is the question's."""
+    """The versions registered after version `after` of the stream; `step` and `home` are the
+    question's."""
 
     workflow: str
     versions: tuple[DefinitionRegistered, ...]
     head: Head
     after: int = 0
     step: int = 0
+    home: bool = False
 
 
 class NodeLoaded(Signal, frozen=True, kw_only=True):
@@ -269,11 +271,13 @@ class LoadRun(Signal, frozen=True, kw_only=True):
 
 class LoadDefinition(Signal, frozen=True, kw_only=True):
     """Read the versions registered after `after`, all of them without it. `step`: the step that
-    asked; the answer holds for all that had arrived by then."""
+    asked; the answer holds for all that had arrived by then. `home`: from the log in which the
+    workflow is registered, not from ours."""
 
     workflow: str
     after: Head | None = None
     step: int = 0
+    home: bool = False
 
 
 class LoadNode(Signal, frozen=True, kw_only=True):

@@ -9,8 +9,7 @@ from events.errors import Rejected
 from events.facts import Mapped, PartOf
 from events.ids import traceparent
 from events.policies import PINNED
-from orchestrator.coordinator import works as w
-from orchestrator.coordinator.definitions import Known
+from orchestrator.coordinator.copies import Starter, ready_to_start
 from orchestrator.coordinator.labelling import labelled
 from orchestrator.coordinator.runs import blank
 from orchestrator.coordinator.transaction import Touched
@@ -18,8 +17,6 @@ from orchestrator.kernel import inputs as i
 
 if TYPE_CHECKING:
     from orchestrator.coordinator.turn import Turn
-
-Starter = w.RequestWork | w.CallWork
 
 
 def begin_run(
@@ -30,12 +27,8 @@ def begin_run(
     Raises `Rejected` when there is no such workflow, or another run with this id.
     """
     memory = turn.memory
-    known = memory.definitions.get(request.workflow)
-    if known is None or not _tells(turn, known, request, work):
-        memory.load_definition(request.workflow, work)
-        return None
-    if turn.is_undecided(known.head.stream):
-        memory.intake.append(work)
+    known = ready_to_start(turn, request, work)
+    if known is None:
         return None
     version = request.workflow_version or known.newest
     if version not in known.versions:
@@ -59,14 +52,6 @@ def begin_run(
     touched = turn.decide(slot, given, stamp)
     touched.works.append(work)
     return touched
-
-
-def _tells(turn: "Turn", known: Known, request: StartRun, work: Starter) -> bool:
-    """Whether the version to start is certain: a version that is known never changes, but which one
-    is the newest, and that one does not exist, has to be current."""
-    if request.workflow_version in known.versions:
-        return True
-    return turn.memory.is_current(request.workflow, known, work.arrived_in)
 
 
 def _build(request: StartRun, own: str) -> str:

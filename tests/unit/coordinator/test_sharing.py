@@ -29,7 +29,7 @@ def told(drive: Drive, *names: str) -> Drive:
 def test_everybody_has_a_share_and_all_shards_are_somebodys(names: str, shares: list[int]) -> None:
     found = []
     for name in names:
-        ownership = Ownership(8, Settings())
+        ownership = Ownership(range(8), Settings())
         ownership.told(list(names), name)
         found.append(ownership.time_to_take(0))
     assert found == shares

@@ -1,0 +1,53 @@
+"""Reading a cluster of several logs as if it were one: whoever asks for a stream is answered by the
+log that has it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from events.envelope import Stored
+from events.errors import Unavailable
+from events.logmap import LogMap
+from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
+
+
+class ReadableLog(IndexedHistory, Protocol):
+    """One log, as far as others read it."""
+
+    async def load_payload(self, hash_: str) -> bytes | None: ...
+
+
+class Routed:
+    """Implements `ReadableLog` over several. `log` hands over one by its name, or raises
+    `Unavailable`; only those that are asked need be there."""
+
+    def __init__(self, map_: LogMap, log: Callable[[str], Awaitable[ReadableLog]]) -> None:
+        self.map = map_
+        self._log = log
+
+    async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
+        log = await self._log(self.map.of_stream(stream))
+        return await log.read(stream, after, limit)
+
+    async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
+        log = await self._log(self.map.of_stream(stream))
+        return await log.load_snapshot(stream, at_most)
+
+    async def index_row(self, run_id: str) -> IndexRow | None:
+        log = await self._log(self.map.of(run_id))
+        return await log.index_row(run_id)
+
+    async def load_payload(self, hash_: str) -> bytes | None:
+        """From whichever has it; None only when all have said that they have not."""
+        away: Unavailable | None = None
+        for name in self.map.names:
+            try:
+                log = await self._log(name)
+                found = await log.load_payload(hash_)
+            except Unavailable as error:
+                away = error
+                continue
+            if found is not None:
+                return found
+        if away is not None:
+            raise away
+        return None
