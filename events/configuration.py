@@ -232,11 +232,11 @@ def _shown(name: str, value: object) -> str:
 
 
 def _parsed(text: str, kind: object) -> object:
-    """A list is written with commas, a table as JSON, everything else as it is."""
+    """A list is written with commas, tables and lists of them as JSON, all else as it is."""
     shape = str(bare(kind))
-    if shape.startswith(("tuple[", "list[")):
+    if shape.startswith(("tuple[", "list[")) and not text.startswith("[{"):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if shape.startswith("dict[") or text.startswith("{"):
+    if shape.startswith("dict[") or text.startswith(("{", "[{")):
         try:
             return msgspec.json.decode(text)
         except msgspec.DecodeError:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 COVERED: Final = "***"
 
 SECRET_NAME: Final = re.compile(
@@ -60,6 +62,8 @@ def redact(value: object, name: str = "") -> object:
         return COVERED if value not in {"", b""} else value
     if isinstance(value, str):
         return redact_text(value)
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
     if isinstance(value, Mapping):
         return {key: redact(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):

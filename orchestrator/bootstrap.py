@@ -1,8 +1,11 @@
 """Composition root of the coordinator and the projector: configuration in, a running one out."""
 
+import logging
 import os
 import signal
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -11,7 +14,7 @@ import anyio
 import msgspec
 
 from events.catalogue import Catalogue
-from events.errors import Misconfigured
+from events.errors import Misconfigured, Unavailable
 from events.limits import Limits
 from events.streams import Topology
 from events.subjects import Subjects
@@ -20,11 +23,11 @@ from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.nats.announcements import ringing
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.projections import PostgresProjections
-from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.adapters.postgres.schema import LOG, migrate
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.authoring.check import accept
-from orchestrator.config import Config
+from orchestrator.config import Config, Database, databases, log_map
 from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.edge import Edge, Observers
 from orchestrator.coordinator.engine import Engine
@@ -33,9 +36,16 @@ from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.signals import Now
 from orchestrator.insight.projecting import Projecting
 from orchestrator.insight.projector import Projector
+from orchestrator.replay.routing import ReadableLog, Routed
 
 if TYPE_CHECKING:
     from orchestrator.adapters.otel.runs import RunSpans
+
+
+log = logging.getLogger("dalsegno.coordinator")
+
+OPEN_AGAIN_S = 1.0
+"""Between two tries to open one of several logs."""
 
 
 class SystemClock:
@@ -69,20 +79,68 @@ async def run_coordinator(config: Config) -> None:
 
     Raises `Misconfigured` for what waiting cannot mend, `Unavailable` when Postgres is not there.
     """
-    dsn = _dsn(config)
-    await _migrate(config)
-    settings = Settings(
-        dsn=dsn,
-        snapshots_kept=config.engine.snapshots_kept,
-        recovery_snapshots_kept=config.engine.recovery_snapshots_kept,
-    )
-    async with await PostgresStore.open(settings) as store:
-        bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
-        try:
-            await bus.start()
-            await run_edge(config, store, bus)
-        finally:
-            await bus.close()
+    first, *others = _databases(config)
+    if others:
+        await _Logs(config).run()
+        return
+    await _migrate(config, first)
+    async with await PostgresStore.open(_settings(config, first)) as store:
+        await _on_bus(config, lambda bus: run_edge(config, store, bus))
+
+
+class _Logs:
+    """A coordinator of several logs: a core, a store and a bus for each. None waits for another:
+    one that is not there is tried again."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._map = log_map(config)
+        self._stores: dict[str, PostgresStore] = {}
+        self._cluster = Routed(self._map, self._store)
+
+    async def run(self) -> None:
+        async with until_signal() as stopping, anyio.create_task_group() as group:
+            for database in _databases(self._config):
+                group.start_soon(self._serve, database, stopping)
+
+    async def _store(self, log_name: str) -> PostgresStore:
+        if log_name not in self._stores:
+            raise Unavailable(f"log {log_name} has not been reached yet")
+        return self._stores[log_name]
+
+    async def _serve(self, database: Database, stopping: anyio.Event) -> None:
+        store = await self._opened(database, stopping)
+        if store is None:
+            return
+        self._stores[database.log] = store
+        part = Part(
+            own=frozenset(self._map.own(database.log)),
+            logs=len(self._map.names),
+            cluster=self._cluster,
+        )
+        async with store:
+            await _on_bus(self._config, lambda bus: serve(self._config, store, bus, stopping, part))
+
+    async def _opened(self, database: Database, stopping: anyio.Event) -> PostgresStore | None:
+        """None when we are to stop before it is there. Raises `Misconfigured`."""
+        while not stopping.is_set():
+            try:
+                await _migrate(self._config, database)
+                return await PostgresStore.open(_settings(self._config, database))
+            except Unavailable as error:
+                log.warning("log %s is not there, trying again: %s", database.log, error)
+            with anyio.move_on_after(OPEN_AGAIN_S):
+                await stopping.wait()
+        return None
+
+
+async def _on_bus(config: Config, work: Callable[[NatsBus], Awaitable[None]]) -> None:
+    bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
+    try:
+        await bus.start()
+        await work(bus)
+    finally:
+        await bus.close()
 
 
 async def run_projections(config: Config) -> None:
@@ -92,7 +150,7 @@ async def run_projections(config: Config) -> None:
     """
     name = "dalsegno projections"
     settings = Settings(dsn=_dsn(config), application_name=name, connections_max=1)
-    await _migrate(config)
+    await _migrate(config, Database(dsn=_dsn(config)))
     async with (
         PostgresProjections(settings) as projections,
         ringing(config.nats, config.prefix, projections.info.name) as bell,
@@ -114,24 +172,64 @@ def _dsn(config: Config) -> str:
     return config.postgres.dsn
 
 
-async def _migrate(config: Config) -> None:
+def _databases(config: Config) -> tuple[Database, ...]:
+    return databases(config) or (Database(dsn=_dsn(config)),)
+
+
+def _settings(config: Config, database: Database) -> Settings:
+    return Settings(
+        dsn=database.dsn,
+        log=database.log,
+        map=database.map,
+        snapshots_kept=config.engine.snapshots_kept,
+        recovery_snapshots_kept=config.engine.recovery_snapshots_kept,
+    )
+
+
+async def _migrate(config: Config, database: Database) -> None:
     if config.postgres.migrate:
         shards = config.coordinator.shards
-        await anyio.to_thread.run_sync(lambda: migrate(config.postgres.dsn, shards=shards))
+        await anyio.to_thread.run_sync(
+            lambda: migrate(database.dsn, log=database.log or LOG, shards=shards, map_=database.map)
+        )
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What the coordinator of one log knows of the others: which shards are its own (empty: all),
+    how many logs there are, and how to read them."""
+
+    own: frozenset[int] = frozenset()
+    logs: int = 1
+    cluster: ReadableLog | None = None
 
 
 async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
+    """Serves one log until SIGTERM or SIGINT."""
+    async with until_signal() as stopping:
+        await serve(config, store, bus, stopping)
+
+
+async def serve(
+    config: Config,
+    store: PostgresStore,
+    bus: NatsBus,
+    stopping: anyio.Event,
+    part: Part = Part(),
+) -> None:
+    """Serves one log until it is time to stop; then in good order."""
     name = _name(config)
     spans = _run_spans(name)
     identity = Identity(
         name=name,
         seed=os.urandom(16).hex(),
         shards=store.info.shards,
+        own=part.own,
+        logs=part.logs,
         record_hashes=bool(config.coordinator.hashes_file),
         traced=spans is not None,
     )
     core = Coordinator(identity, config.engine, make_engine(config.limits))
-    loader = Loader(store, Catalogue(), name, store.info.name)
+    loader = Loader(store, Catalogue(), name, store.info.name, part.cluster)
     path = config.coordinator.hashes_file
     edge = Edge(
         core,
@@ -143,7 +241,7 @@ async def run_edge(config: Config, store: PostgresStore, bus: NatsBus) -> None:
     )
     try:
         async with anyio.create_task_group() as group:
-            await group.start(_stop_on_signal, edge)
+            group.start_soon(_stop_in_time, edge, stopping)
             group.start_soon(store.keep_subscribers_awake)
             await edge.run()
             group.cancel_scope.cancel()
@@ -166,11 +264,26 @@ def _name(config: Config) -> str:
     return config.coordinator.name
 
 
-async def _stop_on_signal(
-    edge: Edge, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+async def _stop_in_time(edge: Edge, stopping: anyio.Event) -> None:
+    await stopping.wait()
+    await edge.stop()
+
+
+@asynccontextmanager
+async def until_signal() -> AsyncIterator[anyio.Event]:
+    """An event that SIGTERM or SIGINT sets."""
+    stopping = anyio.Event()
+    async with anyio.create_task_group() as group:
+        await group.start(_wait_for_signal, stopping)
+        yield stopping
+        group.cancel_scope.cancel()
+
+
+async def _wait_for_signal(
+    stopping: anyio.Event, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for _ in signals:
-            await edge.stop()
+            stopping.set()
             return

@@ -1,10 +1,12 @@
 """Configuration of the orchestrator's processes, as a value, and how it is put together."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from events.configuration import (
     Effective,
@@ -16,9 +18,11 @@ from events.configuration import (
     with_files,
 )
 from events.connection import Connection
-from events.constraints import Name, Prefix, Rule, Shards
+from events.constraints import SHARDS_MAX, Name, Prefix, Rule, Shards
 from events.errors import Misconfigured
 from events.limits import CONFIG_BYTES_MAX, Limits
+from events.logmap import LogMap, shards_of_text
+from events.redaction import redact_text
 from orchestrator.coordinator.settings import Settings
 from orchestrator.insight.projections import Settings as Projections
 
@@ -26,6 +30,7 @@ FILE = "dalsegno.toml"
 OTHER_SECTIONS = ("agent",)
 """Sections of the same file that other processes read and check."""
 
+LOG_NAME = r"\A[A-Za-z0-9_-]{1,64}\Z"
 ALIASES = {"DALSEGNO_NATS_URL": "nats.urls"}
 
 
@@ -36,6 +41,20 @@ class PostgresConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """URL of the log's database, credentials and TLS (`sslmode`, `sslrootcert` …) in it."""
     migrate: bool = True
     """Whether a coordinator brings an older schema up to date when it starts."""
+
+
+class LogPlace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of several logs: its name, its database, and its shards such as `0-31`."""
+
+    name: Annotated[str, Meta(pattern=LOG_NAME, description="1 to 64 letters, digits, `-` or `_`")]
+    dsn: Annotated[str, Meta(min_length=1)]
+    shards: Annotated[str, Meta(min_length=1)]
+
+
+LogPlaces = Annotated[
+    tuple[LogPlace, ...],
+    Meta(max_length=SHARDS_MAX, description="tables of `name`, `dsn`, and `shards` such as `0-31`"),
+]
 
 
 class CoordinatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +80,9 @@ class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postgres: PostgresConfig = PostgresConfig()
+    logs: LogPlaces = ()
+    """The logs of a cluster that has several, instead of `postgres.dsn`: all of them, the same in
+    every process and for ever. Their shards are those of `coordinator.shards`, each in one log."""
     nats: Connection = Connection()
     prefix: Prefix = "dalsegno"
     """First part of all subjects; separates clusters on one NATS."""
@@ -72,6 +94,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 RULES: tuple[Rule[Config], ...] = (
+    Rule(
+        name="postgres.dsn",
+        holds=lambda c: not (c.logs and c.postgres.dsn),
+        expected="none beside logs, which have their own",
+        others=("logs",),
+    ),
     Rule(
         name="engine.lease_margin_s",
         holds=lambda c: c.engine.lease_margin_s <= c.engine.lease_ttl_s / 2,
@@ -129,7 +157,53 @@ def load_config(
     variables = with_files(environment, Config, ALIASES, lambda named: read_text(Path(named)))
     layers.append(from_environment(variables, Config, ALIASES))
     layers.append(from_flags(flags, Config))
-    return combine(Config, layers, RULES)
+    found = combine(Config, layers, RULES)
+    _check_logs(found)
+    return found
+
+
+def _check_logs(found: Effective[Config]) -> None:
+    config, source = found.value, found.source("logs")
+    if not config.logs:
+        return
+    try:
+        shards = log_map(config).shards
+    except Misconfigured as error:
+        raise Misconfigured(f"{source}: logs: {error}") from None
+    if shards != config.coordinator.shards:
+        raise Misconfigured(
+            f"{source}: logs have {shards} shards, coordinator.shards is "
+            f"{config.coordinator.shards} ({found.source('coordinator.shards')}): expected the same"
+        )
+
+
+def log_map(config: Config) -> LogMap:
+    """Of a cluster with several logs. Raises `Misconfigured` for shards that are not all, each
+    once, and for names or addresses that are given twice."""
+    for what, given in (
+        ("the name", [one.name for one in config.logs]),
+        ("the address", [one.dsn for one in config.logs]),
+    ):
+        twice = [one for one, times in Counter(given).items() if times > 1]
+        if twice:
+            raise Misconfigured(f"{what} {redact_text(twice[0])} is given to two logs")
+    return LogMap({one.name: shards_of_text(one.shards) for one in config.logs})
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a log is. Of one of several `log` is its name, `map` the map of all."""
+
+    dsn: str
+    log: str = ""
+    map: str = ""
+
+
+def databases(config: Config) -> tuple[Database, ...]:
+    """The databases of all logs; none when no address is configured."""
+    if not config.logs:
+        return (Database(dsn=config.postgres.dsn),) if config.postgres.dsn else ()
+    text = log_map(config).text
+    return tuple(Database(dsn=one.dsn, log=one.name, map=text) for one in config.logs)
 
 
 def read_text(path: Path) -> str:

@@ -15,9 +15,10 @@ from events.connection import Connection
 from events.definition import Definition
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.adapters.nats.client import Client, connect
-from orchestrator.config import Config, CoordinatorConfig, PostgresConfig
+from orchestrator.config import Config, CoordinatorConfig, LogPlace, PostgresConfig
 from orchestrator.coordinator.settings import Settings
 
+SHARDS = 4
 ROOT = Path(__file__).parents[2]
 
 QUICK = Settings(
@@ -37,6 +38,8 @@ class Cluster:
         self.folder = folder
         self.servers = servers
         self.dsn = servers.postgres.dsn
+        self.places: tuple[LogPlace, ...] = ()
+        """The logs, where there are several; then `dsn` counts for nothing."""
         self.nats_url = servers.nats.url
         self.ledger = folder / "ledger.jsonl"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -49,10 +52,11 @@ class Cluster:
 
     def start_coordinator(self, name: str = "c1", point: str = "", dsn: str = "") -> None:
         config = Config(
-            postgres=PostgresConfig(dsn=dsn or self.dsn),
+            postgres=PostgresConfig(dsn=dsn or ("" if self.places else self.dsn)),
+            logs=self.places,
             nats=self.connection,
             coordinator=CoordinatorConfig(
-                name=name, shards=4, hashes_file=str(self.folder / f"{name}.hashes")
+                name=name, shards=SHARDS, hashes_file=str(self.folder / f"{name}.hashes")
             ),
             engine=QUICK,
         )

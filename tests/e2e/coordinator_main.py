@@ -22,7 +22,7 @@ from events.subjects import Subjects
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.bootstrap import run_edge
+from orchestrator.bootstrap import run_coordinator, run_edge
 from orchestrator.config import Config
 from orchestrator.coordinator.ports import AppendOutcome, Batch, ReportDelivery
 
@@ -63,6 +63,9 @@ class MortalStore(PostgresStore):
 
 
 async def main(config: Config, point: Point) -> None:
+    if config.logs:
+        await run_coordinator(config)
+        return
     migrate(config.postgres.dsn, shards=config.coordinator.shards)
     store = await MortalStore.open(config.postgres.dsn)
     assert isinstance(store, MortalStore)

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from orchestrator.adapters.postgres.arrays import Packed, integers, texts
 from orchestrator.adapters.postgres.connections import Backend, Connection, Dialer, Link
 from orchestrator.adapters.postgres.queries import Queries
-from orchestrator.adapters.postgres.schema import LogInfo, log_of
+from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.translation import translate
 from orchestrator.errors import Unavailable
@@ -33,6 +33,7 @@ class ProjectionLink:
     def __init__(self, settings: Settings | str) -> None:
         if isinstance(settings, str):
             settings = Settings(dsn=settings)
+        self._settings = settings
         self._queries = Queries()
         self._link = Link(Dialer(settings, self._queries), settings.read_timeout_s)
         self._answer_s = settings.read_timeout_s + settings.answer_grace_s
@@ -104,6 +105,7 @@ class ProjectionLink:
         try:
             await self._link.prepare()
             self.info = await log_of(lambda name: self._rows(name, "checking the schema", {}))
+            check_map(self.info, self._settings.log, self._settings.map)
         except BaseException:
             await self.close()
             raise

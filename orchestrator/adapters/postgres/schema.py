@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
+from events.logmap import told
 from orchestrator.adapters.postgres.queries import MIGRATION_LOCK, Queries, migrations
 from orchestrator.adapters.postgres.settings import parse_dsn, where
 from orchestrator.adapters.postgres.translation import refused_connection, translated
@@ -32,16 +33,19 @@ class LogInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     shards: int
+    """Of the whole cluster."""
     schema: int
     """Number of the last migration applied."""
+    map: str = ""
+    """Which log has which shards, as `LogMap.text`; empty: this one has all."""
 
 
-def migrate(dsn: str, *, log: str = LOG, shards: int | None = None) -> LogInfo:
+def migrate(dsn: str, *, log: str = LOG, shards: int | None = None, map_: str = "") -> LogInfo:
     """Brings the schema up to date, makes it when there is none, and returns what the log is.
 
-    `shards` counts only for a new log; None is `SHARDS`. Blocks; call it in a thread from async
-    code. Raises `Misconfigured` (wrong DSN, newer schema, other shard count, encoding, old
-    server) and `Unavailable`.
+    `shards` counts only for a new log; None is `SHARDS`. `map_`: the cluster's, where it has other
+    logs, too. Blocks; call it in a thread from async code. Raises `Misconfigured` (wrong DSN,
+    newer schema, other shard count or map, encoding, old server) and `Unavailable`.
     """
     try:
         connection = psycopg.connect(
@@ -58,10 +62,13 @@ def migrate(dsn: str, *, log: str = LOG, shards: int | None = None) -> LogInfo:
             connection.execute(queries["migration_begin"].encode())
             _apply_missing(connection)
             connection.execute(
-                "INSERT INTO dalsegno.log (name, shards) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                (log, shards or SHARDS),
+                "INSERT INTO dalsegno.log (name, shards, map) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                (log, shards or SHARDS, map_),
             )
-            return _checked(_read_info(connection), shards)
+            info = _checked(_read_info(connection), shards)
+            check_map(info, log if map_ else "", map_)
+            return info
 
 
 def _check_server(connection: psycopg.Connection[Any], queries: Queries) -> None:
@@ -99,11 +106,11 @@ def _last_applied(connection: psycopg.Connection[Any]) -> int:
 
 def _read_info(connection: psycopg.Connection[Any]) -> LogInfo:
     row = connection.execute(
-        "SELECT name, shards, (SELECT max(number) FROM dalsegno.migration) FROM dalsegno.log"
+        "SELECT name, shards, (SELECT max(number) FROM dalsegno.migration), map FROM dalsegno.log"
     ).fetchone()
     if row is None:
         raise InvariantViolation("the schema dalsegno has no log")
-    return LogInfo(name=row[0], shards=row[1], schema=row[2])
+    return LogInfo(name=row[0], shards=row[1], schema=row[2], map=row[3])
 
 
 def _checked(info: LogInfo, shards: int | None) -> LogInfo:
@@ -125,8 +132,23 @@ async def log_of(rows: Callable[[str], Awaitable[Sequence[TupleRow]]]) -> LogInf
         )
     ((number,),) = await rows("schema_number")
     check_number(number)
-    ((name, shards),) = await rows("log_info")
-    return LogInfo(schema=number, name=name, shards=shards)
+    ((name, shards, map_),) = await rows("log_info")
+    return LogInfo(schema=number, name=name, shards=shards, map=map_)
+
+
+def check_map(info: LogInfo, name: str, map_: str) -> None:
+    """Raises `Misconfigured`, naming both, unless the database holds the log of this name (empty:
+    any) in a cluster with this map."""
+    if info.map != map_:
+        raise Misconfigured(
+            f"the database holds log {info.name} of a cluster with {told(info.map)}; configured "
+            f"is {told(map_)}: give the logs that the cluster was made with, as ever"
+        )
+    if name and info.name != name:
+        raise Misconfigured(
+            f"the database holds log {info.name}, and is configured as that of log {name}: give "
+            "each log the address of its own database"
+        )
 
 
 def newest() -> int:

@@ -16,10 +16,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`dsn`: URL or key=value text. Connect to Postgres itself or to a pooler in session mode: the
     adapter prepares statements and names its own backend.
 
+    `log`: the name of the log that is expected there, empty: any. `map`: which log of the cluster
+    has which shards, as `LogMap.text`; empty: this one has all.
+
     `connections_max`: connections for reading, beside the one for appends.
     """
 
     dsn: str
+    log: str = ""
+    map: str = ""
     application_name: str = "dalsegno"
     connections_max: int = 4
     connect_timeout_s: float = 5.0

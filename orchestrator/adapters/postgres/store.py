@@ -19,7 +19,7 @@ from orchestrator.adapters.postgres.columns import (
 )
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
-from orchestrator.adapters.postgres.schema import LogInfo, log_of
+from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import Snapshots
 from orchestrator.adapters.postgres.waking import Waker
@@ -65,6 +65,7 @@ class PostgresStore:
         try:
             await store._pool.prepare()
             store.info = await log_of(lambda name: store._rows(name, "checking the schema"))
+            check_map(store.info, settings.log, settings.map)
         except BaseException:
             await store.close()
             raise

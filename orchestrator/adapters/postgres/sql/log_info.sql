@@ -1,2 +1,2 @@
--- Why: which log this is, and how its runs are hashed to shards.
-SELECT name, shards FROM dalsegno.log
+-- Why: which log this is, how its runs are hashed to shards, and which of these it has.
+SELECT name, shards, map FROM dalsegno.log

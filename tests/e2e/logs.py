@@ -1,0 +1,53 @@
+"""A cluster whose shards lie in two databases."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from events.ids import shard_of
+from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.config import LogPlace
+from tests.e2e.cluster import SHARDS, Cluster
+
+EAST, WEST = "east", "west"
+
+
+class TwoLogs(Cluster):
+    """Log `east` has the first half of the shards, `west` the other; one server."""
+
+    def __init__(self, folder: Path, servers: EmbeddedServers) -> None:
+        super().__init__(folder, servers)
+        with psycopg.connect(servers.postgres.dsn, autocommit=True) as connection:
+            for name in (EAST, WEST):
+                statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+                connection.execute(statement)
+        self.dsns = {name: servers.postgres.dsn_of(name) for name in (EAST, WEST)}
+        self.places = (
+            LogPlace(name=EAST, dsn=self.dsns[EAST], shards=f"0-{SHARDS // 2 - 1}"),
+            LogPlace(name=WEST, dsn=self.dsns[WEST], shards=f"{SHARDS // 2}-{SHARDS - 1}"),
+        )
+
+    def log_of(self, name: str) -> str:
+        return EAST if shard_of(name, SHARDS) < SHARDS // 2 else WEST
+
+    def named(self, log: str, beginning: str) -> str:
+        """A name that lies in this log."""
+        numbered = (f"{beginning}-{number}" for number in range(1000))
+        return next(name for name in numbered if self.log_of(name) == log)
+
+
+@contextmanager
+def two_logs(folder: Path, coordinators: int = 1, agents: int = 1) -> Iterator[TwoLogs]:
+    with EmbeddedServers() as servers:
+        made = TwoLogs(folder, servers)
+        try:
+            for number in range(1, coordinators + 1):
+                made.start_coordinator(f"c{number}")
+            for number in range(1, agents + 1):
+                made.start_agent(f"n{number}")
+            yield made
+        finally:
+            made.close()
