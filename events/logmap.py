@@ -67,7 +67,7 @@ def told(text: str) -> str:
     if not text:
         return "one log with all shards"
     parts = msgspec.json.decode(text, type=dict[str, str])
-    return ", ".join(f"{name} with {shards}" for name, shards in parts.items())
+    return ", ".join(f"log {name} with shards {shards}" for name, shards in parts.items())
 
 
 def shards_of_text(text: str) -> tuple[int, ...]:

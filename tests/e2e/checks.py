@@ -10,6 +10,7 @@ from events import run_facts as r
 from events import task_facts as t
 from events.catalogue import Catalogue
 from events.envelope import Event, unseal
+from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from tests.e2e.cluster import Cluster
 from tests.e2e.replay_check import check_in_another_process
@@ -17,7 +18,7 @@ from tests.e2e.replay_check import check_in_another_process
 TERMINAL = (r.RunCompleted, r.RunFailed, r.RunCancelled, r.RunTimedOut)
 
 
-async def read_log(dsn: str) -> dict[str, list[Event]]:
+async def read_log(dsn: str | Settings) -> dict[str, list[Event]]:
     """All streams of the log, in order; fails on a gap in a stream."""
     streams: dict[str, list[Event]] = {}
     catalogue = Catalogue()

@@ -7,8 +7,9 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from events.ids import shard_of
+from events.logmap import LogMap, shards_text
 from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.config import LogPlace
 from tests.e2e.cluster import SHARDS, Cluster
 
@@ -24,19 +25,20 @@ class TwoLogs(Cluster):
             for name in (EAST, WEST):
                 statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
                 connection.execute(statement)
+        self.map = LogMap({EAST: range(SHARDS // 2), WEST: range(SHARDS // 2, SHARDS)})
         self.dsns = {name: servers.postgres.dsn_of(name) for name in (EAST, WEST)}
-        self.places = (
-            LogPlace(name=EAST, dsn=self.dsns[EAST], shards=f"0-{SHARDS // 2 - 1}"),
-            LogPlace(name=WEST, dsn=self.dsns[WEST], shards=f"{SHARDS // 2}-{SHARDS - 1}"),
+        self.places = tuple(
+            LogPlace(name=name, dsn=dsn, shards=shards_text(self.map.own(name)))
+            for name, dsn in self.dsns.items()
         )
 
-    def log_of(self, name: str) -> str:
-        return EAST if shard_of(name, SHARDS) < SHARDS // 2 else WEST
+    def settings(self, log: str) -> Settings:
+        return Settings(dsn=self.dsns[log], log=log, map=self.map.text)
 
     def named(self, log: str, beginning: str) -> str:
         """A name that lies in this log."""
         numbered = (f"{beginning}-{number}" for number in range(1000))
-        return next(name for name in numbered if self.log_of(name) == log)
+        return next(name for name in numbered if self.map.of(name) == log)
 
 
 @contextmanager

@@ -22,9 +22,9 @@ async def play(it: TwoLogs) -> None:
             run = await client.await_run(f"r{number}", timeout_s=60)
             assert (run.status, run.output) == ("completed", number + 6), run
     for log in (EAST, WEST):
-        streams = await read_log(it.dsns[log])
+        streams = await read_log(it.settings(log))
         found = {name.removeprefix("run:") for name in streams if name.startswith("run:")}
-        assert found == {name for name in map("r{}".format, range(RUNS)) if it.log_of(name) == log}
+        assert found == {name for name in map("r{}".format, range(RUNS)) if it.map.of(name) == log}
         (fact,) = (event.fact for event in streams["definition:chain"])
         assert isinstance(fact, DefinitionRegistered)
 
