@@ -7,7 +7,8 @@ from typing import Protocol
 from events.envelope import Stored
 from events.errors import Unavailable
 from events.logmap import LogMap
-from orchestrator.replay.ports import IndexedHistory, IndexRow, Snapshot
+from orchestrator.replay.ports import IndexedHistory, IndexRow
+from orchestrator.replay.snapshots import Snapshot
 
 
 class ReadableLog(IndexedHistory, Protocol):

@@ -283,7 +283,7 @@ def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(tmp_path: Pa
 def test_a_long_log_is_set_aside(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_bytes(b"x" * (4 * 1024 * 1024 + 1))
-    os.close(open_log(log))
+    os.close(open_log(log, 4 * 1024 * 1024))
     assert log.stat().st_size == 0
     assert (tmp_path / "server.log.1").stat().st_size > 4 * 1024 * 1024
 
