@@ -76,6 +76,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     losses_max: Amount = 20
     """Attempts of one task that may be lost with their node before it fails with code `lost`."""
 
+    kills_max: Count = 5
+    """Attempts of one task that are lost with an agent that died while they may have been running
+    there, until the task fails with code `poison_task` and is a dead letter."""
+
+    kills_apart: Count = 2
+    """From so many on, the next attempt waits for `killed_delay_s`, and is given only to a node
+    that has no attempt of another such task."""
+
+    killed_delay_s: Wait = 1.0
+    """Seconds of that wait; doubles with each further one up to `killed_delay_s_max`."""
+
+    killed_delay_s_max: Duration = 60.0
+    """Longest of these waits, seconds."""
+
     refused_delay_s: Wait = 0.2
     """Seconds before a task that a node refused is placed again; doubles with each refusal in a
     row up to `refused_delay_s_max`."""

@@ -30,6 +30,20 @@ class Said(Part, frozen=True, kw_only=True):
     spawned: tuple[Spawned, ...] = ()
 
 
+class Killed(Part, frozen=True, kw_only=True):
+    """An attempt that may have taken its agent with it: where it was, since when, and when it was
+    known to be lost. `started_at` is 0 where nobody said that it had begun.
+    """
+
+    attempt: int
+    node: str
+    incarnation: str
+    loss: LossReason
+    dispatched_at: int = 0
+    started_at: int = 0
+    lost_at: int = 0
+
+
 class TaskDispatched(Fact, frozen=True, kw_only=True):
     """An attempt was given to a node's incarnation, and why to that one."""
 
@@ -125,6 +139,8 @@ class AttemptFailed(Fact, frozen=True, kw_only=True):
     started_at: int = 0
     usage: Usage | None = None
     said: Said | None = None
+    killed: Killed | None = None
+    """Where the attempt may be why its agent is gone."""
 
 
 class TaskRetryDue(Fact, frozen=True, kw_only=True):
@@ -153,6 +169,19 @@ class TaskFailed(Fact, frozen=True, kw_only=True):
     said: Said | None = None
     flow: Flow = Flow()
     cancelled: tuple[str, ...] = ()
+
+
+class TaskDeadLettered(Fact, frozen=True, kw_only=True):
+    """A task is given to no agent any more, because too many died with it: the evidence. That it
+    failed follows. `details`: what a handler said last of its progress.
+    """
+
+    TYPE = "task.dead_lettered.v1"
+    step: str
+    task: str
+    code: str
+    kills: tuple[Killed, ...] = ()
+    details: Value = None
 
 
 class TaskCancelled(Fact, frozen=True, kw_only=True):

@@ -24,6 +24,8 @@ FAILURES = {
     "lost": "More attempts were lost with their nodes than `limits.losses_max`.",
     "no_progress": "Nothing in the run can go on: a bug of ours, told instead of a run that hangs.",
     "payload_too_large": "A value is over its limit; the message names value and limit. Final.",
+    "poison_task": "`limits.kills_max` agents died with an attempt of the task. Its dead letter "
+    "has the evidence: `dalsegno dead-letter show`.",
     "results_too_large": "The results of a map are together over the limit of a payload.",
     "run_timeout": "The run took longer than its `timeout`.",
     "schedule_to_close_timeout": "The task was not completed in time, attempts and waits counted.",

@@ -103,6 +103,9 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
         "Write a run's history to a file that can be replayed.",
     )
     _add(events, "tail", "log:tail", None, "Show the end of the log, and what follows.")
+    letters = _group(app, "dead-letter", group, "Show tasks that took too many agents with them.")
+    _add(letters, "list", "dead_letters:list_", None, "List them, the newest first.")
+    _add(letters, "show", "dead_letters:show", None, "Show the evidence of a run's, and ways on.")
     _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
     _add(app, "verify", "replays:verify", group, "Audit runs against the log.")
 

@@ -6,6 +6,7 @@ from events.facts import Obstacle
 from events.limits import PENDING_NOTED_MAX
 from events.policies import PINNED
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.apart import free_of_suspects
 from orchestrator.coordinator.families import follows, is_settled
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.runs import Key, Slot
@@ -113,18 +114,24 @@ class Placer:
             noted += 1
 
 
+APART = "agents have died with this task, and each node has another one of which that is true"
+
+
 def _found(
     turn: Turn, slot: Slot, step_id: str, nodes: list[NodeSlots]
 ) -> Chosen | Obstructed | None:
     """A node for the task, or what is in the way; None while its family decides on a build."""
     task, excluded = turn.net_of(slot).task(step_id), slot.state.steps[step_id].excluded
     build = wanted_build(slot.state)
-    answer = place(task, nodes, excluded, build)
+    suitable = free_of_suspects(turn.memory, slot, step_id, nodes)
+    if nodes and not suitable:
+        return Obstructed("no_slot", APART)
+    answer = place(task, suitable, excluded, build)
     if build != PINNED or isinstance(answer, Obstructed):
         return answer
     if not is_settled(turn, slot, answer.build_id):
         return None
-    return place(task, nodes, excluded, wanted_build(slot.state))
+    return place(task, suitable, excluded, wanted_build(slot.state))
 
 
 def _capped(slot: Slot) -> bool:

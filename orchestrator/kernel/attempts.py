@@ -7,7 +7,14 @@ import msgspec
 from events import messages as m
 from events.facts import Failure, Flow, LossReason, Usage
 from events.policies import Retry
-from events.task_facts import AttemptFailed, Said, TaskCancelled, TaskCompleted, TaskFailed
+from events.task_facts import (
+    AttemptFailed,
+    Killed,
+    Said,
+    TaskCancelled,
+    TaskCompleted,
+    TaskFailed,
+)
 from events.values import Value
 from orchestrator.kernel.bounds import PayloadTooLarge, bounded
 from orchestrator.kernel.decision import Decision
@@ -15,8 +22,8 @@ from orchestrator.kernel.ending import settle
 from orchestrator.kernel.flow import timeouts
 from orchestrator.kernel.maps import failing, results_fit
 from orchestrator.kernel.mapwalk import MapWalk
+from orchestrator.kernel.poison import bury, convicted, may_have_killed, pause_s
 from orchestrator.kernel.retry import delay_s, refusal
-from orchestrator.kernel.state import StepState
 from orchestrator.kernel.within import given_back, given_up
 
 Kind = Literal["failed", "timed_out", "lost"]
@@ -43,6 +50,7 @@ class Ended(msgspec.Struct, kw_only=True):
     ended_at: int = 0
     said: Said | None = None
     usage: Usage | None = None
+    killed: Killed | None = None
 
 
 def attempt_completed(d: Decision, report: m.Completed) -> None:
@@ -109,16 +117,34 @@ def attempt_failed(d: Decision, report: m.Failed) -> None:
     end_attempt(d, report.attempt.step, ended)
 
 
-def attempt_lost(d: Decision, step_id: str, reason: LossReason, message: str) -> None:
+def attempt_lost(
+    d: Decision, step_id: str, reason: LossReason, message: str, started: bool | None = None
+) -> None:
     """The attempt ended without a result. A recalled one ends as what it was recalled for, and
-    counts even if it had not begun: nobody would see that a task never gets to begin."""
+    counts even if it had not begun: nobody would see that a task never gets to begin. `started` is
+    None where nobody can tell."""
     recalled = d.state.steps[step_id].recalled
     if recalled:
         ended = Ended(failure=Failure(code=recalled, message=message), kind="timed_out")
     else:
         failure = Failure(code=reason, message=message)
         ended = Ended(failure=failure, kind="lost", loss=reason, counted=False)
+        if may_have_killed(reason, started):
+            ended.killed = _killed(d, step_id, reason)
     end_attempt(d, step_id, ended)
+
+
+def _killed(d: Decision, step_id: str, loss: LossReason) -> Killed:
+    step = d.state.steps[step_id]
+    return Killed(
+        attempt=step.attempt,
+        node=step.node,
+        incarnation=step.incarnation,
+        loss=loss,
+        dispatched_at=step.dispatched_at or 0,
+        started_at=step.started_at or 0,
+        lost_at=d.env.now,
+    )
 
 
 def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
@@ -136,7 +162,9 @@ def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
         return
     why = _no_further(d, step_id, ended)
     if why:
-        if ended.kind == "lost":
+        if ended.killed is not None and convicted(d, step_id):
+            ended.failure = bury(d, step_id, ended.killed)
+        elif ended.kind == "lost":
             ended.failure = Failure(code=LOST, message=f"{why}; the last one: {ended.loss}")
         fail_task(d, step_id, ended, why)
     else:
@@ -150,7 +178,7 @@ def _no_further(d: Decision, step_id: str, ended: Ended) -> str:
     if ended.failure.code == CLOSE_TIMEOUT:
         return "schedule-to-close ended"
     if not ended.counted:
-        return _too_many_losses(d, step, ended)
+        return _too_many_losses(d, step_id, ended)
     retry = _retry(d, step_id)
     refused = refusal(retry, ended.failure, step.counted + 1, ended.retryable)
     if refused:
@@ -161,7 +189,10 @@ def _no_further(d: Decision, step_id: str, ended: Ended) -> str:
     return ""
 
 
-def _too_many_losses(d: Decision, step: StepState, ended: Ended) -> str:
+def _too_many_losses(d: Decision, step_id: str, ended: Ended) -> str:
+    if ended.killed is not None and (why := convicted(d, step_id)):
+        return why
+    step = d.state.steps[step_id]
     losses, most = step.losses + 1, d.env.limits.losses_max
     if ended.loss == "refused" or losses <= most:
         return ""
@@ -188,13 +219,16 @@ def _again(d: Decision, step_id: str, ended: Ended) -> None:
             started_at=ended.started_at,
             usage=ended.usage,
             said=ended.said,
+            killed=ended.killed,
         )
     )
 
 
 def _why(d: Decision, step_id: str, ended: Ended) -> str:
     if not ended.counted:
-        return "lost attempts are repeated and not counted"
+        apart = _delay_s(d, step_id, ended) > 0 and ended.killed is not None
+        later = ", later since agents have died with it" if apart else ""
+        return f"lost attempts are repeated and not counted{later}"
     retry = _retry(d, step_id)
     counted = d.state.steps[step_id].counted + 1
     kind = "the delay asked for" if _asked_longer(d, step_id, ended) else f"{retry.kind} delay"
@@ -209,7 +243,8 @@ def _delay_s(d: Decision, step_id: str, ended: Ended) -> float:
         doublings = min(step.refusals, DOUBLINGS_MAX)
         return float(min(limits.refused_delay_s * 2**doublings, limits.refused_delay_s_max))
     if not ended.counted:
-        return 0.0
+        kills = len(step.kills) + (ended.killed is not None)
+        return pause_s(kills, limits) if ended.killed is not None else 0.0
     return max(_policy_delay_s(d, step_id), _asked_s(d, ended))
 
 

@@ -228,7 +228,7 @@ def _reported(d: Decision, given: i.Reported) -> None:
             attempt_failed(d, report)
         case m.Returned():
             step = report.attempt.step
-            attempt_lost(d, step, report.reason, report.message)
+            attempt_lost(d, step, report.reason, report.message, report.started)
         case m.Started():
             _task_started(d, report)
         case m.Progressed():

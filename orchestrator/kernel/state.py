@@ -28,6 +28,7 @@ import msgspec
 from events.facts import Failure, LossReason, PartOf
 from events.ids import Attempt
 from events.policies import Origin, RunOptions
+from events.task_facts import Killed
 from events.values import Value
 from orchestrator.kernel.mapstate import MapState
 
@@ -89,6 +90,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """Of a loop that is under way."""
     map: MapState | None = None
     """Of a map that is under way."""
+    kills: list[Killed] = []
+    """Attempts that may have taken their agents with them."""
 
 
 class Closing(msgspec.Struct):

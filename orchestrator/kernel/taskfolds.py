@@ -73,6 +73,8 @@ def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
     if fact.loss is not None:
         step.losses += fact.loss != "refused"
         step.excluded[step.node] = fact.loss
+    if fact.killed is not None:
+        step.kills.append(fact.killed)
     state.outstanding.pop(fact.step, None)
     state.ready.pop(fact.step, None)
     for what in ("start", "execute"):
@@ -104,6 +106,10 @@ def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
     apply_flow(state, fact.flow, at)
 
 
+def _dead_lettered(_state: RunState, _fact: t.TaskDeadLettered, _at: int) -> None:
+    """Evidence for people; what becomes of the task says the failure that follows."""
+
+
 def _task_cancelled(state: RunState, fact: t.TaskCancelled, at: int) -> None:
     close_step(state, fact.step, "cancelled", at)
     apply_flow(state, fact.flow, at)
@@ -119,5 +125,6 @@ TASK_FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     t.AttemptFailed: _attempt_failed,
     t.TaskRetryDue: _retry_due,
     t.TaskFailed: _task_failed,
+    t.TaskDeadLettered: _dead_lettered,
     t.TaskCancelled: _task_cancelled,
 }

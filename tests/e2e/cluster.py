@@ -99,6 +99,10 @@ class Cluster:
     def terminate(self, name: str) -> int:
         return self._end(name, signal.SIGTERM)
 
+    def has_died(self, name: str) -> bool:
+        """Whether the process has ended by itself."""
+        return self._processes[name].poll() is not None
+
     def pause(self, name: str) -> None:
         self._processes[name].send_signal(signal.SIGSTOP)
 

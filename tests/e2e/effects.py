@@ -4,6 +4,8 @@ First attempts hang, later ones end at once: so whoever holds a first attempt ha
 """
 
 import asyncio
+import os
+import signal
 import sys
 
 from node_agent import TaskContext, subprocess_task, task
@@ -50,3 +52,12 @@ print(os.environ["DALSEGNO_ATTEMPT"])
 """
 
 hang_apart = subprocess_task("e2e.hang_apart", [sys.executable, "-c", PROGRAM])
+
+
+@task(name="e2e.poison")
+async def poison(ctx: TaskContext, patience: int = 1_000) -> int:
+    """Takes its agent with it, in so many attempts."""
+    note(ctx, "start")
+    if ctx.attempt <= patience:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ctx.attempt

@@ -73,6 +73,15 @@ OPTIONS = RunOptions(
 )
 ORIGIN = Origin(kind="parent", run_id="run-0", step="spawn", version=9, depth=1)
 HOST = HostSample(cpu_share=0.5, memory_used_bytes=2**30, memory_total_bytes=2**31, load=1.25)
+KILLED = t.Killed(
+    attempt=2,
+    node="n1",
+    incarnation="i1",
+    loss="node_restarted",
+    dispatched_at=AT,
+    started_at=AT + 1,
+    lost_at=AT + 2,
+)
 FAILURE = Failure(code="boom", message="it went up", details=VALUE)
 ENABLED = Enabled(step="fetch", inputs={"x": VALUE}, start_due_at=AT + 1, close_due_at=AT + 2)
 CALLED = Called(
@@ -391,6 +400,13 @@ FACTS: tuple[Fact, ...] = (
     t.TaskPending(step="fetch", obstacle="no_slot", detail="2 suitable nodes are full"),
     t.TaskStarted(step="fetch", attempt=2, started_at=AT, due_at=AT + 5),
     t.TaskProgressed(step="fetch", attempt=2, details=VALUE, fraction=0.5, sequence=3),
+    t.TaskDeadLettered(
+        step="fetch",
+        task="census.fetch",
+        code="poison_task",
+        kills=(KILLED,),
+        details=VALUE,
+    ),
     t.TaskRecalled(step="fetch", attempt=2, code="schedule_to_close_timeout", reason="too late"),
     t.TaskCompleted(
         step="fetch",
@@ -417,6 +433,7 @@ FACTS: tuple[Fact, ...] = (
         started_at=AT,
         usage=USAGE,
         said=SAID,
+        killed=KILLED,
     ),
     t.TaskRetryDue(step="fetch", start_due_at=AT),
     t.TaskFailed(

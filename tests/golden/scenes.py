@@ -59,6 +59,23 @@ def completed() -> Play:
     return play
 
 
+def deadly() -> Play:
+    """A task takes its agents with it until it is a dead letter; the run goes on without it."""
+    handled = d.Handler(codes=("poison_task",), steps=(task("mend"),))
+    play = started(workflow(task("boom", on_error=(handled,))), Setting(limits=Limits(kills_max=3)))
+    play.place("boom")
+    play.lose("boom")
+    play.place("boom", "n2", "i2")
+    play.report(m.Started(attempt=play.attempt("boom"), started_at=play.now))
+    play.report(m.Progressed(attempt=play.attempt("boom"), details={"row": 1}, sequence=1))
+    play.give_back("boom", "node_restarted", started=True)
+    play.due(1.0)
+    play.place("boom", "n3", "i3")
+    play.lose("boom")
+    play.run("mend")
+    return play
+
+
 def failed() -> Play:
     """A timeout recalls an attempt, which then fails for good while another one is outstanding."""
     play = started(
@@ -367,6 +384,7 @@ def pinned() -> Play:
 
 SCENES: dict[str, Callable[[], Play]] = {
     "completed": completed,
+    "deadly": deadly,
     "failed": failed,
     "cancelled": cancelled,
     "timed_out": timed_out,

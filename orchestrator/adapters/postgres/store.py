@@ -112,6 +112,12 @@ class PostgresStore:
         rows = await self._rows("first_events", f"looking for {topic}", values)
         return [_stored(row) for row in rows]
 
+    async def dead_letters(self, before: int, limit: int) -> list[Stored]:
+        """Events that are dead letters, with positions < `before`, the newest first."""
+        values = {"before": before, "limit": limit}
+        rows = await self._rows("dead_letters", "looking for dead letters", values)
+        return [_stored(row) for row in rows]
+
     async def keep_subscribers_awake(self) -> None:
         """Wakes subscriptions of the eventsourcing library after appends of this store, until it is
         cancelled. Every process that appends runs it."""

@@ -11,7 +11,7 @@ from events.task_facts import AttemptFailed, TaskFailed
 from orchestrator.kernel import inputs as i
 from tests.builders import Play, Setting, names, started, task, workflow
 
-LIMITS = Limits(losses_max=3, refused_delay_s=0.2, refused_delay_s_max=1.0)
+LIMITS = Limits(losses_max=3, refused_delay_s=0.2, refused_delay_s_max=1.0, killed_delay_s=0.0)
 
 
 def one_task(**fields: object) -> Play:
