@@ -260,7 +260,7 @@ class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Events of one append."""
 
     bytes_max: Count = 64 * MIB
-    """Bytes of them."""
+    """Bytes of those events."""
 
     streams_max: Count = 20_000
     """Streams that they belong to."""
@@ -344,10 +344,6 @@ asked for again."""
 EXPRESSIONS_KEPT_MAX = 10_000
 """Compiled expressions kept, a few kilobytes each. The least recently used leaves and is compiled
 again when it is met again."""
-
-LOST_BACKENDS_MAX = 64
-"""Lost backends of the database that are remembered; one is added by each append without an answer.
-The oldest is forgotten."""
 
 STATE_BYTES_MAX = 1024 * 1024 * 1024
 """Bytes of the state in a snapshot. A larger one is taken for damage: no honest run has one."""
@@ -460,9 +456,6 @@ RUNS_LISTED_MAX = 1000
 
 LABELS_ASKED_MAX = 16
 """Tags and attributes in one search: each is one more look at every run that is found. Refused."""
-
-TREE_RUNS_MAX = 200
-"""Runs that one `run tree` reads; for the others it says that it has not looked."""
 
 EVENTS_LISTED_MAX = 1_000_000
 """Events that one `log show` shows. A larger `--limit` is refused."""

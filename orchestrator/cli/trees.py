@@ -6,7 +6,6 @@ from events.catalogue import Catalogue
 from events.envelope import Event, unseal
 from events.errors import Rejected
 from events.ids import run_stream
-from events.limits import TREE_RUNS_MAX
 from events.run_facts import RunForked
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
@@ -31,6 +30,7 @@ from orchestrator.replay.rebuild import Rebuilder
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+RUNS_SHOWN = 200
 ITEMS_SHOWN = 10
 PAGE = 500
 REPEATED = frozenset({"item", "iteration"})
@@ -67,7 +67,7 @@ def tree(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  #
 
 
 class _Gatherer:
-    """Reads runs and what belongs to them, `TREE_RUNS_MAX` at most."""
+    """Reads runs and what belongs to them, `RUNS_SHOWN` at most."""
 
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
@@ -104,8 +104,8 @@ class _Gatherer:
 
     async def _in_full(self, leaf: Twig) -> Twig:
         """The run that a leaf names; the leaf when there are too many, or it did not begin."""
-        if len(self._seen) >= TREE_RUNS_MAX:
-            leaf.note += f"; not looked at, over {TREE_RUNS_MAX} runs"
+        if len(self._seen) >= RUNS_SHOWN:
+            leaf.note += f"; not looked at, over {RUNS_SHOWN} runs"
             return leaf
         found = await self._grown(leaf.run_id)
         if found is None:

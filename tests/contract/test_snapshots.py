@@ -90,6 +90,7 @@ async def test_kinds_live_beside_each_other(store: Store) -> None:
     assert await store.find_snapshot(snapshot_place("1@5-recovery")) is None
 
 
+@pytest.mark.edge("EngineLimits.recovery_snapshots_kept")
 async def test_recovery_snapshots_make_room_and_manual_ones_never(store: Store) -> None:
     for version in range(1, 14):
         await store.save_snapshot(_kept(version, "manual"))

@@ -221,6 +221,9 @@ class TestRefusal:
         }[offence]
 
     @pytest.mark.parametrize("size", ["51 events", "bytes", "41 streams"])
+    @pytest.mark.edge("BatchLimits.events_max")
+    @pytest.mark.edge("BatchLimits.bytes_max")
+    @pytest.mark.edge("BatchLimits.streams_max")
     async def test_a_batch_over_a_limit_is_refused_with_the_limit(
         self, store: AuditedStore, lease: Lease, size: str
     ) -> None:

@@ -57,6 +57,7 @@ def test_a_settled_report_does_not_come_back(tmp_path: Path) -> None:
     assert reopened(tmp_path) == ()
 
 
+@pytest.mark.edge("SEGMENT_BYTES")
 def test_segments_rotate_and_the_size_stays_bounded(tmp_path: Path) -> None:
     async def run() -> None:
         journal = FileJournal(tmp_path, segment_bytes=20_000)

@@ -90,6 +90,7 @@ def test_how_it_ended_is_told(processes: HostProcesses, code: str, exit_code: in
     assert processes.run(python(code, stdin=b"x" * 1_000_000)[0]).exit_code == exit_code
 
 
+@pytest.mark.edge("STDERR_LINE_BYTES_MAX")
 def test_a_line_without_end_is_split(processes: HostProcesses) -> None:
     job, lines = python("import sys; sys.stderr.write('x' * 100_000); sys.stderr.write('é')")
     processes.run(job)

@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from events.limits import SERVER_LOG_BYTES_MAX
 from orchestrator.adapters.embedded import EmbeddedNats, EmbeddedPostgres, EmbeddedServers
 from orchestrator.adapters.embedded.guard import open_log
 from orchestrator.adapters.embedded.handle import Command, GuardHandle
@@ -280,12 +281,16 @@ def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(tmp_path: Pa
     guard.end(command)
 
 
+@pytest.mark.edge("SERVER_LOG_BYTES_MAX")
 def test_a_long_log_is_set_aside(tmp_path: Path) -> None:
-    log = tmp_path / "server.log"
-    log.write_bytes(b"x" * (4 * 1024 * 1024 + 1))
-    os.close(open_log(log, 4 * 1024 * 1024))
-    assert log.stat().st_size == 0
-    assert (tmp_path / "server.log.1").stat().st_size > 4 * 1024 * 1024
+    log, aside = tmp_path / "server.log", tmp_path / "server.log.1"
+    log.write_bytes(b"x" * SERVER_LOG_BYTES_MAX)
+    os.close(open_log(log, SERVER_LOG_BYTES_MAX))
+    assert not aside.exists()
+
+    log.write_bytes(b"x" * (SERVER_LOG_BYTES_MAX + 1))
+    os.close(open_log(log, SERVER_LOG_BYTES_MAX))
+    assert (log.stat().st_size, aside.stat().st_size) == (0, SERVER_LOG_BYTES_MAX + 1)
 
 
 def test_both_are_stopped_when_one_cannot_start(nats_server: EmbeddedNats) -> None:

@@ -367,6 +367,7 @@ async def test_another_host_is_asked_only_when_that_is_wanted_and_told_no_secret
     assert (taken["status"], taken["headers"]) == (302, {"location": f"{other.url}/there?q=1"})
 
 
+@pytest.mark.edge("HTTP_REDIRECTS_MAX")
 @pytest.mark.parametrize(("hops", "is_done"), [(5, True), (6, False)])
 async def test_redirects_end(hops: int, is_done: bool) -> None:
     on = Scripted(status=307, headers={"Location": "/on"})

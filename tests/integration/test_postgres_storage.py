@@ -73,6 +73,7 @@ async def test_an_older_snapshot_is_found_below_a_damaged_one(
     assert await store.load_snapshot("run:1", at_most=6) == older
 
 
+@pytest.mark.edge("EngineLimits.snapshots_kept")
 @pytest.mark.parametrize("kept", [1, 2])
 async def test_as_many_snapshots_are_kept_as_are_configured(
     dsn: str, eyes: Observer, kept: int

@@ -42,13 +42,14 @@ itself.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
 import psycopg
 from psycopg import errors
 from psycopg.rows import TupleRow
 
-from events.limits import LOST_BACKENDS_MAX, BatchLimits
+from events.limits import BatchLimits
 from orchestrator.adapters.postgres.columns import (
     event_columns,
     head_columns,
@@ -77,6 +78,8 @@ from orchestrator.errors import InvariantViolation, Unavailable
 
 END_WAIT_S = 3.0
 """How long `landed` waits for a backend that it has ended."""
+LOST_KEPT = 64
+"""Lost backends remembered; one is added by each append without an answer."""
 
 
 class Appender:
@@ -89,7 +92,7 @@ class Appender:
         self._limits = limits
         self._queries = dialer.queries
         self._answer_s = settings.append_timeout_s + settings.answer_grace_s
-        self._lost: list[Backend] = []
+        self._lost: deque[Backend] = deque(maxlen=LOST_KEPT)
 
     async def append(self, batch: Batch) -> AppendOutcome:
         check_batch(batch, self._limits)
@@ -137,7 +140,7 @@ class Appender:
 
     def _remember_lost(self) -> None:
         if self._link.backend is not None:
-            self._lost = [*self._lost[-LOST_BACKENDS_MAX + 1 :], self._link.backend]
+            self._lost.append(self._link.backend)
 
     async def _explain_conflict(self, batch: Batch, error: psycopg.Error) -> AppendOutcome:
         doing = f"looking for the conflict of batch {batch.id}"

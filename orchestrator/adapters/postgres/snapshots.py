@@ -95,6 +95,8 @@ def unpack(row: TupleRow) -> Snapshot:
     place += () if kind == "automatic" else (kind, *why)
     if checksum(place, state) != bytes(expected):
         raise Damaged(f"{what} ({kind}) is damaged: its checksum does not fit", version)
+    if zstandard.frame_content_size(state) > STATE_BYTES_MAX:
+        raise Damaged(f"{what} ({kind}) says that it has over {STATE_BYTES_MAX} bytes", version)
     try:
         plain = zstandard.ZstdDecompressor().decompress(state, max_output_size=STATE_BYTES_MAX)
     except zstandard.ZstdError as error:

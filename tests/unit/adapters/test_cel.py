@@ -218,6 +218,7 @@ def test_limits_are_those_it_was_given() -> None:
         CelExpressions(Limits(expression_chars_max=5)).paths("1 + 2 + 3")
 
 
+@pytest.mark.edge("Limits.expression_work_max")
 @pytest.mark.parametrize(
     ("source", "is_too_much"),
     [

@@ -329,6 +329,11 @@ def test_all_problems_come_at_once() -> None:
     assert refused.value.problems == report.problems
 
 
+@pytest.mark.edge("Limits.definition_bytes_max")
+@pytest.mark.edge("Limits.net_bytes_max")
+@pytest.mark.edge("Limits.steps_max")
+@pytest.mark.edge("Limits.arcs_max")
+@pytest.mark.edge("Limits.nesting_max")
 @pytest.mark.parametrize(
     ("limits", "words"),
     [

@@ -227,6 +227,7 @@ def test_a_text_over_the_limit_is_not_even_parsed() -> None:
         read_yaml("[" * 11, limits=Limits(definition_bytes_max=10))
 
 
+@pytest.mark.edge("Limits.problems_max")
 def test_problems_beyond_the_limit_are_counted() -> None:
     with pytest.raises(InvalidDefinition, match="and 3 more") as refused:
         read_yaml("a: 1\nb: 1\nc: 1\n", limits=Limits(problems_max=2))

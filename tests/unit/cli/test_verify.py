@@ -84,6 +84,7 @@ def test_a_run_that_is_not_there_is_none() -> None:
 
 
 @pytest.mark.parametrize(("most", "found"), [(5, ["length"]), (6, [])])
+@pytest.mark.edge("DECISION_EVENTS")
 def test_a_run_with_more_events_than_any_may_have_is_found(most: int, found: list[str]) -> None:
     store = OneRun(finished())
     assert len(store.events) == 6

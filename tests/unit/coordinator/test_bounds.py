@@ -1,5 +1,7 @@
 """What a coordinator keeps in memory for clients that it cannot serve is bounded."""
 
+import pytest
+
 from events.api import AnyAnswer, AwaitRun, Refused, RunAnswer, ShowRun, StartRun
 from events.ids import Attempt
 from events.messages import Drop, Settle
@@ -27,6 +29,7 @@ def show(drive: Drive, run_id: str) -> Drive:
     return drive.step(s.RequestArrived(request=ShowRun(run_id=run_id), reply_to=run_id))
 
 
+@pytest.mark.edge("EngineLimits.waiters_max")
 def test_only_so_many_clients_wait_for_runs() -> None:
     drive = Drive(Settings(waiters_max=2)).ready().start().commit()
     drive.outputs = []
@@ -53,6 +56,7 @@ def test_a_client_that_has_waited_long_enough_makes_room() -> None:
     assert answers(drive) == {}
 
 
+@pytest.mark.edge("EngineLimits.unknown_workflows_max")
 def test_names_that_no_workflow_has_are_forgotten_the_oldest_first() -> None:
     drive = Drive(Settings(unknown_workflows_max=2)).ready()
     for name in ("one", "other", "third"):
@@ -67,6 +71,7 @@ def test_names_that_no_workflow_has_are_forgotten_the_oldest_first() -> None:
     assert drive.start("r2").batches(), "what is registered stays known"
 
 
+@pytest.mark.edge("EngineLimits.intake_max")
 def test_works_that_wait_for_the_store_count_as_waiting() -> None:
     drive = Drive(Settings(intake_max=3)).ready()
     for run_id in ("x1", "x2", "x3"):
@@ -80,6 +85,7 @@ def test_works_that_wait_for_the_store_count_as_waiting() -> None:
     assert loads(show(drive, "x5")) == ["x1", "x2", "x3", "x5"]
 
 
+@pytest.mark.edge("EngineLimits.parked_reasons_max")
 def test_of_runs_that_cannot_be_read_only_so_many_reasons_are_kept() -> None:
     """The runs themselves stay known: what a node holds of them is neither dropped nor settled."""
     drive = Drive(Settings(parked_reasons_max=1)).ready()

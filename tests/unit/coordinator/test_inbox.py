@@ -57,6 +57,7 @@ async def test_others_run_even_if_nobody_has_to_wait() -> None:
         assert ran.is_set()
 
 
+@pytest.mark.edge("INBOX_MAX")
 async def test_a_full_inbox_holds_up_who_puts() -> None:
     inbox, done = Inbox(), anyio.Event()
     for _ in range(INBOX_MAX):

@@ -124,6 +124,7 @@ def test_a_snapshot_that_is_none_is_left_aside() -> None:
     assert kept.loaded().incarnation == "i3"
 
 
+@pytest.mark.edge("EngineLimits.node_tail_events_max")
 def test_a_snapshot_is_taken_after_the_commit_when_the_tail_is_long() -> None:
     settings = Settings(node_tail_events_max=3, node_sample_interval_s=0.1)
     drive = Drive(settings).ready()

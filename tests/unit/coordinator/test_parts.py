@@ -1,6 +1,7 @@
 """Parts of maps: their items are read before they start, and chunks come and go."""
 
 import msgspec
+import pytest
 
 from events.api import (
     AwaitRun,
@@ -113,6 +114,7 @@ class TestChunks:
         drive.step(s.PayloadLoaded(hash=load.hash, data=CHUNK.data, reply_to=load.reply_to))
         assert answers(drive) == [Fetched(values=msgspec.Raw(CHUNK.data))]
 
+    @pytest.mark.edge("Limits.values_answer_bytes_max")
     def test_an_answer_holds_so_many_bytes_or_one_value(self) -> None:
         most = Limits().values_answer_bytes_max
         small, large = "x" * (most // 4), "y" * (2 * most)
@@ -143,6 +145,7 @@ class TestChunks:
         assert "expected 0 or more" in answer.message
         assert not drive.take(s.LoadPayload)
 
+    @pytest.mark.edge("EngineLimits.chunk_requests_max")
     def test_so_many_are_under_way_at_a_time(self) -> None:
         drive = Drive(Settings(chunk_requests_max=2)).own()
         keep, fetch = KeepValues(values=["a", "b"]), FetchValues(hash=CHUNK.hash)

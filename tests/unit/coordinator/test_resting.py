@@ -1,5 +1,7 @@
 """Which runs are in memory: those with something under way, and the last few that only wait."""
 
+import pytest
+
 from events.api import (
     CancelRun,
     PauseRun,
@@ -54,6 +56,7 @@ def row(drive: Drive, run_id: str) -> IndexRow:
     return Slot(run_id, shard_of(run_id, SHARDS), rebuilt.state, rebuilt.head).row()
 
 
+@pytest.mark.edge("EngineLimits.idle_runs_max")
 def test_of_the_runs_that_only_wait_the_last_few_stay() -> None:
     drive = drive_with(CHILD, idle_runs_max=2)
     for run_id in ("r1", "r2", "r3"):

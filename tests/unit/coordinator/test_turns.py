@@ -1,5 +1,7 @@
 """What is decided while a commit is in flight, and what has to wait for it."""
 
+import pytest
+
 from events.api import (
     CancelRun,
     PauseRun,
@@ -138,6 +140,7 @@ def test_a_node_is_not_told_what_is_still_in_flight() -> None:
     assert Settle(attempts=(FIRST,)) in list(drive.commands())
 
 
+@pytest.mark.edge("EngineLimits.gathered_at_once_max")
 def test_much_is_gathered_a_part_at_a_time() -> None:
     drive = Drive(Settings(gathered_at_once_max=2)).ready().start("r0")
     (first,) = drive.batches()
@@ -154,6 +157,7 @@ def test_much_is_gathered_a_part_at_a_time() -> None:
     assert len(streams(drive.batches()[0])) == 3
 
 
+@pytest.mark.edge("EngineLimits.turn_works_max")
 def test_what_gathers_is_no_more_than_one_turn() -> None:
     """The log may be away for long, and looks at runs write nothing that would fill the turn."""
     drive, _ = in_flight("r2", settings=Settings(turn_works_max=3, intake_max=5))

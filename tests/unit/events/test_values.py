@@ -116,6 +116,7 @@ def test_the_message_begins_where_the_caller_says() -> None:
         admit({"items": [1, 2, float("nan")]}, "input")
 
 
+@pytest.mark.edge("VALUE_DEPTH_MAX")
 def test_depth_is_bounded_exactly() -> None:
     assert admit(nested(VALUE_DEPTH_MAX)) == nested(VALUE_DEPTH_MAX)
     with pytest.raises(InvalidValue, match="nested deeper than 64 levels"):

@@ -309,6 +309,7 @@ def test_variables_that_nest_with_every_step_are_stopped() -> None:
     play.check_replay()
 
 
+@pytest.mark.edge("FLOW_PAYLOADS_MAX")
 @pytest.mark.parametrize(("count", "status"), [(16, "running"), (17, "failed")])
 def test_one_large_value_for_many_tasks_is_stopped_before_the_event_is_too_large(
     count: int, status: str

@@ -247,6 +247,7 @@ def test_outputs_are_bounded_together() -> None:
     assert code(play) == "payload_too_large"
 
 
+@pytest.mark.edge("Limits.instances_max")
 def test_a_run_has_only_so_many_steps() -> None:
     play = started(workflow(each(list(range(50)))), Setting(limits=Limits(instances_max=20)))
     for index in range(19):

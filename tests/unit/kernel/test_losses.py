@@ -33,6 +33,7 @@ def test_a_lost_attempt_is_repeated_at_once_and_not_counted(reason: LossReason) 
     assert names(play.complete("a")) == ["task.completed", "run.completed"]
 
 
+@pytest.mark.edge("Limits.losses_max")
 def test_losses_are_bounded() -> None:
     play = one_task(retry=Retry(attempts_max=10))
     for _ in range(LIMITS.losses_max):
@@ -52,6 +53,8 @@ def test_a_loss_can_be_handled_by_its_code() -> None:
     assert names(play.lose("a")) == ["task.failed", "run.completed"]
 
 
+@pytest.mark.edge("Limits.refused_delay_s")
+@pytest.mark.edge("Limits.refused_delay_s_max")
 def test_a_refused_attempt_waits_longer_each_time_in_a_row() -> None:
     play = one_task()
     delays = []

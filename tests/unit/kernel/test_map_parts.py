@@ -63,11 +63,13 @@ def do(play: Play, *steps: str, fails: tuple[int, ...] = ()) -> None:
 # -- cut ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.edge("Limits.map_part_items_max")
 def test_as_many_items_as_a_part_may_have_are_no_parts() -> None:
     assert list(large([1, 2, 3]).state.ready) == ["scale[0]", "scale[1]", "scale[2]"]
     assert parts(large([1, 2, 3, 4])) == ["scale[0]", "scale[1]"]
 
 
+@pytest.mark.edge("Limits.map_parts_max")
 def test_parts_begin_as_others_end_and_their_results_are_one_list() -> None:
     play = large(list(range(10)))
     assert parts(play) == ["scale[0]", "scale[1]"]
@@ -181,6 +183,7 @@ def test_the_bits_of_all_items_are_kept() -> None:
     assert (found.completed, found.failed) == (2, 1)
 
 
+@pytest.mark.edge("Limits.map_results_inline_bytes_max")
 def test_large_results_are_stored_before_they_are_named() -> None:
     play = large(7, limits=SMALL)
     run = works(part_run(play, "scale[0]"))
@@ -347,6 +350,7 @@ def test_facts_tell_what_became_of_items() -> None:
 # -- histories ------------------------------------------------------------------------------------
 
 
+@pytest.mark.edge("Limits.run_events_max")
 def test_a_run_with_too_many_events_fails_when_its_items_have_come_back() -> None:
     play = started(workflow(mapped()), Setting(limits=Limits(run_events_max=5)), [1, 2, 3])
     play.place_all()
@@ -365,6 +369,7 @@ def test_a_run_with_too_many_events_fails_when_its_items_have_come_back() -> Non
 # -- room by bytes --------------------------------------------------------------------------------
 
 
+@pytest.mark.edge("Limits.map_inputs_bytes_max")
 def test_items_wait_until_the_inputs_under_way_have_room() -> None:
     limits = Limits(map_inputs_bytes_max=250)
     step = mapped(inputs={"x": "x" * 90})

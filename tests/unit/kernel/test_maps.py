@@ -72,6 +72,7 @@ def test_the_end_of_an_item_begins_the_next_one_in_the_same_fact() -> None:
     assert names(play.run("scale[3]")) == ["task.completed", "map.completed", "run.completed"]
 
 
+@pytest.mark.edge("ITEMS_BEGUN_MAX")
 def test_many_items_begin_in_facts_of_bounded_size() -> None:
     play = started(workflow(mapped(concurrency=250)), value=list(range(300)))
     sizes = [len(fact.flow.enabled) for fact in play.facts if isinstance(fact, MapAdvanced)]
@@ -334,6 +335,7 @@ def test_results_over_the_limit_fail_the_map_with_the_mend() -> None:
     play.check_replay()
 
 
+@pytest.mark.edge("Limits.map_items_max")
 def test_too_many_items_are_refused() -> None:
     setting = Setting(limits=Limits(map_items_max=2))
     play = started(workflow(mapped()), setting, [1, 2, 3])

@@ -183,6 +183,7 @@ def test_a_loss_between_failures_does_not_begin_the_backoff_anew() -> None:
     assert lossy.step("a").delay_s == calm.step("a").delay_s
 
 
+@pytest.mark.edge("Limits.retry_after_s_max")
 @pytest.mark.parametrize(
     ("asked_s", "delay_s", "why"),
     [

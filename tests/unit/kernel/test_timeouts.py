@@ -82,6 +82,7 @@ def test_a_started_attempt_is_not_recalled_for_its_start() -> None:
 # -- start-to-close -------------------------------------------------------------------------------
 
 
+@pytest.mark.edge("Limits.start_to_close_margin_s")
 def test_the_agent_enforces_start_to_close_and_the_coordinator_asks_after_a_margin() -> None:
     play = timed(Timeouts(start_to_close_s=10.0))
     play.place("a")
@@ -287,6 +288,7 @@ def test_timers_fire_in_order_of_time_and_only_those_that_are_still_set() -> Non
     assert names(play.due(1.0)) == ["task.retry_due", "run.timed_out"]
 
 
+@pytest.mark.edge("FACTS_MAX")
 def test_more_timers_than_a_decision_may_have_facts_fire_in_several() -> None:
     count = FACTS_MAX + 20
     branches = {f"b{k}": task(f"t{k}", retry=AGAIN) for k in range(count)}

@@ -85,6 +85,7 @@ def test_variables_that_an_update_sets_are_bounded() -> None:
         play.update("twice", "x" * 40)
 
 
+@pytest.mark.edge("Limits.update_ids_max")
 def test_only_so_many_ids_are_remembered() -> None:
     play = updatable(limits=Limits(update_ids_max=2), note=Update(variables={"n": "${ update }"}))
     for number in range(4):

@@ -172,6 +172,7 @@ def test_a_run_that_is_over_or_ending_takes_no_signal() -> None:
         play.signal("go")
 
 
+@pytest.mark.edge("Limits.signals_max")
 def test_signals_that_nobody_takes_are_bounded() -> None:
     play = started(workflow(task("a"), GO), Setting(limits=Limits(signals_max=2)))
     play.signal("go")
@@ -180,6 +181,7 @@ def test_signals_that_nobody_takes_are_bounded() -> None:
         play.signal("go")
 
 
+@pytest.mark.edge("Limits.signal_ids_max")
 def test_of_taken_signals_only_so_many_ids_are_remembered() -> None:
     steps = [msgspec.structs.replace(GO, id=f"w{n}") for n in range(9)]
     play = started(workflow(*steps), Setting(limits=Limits(signal_ids_max=3)))

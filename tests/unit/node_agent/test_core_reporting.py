@@ -110,6 +110,7 @@ def test_what_gathers_while_a_message_is_under_way_goes_in_the_next() -> None:
     assert [r.attempt for r in second.reports.reports] == [attempt("b"), attempt("c")]
 
 
+@pytest.mark.edge("REPORT_MESSAGE_BYTES_MAX")
 def test_large_reports_do_not_share_a_message() -> None:
     rig = Rig()
     rig.grant()

@@ -133,6 +133,7 @@ def test_a_secret_that_was_handed_out_does_not_show_in_a_failure() -> None:
     assert result.failure.message == "login *** failed"
 
 
+@pytest.mark.edge("LINE_CHARACTERS_MAX")
 def test_long_and_broken_messages_are_cut() -> None:
     result = broke(ValueError("\ud800" + "x" * 10_000), Usage(), None)
     assert len(result.failure.message) == LINE_CHARACTERS_MAX + 1
@@ -146,6 +147,8 @@ def test_silence_is_nothing() -> None:
     assert Speech().said() is None
 
 
+@pytest.mark.edge("LOG_LINES_MAX")
+@pytest.mark.edge("NOTES_MAX")
 def test_what_is_said_is_bounded() -> None:
     speech = Speech()
     for number in range(LOG_LINES_MAX + 5):

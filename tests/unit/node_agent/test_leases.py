@@ -1,5 +1,7 @@
 """Attempt leases by the agent's own clock: what has ended stays ended, whatever arrives late."""
 
+import pytest
+
 from events.limits import HEARTBEATS_REMEMBERED_MAX
 from events.messages import Granted
 from node_agent.leases import HEARTBEAT_INTERVAL_S_MIN, NEVER, Leases
@@ -68,6 +70,7 @@ def test_only_the_shards_that_are_named_are_granted() -> None:
     assert (leases.until(3) > 0, leases.until(0)) == (True, NEVER)
 
 
+@pytest.mark.edge("HEARTBEATS_REMEMBERED_MAX")
 def test_an_answer_older_than_what_is_remembered_grants_nothing() -> None:
     leases = sent(*range(HEARTBEATS_REMEMBERED_MAX + 1))
     leases.grant(granted(1, ttl_s=3600.0))

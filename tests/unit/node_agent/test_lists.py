@@ -123,6 +123,7 @@ async def test_a_chunk_of_another_length_is_damaged(way: Way, count: int, lists:
     assert caught.value.failure_code == "values_damaged"
 
 
+@pytest.mark.edge("VALUES_WAIT_S")
 async def test_nobody_is_waited_for_for_ever(
     lists: FakeLists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
