@@ -27,6 +27,9 @@ def lost(play: Play, node: str) -> AttemptFailed:
     return fact
 
 
+@pytest.mark.edge("Limits.kills_apart")
+@pytest.mark.edge("Limits.killed_delay_s")
+@pytest.mark.edge("Limits.killed_delay_s_max")
 def test_each_further_death_is_waited_for_longer() -> None:
     play = one_task(Limits(kills_max=9, killed_delay_s_max=3.0))
     assert [lost(play, f"n{n}").delay_s for n in range(5)] == [0.0, 1.0, 2.0, 3.0, 3.0]
@@ -51,6 +54,7 @@ def test_only_what_may_have_been_running_counts(
     assert bool(play.step("a").kills) is counts
 
 
+@pytest.mark.edge("Limits.kills_max")
 def test_the_limit_buries_the_task_with_its_evidence() -> None:
     play = one_task()
     for node in ("n2", "n3", "n4"):
