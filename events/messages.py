@@ -14,6 +14,13 @@ from events.policies import Needs
 from events.task_facts import Said
 from events.values import Value
 
+PROTOCOL = 1
+"""Which kinds of messages this release knows: raised with each new command or report, which is sent
+only to those who know it, and not with new fields. 0: releases that do not say it."""
+
+PROTOCOL_MIN = 0
+"""What coordinators of this release ask of agents at the least."""
+
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of messages and their parts."""
@@ -158,7 +165,7 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     `slots`: how many run at the same time. `cordoned`: what the node's owner ordered last, so that
     the other coordinators hear of it, None before it has said anything; `draining`: the agent takes
     nothing new, because of `refusal`. `tasks` and what follows describe the node; `at` is its wall
-    clock when this was sent, in microseconds, 0 if it does not say.
+    clock when this was sent, in microseconds, 0 if it does not say; `protocol` what it knows.
     """
 
     node: str
@@ -179,6 +186,7 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     host: HostSample = HostSample()
     weight: float = 1.0
     at: int = 0
+    protocol: int = 0
 
 
 class Order(Message, frozen=True, kw_only=True):
@@ -196,7 +204,8 @@ class Order(Message, frozen=True, kw_only=True):
 class Granted(Message, frozen=True, kw_only=True, tag="granted"):
     """Answer to a heartbeat: attempts of `shards` may be started until `lease_ttl_s` after the
     heartbeat with this `sequence` was sent, by the agent's monotonic clock. `order` is None from
-    those that do not own the node."""
+    those that do not own the node. `protocol`: what this coordinator knows; an agent that knows
+    less than `protocol_min` ends."""
 
     coordinator: str
     sequence: int
@@ -204,6 +213,8 @@ class Granted(Message, frozen=True, kw_only=True, tag="granted"):
     shards: tuple[int, ...]
     lease_ttl_s: float
     order: Order | None = None
+    protocol: int = 0
+    protocol_min: int = 0
 
 
 class Reset(Message, frozen=True, kw_only=True, tag="reset"):

@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 import msgspec
 
-from events.errors import Rejected, Unavailable
+from events.errors import Misconfigured, Rejected, Unavailable
 from events.facts import HostSample
 from node_agent.core import AgentCore
 from node_agent.executors.execution import Executions, Surroundings
@@ -98,7 +98,8 @@ class Agent:
     async def run(self, live: tuple[Live, ...]) -> bool:
         """Begins with what the journal held; returns whether everything ended well.
 
-        Raises `Unavailable` (in a group) when the journal cannot be written.
+        Raises `Unavailable` (in a group) when the journal cannot be written, and `Misconfigured`
+        after it has drained when coordinators ask for a newer release.
         """
         self._inbox.open()
         self._inbox.put(HostSampled(self._host.sample()))
@@ -109,6 +110,8 @@ class Agent:
             async with asyncio.TaskGroup() as group:
                 await self._drive(_Hands(services, group, Executions(self._surroundings, group)))
             services.cancel_scope.cancel()
+        if self._core.outdated:
+            raise Misconfigured(self._core.outdated)
         return self._stopped is not None and self._stopped.clean
 
     async def _drive(self, hands: _Hands) -> None:

@@ -17,6 +17,7 @@ from typing import assert_never
 
 from events.facts import HostSample
 from events.messages import (
+    PROTOCOL,
     Cancel,
     Command,
     Drain,
@@ -95,6 +96,8 @@ class AgentCore:
         self._host = HostSample()
         self._refusal = ""
         """Why this process takes nothing new until it ends."""
+        self.outdated = ""
+        """Why this release cannot work in this cluster, once it has been told so."""
         self._orders = Orders()
         self._drain_due_us: int | None = None
         self._stop_due_us: int | None = None
@@ -213,9 +216,19 @@ class AgentCore:
             self._reset(now)
         else:
             self._is_granted = True
+            self._end_if_outdated(answer, now)
             self._leases.grant(answer)
             self._follow_order(answer, now)
             self._roster.lease_granted(answer.shards)
+
+    def _end_if_outdated(self, answer: Granted, now: Now) -> None:
+        if answer.protocol_min <= PROTOCOL or self.outdated:
+            return
+        self.outdated = (
+            f"coordinator {answer.coordinator} asks for protocol {answer.protocol_min}, this "
+            f"agent knows {PROTOCOL}: run the agent of a newer release"
+        )
+        self._begin_leaving(self.outdated, now)
 
     # -- incarnations -----------------------------------------------------------------------------
 
@@ -358,5 +371,6 @@ class AgentCore:
             host=self._host,
             weight=settings.weight,
             at=now.wall_us,
+            protocol=PROTOCOL,
         )
         return SendHeartbeat(beat)

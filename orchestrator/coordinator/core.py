@@ -182,7 +182,7 @@ class Coordinator:
     def _attendance(self, given: s.AttendanceTold) -> None:
         memory = self._memory
         memory.ownership.told(given.names, memory.identity.name)
-        memory.cluster.set_owners(len(given.names) * memory.identity.logs)
+        memory.cluster.set_owners(max(1, len(given.names)) * memory.identity.logs)
         if memory.ownership.surplus and not self._stopping:
             self._committing.on_idle(self._hand_over)
 

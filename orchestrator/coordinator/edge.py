@@ -93,6 +93,7 @@ class Edge:
         self._inbox = Inbox()
         self._serving: anyio.CancelScope | None = None
         self._sent = False
+        self._outdated = False
         self._stopped = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -250,6 +251,7 @@ class Edge:
             match output:
                 case s.Attend(ttl_s=ttl_s):
                     names = await self._store.attend(holder, ttl_s)
+                    self._complain_if_outdated(holder, names)
                     answer = s.AttendanceTold(names=tuple(names))
                 case s.AcquireLeases(shards=shards, ttl_s=ttl_s, most=most):
                     taken = await self._store.acquire(shards, holder, ttl_s, most)
@@ -266,6 +268,15 @@ class Edge:
             log.warning("leases not renewed: %s", error)
             answer = s.LeasesUnknown()
         await self._inbox.put(answer)
+
+    def _complain_if_outdated(self, holder: str, names: Sequence[str]) -> None:
+        outdated = holder not in names
+        if outdated and not self._outdated:
+            log.warning(
+                "a newer release has changed the log so that this one must not own shards any "
+                "more: it hands over what it has; replace it by the newer release"
+            )
+        self._outdated = outdated
 
     async def _load(self, output: s.Load) -> None:
         try:

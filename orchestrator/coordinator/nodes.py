@@ -14,7 +14,7 @@ from events.cluster_facts import (
 from events.envelope import Head
 from events.facts import HostSample, LossReason
 from events.ids import Attempt, node_stream
-from events.messages import Granted, Heartbeat, Order, Reset
+from events.messages import PROTOCOL, PROTOCOL_MIN, Granted, Heartbeat, Order, Reset
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.cluster import GONE, Node
@@ -140,6 +140,8 @@ def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         shards=shards,
         lease_ttl_s=min(memory.settings.attempt_lease_ttl_s, least_s),
         order=_order(memory, beat.node),
+        protocol=PROTOCOL,
+        protocol_min=PROTOCOL_MIN,
     )
     memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
 

@@ -74,7 +74,12 @@ class Ownership:
         return room
 
     def told(self, names: Sequence[str], ours: str) -> None:
-        """Who is there: the first in order have one shard more, if they are not as many for all."""
+        """Who is there: the first in order have one shard more, if they are not as many for all.
+        Without our name nothing is for us: others get what we have, and we keep it while there are
+        none."""
+        if ours not in names:
+            self._share = 0 if names else len(self._leases)
+            return
         least, more = divmod(len(self._shards), len(names))
         self._share = least + (names.index(ours) < more)
 

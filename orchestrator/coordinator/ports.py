@@ -151,7 +151,8 @@ class Store(IndexedHistory, Payloads, Protocol):
 
     async def attend(self, name: str, ttl_s: float) -> list[str]:
         """Notes that this coordinator is there, for so long by the database's clock. Returns the
-        names of all that are, in order."""
+        names of all that are and may own shards, in order; without ours, if a newer release has
+        changed the log so that this one must not."""
 
     async def leave(self, name: str) -> None:
         """This coordinator is not there any more."""

@@ -32,13 +32,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class PostgresReading(msgspec.Struct, frozen=True, kw_only=True):
-    """`schema` None: there is none. `ahead_s`: of its clock compared with ours."""
+    """`schema` None: there is none. `schema_known`: the newest that this release knows,
+    `schema_min`: what the log asks of a release at the least. `ahead_s`: of its clock compared with
+    ours."""
 
     server: int
     version: str
     settings: dict[str, str]
     schema: int | None = None
     schema_known: int = 0
+    schema_min: int = 0
     shards: int = 0
     holders: dict[str, list[int]] = {}
     connections: int = 0
@@ -130,9 +133,11 @@ def _schema(read: PostgresReading) -> Finding:
     if found < known:
         mend = "run `dalsegno migrate`"
         return Finding("postgres", "schema", "problem", f"{words}; needed is {known}", mend)
-    if found > known:
+    if read.schema_min > known:
         mend = "use the release that has migrated it, or a newer one"
         return Finding("postgres", "schema", "problem", f"{words}; known is {known}", mend)
+    if found > known:
+        words += f"; this release knows {known}, which is enough"
     return Finding("postgres", "schema", "ok", words)
 
 

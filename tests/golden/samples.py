@@ -543,6 +543,7 @@ HEARTBEAT = m.Heartbeat(
     host=HOST,
     weight=2.5,
     at=AT,
+    protocol=1,
 )
 HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
     m.Granted(
@@ -552,6 +553,8 @@ HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
         shards=(0, 3),
         lease_ttl_s=10.0,
         order=m.Order(cordoned=True, reason="new disk", drain_in_s=12.5),
+        protocol=2,
+        protocol_min=1,
     ),
     m.Reset(coordinator="c1", sequence=7, incarnation="i1", reason="declared lost"),
 )

@@ -353,6 +353,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "schema_state",
         "schema_number",
         "log_info",
+        "log_floor",
         "migration_begin",
         "first_events",
         "doctor_leases",

@@ -19,6 +19,17 @@ pytest_plugins = ["tests.servers"]
 pytestmark = pytest.mark.real
 
 NEWEST = newest()
+LATER = f"INSERT INTO dalsegno.migration VALUES ({NEWEST + 1}, 'later')"
+RAISED = f"UPDATE dalsegno.log SET schema_min = {NEWEST + 1}, release_min = '9.0.0'"
+ACQUIRED_BY_0_1_0 = """
+    INSERT INTO dalsegno.shard_lease AS l (shard, epoch, holder, expires_at)
+    SELECT wanted.shard, 1, 'old', clock_timestamp() + interval '1 minute'
+    FROM unnest(ARRAY[0, 1]) AS wanted (shard)
+    ON CONFLICT (shard) DO UPDATE SET
+        epoch = l.epoch + 1, holder = excluded.holder, expires_at = excluded.expires_at
+    WHERE l.expires_at <= clock_timestamp() OR l.holder = excluded.holder
+    RETURNING l.shard
+"""
 
 
 def run(dsn: str, command: str) -> list[tuple[object, ...]]:
@@ -66,11 +77,17 @@ class TestMigrate:
             migrate(database, shards=8)
         assert migrate(database).shards == 4
 
-    def test_refuses_a_newer_schema(self, database: str) -> None:
+    def test_refuses_what_a_newer_release_keeps_from_us(self, database: str) -> None:
         migrate(database)
-        run(database, f"INSERT INTO dalsegno.migration VALUES ({NEWEST + 1}, 'later')")
-        with pytest.raises(Misconfigured, match=f"schema {NEWEST + 1}.*knows {NEWEST}"):
+        run(database, LATER)
+        run(database, RAISED)
+        with pytest.raises(Misconfigured, match=f"schema {NEWEST + 1}.*knows {NEWEST}.*9.0.0"):
             migrate(database)
+
+    def test_leaves_a_newer_schema_alone_that_we_can_live_with(self, database: str) -> None:
+        migrate(database)
+        run(database, LATER)
+        assert migrate(database).schema == NEWEST + 1
 
     def test_refuses_another_encoding(self, postgres_server: EmbeddedPostgres) -> None:
         run(
@@ -105,11 +122,17 @@ class TestOpen:
         with pytest.raises(Misconfigured, match=f"schema 0.*needs {NEWEST}.*dalsegno migrate"):
             open_and_close(database)
 
-    def test_refuses_a_newer_schema(self, database: str) -> None:
+    def test_refuses_what_a_newer_release_keeps_from_us(self, database: str) -> None:
         migrate(database)
-        run(database, f"INSERT INTO dalsegno.migration VALUES ({NEWEST + 1}, 'later')")
-        with pytest.raises(Misconfigured, match=f"schema {NEWEST + 1}.*knows {NEWEST}"):
+        run(database, LATER)
+        run(database, RAISED)
+        with pytest.raises(Misconfigured, match=f"schema {NEWEST + 1}.*knows {NEWEST}.*9.0.0"):
             open_and_close(database)
+
+    def test_accepts_a_newer_schema_that_we_can_live_with(self, database: str) -> None:
+        migrate(database)
+        run(database, LATER)
+        assert open_and_close(database).schema == NEWEST + 1
 
     def test_says_when_a_table_has_vanished(self, database: str) -> None:
         migrate(database)
@@ -119,6 +142,37 @@ class TestOpen:
                 run(database, "DROP TABLE dalsegno.run_index")
                 with pytest.raises(Misconfigured, match=r"run_index.*dalsegno migrate"):
                     await store.index_row("1")
+
+        anyio.run(use)
+
+
+class TestFloor:
+    """Who knows less than the log asks for takes no shard, gets no share, and keeps what it has."""
+
+    def test_a_release_that_does_not_say_what_it_knows_takes_nothing(self, database: str) -> None:
+        migrate(database)
+        assert run(database, ACQUIRED_BY_0_1_0) == []
+
+        async def use() -> None:
+            async with await PostgresStore.open(database) as store:
+                assert [o.epoch for o in await store.acquire([0, 1], "new", 0.0)] == [1, 1]
+                assert run(database, ACQUIRED_BY_0_1_0) == [], "nor what is free again"
+                assert [o.epoch for o in await store.acquire([0, 1], "new", 0.0)] == [2, 2]
+
+        anyio.run(use)
+
+    def test_a_release_that_is_overtaken_hands_over(self, database: str) -> None:
+        migrate(database)
+
+        async def use() -> None:
+            async with await PostgresStore.open(database) as store:
+                assert await store.attend("ours", 60.0) == ["ours"]
+                held = await store.acquire([0, 1], "ours", 60.0)
+                run(database, LATER)
+                run(database, RAISED)
+                assert await store.attend("ours", 60.0) == []
+                assert await store.renew(held, "ours", 60.0) == held
+                assert await store.acquire([0, 1, 2], "ours", 60.0) == []
 
         anyio.run(use)
 

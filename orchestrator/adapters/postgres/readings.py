@@ -36,9 +36,11 @@ def _read(connection: Connection, queries: Queries) -> PostgresReading:
     settings = {str(name): str(value) for name, value in rows("doctor_settings")}
     _, server, has_schema = rows("schema_state")[0]
     holders: dict[str, list[int]] = {}
-    schema, shards = None, 0
+    schema, shards, schema_min = None, 0, 0
     if has_schema:
         ((schema, shards),) = rows("doctor_schema")
+        if schema is not None and schema >= newest():
+            ((schema_min, _),) = rows("log_floor")
         for holder, shard in rows("doctor_leases"):
             holders.setdefault(holder, []).append(shard)
     return PostgresReading(
@@ -47,6 +49,7 @@ def _read(connection: Connection, queries: Queries) -> PostgresReading:
         settings=settings,
         schema=schema,
         schema_known=newest(),
+        schema_min=schema_min,
         shards=shards or 0,
         holders=holders,
         connections=connections,

@@ -3,7 +3,9 @@
 Migrations are plain SQL in `migrations/`, applied in order of number, all that are missing in one
 transaction under an advisory lock: two processes that start together do the work once, and one
 that fails leaves nothing half done. A release only adds (expand) what the release before it can
-live with.
+live with: so a database may be newer than the release that uses it, as long as that one knows what
+the log asks for at the least (`schema_min`). What a release must not use it says itself, with the
+release that may.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,6 +28,13 @@ SHARDS = 16
 LOG = "main"
 SERVER_MIN = 140000
 CONNECT_TIMEOUT_S = 10
+
+
+class Floor(msgspec.Struct, frozen=True, kw_only=True):
+    """What a release has to know of the schema to use the log, and the first one that did."""
+
+    schema: int
+    release: str
 
 
 class LogInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +109,10 @@ def _apply_missing(connection: psycopg.Connection[Any]) -> None:
 def _last_applied(connection: psycopg.Connection[Any]) -> int:
     row = connection.execute("SELECT coalesce(max(number), 0) FROM dalsegno.migration").fetchone()
     last = int(row[0]) if row else 0
-    check_number(last, newer_only=True)
+    if last > newest():
+        found = connection.execute("SELECT schema_min, release_min FROM dalsegno.log").fetchone()
+        schema, release = found or (last, "")
+        check_number(last, Floor(schema=schema, release=release))
     return last
 
 
@@ -131,7 +143,13 @@ async def log_of(rows: Callable[[str], Awaitable[Sequence[TupleRow]]]) -> LogInf
             "the database has no schema dalsegno: run `dalsegno migrate` with its DSN first"
         )
     ((number,),) = await rows("schema_number")
-    check_number(number)
+    if number < newest():
+        raise Misconfigured(
+            f"the database has schema {number}, this release needs {newest()}: "
+            "run `dalsegno migrate`"
+        )
+    ((schema_min, release_min),) = await rows("log_floor")
+    check_number(number, Floor(schema=schema_min, release=release_min))
     ((name, shards, map_),) = await rows("log_info")
     return LogInfo(schema=number, name=name, shards=shards, map=map_)
 
@@ -156,16 +174,12 @@ def newest() -> int:
     return migrations()[-1][0]
 
 
-def check_number(found: int, newer_only: bool = False) -> None:
-    """Raises `Misconfigured`, naming both numbers, when the database's schema is not this
-    release's."""
+def check_number(found: int, floor: Floor) -> None:
+    """Raises `Misconfigured` when this release knows less of the database than it has to."""
     known = newest()
-    if found > known:
+    if known < floor.schema:
         raise Misconfigured(
             f"the database has schema {found}, this release knows {known}: it has been migrated "
-            "by a newer release; run that one"
-        )
-    if found < known and not newer_only:
-        raise Misconfigured(
-            f"the database has schema {found}, this release needs {known}: run `dalsegno migrate`"
+            f"by a newer release, and what is stored there since it cannot read; run release "
+            f"{floor.release} or a newer one"
         )

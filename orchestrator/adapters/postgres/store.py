@@ -19,7 +19,7 @@ from orchestrator.adapters.postgres.columns import (
 )
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
-from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of
+from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of, newest
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import Snapshots
 from orchestrator.adapters.postgres.waking import Waker
@@ -51,6 +51,7 @@ class PostgresStore:
         self._snapshots = Snapshots(self._pool, queries, settings.kept)
         self._appender = Appender(dialer, self._pool, limits)
         self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
+        self._knows = newest()
         self.info = LogInfo(name="", shards=0, schema=0)
 
     @classmethod
@@ -216,7 +217,7 @@ class PostgresStore:
     # ------------------------------------------------------------------ leases
 
     async def attend(self, name: str, ttl_s: float) -> list[str]:
-        values = {"name": name, "ttl": round(ttl_s * 1_000_000)}
+        values = {"name": name, "schema": self._knows, "ttl": round(ttl_s * 1_000_000)}
         return sorted(row[0] for row in await self._rows("attend", "attending", values))
 
     async def leave(self, name: str) -> None:
@@ -228,7 +229,7 @@ class PostgresStore:
     ) -> list[Lease]:
         wanted = {"shards": integers(sorted(set(shards)))}
         values = wanted | {"holder": holder, "ttl": round(ttl_s * 1_000_000)}
-        values |= {"most": len(shards) if most is None else most}
+        values |= {"most": len(shards) if most is None else most, "schema": str(self._knows)}
         async with self._pool.use("acquiring shards") as connection:
             await connection.execute(self._queries["make_leases"], wanted)
             cursor = await connection.execute(self._queries["acquire_leases"], values)

@@ -35,6 +35,24 @@ def test_everybody_has_a_share_and_all_shards_are_somebodys(names: str, shares: 
     assert found == shares
 
 
+def test_who_must_own_nothing_any_more_hands_everything_over() -> None:
+    """A newer release has changed the log, and shares it."""
+    ownership = Ownership(range(2), Settings())
+    ownership.told(["ours"], "ours")
+    ownership.begin([Lease(shard=shard, epoch=1) for shard in range(2)], 0, 0)
+    ownership.told(["newer"], "ours")
+    assert ownership.surplus == (0, 1)
+    assert ownership.time_to_take(0) == 0
+
+
+def test_who_must_own_nothing_any_more_keeps_it_while_nobody_else_is_there() -> None:
+    ownership = Ownership(range(2), Settings())
+    ownership.told(["ours"], "ours")
+    ownership.begin([Lease(shard=0, epoch=1)], 0, 0)
+    ownership.told([], "ours")
+    assert (ownership.surplus, ownership.time_to_take(0)) == ((), 0)
+
+
 def test_nothing_is_taken_before_it_is_known_who_is_there() -> None:
     drive = Drive().step()
     assert len(drive.take(s.Attend)) == 1

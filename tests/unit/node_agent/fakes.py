@@ -55,6 +55,7 @@ class FakeBus(FakeLists):
         super().__init__()
         self.shards = shards
         self.lease_ttl_s = lease_ttl_s
+        self.protocol_min = 0
         self.reports: list[Report] = []
         self.beats: list[Heartbeat] = []
         self.acknowledged = 0
@@ -127,6 +128,7 @@ class FakeBus(FakeLists):
                 incarnation=beat.incarnation,
                 shards=self.shards,
                 lease_ttl_s=self.lease_ttl_s,
+                protocol_min=self.protocol_min,
             )
         )
 

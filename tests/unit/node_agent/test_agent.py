@@ -10,7 +10,7 @@ import anyio
 import msgspec
 import pytest
 
-from events.errors import Unavailable
+from events.errors import Misconfigured, Unavailable
 from events.messages import Cancel, Completed, Execute, Failed, Progressed, Returned
 from events.values import Value
 from node_agent import (
@@ -403,6 +403,18 @@ async def test_an_agent_without_a_journal_ends() -> None:
         with pytest.RaisesGroup(Unavailable, flatten_subgroups=True), anyio.fail_after(DEADLINE_S):
             await world.agent.run(())
     assert not world.bus.finals
+
+
+async def test_an_agent_that_is_too_old_for_its_coordinators_drains_and_says_so() -> None:
+    world = World((add,))
+    world.bus.protocol_min = 99
+    async with aclosing_bus(world.bus):
+        with (
+            pytest.raises(Misconfigured, match=r"protocol 99.*newer"),
+            anyio.fail_after(DEADLINE_S),
+        ):
+            await world.agent.run(())
+    assert world.bus.beats[-1].leaving
 
 
 async def test_what_the_last_process_left_is_reported_by_the_next() -> None:

@@ -1,11 +1,15 @@
 -- Why: takes what is free or expired, and our own from before a restart, each with a new epoch. The
 -- clock is the database's; a row that somebody has changed while we waited for it is judged anew. In
--- order of shard, as appends lock them, and as many as asked for.
-WITH free AS MATERIALIZED (
-    SELECT l.shard, l.expires_at
+-- order of shard, as appends lock them, and as many as asked for. Says first what this release knows:
+-- the table refuses those who know too little.
+WITH said AS MATERIALIZED (
+    SELECT set_config('dalsegno.schema', %(schema)s, true)
+), free AS MATERIALIZED (
+    SELECT l.shard, greatest(l.expires_at, clock_timestamp()) AS expires_at
     FROM dalsegno.shard_lease AS l
     JOIN unnest(%(shards)b) AS wanted (shard) ON l.shard = wanted.shard
-    WHERE l.expires_at <= clock_timestamp() OR l.holder IN ('', %(holder)s)
+    WHERE (SELECT count(*) FROM said) = 1
+        AND (l.expires_at <= clock_timestamp() OR l.holder IN ('', %(holder)s))
     ORDER BY l.shard
     LIMIT %(most)s
     FOR UPDATE OF l
