@@ -8,7 +8,7 @@ from events import messages as m
 from events import run_facts as r
 from events import task_facts as t
 from events.cluster_facts import DefinitionRegistered
-from events.envelope import Stamp, seal
+from events.envelope import Stamp
 from events.errors import Corrupt
 from events.facts import Fact
 from events.ids import definition_stream, node_stream, run_stream, shard_stream
@@ -125,7 +125,7 @@ class Turn:
         return touched
 
     def _seal(self, touched: Touched, slot: Slot, fact: Fact, stamp: Stamp) -> None:
-        stored = seal(slot.head, fact, self.tx.event_id(), stamp)
+        stored = self.memory.engine.seal(slot.head, fact, self.tx.event_id(), stamp)
         touched.events.append(stored)
         slot.tail_bytes += len(stored.state)
         self.tx.bytes += len(stored.state)
@@ -236,6 +236,7 @@ class Turn:
         if node.head is None:
             raise Corrupt(f"node {node.name} is not loaded")
         touched = self.tx.touch(node_stream(node.name), self.memory.shard(node.name))
+        seal = self.memory.engine.seal
         touched.events.append(seal(node.head, fact, self.tx.event_id(), stamp))
         node.log.note(fact, stamp.actor, stamp.recorded_at)
 
@@ -250,6 +251,7 @@ class Turn:
             return
         touched = self.tx.touch(head.stream, shard)
         touched.works.append(work)
+        seal = self.memory.engine.seal
         touched.events.append(seal(head, work.fact, self.tx.event_id(), self.stamp(shard)))
 
     def record_definition(
@@ -262,6 +264,7 @@ class Turn:
         touched = self.tx.touch(definition_stream(fact.workflow), shard)
         touched.works.append(work)
         stamp = self.stamp(shard, work.request.actor, "register_workflow")
+        seal = self.memory.engine.seal
         touched.events.append(seal(known.head, fact, self.tx.event_id(), stamp))
         known.add(fact)
         return touched

@@ -10,6 +10,7 @@ import msgspec
 
 from events import run_facts as r
 from events import task_facts as t
+from events.codec import digest
 from events.envelope import Event, Stored
 from events.errors import InvariantViolation
 from events.facts import Fact
@@ -21,7 +22,7 @@ from orchestrator.coordinator.ports import IndexRow
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.netindex import NetIndex
-from orchestrator.kernel.snapshot import restore, state_hash
+from orchestrator.kernel.snapshot import restore
 from orchestrator.kernel.state import RunState, serialise
 
 ENDS = (r.RunCompleted, r.RunFailed, r.RunCancelled, r.RunTimedOut)
@@ -104,8 +105,9 @@ class RunBook:
         except (InvariantViolation, KeyError) as error:
             yield f"{header.type} cannot be folded: {error!r}"
             return
-        self.hashes[self.state.version] = state_hash(self.state)
-        self.states[self.state.version] = serialise(self.state)
+        state = serialise(self.state)
+        self.hashes[self.state.version] = digest(state)
+        self.states[self.state.version] = state
         yield from violations(self.state)
 
     def _fork(self, fact: r.RunForked) -> None:

@@ -9,13 +9,11 @@ What is wrong is noted as a violation, in words; the world goes on or stops as t
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
 
 import msgspec
 
 from dalsegno.testing.twins.scheduler import Scheduler
 from events.api import AnyAnswer, NodeAnswer, Registered, RunAnswer
-from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered, NodeCordoned
 from events.codec import digest
 from events.envelope import Event, Head, Stored, unseal
@@ -47,15 +45,9 @@ from orchestrator.coordinator.ports import (
 from orchestrator.kernel.netindex import NetIndex
 from tests.simulation.books import RunBook
 from tests.simulation.executor import Ledger
+from tests.simulation.versions import catalogue
 
 FINAL = (Completed, Failed, Returned)
-CLOCKS_DIFFER_US = 7_000_000
-"""More than the clocks of two processes do."""
-
-
-@cache
-def catalogue() -> Catalogue:
-    return Catalogue()
 
 
 class Definitions:
@@ -85,6 +77,8 @@ class Auditor:
         self.definitions = Definitions()
         self.shards = shards
         self.commits = 0
+        self.clocks_differ_us = 0
+        """More than the wall clocks of two coordinators do."""
         self._scheduler = scheduler
         self._log = log
         self._ledger = ledger
@@ -93,6 +87,7 @@ class Auditor:
         self._owners: dict[int, str] = {}
         self._owned_since: dict[int, int] = {}
         self._nodes: dict[str, NodeLog] = {}
+        self._node_heads: dict[str, Head] = {}
         self._cordoned: set[tuple[str, int]] = set()
         self._snapshots: dict[tuple[str, int], bool] = {}
         self._frames: dict[str, dict[Attempt, tuple[int, Final]]] = {}
@@ -143,6 +138,7 @@ class Auditor:
 
     def _steered(self, node: str, event: Event) -> None:
         log, at = self._nodes.setdefault(node, NodeLog()), event.header.recorded_at
+        self._node_heads[node] = Head(event.header.stream, event.header.version, event.digest)
         log.note(event.fact, event.header.actor, at)
         if isinstance(event.fact, NodeCordoned):
             self._cordoned.add((node, at))
@@ -155,7 +151,7 @@ class Auditor:
         node = event.fact.node
         log = self._nodes.get(node, NodeLog())
         owners = {self._owners.get(shard_of(name, self.shards)) for name in (run_id, node)}
-        known_at = self._owned_since.get(shard_of(node, self.shards), 0) + CLOCKS_DIFFER_US
+        known_at = self._owned_since.get(shard_of(node, self.shards), 0) + self.clocks_differ_us
         is_known = len(owners) == 1 and event.header.recorded_at > known_at
         if log.cordon is not None and is_known:
             self.violated(f"{run_id}/{event.fact.step} is given to {node}, which is cordoned")
@@ -217,13 +213,21 @@ class Auditor:
             self.violated(f"snapshot {snapshot.version} of {snapshot.stream} is not the fold's")
 
     def _saving_node(self, snapshot: Snapshot) -> None:
+        name = snapshot.stream.partition(":")[2]
+        log, last = self._nodes.get(name, NodeLog()), self._node_heads.get(name)
+        if last is None or last.version != snapshot.version:
+            log, last = self._node_at(snapshot)
+        if snapshot != snapshot_of(last, log):
+            self.violated(f"snapshot {snapshot.version} of {snapshot.stream} is not the log's")
+
+    def _node_at(self, snapshot: Snapshot) -> tuple[NodeLog, Head]:
+        """What the log says of a node up to an earlier version."""
         log, last = NodeLog(), Head(snapshot.stream)
         for stored in self._log.read(snapshot.stream, limit=snapshot.version):
             event = unseal(stored, catalogue())
             log.note(event.fact, event.header.actor, event.header.recorded_at)
             last.version, last.digest = stored.version, event.digest
-        if snapshot != snapshot_of(last, log):
-            self.violated(f"snapshot {snapshot.version} of {snapshot.stream} is not the log's")
+        return log, last
 
     def published(self, node: str, incarnation: str, commands: Commands) -> None:
         for command in commands.commands:

@@ -12,9 +12,10 @@ from orchestrator.coordinator.engine import Engine
 from orchestrator.kernel.state import TERMINAL, RunState, serialise
 from orchestrator.replay.rebuild import Rebuilder
 from tests.simulation.books import RunBook
-from tests.simulation.checks import Auditor, catalogue
+from tests.simulation.checks import Auditor
 from tests.simulation.clients import Clients
 from tests.simulation.undisturbed import undisturbed
+from tests.simulation.versions import catalogue
 from tests.simulation.workload import Wanted, Workload
 
 

@@ -2,15 +2,32 @@
 
 from collections.abc import Callable, Sequence
 
-from dalsegno.testing.twins.bus import BusTwin
+import msgspec
+
 from dalsegno.testing.twins.process import Armed, Process
 from dalsegno.testing.twins.scheduler import Scheduler
-from dalsegno.testing.twins.store import StoreTwin
 from tests.simulation.processes import AuditedAgent, AuditedCoordinator
-from tests.simulation.weather import POINTS_OF_AGENT, POINTS_OF_COORDINATOR, Weather
+from tests.simulation.storms import StormyBus, StormyStore
+from tests.simulation.weather import (
+    JUMP_S_MAX,
+    POINTS_OF_AGENT,
+    POINTS_OF_COORDINATOR,
+    Weather,
+)
 
 PASSES_MAX = 8
 """How often an armed process may come to its point before it dies there."""
+AGENT_JUMPS_S = (-600.0, -5.0, -0.5, 0.5, 5.0, 600.0)
+COORDINATOR_JUMPS_S = (-JUMP_S_MAX, -0.5, 0.5, JUMP_S_MAX)
+"""While the clock of a coordinator is ahead, timers of its runs are early, and late for the next
+one: jumps of minutes would only make every world longer."""
+
+
+class Struck(msgspec.Struct, frozen=True):
+    """Whom a fault may strike, drawn before it is known what it is."""
+
+    coordinator: AuditedCoordinator
+    agent: AuditedAgent
 
 
 class Faults:
@@ -19,7 +36,7 @@ class Faults:
         scheduler: Scheduler,
         weather: Weather,
         processes: tuple[Sequence[AuditedCoordinator], Sequence[AuditedAgent]],
-        servers: tuple[StoreTwin, BusTwin],
+        servers: tuple[StormyStore, StormyBus],
     ) -> None:
         self.coordinators, self.agents = processes
         self._scheduler = scheduler
@@ -28,6 +45,38 @@ class Faults:
         self._healed = False
         for process in (*self.coordinators, *self.agents):
             process.on_death = lambda process=process: self._boot_later(process)  # type: ignore[misc]
+        self._strikes: dict[str, Callable[[Struck], None]] = {
+            "crash coordinator": lambda it: it.coordinator.crash("kill -9"),
+            "crash coordinator at": lambda it: self._arm(it.coordinator, POINTS_OF_COORDINATOR),
+            "pause coordinator at": self._arm_pause,
+            "stop coordinator": lambda it: it.coordinator.stop(),
+            "pause coordinator": lambda it: self._pause(it.coordinator),
+            "cut coordinator": lambda it: self._cut(it.coordinator),
+            "mute coordinator": lambda it: self._for_a_while(self._bus.mute, it.coordinator.name),
+            "deafen coordinator": lambda it: self._for_a_while(self._bus.deaf, it.coordinator.name),
+            "part coordinator and agent": self._part,
+            "cut coordinator from store": lambda it: self._for_a_while(
+                self._store.deaf, it.coordinator.name
+            ),
+            "lose answers of store": lambda it: self._for_a_while(
+                self._store.mute, it.coordinator.name
+            ),
+            "crash agent": lambda it: it.agent.crash("kill -9"),
+            "crash agent at": lambda it: self._arm(it.agent, POINTS_OF_AGENT),
+            "power loss": lambda it: it.agent.lose_power(),
+            "lose journal": lambda it: it.agent.lose_journal(),
+            "slow disk of agent": self._slow_disk,
+            "pause agent": lambda it: self._pause(it.agent),
+            "cut agent": lambda it: self._cut(it.agent),
+            "mute agent": lambda it: self._for_a_while(self._bus.mute, it.agent.name),
+            "deafen agent": lambda it: self._for_a_while(self._bus.deaf, it.agent.name),
+            "drain agent": lambda it: it.agent.drain(),
+            "clock jump": self._jump,
+            "slow store": lambda _: self._slow_store(),
+            "store outage": lambda _: self._store_away(),
+            "bus outage": lambda _: self._bus_away(),
+            "bus wipe": lambda _: self._bus.wipe(),
+        }
 
     def plan(self, horizon_us: int) -> None:
         """Draws when what happens; at the horizon everything heals for good."""
@@ -52,8 +101,12 @@ class Faults:
     def _heal(self) -> None:
         self._healed = True
         self._weather.clear_up()
-        self._store.down = self._bus.down = False
-        self._bus.cut.clear()
+        self._store.down = self._bus.down = self._store.slow = False
+        for trouble in (self._store.deaf, self._store.mute, self._bus.mute, self._bus.deaf):
+            trouble.clear()
+        self._bus.parted.clear()
+        for agent in self.agents:
+            agent.disk_is_slow = False
         for process in (*self.coordinators, *self.agents):
             process.armed = None
             process.go_on()
@@ -61,65 +114,75 @@ class Faults:
 
     # -- what may happen --------------------------------------------------------------------------
 
-    def _strike(self, kind: str) -> None:  # noqa: C901, PLR0912 -- one arm for each kind
+    def _strike(self, kind: str) -> None:
         rng = self._scheduler.rng
-        coordinator, agent = rng.choice(self.coordinators), rng.choice(self.agents)
-        match kind:
-            case "crash coordinator":
-                coordinator.crash("kill -9")
-            case "crash coordinator at":
-                coordinator.armed = self._armed(POINTS_OF_COORDINATOR)
-            case "pause coordinator at":
-                coordinator.armed = self._armed(("append", "outputs"))
-                coordinator.armed.then = lambda: self._pause(coordinator)
-            case "stop coordinator":
-                coordinator.stop()
-            case "crash agent":
-                agent.crash("kill -9")
-            case "crash agent at":
-                agent.armed = self._armed(POINTS_OF_AGENT)
-            case "power loss":
-                agent.lose_power()
-            case "drain agent":
-                agent.drain()
-            case "pause coordinator":
-                self._pause(coordinator)
-            case "pause agent":
-                self._pause(agent)
-            case "cut coordinator":
-                self._cut(coordinator)
-            case "cut agent":
-                self._cut(agent)
-            case _:
-                self._strike_server(kind)
+        self._strikes[kind](Struck(rng.choice(self.coordinators), rng.choice(self.agents)))
 
-    def _armed(self, points: Sequence[str]) -> Armed:
+    def _arm(
+        self, process: Process, points: Sequence[str], then: Callable[[], None] | None = None
+    ) -> None:
         rng = self._scheduler.rng
-        return Armed(rng.choice(points), rng.randrange(PASSES_MAX))
+        process.armed = Armed(rng.choice(points), rng.randrange(PASSES_MAX), then)
 
-    def _strike_server(self, kind: str) -> None:
-        if kind == "bus wipe":
-            self._bus.wipe()
-        elif kind == "bus outage":
-            self._bus.down = True
-            self._later(0.1, 8.0, "the bus is back", self._bus_back)
-        else:
-            self._store.down = True
-            self._later(0.1, 8.0, "the store is back", self._store_back)
-
-    def _bus_back(self) -> None:
-        self._bus.down = False
-
-    def _store_back(self) -> None:
-        self._store.down = False
+    def _arm_pause(self, it: Struck) -> None:
+        coordinator = it.coordinator
+        self._arm(coordinator, ("append", "outputs"), lambda: self._pause(coordinator))
 
     def _pause(self, process: Process) -> None:
+        """SIGSTOP: nothing of it happens, and time goes on."""
         process.pause()
         self._later(0.1, 14.0, f"{process.name} goes on", process.go_on)
 
-    def _cut(self, process: Process) -> None:
-        self._bus.cut.add(process.name)
-        self._later(0.1, 14.0, f"{process.name} is reached", lambda: self._mend(process))
+    def _for_a_while(self, struck: set[str], name: str) -> None:
+        struck.add(name)
+        self._later(0.1, 14.0, f"{name} is well again", lambda: struck.discard(name))
 
-    def _mend(self, process: Process) -> None:
-        self._bus.cut.discard(process.name)
+    def _cut(self, process: Process) -> None:
+        self._for_a_while(self._bus.mute, process.name)
+        self._for_a_while(self._bus.deaf, process.name)
+
+    def _part(self, it: Struck) -> None:
+        """What one says does not get to the other; the other way it does, or not."""
+        rng, names = self._scheduler.rng, (it.coordinator.name, it.agent.name)
+        ways = rng.choice(((names,), (names[::-1],), (names, names[::-1])))
+        self._bus.parted.update(ways)
+        self._later(0.1, 14.0, "they meet again", lambda: self._bus.parted.difference_update(ways))
+
+    def _jump(self, it: Struck) -> None:
+        rng = self._scheduler.rng
+        if rng.random() < 0.5:
+            it.coordinator.clock.jump(rng.choice(COORDINATOR_JUMPS_S))
+        else:
+            it.agent.clock.jump(rng.choice(AGENT_JUMPS_S))
+
+    def _slow_disk(self, it: Struck) -> None:
+        it.agent.disk_is_slow = True
+
+        def mended() -> None:
+            it.agent.disk_is_slow = False
+
+        self._later(1.0, 14.0, f"the disk of {it.agent.name} is quick again", mended)
+
+    def _slow_store(self) -> None:
+        self._store.slow = True
+
+        def mended() -> None:
+            self._store.slow = False
+
+        self._later(1.0, 10.0, "the store is quick again", mended)
+
+    def _bus_away(self) -> None:
+        self._bus.down = True
+
+        def back() -> None:
+            self._bus.down = False
+
+        self._later(0.1, 8.0, "the bus is back", back)
+
+    def _store_away(self) -> None:
+        self._store.down = True
+
+        def back() -> None:
+            self._store.down = False
+
+        self._later(0.1, 8.0, "the store is back", back)

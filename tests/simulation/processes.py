@@ -1,32 +1,50 @@
 """Coordinators and agents of the simulated world: everything takes them time, and an auditor looks
 at all that they do."""
 
+import msgspec
+
 from dalsegno.testing.twins.agent import AgentTwin, Executor, Host
 from dalsegno.testing.twins.coordinator import CoordinatorTwin, Kind, Surroundings
-from dalsegno.testing.twins.process import Clocks
 from events.facts import HostSample
+from events.ids import ENTROPY_BYTES, mint
 from node_agent import steps as a
 from node_agent.journal import Ended
 from node_agent.settings import Settings
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import AppendOutcome, Batch, Lease
 from tests.simulation.checks import Auditor
+from tests.simulation.disks import TornJournal
 from tests.simulation.executor import TASKS, ExecutorTwin, Ledger
 from tests.simulation.storms import DriftingClocks
 
+UPGRADED_AT_BOOT = 0.4
 PROBE_US = 1_000_000
 """How late a coordinator may know that the bus cannot be reached, or can be again."""
 
 
+class Kinds(msgspec.Struct, frozen=True):
+    """Coordinators of this release, and of the one before, which such a share begins as."""
+
+    today: Kind
+    before: Kind
+    upgraded: float
+
+
 class AuditedCoordinator(CoordinatorTwin):
     def __init__(
-        self, world: Surroundings, name: str, clocks: Clocks, kind: Kind, auditor: Auditor
+        self, world: Surroundings, name: str, skew_s: float, kinds: Kinds, auditor: Auditor
     ) -> None:
-        super().__init__(world, name, clocks, kind)
+        self.clock = DriftingClocks(world.scheduler, skew_s)
+        self._kinds = kinds
+        self._is_upgraded = world.scheduler.chance(kinds.upgraded)
+        super().__init__(world, name, self.clock, kinds.today)
         self._auditor = auditor
         self._connected = True
 
     def boot(self) -> None:
+        if self.life and not self._is_upgraded:
+            self._is_upgraded = self.scheduler.chance(UPGRADED_AT_BOOT)
+        self._kind = self._kinds.today if self._is_upgraded else self._kinds.before
         super().boot()
         self._connected = True
         self._probe()
@@ -73,7 +91,7 @@ class AuditedAgent(AgentTwin):
     def __init__(
         self, world: Host, name: str, skew_s: float, auditor: Auditor, ledger: Ledger
     ) -> None:
-        clocks, rng = DriftingClocks(world.scheduler, skew_s), world.scheduler.rng
+        self.clock, rng = DriftingClocks(world.scheduler, skew_s), world.scheduler.rng
         settings = Settings(
             node=name,
             tasks=frozenset(TASKS),
@@ -88,9 +106,15 @@ class AuditedAgent(AgentTwin):
             weight=rng.choice((0.5, 1.0, 1.0, 3.0)),
             build_id="b1" if name in {"n1", "n3"} else "b2",
         )
-        super().__init__(world, settings, clocks)
+        super().__init__(world, settings, self.clock)
+        self.disk_is_slow = False
+        self._torn = self.journal = TornJournal()
         self._auditor = auditor
         self._ledger = ledger
+
+    def _mint(self, at: int) -> str:
+        """As the product does: by the wall clock, which may have been set back."""
+        return mint(at, self.scheduler.rng.randbytes(ENTROPY_BYTES))
 
     def make_executor(self) -> Executor:
         auditor = self._auditor
@@ -106,15 +130,22 @@ class AuditedAgent(AgentTwin):
 
     def syncs(self) -> int:
         scheduler = self.scheduler
+        if self.disk_is_slow:
+            return scheduler.between(0.5, 6.0)
         slow = scheduler.chance(0.02)
         return scheduler.between(0.1, 1.0) if slow else scheduler.rng.randrange(200, 4000)
 
     def lose_power(self) -> None:
-        """Dies, and of what was not synced only some first part remains."""
-        unsynced = self.journal.written - self.journal.durable
+        """Dies, and what was not synced may be there in part."""
         self.crash("loss of power")
-        self.journal.lose_power(self.scheduler.rng.randint(0, unsynced))
+        self._torn.tear(self.scheduler.rng)
         self._auditor.power_lost(self.name, self.journal.written)
+
+    def lose_journal(self) -> None:
+        """Dies, and comes back on an empty disk."""
+        self.crash("loss of its disk")
+        self._torn = self.journal = TornJournal()
+        self._auditor.power_lost(self.name, 0)
 
     def journalled(self, output: a.Journal, frames: int) -> None:
         reports = [one.report for one in output.records if isinstance(one, Ended)]

@@ -34,12 +34,23 @@ KINDS = (
     "pause coordinator",
     "pause coordinator at",
     "cut coordinator",
+    "mute coordinator",
+    "deafen coordinator",
+    "part coordinator and agent",
+    "cut coordinator from store",
+    "lose answers of store",
     "crash agent",
     "crash agent at",
     "power loss",
+    "lose journal",
+    "slow disk of agent",
     "pause agent",
     "cut agent",
+    "mute agent",
+    "deafen agent",
     "drain agent",
+    "clock jump",
+    "slow store",
     "store outage",
     "bus outage",
     "bus wipe",
@@ -53,11 +64,27 @@ THEMES = {
         "pause coordinator",
         "pause coordinator at",
         "cut coordinator",
+        "cut coordinator from store",
     ),
     "nodes": ("crash agent", "crash agent at", "power loss", "pause agent", "cut agent"),
-    "servers": ("store outage", "bus outage", "bus wipe", "crash coordinator at"),
+    "servers": ("store outage", "bus outage", "bus wipe", "slow store", "crash coordinator at"),
+    "one way": (
+        "mute coordinator",
+        "deafen coordinator",
+        "mute agent",
+        "deafen agent",
+        "part coordinator and agent",
+        "lose answers of store",
+    ),
+    "disks": ("power loss", "lose journal", "slow disk of agent", "slow store", "crash agent at"),
+    "upgrade": ("stop coordinator", "crash coordinator", "drain agent", "crash agent"),
+    "clocks": ("clock jump", "clock jump", "pause agent", "crash agent", "crash coordinator"),
 }
 """Worlds with one kind of trouble, so that it is met often and in a row."""
+
+
+JUMP_S_MAX = 5.0
+"""What the wall clock of a coordinator jumps at most."""
 
 
 class Weather(msgspec.Struct):
@@ -72,11 +99,20 @@ class Weather(msgspec.Struct):
     store_dies_after: float = 0.0
     store_slow: float = 0.0
     store_slow_s: float = 0.5
-    standby: bool = False
+    coordinators: int = 2
+    upgraded: float = 1.0
+    """Share of coordinators whose first life is of this release; those of the release before write
+    older forms of some facts, and come back as one of this release now and then."""
     faults: int = 0
     kinds: tuple[str, ...] = ()
     skew_s: float = 0.0
     """How far wall clocks of processes are off at most."""
+
+    @property
+    def clocks_differ_s(self) -> float:
+        """More than the wall clocks of two coordinators ever do."""
+        jumps = self.kinds.count("clock jump") and self.faults
+        return 1.0 + 2 * self.skew_s + jumps * JUMP_S_MAX
 
     def clear_up(self) -> None:
         """From now on the world is fair."""
@@ -101,9 +137,12 @@ def draw(rng: Random) -> Weather:
         weather.kinds = THEMES[theme]
         weather.faults = rng.choice((3, 6, 12))
     if theme == "ownership":
-        weather.standby = True
         weather.store_slow, weather.store_slow_s = rng.choice((0.0, 0.1)), 9.0
         weather.store_dies_before = weather.store_dies_after = rng.choice((0.0, 0.15))
+    if theme == "upgrade":
+        weather.upgraded = 0.0
+    if theme == "clocks":
+        weather.skew_s = 3.0
     if theme == "nodes":
         weather.late, weather.late_s = rng.choice((0.0, 0.25)), 8.0
     return weather
@@ -121,7 +160,8 @@ def _any_weather(
         store_dies_after=maybe(0.5, 0.15),
         store_slow=maybe(0.4, 0.1),
         store_slow_s=rng.choice((0.2, 1.0, 9.0)),
-        standby=rng.random() < 0.6,
+        coordinators=rng.choice((2, 2, 2, 3)),
+        upgraded=rng.choice((1.0, 0.5, 0.0)),
         faults=rng.choice((1, 3, 6, 12)),
         kinds=kinds,
         skew_s=maybe(0.4, 3.0),

@@ -8,6 +8,8 @@ import traceback
 from functools import cache
 from random import Random
 
+import msgspec
+
 from dalsegno.testing.twins.agent import Host
 from dalsegno.testing.twins.coordinator import Kind, Surroundings
 from dalsegno.testing.twins.process import Process
@@ -29,8 +31,9 @@ from tests.simulation.clients import Clients
 from tests.simulation.ending import ended
 from tests.simulation.executor import Ledger
 from tests.simulation.faults import Faults
-from tests.simulation.processes import AuditedAgent, AuditedCoordinator
-from tests.simulation.storms import DriftingClocks, StormyBus, StormyStore
+from tests.simulation.processes import AuditedAgent, AuditedCoordinator, Kinds
+from tests.simulation.storms import StormyBus, StormyStore
+from tests.simulation.versions import catalogue, seal_before
 from tests.simulation.weather import Weather, draw, fair
 from tests.simulation.workload import CHUNKS, Workload
 
@@ -38,7 +41,8 @@ PATIENCE_US = 1200 * SECOND
 """In a fair world every run ends within this time. Calls that are tried again, of maps whose items
 are tried again, wait for minutes by themselves (seed 516: 403 s)."""
 
-RUNS = 10
+RUNS = 20
+COORDINATORS = ("alpha", "beta", "gamma")
 
 LIMITS = Limits(
     map_part_items_max=3,
@@ -60,6 +64,12 @@ def engine() -> Engine:
         return workflow_version(definition), compile_net(definition, expressions)
 
     return Engine(expressions=expressions, limits=LIMITS, compile=compiled)
+
+
+@cache
+def engine_before() -> Engine:
+    """That of the release before, which writes some facts in an older form."""
+    return msgspec.structs.replace(engine(), seal=seal_before)
 
 
 def settings_of(rng: Random) -> Settings:
@@ -108,6 +118,7 @@ class World:
         self.store = StormyStore(self.scheduler, self.weather, self.log)
         self.bus = StormyBus(self.scheduler, self.weather)
         self.auditor = Auditor(self.scheduler, self.log, self.ledger, rng.choice((1, 2, 4)))
+        self.auditor.clocks_differ_us = int(self.weather.clocks_differ_s * SECOND)
         self.clients = Clients(self.scheduler, self.workload, self._ask)
         self._make_processes(rng)
         for process in self.processes:
@@ -121,15 +132,18 @@ class World:
         around.answer_client = self._answer_client
         host = Host(self.scheduler, self.bus)
         host.heartbeat = self._heartbeat
-        kind = Kind(settings_of(rng), engine(), record_hashes=True)
-        names = ("alpha", "beta") if self.weather.standby else ("alpha",)
+        around.catalogue = catalogue()
+        settings = settings_of(rng)
+        kinds = Kinds(
+            Kind(settings, engine(), record_hashes=True),
+            Kind(settings, engine_before(), record_hashes=True),
+            self.weather.upgraded,
+        )
         self.coordinators = [
-            AuditedCoordinator(
-                around, name, DriftingClocks(self.scheduler, skew_s), kind, self.auditor
-            )
-            for name in names
+            AuditedCoordinator(around, name, skew_s, kinds, self.auditor)
+            for name in COORDINATORS[: self.weather.coordinators]
         ]
-        count = rng.choice((2, 3, 4))
+        count = rng.choice((3, 3, 4))
         self.agents = [
             AuditedAgent(host, f"n{number}", skew_s, self.auditor, self.ledger)
             for number in range(1, count + 1)

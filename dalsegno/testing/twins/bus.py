@@ -1,9 +1,9 @@
 """The bus's twin: core messages, and streams with consumers that deliver until acknowledged.
 
 By itself it delivers everything at once. What else a bus may do is there to be used: cut single
-processes off, be away altogether, forget streams and consumers while everybody lives (a reader
-finds out after a while and declares its consumer again); and `loses`, `copies` and `travel` may say
-that it loses messages, repeats and delays them.
+processes off, in both directions or in one, part two of them, be away altogether, forget streams
+and consumers while everybody lives (a reader finds out after a while and declares its consumer
+again); and `loses`, `copies` and `travel` may say that it loses messages, repeats and delays them.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +16,8 @@ from dalsegno.testing.twins.scheduler import SECOND, Action, Scheduler
 ACK_WAIT_US = 5 * SECOND
 PUBLISH_TIMEOUT_US = SECOND
 REPLAY_US = 60 * SECOND
+BUS = "bus"
+"""The bus itself, as the sender of what its streams hold."""
 
 Deliver = Callable[["Stream", int, str, object], None]
 """Called with the stream, the message's sequence, its subject and itself."""
@@ -65,7 +67,12 @@ class BusTwin:
         self.commands = Stream("commands")
         self.reports = Stream("reports")
         self.down = False
-        self.cut: set[str] = set()
+        self.mute: set[str] = set()
+        """Processes that nothing comes from."""
+        self.deaf: set[str] = set()
+        """Processes that nothing gets to."""
+        self.parted: set[tuple[str, str]] = set()
+        """From whom to whom no core message finds its way."""
         self._scheduler = scheduler
         self._readers: list[Reader] = []
 
@@ -86,17 +93,26 @@ class BusTwin:
     # -- core messages ----------------------------------------------------------------------------
 
     def reaches(self, name: str) -> bool:
-        return not self.down and name not in self.cut
+        """Whether it can be reached, and answers get there."""
+        return self.takes(name) and self.gives(name)
+
+    def takes(self, name: str) -> bool:
+        """Whether what it sends gets here."""
+        return not self.down and name not in self.mute
+
+    def gives(self, name: str) -> bool:
+        """Whether what is for it gets there."""
+        return not self.down and name not in self.deaf
 
     def send(self, source: str, target: str, label: str, deliver: Action) -> None:
         """A core message: it may be lost, come twice, or late."""
-        if not self.reaches(source) or self.loses():
+        if not self.takes(source) or (source, target) in self.parted or self.loses():
             return
         for _ in range(self.copies()):
             self._scheduler.after(self.travel(), label, lambda: self._arrive(target, deliver))
 
     def _arrive(self, target: str, deliver: Action) -> None:
-        if self.reaches(target):
+        if self.gives(target):
             deliver()
 
     # -- streams ----------------------------------------------------------------------------------
@@ -111,7 +127,7 @@ class BusTwin:
     ) -> None:
         """Stores a message; `done` is told whether that is known to have happened."""
         scheduler = self._scheduler
-        if not self.reaches(process.name) or self.loses():
+        if not self.takes(process.name) or self.loses():
             process.soon(PUBLISH_TIMEOUT_US, f"{process.name} publish failed", lambda: done(False))
             return
         for copy in range(self.copies()):
@@ -138,7 +154,7 @@ class BusTwin:
             self._pump(stream, consumer)
         if done is None:
             return
-        if not self.reaches(process.name) or self.loses():
+        if not self.gives(process.name) or self.loses():
             process.soon(PUBLISH_TIMEOUT_US, "publish unknown", lambda: done(False))
         else:
             process.soon(self.travel(), "published", lambda: done(True))
@@ -191,7 +207,7 @@ class BusTwin:
             if reader.open and generation == stream.generation:
                 reader.deliver(stream, sequence, message.subject, message.body)
 
-        self.send(name, name, f"{name} gets {message.subject} {sequence}", arrive)
+        self.send(BUS, name, f"{name} gets {message.subject} {sequence}", arrive)
         again = f"{stream.name} {sequence} again"
         self._scheduler.after(
             ACK_WAIT_US, "", lambda: self._again(stream, consumer, sequence, again)
@@ -218,7 +234,7 @@ class BusTwin:
             for one in done:
                 del consumer.pending[one]
 
-        self.send(reader.process.name, "bus", f"ack {stream.name}", arrive)
+        self.send(reader.process.name, BUS, f"ack {stream.name}", arrive)
 
     # -- trouble ----------------------------------------------------------------------------------
 
