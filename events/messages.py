@@ -34,7 +34,7 @@ class Execute(Message, frozen=True, kw_only=True, tag="execute"):
 
     The agent may start it only while its attempt lease for `shard` is valid and within
     `start_within_s` of receipt; otherwise it refuses. `details` are the previous attempt's last
-    heartbeat details.
+    heartbeat details. `epoch`: of the owner that sent this, 0 if it does not say.
     """
 
     attempt: Attempt
@@ -49,6 +49,7 @@ class Execute(Message, frozen=True, kw_only=True, tag="execute"):
     heartbeat_s: float | None = None
     needs: Needs | None = None
     traceparent: str = ""
+    epoch: int = 0
 
 
 class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
@@ -205,7 +206,13 @@ class Granted(Message, frozen=True, kw_only=True, tag="granted"):
     """Answer to a heartbeat: attempts of `shards` may be started until `lease_ttl_s` after the
     heartbeat with this `sequence` was sent, by the agent's monotonic clock. `order` is None from
     those that do not own the node. `protocol`: what this coordinator knows; an agent that knows
-    less than `protocol_min` ends."""
+    less than `protocol_min` ends.
+
+    `epochs`: under which the sender owns each of `shards`; none if it does not say. What an earlier
+    owner sent may be started only if that heartbeat listed it as held, and it is not among the
+    `fenced`: those that it listed and that are not outstanding. An earlier owner may have taken the
+    node for lost, given the attempt to another, and been the only one to know.
+    """
 
     coordinator: str
     sequence: int
@@ -215,6 +222,8 @@ class Granted(Message, frozen=True, kw_only=True, tag="granted"):
     order: Order | None = None
     protocol: int = 0
     protocol_min: int = 0
+    epochs: tuple[int, ...] = ()
+    fenced: tuple[Attempt, ...] = ()
 
 
 class Reset(Message, frozen=True, kw_only=True, tag="reset"):

@@ -29,15 +29,18 @@ class Held:
 
     Monotonic instants end in `_us`; None is "not set". `batch` is the journal batch that holds the
     final report, `durable` whether that is on disk, `is_recorded` whether its acceptance is
-    written. `wake_us` is the timer that counts; others set for this attempt are stale.
+    written. `epoch` is that of the owner that sent it, `beat` the first heartbeat that lists it.
+    `wake_us` is the timer that counts; others set for this attempt are stale.
     """
 
     __slots__ = (
         "attempt",
         "batch",
+        "beat",
         "beat_due_us",
         "close_due_us",
         "durable",
+        "epoch",
         "execute",
         "grace_due_us",
         "is_recorded",
@@ -62,6 +65,8 @@ class Held:
         self.attempt = attempt
         self.shard = shard
         self.execute: Execute | None = None
+        self.epoch = 0
+        self.beat = 0
         self.state = State.QUEUED
         self.started_at = 0
         self.verdict: Why | None = None

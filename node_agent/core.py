@@ -219,7 +219,7 @@ class AgentCore:
             self._end_if_outdated(answer, now)
             self._leases.grant(answer)
             self._follow_order(answer, now)
-            self._roster.lease_granted(answer.shards)
+            self._roster.lease_granted(answer.shards, answer.fenced)
 
     def _end_if_outdated(self, answer: Granted, now: Now) -> None:
         if answer.protocol_min <= PROTOCOL or self.outdated:

@@ -4,12 +4,17 @@ Guarantee: `until` never lies after the instant at which the granting coordinato
 attempts for lost. The coordinator counts from the arrival of a heartbeat, the agent from before it
 was sent, and takes a margin off. An answer says which heartbeat it answers; how long it travelled
 does not matter.
+
+Nor does an attempt start that an earlier owner has given to another node: what was sent under an
+earlier epoch than the present owner's starts only when that owner has answered a heartbeat that
+lists it. (It answers which of them are fenced.)
 """
 
 from collections import deque
 
 from events.limits import HEARTBEATS_REMEMBERED_MAX
 from events.messages import Granted
+from node_agent.attempts import Held
 from node_agent.settings import microseconds
 
 HEARTBEATS_PER_LEASE = 3
@@ -23,18 +28,23 @@ NEVER = -(2**62)
 
 
 class Leases:
-    __slots__ = ("_margin_us", "_order", "_sent", "_ttl_us", "_until")
+    __slots__ = ("_epochs", "_margin_us", "_order", "_sent", "_ttl_us", "_until", "next_beat")
 
     def __init__(self, margin_s: float) -> None:
         self._margin_us = microseconds(margin_s)
         self._sent: dict[int, int] = {}
         self._order: deque[int] = deque()
         self._until: dict[int, int] = {}
+        self._epochs: dict[int, tuple[int, int]] = {}
+        """Under which epoch a shard is granted, and the last heartbeat that was answered so."""
         self._ttl_us: int | None = None
+        self.next_beat = 1
+        """The sequence of the next heartbeat."""
 
     def sent(self, sequence: int, now_us: int) -> None:
         """Notes that the heartbeat with this `sequence` leaves, not before `now_us`."""
         self._sent[sequence] = now_us
+        self.next_beat = sequence + 1
         self._order.append(sequence)
         if len(self._order) > HEARTBEATS_REMEMBERED_MAX:
             del self._sent[self._order.popleft()]
@@ -52,10 +62,18 @@ class Leases:
         until_us = sent_us + ttl_us - min(self._margin_us, ttl_us // 2)
         for shard in answer.shards:
             self._until[shard] = max(until_us, self._until.get(shard, NEVER))
+        for shard, epoch in zip(answer.shards, answer.epochs, strict=False):
+            answered = (epoch, answer.sequence)
+            self._epochs[shard] = max(answered, self._epochs.get(shard, answered))
 
     def until(self, shard: int) -> int:
         """The monotonic instant before which attempts of `shard` may be started."""
         return self._until.get(shard, NEVER)
+
+    def covers(self, entry: Held) -> bool:
+        """Whether the owner who has granted the attempt's shard has sent it, or has seen it."""
+        epoch, beat = self._epochs.get(entry.shard, (0, 0))
+        return entry.epoch >= epoch or entry.beat <= beat
 
     def in_time(self, interval_us: int) -> int:
         """The interval between heartbeats, made shorter where leases would end between two."""
@@ -69,3 +87,5 @@ class Leases:
         self._sent.clear()
         self._order.clear()
         self._until.clear()
+        self._epochs.clear()
+        self.next_beat = 1

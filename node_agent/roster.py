@@ -120,7 +120,9 @@ class Roster:
             else:
                 self._start(entry, now)
 
-    def lease_granted(self, shards: tuple[int, ...]) -> None:
+    def lease_granted(self, shards: tuple[int, ...], fenced: tuple[Attempt, ...]) -> None:
+        """What has not begun of the fenced never does; the rest of them is dropped by command."""
+        self._forget([one for one in self.holdings.some(fenced) if one.state is State.QUEUED])
         self._slots.granted(shards)
 
     def progressed(self, sign: ExecutionProgressed, now: Now) -> None:
@@ -243,6 +245,7 @@ class Roster:
             return
         entry = self._take_over(attempt, command.shard, now)
         entry.execute = command
+        entry.epoch, entry.beat = command.epoch, self._leases.next_beat
         self.holdings.open_count += 1
         if command.start_within_s is not None:
             entry.start_due_us = now.monotonic_us + microseconds(command.start_within_s)

@@ -2,7 +2,8 @@
 
     add ─► queue ─► take ─► occupied ─► release
              ▲ │
-             │ ├─ its shard's lease is not valid ──► parked, until the lease is granted
+             │ ├─ its shard's lease is not valid, or does
+             │ │  not cover it ────────────────────► parked, until the lease is granted
              │ └─ another attempt of its task runs ─► blocked, until that has ended
              └────────────────────────────────────────┘
 
@@ -57,7 +58,7 @@ class Slots:
                 continue
             if entry.start_due_us is not None and entry.start_due_us <= now_us:
                 return entry
-            if self._leases.until(entry.shard) <= now_us:
+            if self._leases.until(entry.shard) <= now_us or not self._leases.covers(entry):
                 self._park(entry)
             elif (key := key_of(entry.attempt)) in self._keys:
                 self._blocked[key] = entry

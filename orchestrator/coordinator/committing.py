@@ -189,10 +189,11 @@ class Committing:
         self, slot: Slot, touched: Touched, outgoing: dict[NodeKey, list[Command]]
     ) -> None:
         memory, state, net = self._memory, slot.state, slot.net
+        epoch = memory.ownership.held_under(slot.shard)
         for step_id in touched.commands:
             if net is not None and step_id in state.outstanding:
                 step = state.steps[step_id]
-                found = command(state, net, step_id, slot.shard, slot.traceparent)
+                found = command(state, net, step_id, slot.shard, slot.traceparent, epoch=epoch)
                 outgoing.setdefault((step.node, step.incarnation), []).append(found)
         for waiter in touched.waiters:
             memory.waiters.add(slot.run_id, waiter)

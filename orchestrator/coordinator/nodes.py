@@ -127,11 +127,14 @@ def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
     """Nothing is allowed for longer than our own leases last: who takes a shard after them knows
     that nodes begin nothing more by our word."""
     now, ownership = memory.now.monotonic, memory.ownership
-    shards = tuple(
-        lease.shard
+    strange = _strange(memory, beat)
+    doubtful = {memory.shard(one.run_id) for one in strange if _is_loading(memory, one)}
+    leases = tuple(
+        lease
         for lease in ownership.held
-        if ownership.holds(lease.shard, now) and lease.shard not in memory.warming
+        if ownership.holds(lease.shard, now) and lease.shard not in memory.warming | doubtful
     )
+    shards = tuple(lease.shard for lease in leases)
     least_s = min((ownership.lasts_s(shard, now) for shard in shards), default=0.0)
     answer = Granted(
         coordinator=memory.identity.name,
@@ -142,8 +145,22 @@ def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         order=_order(memory, beat.node),
         protocol=PROTOCOL,
         protocol_min=PROTOCOL_MIN,
+        epochs=tuple(lease.epoch for lease in leases),
+        fenced=tuple(a for a in strange if memory.shard(a.run_id) in shards),
     )
     memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
+
+
+def _strange(memory: Memory, beat: Heartbeat) -> list[Attempt]:
+    """What the node holds and is not outstanding, as far as we know. O(held)."""
+    ours = memory.runs.held.of(beat.node)
+    held = ((attempt, ours.get((attempt.run_id, attempt.step))) for attempt in beat.held)
+    strange = [attempt for attempt, found in held if found is None or found[0] != attempt]
+    return [attempt for attempt in strange if attempt.run_id not in memory.parked]
+
+
+def _is_loading(memory: Memory, attempt: Attempt) -> bool:
+    return f"run:{attempt.run_id}" in memory.waiting
 
 
 def _order(memory: Memory, name: str) -> Order | None:

@@ -51,6 +51,11 @@ class Ownership:
         """The epoch under which we hold `shard`; raises KeyError when we do not."""
         return self._leases[shard].epoch
 
+    def held_under(self, shard: int) -> int:
+        """The same, and 0 when we do not: nobody is let start anything by that."""
+        lease = self._leases.get(shard)
+        return 0 if lease is None else lease.epoch
+
     def leases(self, shards: Iterable[int]) -> tuple[Lease, ...]:
         return tuple(self._leases[shard] for shard in sorted(set(shards)))
 

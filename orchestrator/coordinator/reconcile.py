@@ -48,7 +48,8 @@ def _send_again(turn: Turn, beat: Heartbeat, run_id: str, step_id: str) -> None:
     dispatched_at = slot.state.steps[step_id].dispatched_at or 0
     if memory.now.wall - dispatched_at < microseconds(memory.settings.resend_after_s):
         return
-    again = command(slot.state, slot.net, step_id, slot.shard, slot.traceparent)
+    epoch = memory.ownership.held_under(slot.shard)
+    again = command(slot.state, slot.net, step_id, slot.shard, slot.traceparent, epoch=epoch)
     turn.tx.direct.append(((beat.node, beat.incarnation), again))
 
 

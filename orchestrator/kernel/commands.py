@@ -7,9 +7,16 @@ from orchestrator.kernel.state import RunState
 
 
 def command(
-    state: RunState, net: NetIndex, step_id: str, shard: int, traceparent: str = ""
+    state: RunState,
+    net: NetIndex,
+    step_id: str,
+    shard: int,
+    traceparent: str = "",
+    *,
+    epoch: int = 0,
 ) -> Command:
-    """What the node that holds the step's outstanding attempt is to do: execute, or give back."""
+    """What the node that holds the step's outstanding attempt is to do: execute, or give back.
+    `epoch`: under which the sender owns the shard."""
     step = state.steps[step_id]
     attempt = state.attempt_of(step_id)
     if state.closing is not None:
@@ -32,4 +39,5 @@ def command(
         heartbeat_s=limits.heartbeat_s,
         needs=task.needs,
         traceparent=traceparent,
+        epoch=epoch,
     )

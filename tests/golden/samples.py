@@ -493,6 +493,7 @@ COMMANDS: tuple[m.Command, ...] = (
         heartbeat_s=0.5,
         needs=NEEDS,
         traceparent="00-aa-bb-01",
+        epoch=9,
     ),
     m.Cancel(attempt=ATTEMPT, shard=3, code="timed_out", reason="too late"),
     m.Settle(attempts=(ATTEMPT,)),
@@ -555,6 +556,8 @@ HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
         order=m.Order(cordoned=True, reason="new disk", drain_in_s=12.5),
         protocol=2,
         protocol_min=1,
+        epochs=(9, 2),
+        fenced=(ATTEMPT,),
     ),
     m.Reset(coordinator="c1", sequence=7, incarnation="i1", reason="declared lost"),
 )

@@ -16,6 +16,7 @@ BLOCKS = range(0, SEEDS, BLOCK)
 REMEMBERED = {
     9: "a repeated registration was answered before the commit",
     30: "the answer to a renewal revived a lease whose runs were forgotten",
+    140: "what an owner of before had given up began under the next, who did not know of it",
     144: "what was decided under one lease was appended under the next",
     216: "a run that was loaded anew was thrown away with an old batch",
     313: "a late heartbeat of a former process fenced its successor",

@@ -10,7 +10,7 @@ from events.definition import Definition, ParallelStep, Step, TaskStep
 from events.envelope import Head, unseal
 from events.facts import HostSample
 from events.ids import Attempt, shard_of
-from events.messages import Execute, Heartbeat
+from events.messages import Execute, Granted, Heartbeat
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import Conflicted, Lease
 from orchestrator.coordinator.settings import Settings
@@ -244,3 +244,24 @@ def lost_in_flight(drive: Drive) -> bool:
             return True
         drive.step(s.AppendDone(batch_id=append.batch.id, outcome=drive.durable()))
     return False
+
+
+def _granted(drive: Drive) -> Granted:
+    answers = [one.answer for one in drive.take(s.AnswerHeartbeat)]
+    (granted,) = (one for one in answers if isinstance(one, Granted))
+    return granted
+
+
+def test_commands_and_grants_say_under_which_epoch() -> None:
+    drive = Drive().ready().start().commit()
+    assert {one.epoch for one in drive.executes()} == {1}
+    drive.outputs = []
+    assert set(_granted(drive.node()).epochs) == {1}
+
+
+def test_a_node_is_told_what_it_holds_and_nobody_waits_for() -> None:
+    drive = Drive().ready().start().commit()
+    (first, *_) = drive.executes()
+    strange = Attempt("r1", "gone", 0, 1)
+    drive.outputs = []
+    assert _granted(drive.node(held=(first.attempt, strange))).fenced == (strange,)

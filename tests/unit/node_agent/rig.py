@@ -91,6 +91,8 @@ class Rig:
         ttl_s: float = LEASE_TTL_S,
         sequence: int = 0,
         order: Order | None = None,
+        epoch: int = 0,
+        fenced: tuple[Attempt, ...] = (),
     ) -> list[Output]:
         """Answers the newest heartbeat, or that with `sequence`."""
         answer = Granted(
@@ -100,6 +102,8 @@ class Rig:
             shards=shards or (0,),
             lease_ttl_s=ttl_s,
             order=order,
+            epochs=(epoch,) * len(shards or (0,)),
+            fenced=fenced,
         )
         return self.feed(HeartbeatAnswered(answer))
 

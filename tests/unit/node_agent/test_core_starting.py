@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from events.messages import Cancel, Drop, Returned, Settle
+from events.messages import Cancel, Drop, Execute, Returned, Settle
 from node_agent.journal import Accepted, Begun, Forgot
 from node_agent.steps import Acknowledge, CancelExecution, Journal, NotBegun, StartExecution
 from tests.unit.node_agent.fakes import attempt, execute
@@ -235,3 +235,43 @@ def test_commands_beyond_what_the_node_may_hold_are_refused_for_good() -> None:
     rig.grant()
     rig.command(execute("more"))
     assert attempt("more") not in rig.started
+
+
+def _of_epoch(step: str, epoch: int) -> Execute:
+    return msgspec.structs.replace(execute(step), epoch=epoch)
+
+
+def test_what_an_earlier_owner_sent_waits_until_the_present_one_has_seen_it() -> None:
+    """The earlier one may have given it to another node, and be the only one to know."""
+    rig = Rig()
+    rig.command(_of_epoch("early", 3))
+    rig.grant(epoch=4)
+    assert rig.started == []  # the heartbeat that was answered did not list it
+    rig.sleep(1.0)
+    rig.grant(epoch=4)
+    assert rig.started == [attempt("early")]
+
+
+def test_what_the_present_owner_sends_starts_at_once() -> None:
+    rig = Rig()
+    rig.grant(epoch=4)
+    rig.command(_of_epoch("now", 4))
+    assert rig.started == [attempt("now")]
+
+
+def test_what_is_fenced_never_starts() -> None:
+    rig = Rig()
+    rig.command(_of_epoch("early", 3), _of_epoch("other", 3))
+    rig.sleep(1.0)
+    rig.grant(epoch=4, fenced=(attempt("early"),))
+    assert rig.started == [attempt("other")]
+    rig.command(_of_epoch("early", 3))
+    assert rig.started == [attempt("other")]
+
+
+def test_a_late_answer_of_an_earlier_owner_does_not_let_its_commands_start() -> None:
+    rig = Rig()
+    rig.grant(epoch=4)
+    rig.grant(epoch=3)
+    rig.command(_of_epoch("early", 3))
+    assert rig.started == []
