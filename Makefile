@@ -14,6 +14,9 @@ READY := $(VENV)/.ready
 
 # How many rounds each end-to-end scenario runs, how many seeds the simulator tries.
 ROUNDS ?= 2
+# How long the chaos lasts, and which faults there are: all, none, or kinds with commas between.
+SECONDS ?= 60
+FAULTS ?= all
 SEEDS ?= 200
 # Test processes at a time; 0 runs the tests in pytest's own process (for a debugger).
 WORKERS ?= 2
@@ -37,7 +40,7 @@ endif
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*?## " } /^[a-z0-9-]+:.*?## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@printf '\n  %s\n' \
-	  'ROUNDS=20 SEEDS=2000 SEED=17 WORKERS=0 ARGS="-k name" PYTHON=/path/to/python3.12'
+	  'ROUNDS=20 SEEDS=2000 SEED=17 SECONDS=600 FAULTS=kill,promote WORKERS=0 ARGS="-k name" PYTHON=/path/to/python3.12'
 
 .PHONY: moved
 $(READY): pyproject.toml uv.lock .ci/environment $(MOVED)
@@ -89,6 +92,10 @@ e2e: $(READY) ## real processes and kill -9, ROUNDS rounds a scenario
 .PHONY: simulate
 simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEED=n repeats one)
 	$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
+
+.PHONY: chaos
+chaos: $(READY) ## break a real cluster under load for SECONDS, hold it to its promises (FAULTS=none: control)
+	@$(PY) -m tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) --faults $(FAULTS) $(ARGS)
 
 .PHONY: bench
 bench: $(READY) ## measure durable throughput and latency on this machine

@@ -1,5 +1,7 @@
 """How to reach NATS, as one value that the composition root reads from the configuration."""
 
+from typing import Literal
+
 import msgspec
 
 from events.constraints import Duration, Prefix, Urls
@@ -32,6 +34,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """For users who may subscribe to inboxes of their own only."""
     connect_timeout_s: Duration = 3.0
     """Longest time of one try to connect."""
+    replicas: Literal[1, 3, 5] = 1
+    """Servers of a NATS cluster that keep each stream: 3 survive the loss of one. The same for all
+    processes; a coordinator changes streams that have another number."""
 
     @property
     def tls(self) -> bool:

@@ -116,7 +116,7 @@ def _stream_fields(stream: Stream) -> dict[str, object]:
         "discard": "old",
         "max_age": _nanoseconds(limits.age_max_s),
         "max_bytes": limits.bytes_max,
-        "num_replicas": limits.replicas,
+        "num_replicas": stream.replicas,
         # Nobody sends message ids, so there is nothing to remember; the least that is allowed.
         "duplicate_window": 100_000_000,
     }

@@ -20,17 +20,17 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamLimits(Declared, frozen=True, kw_only=True):
-    """What a stream may take; beyond it the oldest messages go. `replicas` 1, 3 or 5."""
+    """What a stream may take; beyond it the oldest messages go."""
 
     age_max_s: float
     bytes_max: int
-    replicas: int = 1
 
 
 class Stream(Declared, frozen=True, kw_only=True):
     name: str
     subjects: tuple[str, ...]
     limits: StreamLimits
+    replicas: int = 1
     description: str = ""
 
 
@@ -78,6 +78,8 @@ class Topology(Declared, frozen=True, kw_only=True):
 
     subjects: Subjects = Subjects()
     limits: BusLimits = BusLimits()
+    replicas: int = 1
+    """Servers that keep each stream and the place of its readers: 1, 3 or 5."""
 
     def __post_init__(self) -> None:
         """Raises `Misconfigured` for a prefix that cannot be in a subject."""
@@ -90,6 +92,7 @@ class Topology(Declared, frozen=True, kw_only=True):
             name=self.subjects.command_stream,
             subjects=(self.subjects.all_commands,),
             limits=self.limits.commands,
+            replicas=self.replicas,
             description="Commands of coordinators to nodes; may be deleted at any time",
         )
 
@@ -99,6 +102,7 @@ class Topology(Declared, frozen=True, kw_only=True):
             name=self.subjects.report_stream,
             subjects=(self.subjects.all_reports,),
             limits=self.limits.reports,
+            replicas=self.replicas,
             description="Reports of nodes to coordinators; may be deleted at any time",
         )
 

@@ -74,7 +74,8 @@ async def run_agent(
         if capacity is None:
             capacity = await anyio.to_thread.run_sync(measured_capacity, folder)
         plan = Plan(config=config, registry=registry, environment=environment, capacity=capacity)
-        bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), config.agent.node)
+        topology = Topology(subjects=Subjects(config.prefix), replicas=config.nats.replicas)
+        bus = NatsBus(config.nats, topology, config.agent.node)
         try:
             await _connect(bus)
             parts = make_parts(plan, bus, journal, closing)

@@ -135,7 +135,8 @@ class _Logs:
 
 
 async def _on_bus(config: Config, work: Callable[[NatsBus], Awaitable[None]]) -> None:
-    bus = NatsBus(config.nats, Topology(subjects=Subjects(config.prefix)), _name(config))
+    topology = Topology(subjects=Subjects(config.prefix), replicas=config.nats.replicas)
+    bus = NatsBus(config.nats, topology, _name(config))
     try:
         await bus.start()
         await work(bus)

@@ -1,0 +1,102 @@
+"""Tasks of the load. Each notes its beginning and end in a ledger that no engine code ever sees.
+
+The ledger is a file for each process, in the folder that CHAOS_LEDGER names; a line is on disk
+before the handler goes on.
+"""
+
+import os
+import time
+import zlib
+from functools import cache
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from node_agent import TaskContext, TaskError, task
+
+LINE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_DSYNC
+FLAKY_PERCENT = 30
+BEAT_S = 0.3
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to one execution; instants in microseconds."""
+
+    what: str
+    key: str
+    attempt: int
+    token: int
+    pid: int
+    wall_us: int
+    monotonic_us: int
+
+
+@cache
+def _file(pid: int) -> int:
+    return os.open(Path(os.environ["CHAOS_LEDGER"]) / f"{pid}.jsonl", LINE_FLAGS, 0o644)
+
+
+def note(ctx: TaskContext, what: str) -> None:
+    """One line in one write, so that a kill leaves whole lines only."""
+    line = Line(
+        what=what,
+        key=ctx.idempotency_key,
+        attempt=ctx.attempt,
+        token=ctx.token,
+        pid=os.getpid(),
+        wall_us=time.time_ns() // 1000,
+        monotonic_us=time.monotonic_ns() // 1000,
+    )
+    os.write(_file(os.getpid()), msgspec.json.encode(line) + b"\n")
+
+
+async def noted(ctx: TaskContext, what: str) -> None:
+    await anyio.to_thread.run_sync(note, ctx, what)
+
+
+@task(name="chaos.add")
+async def add(ctx: TaskContext, left: int, takes_s: float = 0.02) -> int:
+    await noted(ctx, "start")
+    await anyio.sleep(takes_s)
+    await noted(ctx, "end")
+    return left + 1
+
+
+@task(name="chaos.flaky")
+async def flaky(ctx: TaskContext, left: int) -> int:
+    """Fails some of its attempts; which ones follows from key and number."""
+    await noted(ctx, "start")
+    chance = zlib.crc32(f"{ctx.idempotency_key}@{ctx.attempt}".encode()) % 100
+    if chance < FLAKY_PERCENT:
+        raise TaskError("flaky", "not this time")
+    await noted(ctx, "end")
+    return left + 1
+
+
+@task(name="chaos.doomed")
+async def doomed(ctx: TaskContext) -> None:
+    await noted(ctx, "start")
+    raise TaskError("doomed", "never")
+
+
+@task(name="chaos.long")
+async def long(ctx: TaskContext, left: int, takes_s: float) -> int:
+    """Says that it lives, and how far it is."""
+    await noted(ctx, "start")
+    ends_at = time.monotonic() + takes_s
+    while (left_s := ends_at - time.monotonic()) > 0:
+        ctx.heartbeat({"left_s": left_s})
+        await anyio.sleep(min(BEAT_S, left_s))
+    await noted(ctx, "end")
+    return left + 1
+
+
+@task(name="chaos.thread")
+def in_thread(ctx: TaskContext, left: int, takes_s: float = 0.1) -> int:
+    """A plain function, in a thread of the agent."""
+    note(ctx, "start")
+    if ctx.wait_cancelled(takes_s):
+        ctx.raise_if_cancelled()
+    note(ctx, "end")
+    return left + 1
