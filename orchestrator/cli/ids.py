@@ -1,5 +1,6 @@
-"""Run ids: those that the command line is given, and the one it makes when it is given none."""
+"""Ids on the command line: of runs, given or made, and of the person who asks."""
 
+import getpass
 import os
 import time
 
@@ -18,3 +19,11 @@ def given_run_id(text: str) -> str:
     if not text:
         raise Rejected("the run id is empty: expected one such as `dalsegno run list` shows")
     return text
+
+
+def me() -> str:
+    """Who acts, for the record: the name that the system knows us by."""
+    try:
+        return f"user:{getpass.getuser()}"[:200]
+    except (KeyError, OSError):
+        return "user"

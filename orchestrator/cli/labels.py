@@ -13,6 +13,11 @@ def given_tags(texts: Iterable[str]) -> dict[str, str]:
     return dict(_pair("--tag", text) for text in texts)
 
 
+def given_notes(texts: Iterable[str]) -> dict[str, str]:
+    """Raises `Misconfigured` for what is not KEY=VALUE."""
+    return dict(_pair("--note", text) for text in texts)
+
+
 def given_attributes(texts: Iterable[str]) -> dict[str, Attribute]:
     """`true`, `false` and numbers are what they are, all else is text; so is what stands in quotes.
 

@@ -108,6 +108,14 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(letters, "show", "dead_letters:show", None, "Show the evidence of a run's, and ways on.")
     _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
     _add(app, "verify", "replays:verify", group, "Audit runs against the log.")
+    _add_snapshots(_group(app, "snapshot", group, "Keep, list, show and delete states of runs."))
+
+
+def _add_snapshots(snapshot: cyclopts.App) -> None:
+    _add(snapshot, "create", "snapshots:create", None, "Keep the state of a run at a version.")
+    _add(snapshot, "list", "snapshots:list_", None, "List snapshots, why and when they were taken.")
+    _add(snapshot, "show", "snapshots:show", None, "Check a snapshot and show the state in it.")
+    _add(snapshot, "delete", "snapshots:delete", None, "Delete snapshots, by id or by age.")
 
 
 def _add_projections(projections: cyclopts.App) -> None:

@@ -1,7 +1,5 @@
 """`dalsegno nodes`: list, show, cordon, drain, uncordon."""
 
-import getpass
-
 import anyio
 import msgspec
 
@@ -20,6 +18,7 @@ from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
 from orchestrator.authoring import seconds
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
+from orchestrator.cli.ids import me
 from orchestrator.cli.names import alike
 from orchestrator.cli.node_display import node_lines
 from orchestrator.cli.output import block, console, instant, plain, print_json, rows, status, table
@@ -96,7 +95,7 @@ def cordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
     --------
     dalsegno nodes cordon agent-1 --reason "a disk is failing"
     """
-    _tell(_steer(common, CordonNode(actor=_me(), node=node, reason=reason)), common)
+    _tell(_steer(common, CordonNode(actor=me(), node=node, reason=reason)), common)
 
 
 def uncordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
@@ -113,7 +112,7 @@ def uncordon(node: str, *, reason: str = "", common: Common = COMMON) -> None:
     --------
     dalsegno nodes uncordon agent-1
     """
-    found = _steer(common, UncordonNode(actor=_me(), node=node, reason=reason))
+    found = _steer(common, UncordonNode(actor=me(), node=node, reason=reason))
     if found.status == "draining" and not common.json:
         print(f"{found.node}: uncordoned, works again from its next heartbeat on")
     else:
@@ -147,7 +146,7 @@ def drain(
     dalsegno nodes drain agent-1 --reason upgrade --deadline 10m --wait
     """
     deadline_s = _seconds(deadline)
-    request = DrainNode(actor=_me(), node=node, deadline_s=deadline_s, reason=reason)
+    request = DrainNode(actor=me(), node=node, deadline_s=deadline_s, reason=reason)
     found = _steer(common, request)
     if wait:
         found = go(lambda: _drained(configured(common), node, deadline_s + AFTER_DEADLINE_S))
@@ -182,14 +181,6 @@ def _words(node: NodeView) -> str:
 def _status(node: NodeView) -> str:
     what, _, more = _words(node).partition(", ")
     return status(what) + (f", {more}" if more else "")
-
-
-def _me() -> str:
-    """Who steers, for the record: the name that the system knows us by."""
-    try:
-        return f"user:{getpass.getuser()}"[:200]
-    except (KeyError, OSError):
-        return "user"
 
 
 async def _ask(config: Config) -> tuple[NodeView, ...]:

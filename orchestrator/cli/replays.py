@@ -32,6 +32,7 @@ from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
+from orchestrator.replay.bases import LeftAside
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.verify import Verified, Verifier
 
@@ -62,11 +63,18 @@ def replay(
         rebuilt = with_store(common, lambda store: _rebuild(store, given, at, hashes))
     view = run_view(rebuilt.state, rebuilt.net)
     if common.json:
-        shown = {"state_hash": rebuilt.hash, "snapshot_version": rebuilt.snapshot_version}
+        shown = {
+            "state_hash": rebuilt.hash,
+            "snapshot_version": rebuilt.snapshot_version,
+            "left_aside": rebuilt.left_aside,
+        }
         more: dict[str, object] = {"hashes": rebuilt.hashes} if hashes else {}
         print_json({**run_json(view), **shown, **more})
         return
     print_run(view)
+    for one in rebuilt.left_aside:
+        said = f"snapshot at version {one.version} is left aside: {one.reason}"
+        print(f"dalsegno: warning: {said}", file=sys.stderr)
     version = rebuilt.snapshot_version
     same = f", and the same from snapshot {version} on" if version else ""
     console().print(f"[{DIM}]state[/] {rebuilt.hash} [{DIM}]from {view.version} events{same}[/]")
@@ -79,6 +87,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     net: Net
     hash: str
     snapshot_version: int
+    left_aside: tuple[LeftAside, ...]
     hashes: list[str]
 
 
@@ -106,6 +115,7 @@ async def _rebuild(
         net=await net_of(store, catalogue, full.state),
         hash=found,
         snapshot_version=short.snapshot_version,
+        left_aside=short.left_aside,
         hashes=await _hashes(store, catalogue, run_id, at) if with_hashes else [],
     )
 

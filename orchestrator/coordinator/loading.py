@@ -1,5 +1,7 @@
 """Loading: the core's questions to the store, answered by reading and folding."""
 
+import logging
+from collections.abc import Sequence
 from typing import assert_never
 
 from events.catalogue import Catalogue
@@ -12,9 +14,12 @@ from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import Store
+from orchestrator.replay.bases import LeftAside, newest_base
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.routing import ReadableLog
+
+log = logging.getLogger("dalsegno.coordinator")
 
 PAGE = 500
 
@@ -95,6 +100,7 @@ class Loader:
             rebuilt = await self._rebuilder.run(run_id, output.at)
         except (Corrupt, InvariantViolation) as error:
             return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
+        _tell(() if rebuilt is None else rebuilt.left_aside)
         return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
 
     async def _definition(self, output: s.LoadDefinition) -> s.DefinitionLoaded:
@@ -129,14 +135,9 @@ class Loader:
 
     async def _node_base(self, stream: str) -> tuple[Head, NodeLog]:
         """Where reading begins: after the last snapshot, if it is of use."""
-        try:
-            snapshot = await self._cluster.load_snapshot(stream)
-            log = restored(snapshot)
-        except Corrupt:
-            return Head(stream), NodeLog()
-        if snapshot is None or log is None:
-            return Head(stream), NodeLog()
-        return Head(stream, snapshot.version, snapshot.digest), log
+        base = await newest_base(self._cluster, stream, None, restored)
+        _tell(base.left_aside)
+        return base.head, NodeLog() if base.state is None else base.state
 
     async def _stream(self, log: History, after: Head) -> tuple[Head, list[Event]]:
         """The events after `after`, and where the stream ends."""
@@ -148,3 +149,14 @@ class Loader:
                 events.append(event)
                 head.version, head.digest = stored.version, event.digest
         return head, events
+
+
+def _tell(left_aside: Sequence[LeftAside]) -> None:
+    """Loudly: nothing is lost, but what has damaged a snapshot may damage events as well."""
+    for one in left_aside:
+        log.warning(
+            "snapshot at version %d of %s is left aside, older ones and the events serve: %s",
+            one.version,
+            one.stream,
+            one.reason,
+        )

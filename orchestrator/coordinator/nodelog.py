@@ -23,6 +23,7 @@ from events.codec import decode, encode
 from events.envelope import Head
 from events.facts import Fact
 from orchestrator.coordinator.ports import Snapshot
+from orchestrator.replay.bases import readable
 
 NodeFact = (
     NodeRegistered
@@ -114,8 +115,8 @@ def snapshot_of(head: Head, log: NodeLog) -> Snapshot:
     )
 
 
-def restored(snapshot: Snapshot | None) -> NodeLog | None:
-    """None when the snapshot is of another form; raises `Corrupt` when it is none at all."""
-    if snapshot is None or snapshot.fingerprint != FINGERPRINT:
+def restored(snapshot: Snapshot) -> NodeLog | None:
+    """None when the snapshot is of another form; raises `Damaged` when it is none at all."""
+    if snapshot.fingerprint != FINGERPRINT:
         return None
-    return decode(snapshot.state, NodeLog, "the snapshot of a node")
+    return readable(snapshot, lambda data: decode(data, NodeLog, "the snapshot of a node"))

@@ -138,14 +138,6 @@ class Store(IndexedHistory, Payloads, Protocol):
         stays, and so does every manual one. One of the same kind at the same version is replaced.
         """
 
-    async def find_snapshot(self, place: SnapshotPlace) -> Snapshot | None:
-        """The one there, or None. Raises `Damaged`."""
-
-    async def list_snapshots(
-        self, stream: str = "", after: SnapshotPlace = SnapshotPlace(), limit: int = 1000
-    ) -> list[SnapshotInfo]:
-        """Those of a stream, or of all; places > `after`, in order of place."""
-
     async def delete_snapshot(self, place: SnapshotPlace) -> bool:
         """Whether there was one to delete."""
 

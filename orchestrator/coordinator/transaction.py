@@ -48,7 +48,8 @@ class Touched(msgspec.Struct):
     payloads: list[Payload] = []
     """What the events name by its hash."""
     snapshots: list[Snapshot] = []
-    """States to be kept before the events are appended, such as an operator's way back."""
+    """States to be kept before the events are appended, such as an operator's way back. Of states
+    that are in the log, not of what this turn has decided: that may never become durable."""
 
 
 class Transaction:

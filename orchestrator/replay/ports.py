@@ -9,7 +9,7 @@ import msgspec
 
 from events.envelope import Stored
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.snapshots import Snapshot
+from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,15 @@ class History(Protocol):
 
 
 class IndexedHistory(History, Protocol):
-    """The same with the index of runs."""
+    """The same with the index of runs, and a list of the snapshots."""
 
     async def index_row(self, run_id: str) -> IndexRow | None:
         """The row of a run, or None."""
+
+    async def find_snapshot(self, place: SnapshotPlace) -> Snapshot | None:
+        """The one there, or None. Raises `Damaged`."""
+
+    async def list_snapshots(
+        self, stream: str = "", after: SnapshotPlace = SnapshotPlace(), limit: int = 1000
+    ) -> list[SnapshotInfo]:
+        """Those of a stream, or of all; places > `after`, in order of place."""

@@ -1,7 +1,8 @@
 """Rebuild: snapshot + tail, or the whole stream, folded into a state.
 
-A forked run begins as another run's state at a version, so its source is rebuilt first. A snapshot
-whose schema fingerprint is not today's, or that is damaged, is left aside: replay is always right.
+A forked run begins as another run's state at a version, so its source is rebuilt first. Snapshots
+whose schema fingerprint is not today's, or that are damaged, are left aside (`bases`): replay is
+always right.
 """
 
 import msgspec
@@ -15,6 +16,7 @@ from events.run_facts import RunForked
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import fingerprint, restore
 from orchestrator.kernel.state import RunState
+from orchestrator.replay.bases import LeftAside, newest_base, readable
 from orchestrator.replay.ports import History
 from orchestrator.replay.snapshots import Snapshot
 
@@ -22,13 +24,17 @@ PAGE = 1000
 
 
 class Rebuilt(msgspec.Struct):
-    """A run's state, where its stream ends, and the bytes folded since the snapshot."""
+    """A run's state, where its stream ends, and the bytes folded since the snapshot.
+
+    `left_aside`: snapshots that could not be used; whoever asked tells of them.
+    """
 
     state: RunState
     head: Head
     tail_bytes: int = 0
     snapshot_version: int = 0
     traceparent: str = ""
+    left_aside: tuple[LeftAside, ...] = ()
 
 
 class Rebuilder:
@@ -67,34 +73,29 @@ class Rebuilder:
         """The state on which a run's first event stands: nothing, or that of a fork's source."""
         fact = events[0].fact if events else None
         if isinstance(fact, RunForked):
-            return await self._source(fact, run_stream(run_id), 0)
+            return (await self._source(fact, run_stream(run_id), 0)).state
         return RunState()
 
     async def _base(self, stream: str, at: int | None) -> Rebuilt:
-        snapshot = await self._usable_snapshot(stream, at) if self._snapshots else None
-        if snapshot is None:
+        if not self._snapshots:
             return Rebuilt(RunState(), Head(stream))
-        head = Head(stream, snapshot.version, snapshot.digest)
-        return Rebuilt(restore(snapshot.state), head, snapshot_version=snapshot.version)
-
-    async def _usable_snapshot(self, stream: str, at: int | None) -> Snapshot | None:
-        try:
-            snapshot = await self._store.load_snapshot(stream, at)
-        except Corrupt:
-            return None
-        if snapshot is None or snapshot.fingerprint != fingerprint():
-            return None
-        return snapshot
+        base = await newest_base(self._store, stream, at, _state)
+        state = RunState() if base.state is None else base.state
+        found = Rebuilt(state, base.head, snapshot_version=base.head.version)
+        found.left_aside = base.left_aside
+        return found
 
     async def _fold(self, rebuilt: Rebuilt, stored: Stored, forks: int) -> None:
         event = _next(rebuilt.head, stored, self._catalogue)
         if isinstance(event.fact, RunForked):
-            rebuilt.state = await self._source(event.fact, stored.stream, forks)
+            source = await self._source(event.fact, stored.stream, forks)
+            rebuilt.state = source.state
+            rebuilt.left_aside += source.left_aside
         evolve(rebuilt.state, event.fact, event.header.recorded_at)
         rebuilt.tail_bytes += len(stored.state)
         rebuilt.traceparent = rebuilt.traceparent or event.header.traceparent
 
-    async def _source(self, fact: RunForked, stream: str, forks: int) -> RunState:
+    async def _source(self, fact: RunForked, stream: str, forks: int) -> Rebuilt:
         if forks >= FORKS_MAX:
             raise Corrupt(f"{stream} is a fork over {FORKS_MAX} forks deep")
         source = await self.run(fact.source_run_id, fact.source_version, forks + 1)
@@ -103,7 +104,13 @@ class Rebuilder:
                 f"{stream} is a fork of run {fact.source_run_id} at version "
                 f"{fact.source_version}, which is not in the log"
             )
-        return source.state
+        return source
+
+
+def _state(snapshot: Snapshot) -> RunState | None:
+    if snapshot.fingerprint != fingerprint():
+        return None
+    return readable(snapshot, restore)
 
 
 def _next(head: Head, stored: Stored, catalogue: Catalogue) -> Event:

@@ -8,7 +8,7 @@ from events.envelope import Stored
 from events.errors import Unavailable
 from events.logmap import LogMap
 from orchestrator.replay.ports import IndexedHistory, IndexRow
-from orchestrator.replay.snapshots import Snapshot
+from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
 
 class ReadableLog(IndexedHistory, Protocol):
@@ -32,6 +32,19 @@ class Routed:
     async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
         log = await self._log(self.map.of_stream(stream))
         return await log.load_snapshot(stream, at_most)
+
+    async def find_snapshot(self, place: SnapshotPlace) -> Snapshot | None:
+        log = await self._log(self.map.of_stream(place.stream))
+        return await log.find_snapshot(place)
+
+    async def list_snapshots(
+        self, stream: str = "", after: SnapshotPlace = SnapshotPlace(), limit: int = 1000
+    ) -> list[SnapshotInfo]:
+        """Of one stream, or of all logs."""
+        names = [self.map.of_stream(stream)] if stream else self.map.names
+        logs = [await self._log(name) for name in names]
+        found = [info for log in logs for info in await log.list_snapshots(stream, after, limit)]
+        return sorted(found, key=lambda info: info.place)[:limit]
 
     async def index_row(self, run_id: str) -> IndexRow | None:
         log = await self._log(self.map.of(run_id))

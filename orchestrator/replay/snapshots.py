@@ -23,6 +23,14 @@ KINDS: tuple[SnapshotKind, ...] = get_args(SnapshotKind)
 RUN = run_stream("")
 
 
+class SnapshotPlace(msgspec.Struct, frozen=True, order=True):
+    """Where a snapshot belongs. There is one of a kind at a version: taken again it is replaced."""
+
+    stream: str = ""
+    version: int = 0
+    kind: str = ""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """A stored state. `digest` is that of the event at `version`, so the chain goes on from it;
     `fingerprint` names the state's schema; the store adds a checksum and verifies it on loading.
@@ -43,6 +51,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         return snapshot_id(self.stream, self.version, self.kind)
+
+    @property
+    def place(self) -> SnapshotPlace:
+        return SnapshotPlace(self.stream, self.version, self.kind)
 
 
 class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,13 +82,9 @@ class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         return snapshot_id(self.stream, self.version, self.kind)
 
-
-class SnapshotPlace(msgspec.Struct, frozen=True, order=True):
-    """Where a snapshot belongs. There is one of a kind at a version: taken again it is replaced."""
-
-    stream: str = ""
-    version: int = 0
-    kind: str = ""
+    @property
+    def place(self) -> SnapshotPlace:
+        return SnapshotPlace(self.stream, self.version, self.kind)
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,8 +5,8 @@
     fold        the events fold into a state, one after the other
     length      the run has no more events than a run may have
     invariants  the state is sound after the last event of every decision
-    snapshot    a stored snapshot is undamaged, follows its event, and equals the fold there; with
-                the events after it, it gives the same last state
+    snapshot    every stored snapshot is undamaged, its key is known, it follows its event, and
+                equals the fold there; with the events after it, it gives the same last state
     index       the row of `run_index` equals what the fold says
 
 A snapshot of another release's state schema is not judged: it is never read either.
@@ -26,7 +26,7 @@ from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.ports import IndexedHistory, IndexRow, row_of
 from orchestrator.replay.rebuild import Rebuilder
-from orchestrator.replay.snapshots import Snapshot
+from orchestrator.replay.snapshots import Damaged, Snapshot, SnapshotPlace
 
 PAGE = 1000
 
@@ -111,17 +111,17 @@ class Verifier:
         return source.state
 
     async def _snapshots(self, audit: "Audit") -> None:
-        at: int | None = None
-        while True:
-            try:
-                snapshot = await self._store.load_snapshot(audit.head.stream, at)
-            except Corrupt as error:
-                audit.found("snapshot", 0, str(error))
-                return
-            if snapshot is None:
-                return
-            audit.check_snapshot(snapshot)
-            at = snapshot.version - 1
+        place = SnapshotPlace()
+        while listed := await self._store.list_snapshots(audit.head.stream, place, PAGE):
+            for info in listed:
+                place = info.place
+                try:
+                    snapshot = await self._store.find_snapshot(place)
+                except Damaged as error:
+                    audit.found("snapshot", error.version, str(error))
+                    continue
+                if snapshot is not None:  # another one may have made it go
+                    audit.check_snapshot(snapshot)
 
 
 class Audit:

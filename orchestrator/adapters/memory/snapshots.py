@@ -30,7 +30,7 @@ class MemorySnapshots:
             snapshot = msgspec.structs.replace(snapshot, reason="", actor="", metadata={})
         checksum = hashlib.sha256(snapshot.state).digest()
         found = self._found.setdefault(snapshot.stream, {})
-        found[_place(snapshot)] = Kept(snapshot, checksum, self._now())
+        found[snapshot.place] = Kept(snapshot, checksum, self._now())
         older = sorted(_older(found, snapshot), reverse=True)
         if snapshot.kind in self._kept:
             for place in older[self._kept[snapshot.kind] - 1 :]:
@@ -72,10 +72,6 @@ class MemorySnapshots:
             if place.version == at:
                 state = bytes([kept.snapshot.state[0] ^ 1]) + kept.snapshot.state[1:]
                 kept.snapshot = msgspec.structs.replace(kept.snapshot, state=state)
-
-
-def _place(snapshot: Snapshot) -> SnapshotPlace:
-    return SnapshotPlace(snapshot.stream, snapshot.version, snapshot.kind)
 
 
 def _older(found: Iterable[SnapshotPlace], than: Snapshot) -> list[SnapshotPlace]:

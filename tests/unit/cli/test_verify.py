@@ -24,7 +24,6 @@ class OneRun(MemoryStore):
         super().__init__(MemoryLog(lambda: NOW))
         self.events = play.stored()
         self.row: IndexRow | None = _row(play)
-        self.snapshots: list[Snapshot] = []
 
     async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
         if stream != run_stream(RUN_ID):
@@ -34,9 +33,9 @@ class OneRun(MemoryStore):
     async def index_row(self, run_id: str) -> IndexRow | None:
         return self.row
 
-    async def load_snapshot(self, stream: str, at_most: int | None = None) -> Snapshot | None:
-        found = [s for s in self.snapshots if at_most is None or s.version <= at_most]
-        return max(found, key=lambda snapshot: snapshot.version, default=None)
+    def save(self, *snapshots: Snapshot) -> None:
+        for snapshot in snapshots:
+            self.log.save_snapshot(snapshot)
 
 
 def _row(play: Play) -> IndexRow:
@@ -71,10 +70,21 @@ def findings(store: OneRun) -> list[tuple[str, int]]:
 def test_a_sound_run_with_snapshots_has_no_findings() -> None:
     play = finished()
     store = OneRun(play)
-    store.snapshots = [snapshot_at(play, 2), snapshot_at(play, 4)]
+    store.save(snapshot_at(play, 2), snapshot_at(play, 4))
     found = audit(store)
     assert not found.findings
     assert (found.events, found.snapshots, found.status) == (len(play.facts), 2, "completed")
+
+
+def test_every_snapshot_is_looked_at_and_each_damaged_one_is_named() -> None:
+    play = finished()
+    store = OneRun(play)
+    manual = msgspec.structs.replace(snapshot_at(play, 4), kind="manual")
+    store.save(snapshot_at(play, 2), snapshot_at(play, 3), snapshot_at(play, 4), manual)
+    for version in (2, 4):
+        store.log.snapshots.damage(run_stream(RUN_ID), version)
+    assert findings(store) == [("snapshot", 2), ("snapshot", 4), ("snapshot", 4)]
+    assert audit(store).snapshots == 1
 
 
 def test_a_run_that_is_not_there_is_none() -> None:
@@ -120,14 +130,14 @@ def test_a_snapshot_that_is_another_state_is_named() -> None:
     play = finished()
     store = OneRun(play)
     wrong = msgspec.structs.replace(snapshot_at(play, 3), state=play.states[1])
-    store.snapshots = [snapshot_at(play, 2), wrong]
+    store.save(snapshot_at(play, 2), wrong)
     assert findings(store) == [("snapshot", 3)]
 
 
 def test_a_snapshot_of_another_schema_is_not_judged() -> None:
     play = finished()
     store = OneRun(play)
-    store.snapshots = [msgspec.structs.replace(snapshot_at(play, 3), fingerprint="old", state=b"")]
+    store.save(msgspec.structs.replace(snapshot_at(play, 3), fingerprint="old", state=b""))
     assert not findings(store)
 
 
