@@ -120,7 +120,7 @@ def test_slots_and_credits_follow_from_the_cores_when_not_given() -> None:
         (
             {"agent.capacity": '{"cpu": -1}'},
             {},
-            "flag: agent.capacity is Needs(cpu=-1.0, memory_bytes=0",
+            "flag: agent.capacity is {'cpu': -1.0, 'memory_bytes': 0",
         ),
         (
             {"nats.urls": "nats://h:0"},
