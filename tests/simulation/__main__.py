@@ -16,14 +16,17 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes that search")
     parser.add_argument("--sweep", action="store_true", help="kill before every turn of --seed")
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
+    parser.add_argument(
+        "--logs", type=int, default=1, help="databases that share the shards, 1 or 2"
+    )
     options = parser.parse_args()
     if options.seed is not None and options.sweep:
         return show_sweep(options.seed)
     if options.seed is not None:
-        return show(options.seed, options.trace, options.calm)
+        return show(options.seed, options.trace, options.calm, options.logs)
     if options.first:
         return first(options.start, options.seeds, options.workers)
-    return search(options.start, options.seeds, options.workers, options.calm)
+    return search(options.start, options.seeds, options.workers, options.calm, options.logs)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ from events.messages import (
     Returned,
     Settle,
 )
+from events.run_facts import RunStarted
 from events.task_facts import TaskDispatched
 from node_agent.journal import Final
 from node_agent.steps import Done
-from orchestrator.adapters.memory.store import MemoryLog
 from orchestrator.coordinator.nodelog import NodeLog, snapshot_of
 from orchestrator.coordinator.ports import (
     Appended,
@@ -45,6 +45,7 @@ from orchestrator.coordinator.ports import (
 from orchestrator.kernel.netindex import NetIndex
 from tests.simulation.books import RunBook
 from tests.simulation.executor import Ledger
+from tests.simulation.logs import Logs
 from tests.simulation.versions import catalogue
 
 FINAL = (Completed, Failed, Returned)
@@ -71,7 +72,7 @@ class Definitions:
 
 
 class Auditor:
-    def __init__(self, scheduler: Scheduler, log: MemoryLog, ledger: Ledger, shards: int) -> None:
+    def __init__(self, scheduler: Scheduler, logs: Logs, ledger: Ledger, shards: int) -> None:
         self.violations: list[str] = []
         self.books: dict[str, RunBook] = {}
         self.definitions = Definitions()
@@ -80,7 +81,9 @@ class Auditor:
         self.clocks_differ_us = 0
         """More than the wall clocks of two coordinators do."""
         self._scheduler = scheduler
-        self._log = log
+        self._logs = logs
+        self._copies: set[tuple[str, str, str]] = set()
+        """Log, workflow and version of the definitions in each."""
         self._ledger = ledger
         self._catalogue = catalogue()
         self._epochs: dict[int, int] = {}
@@ -103,25 +106,27 @@ class Auditor:
 
     def append(self, batch: Batch) -> AppendOutcome:
         """Appends, and looks at what was committed."""
-        before = self._log.last_position()
-        outcome = self._log.append(batch)
-        events = self._log.read_log(before, 100_000)
+        name = self._logs.name_of(batch)
+        log = self._logs.each[name]
+        before = log.last_position()
+        outcome = log.append(batch)
+        events = log.read_log(before, 100_000)
         if isinstance(outcome, Appended):
             self.commits += 1
         elif events:
             self.violated(f"batch {batch.id} was refused and {len(events)} events are in the log")
         self._scheduler.note(f"commit {batch.id} {type(outcome).__name__}")
         for stored in events:
-            self._committed(stored)
+            self._committed(stored, name)
         if events:
             for row in batch.index:
                 self._check_row(row)
         return outcome
 
-    def _committed(self, stored: Stored) -> None:
+    def _committed(self, stored: Stored, log: str) -> None:
         self._scheduler.note(f"{stored.stream} {stored.version} {digest(stored.state)}")
         event = unseal(stored, self._catalogue)
-        self._check_epoch(event)
+        self._check_place(event, log)
         if isinstance(event.fact, DefinitionRegistered):
             self.definitions.add(event.fact)
         kind, _, name = stored.stream.partition(":")
@@ -156,6 +161,23 @@ class Auditor:
         if log.cordon is not None and is_known:
             self.violated(f"{run_id}/{event.fact.step} is given to {node}, which is cordoned")
 
+    def _check_place(self, event: Event, log: str) -> None:
+        """A stream is in one log, and what a run needs to go on is there, too."""
+        fact, home = event.fact, self._logs.map.of_stream(event.header.stream)
+        if isinstance(fact, DefinitionRegistered):
+            self._copies.add((log, fact.workflow, fact.workflow_version))
+            if home != log:
+                if not self.definitions.has(fact.workflow, fact.workflow_version):
+                    self.violated(f"log {log} has a copy of {fact.workflow}, which nobody has")
+                return
+        if home != log:
+            self.violated(f"{event.header.stream} is in log {log}, expected in log {home}")
+        if isinstance(fact, RunStarted):
+            needs = (log, fact.workflow, fact.workflow_version)
+            if needs not in self._copies:
+                self.violated(f"{event.header.stream} begins without its definition in log {log}")
+        self._check_epoch(event)
+
     def _check_epoch(self, event: Event) -> None:
         stream = event.header.stream
         kind, _, name = stream.partition(":")
@@ -171,7 +193,7 @@ class Auditor:
         book = self.books.get(row.run_id)
         if book is None or book.row(row.shard) != row:
             self.violated(f"index row of {row.run_id} is {row}, the fold says otherwise")
-        elif self._log.index_row(row.run_id) != row:
+        elif self._logs.index_row(row.run_id) != row:
             self.violated(f"index row of {row.run_id} was not stored with its events")
 
     def _check_result(self, event: Event, run_id: str) -> None:
@@ -223,7 +245,7 @@ class Auditor:
     def _node_at(self, snapshot: Snapshot) -> tuple[NodeLog, Head]:
         """What the log says of a node up to an earlier version."""
         log, last = NodeLog(), Head(snapshot.stream)
-        for stored in self._log.read(snapshot.stream, limit=snapshot.version):
+        for stored in self._logs.read(snapshot.stream, limit=snapshot.version):
             event = unseal(stored, catalogue())
             log.note(event.fact, event.header.actor, event.header.recorded_at)
             last.version, last.digest = stored.version, event.digest

@@ -7,20 +7,20 @@ from events.codec import decode
 from events.definition import Definition
 from events.ids import shard_of
 from events.references import reference_of
-from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.coordinator.engine import Engine
 from orchestrator.kernel.state import TERMINAL, RunState, serialise
 from orchestrator.replay.rebuild import Rebuilder
 from tests.simulation.books import RunBook
 from tests.simulation.checks import Auditor
 from tests.simulation.clients import Clients
+from tests.simulation.logs import Logs
 from tests.simulation.undisturbed import undisturbed
 from tests.simulation.versions import catalogue
 from tests.simulation.workload import Wanted, Workload
 
 
 def ended(
-    auditor: Auditor, log: MemoryLog, workload: Workload, clients: Clients, engine: Engine
+    auditor: Auditor, logs: Logs, workload: Workload, clients: Clients, engine: Engine
 ) -> Iterator[str]:
     """Everything that is wrong with how the world ended."""
     for request in clients.waiting:
@@ -37,16 +37,16 @@ def ended(
         if run_id in wanted and wanted[run_id].steady and book.state.terminal:
             expected = undisturbed(engine, definitions, wanted[run_id])
             yield from _differences(book.state, expected)
-        yield from _rebuilt(run_id, book, auditor.shards, log)
-        yield from _payloads(run_id, book, log)
+        yield from _rebuilt(run_id, book, auditor.shards, logs)
+        yield from _payloads(run_id, book, logs)
 
 
-def _payloads(run_id: str, book: RunBook, log: MemoryLog) -> Iterator[str]:
+def _payloads(run_id: str, book: RunBook, logs: Logs) -> Iterator[str]:
     """What a run's steps name by its hash is stored, with as many values as they say."""
     for name, step in book.state.steps.items():
         reference = reference_of(step.output)
         for chunk in reference.chunks if reference is not None else ():
-            data = log.load_payload(chunk.hash) if chunk.hash else None
+            data = logs.load_payload(run_id, chunk.hash) if chunk.hash else None
             if chunk.hash and (data is None or len(decode(data, list, "it")) != chunk.count):
                 yield f"{name} of run {run_id} names {chunk.hash}, which is not stored"
 
@@ -83,12 +83,12 @@ def _differences(state: RunState, expected: RunState) -> Iterator[str]:
                 yield f"step {name} of {state.run_id} ended as {found}, undisturbed as {step}"
 
 
-def _rebuilt(run_id: str, book: RunBook, shards: int, log: MemoryLog) -> Iterator[str]:
-    store, live = MemoryStore(log), serialise(book.state)
+def _rebuilt(run_id: str, book: RunBook, shards: int, logs: Logs) -> Iterator[str]:
+    store, live = logs.reader(), serialise(book.state)
     for snapshots in (True, False):
         rebuilder = Rebuilder(store, catalogue(), snapshots=snapshots)
         rebuilt = finish(rebuilder.run(run_id))
         if rebuilt is None or serialise(rebuilt.state) != live:
             yield f"run {run_id} cannot be rebuilt {'with' if snapshots else 'without'} snapshots"
-    if log.index_row(run_id) != book.row(shard_of(run_id, shards)):
+    if logs.index_row(run_id) != book.row(shard_of(run_id, shards)):
         yield f"the index row of {run_id} is not what its events say"

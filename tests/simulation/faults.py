@@ -36,12 +36,12 @@ class Faults:
         scheduler: Scheduler,
         weather: Weather,
         processes: tuple[Sequence[AuditedCoordinator], Sequence[AuditedAgent]],
-        servers: tuple[StormyStore, StormyBus],
+        servers: tuple[Sequence[StormyStore], StormyBus],
     ) -> None:
         self.coordinators, self.agents = processes
         self._scheduler = scheduler
         self._weather = weather
-        self._store, self._bus = servers
+        self._stores, self._bus = servers
         self._healed = False
         for process in (*self.coordinators, *self.agents):
             process.on_death = lambda process=process: self._boot_later(process)  # type: ignore[misc]
@@ -56,10 +56,10 @@ class Faults:
             "deafen coordinator": lambda it: self._for_a_while(self._bus.deaf, it.coordinator.name),
             "part coordinator and agent": self._part,
             "cut coordinator from store": lambda it: self._for_a_while(
-                self._store.deaf, it.coordinator.name
+                self._store_of(it).deaf, it.coordinator.name
             ),
             "lose answers of store": lambda it: self._for_a_while(
-                self._store.mute, it.coordinator.name
+                self._store_of(it).mute, it.coordinator.name
             ),
             "crash agent": lambda it: it.agent.crash("kill -9"),
             "crash agent at": lambda it: self._arm(it.agent, POINTS_OF_AGENT),
@@ -72,8 +72,8 @@ class Faults:
             "deafen agent": lambda it: self._for_a_while(self._bus.deaf, it.agent.name),
             "drain agent": lambda it: it.agent.drain(),
             "clock jump": self._jump,
-            "slow store": lambda _: self._slow_store(),
-            "store outage": lambda _: self._store_away(),
+            "slow store": lambda it: self._slow_store(self._store_of(it)),
+            "store outage": lambda it: self._store_away(self._store_of(it)),
             "bus outage": lambda _: self._bus_away(),
             "bus wipe": lambda _: self._bus.wipe(),
         }
@@ -101,9 +101,13 @@ class Faults:
     def _heal(self) -> None:
         self._healed = True
         self._weather.clear_up()
-        self._store.down = self._bus.down = self._store.slow = False
-        for trouble in (self._store.deaf, self._store.mute, self._bus.mute, self._bus.deaf):
-            trouble.clear()
+        self._bus.down = False
+        for store in self._stores:
+            store.down = store.slow = False
+            store.deaf.clear()
+            store.mute.clear()
+        self._bus.mute.clear()
+        self._bus.deaf.clear()
         self._bus.parted.clear()
         for agent in self.agents:
             agent.disk_is_slow = False
@@ -163,11 +167,14 @@ class Faults:
 
         self._later(1.0, 14.0, f"the disk of {it.agent.name} is quick again", mended)
 
-    def _slow_store(self) -> None:
-        self._store.slow = True
+    def _store_of(self, it: Struck) -> StormyStore:
+        return next(store for store in self._stores if store is it.coordinator.world.store)
+
+    def _slow_store(self, store: StormyStore) -> None:
+        store.slow = True
 
         def mended() -> None:
-            self._store.slow = False
+            store.slow = False
 
         self._later(1.0, 10.0, "the store is quick again", mended)
 
@@ -179,10 +186,10 @@ class Faults:
 
         self._later(0.1, 8.0, "the bus is back", back)
 
-    def _store_away(self) -> None:
-        self._store.down = True
+    def _store_away(self, store: StormyStore) -> None:
+        store.down = True
 
         def back() -> None:
-            self._store.down = False
+            store.down = False
 
         self._later(0.1, 8.0, "the store is back", back)

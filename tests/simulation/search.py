@@ -16,13 +16,17 @@ def run_seed(seed: int) -> Found:
     return World(seed).run()
 
 
+def run_in_two_logs(seed: int) -> Found:
+    return World(seed, logs=2).run()
+
+
 def run_calm(seed: int) -> Found:
     return World(seed, calm=True).run()
 
 
-def find(seeds: Iterable[int], workers: int, calm: bool = False) -> Iterator[Found]:
+def find(seeds: Iterable[int], workers: int, calm: bool = False, logs: int = 1) -> Iterator[Found]:
     """What each seed came to, in the order in which they are done."""
-    work = run_calm if calm else run_seed
+    work = run_calm if calm else run_in_two_logs if logs == 2 else run_seed
     if workers <= 1:
         yield from map(work, seeds)
         return
@@ -30,10 +34,10 @@ def find(seeds: Iterable[int], workers: int, calm: bool = False) -> Iterator[Fou
         yield from pool.imap_unordered(work, seeds, chunksize=4)
 
 
-def search(start: int, seeds: int, workers: int, calm: bool = False) -> int:
+def search(start: int, seeds: int, workers: int, calm: bool = False, logs: int = 1) -> int:
     """Prints the violations; returns how many seeds have one, at most 1."""
     began, broken, events, virtual_s = time.perf_counter(), 0, 0, 0.0
-    for found in find(range(start, start + seeds), workers, calm):
+    for found in find(range(start, start + seeds), workers, calm, logs):
         events += found.events
         virtual_s += found.virtual_s
         if found.violations:
@@ -87,9 +91,9 @@ def show_sweep(seed: int) -> int:
     return min(broken, 1)
 
 
-def show(seed: int, trace: bool, calm: bool = False) -> int:
+def show(seed: int, trace: bool, calm: bool = False, logs: int = 1) -> int:
     """Runs one seed, with every action if asked for."""
-    world = World(seed, keep_trace=trace, calm=calm)
+    world = World(seed, keep_trace=trace, calm=calm, logs=logs)
     found = world.run()
     for line in world.scheduler.lines or ():
         print(line)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.simulation.search import run_calm, run_seed, sweep
+from tests.simulation.search import run_calm, run_in_two_logs, run_seed, sweep
 from tests.simulation.world import World
 
 SEEDS = int(os.environ.get("SEEDS", "200"))
@@ -36,6 +36,14 @@ def test_no_promise_is_broken(start: int) -> None:
     for seed in range(start, min(start + BLOCK, SEEDS)):
         found = run_seed(seed)
         assert not found.violations, _again(seed, found.violations)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("start", range(0, SEEDS // 4, BLOCK))
+def test_no_promise_is_broken_in_two_logs(start: int) -> None:
+    for seed in range(start, min(start + BLOCK, SEEDS)):
+        found = run_in_two_logs(seed)
+        assert not found.violations, f"{_again(seed, found.violations)} --logs 2"
 
 
 @pytest.mark.parametrize("seed", REMEMBERED)

@@ -5,6 +5,7 @@ every run must end within a bound: that is the liveness half of the promises.
 """
 
 import traceback
+from collections.abc import Iterator
 from functools import cache
 from random import Random
 
@@ -22,7 +23,6 @@ from events.limits import Limits
 from events.messages import Heartbeat, HeartbeatAnswer
 from events.net import Net
 from orchestrator.adapters.cel.engine import CelExpressions
-from orchestrator.adapters.memory.store import MemoryLog
 from orchestrator.authoring.compile import compile_net, workflow_version
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.settings import Settings
@@ -31,6 +31,7 @@ from tests.simulation.clients import Clients
 from tests.simulation.ending import ended
 from tests.simulation.executor import Ledger
 from tests.simulation.faults import Faults
+from tests.simulation.logs import Logs
 from tests.simulation.processes import AuditedAgent, AuditedCoordinator, Kinds
 from tests.simulation.storms import StormyBus, StormyStore
 from tests.simulation.versions import catalogue, seal_before
@@ -97,7 +98,8 @@ def settings_of(rng: Random) -> Settings:
 
 
 class World:
-    """`doomed`: a process and the turn before which it dies, whatever the weather."""
+    """`doomed`: a process and the turn before which it dies, whatever the weather. `logs`: how many
+    databases share the shards; each has coordinators of its own."""
 
     def __init__(
         self,
@@ -105,6 +107,7 @@ class World:
         keep_trace: bool = False,
         calm: bool = False,
         doomed: tuple[str, int] | None = None,
+        logs: int = 1,
     ) -> None:
         rng = Random(f"settings {seed}")
         self.seed = seed
@@ -113,11 +116,15 @@ class World:
         self.horizon_us = rng.choice((8, 15, 25)) * SECOND
         self.workload = Workload(seed, RUNS, self.horizon_us)
         self.ledger = Ledger()
-        self.log = MemoryLog(lambda: self.scheduler.wall)
-        self.log.put_payloads(CHUNKS)
-        self.store = StormyStore(self.scheduler, self.weather, self.log)
+        shards = max(logs, rng.choice((1, 2, 4)))
+        self.logs = Logs(logs, shards, lambda: self.scheduler.wall)
+        self.logs.put_payloads(CHUNKS)
+        self.stores = {
+            name: StormyStore(self.scheduler, self.weather, log)
+            for name, log in self.logs.each.items()
+        }
         self.bus = StormyBus(self.scheduler, self.weather)
-        self.auditor = Auditor(self.scheduler, self.log, self.ledger, rng.choice((1, 2, 4)))
+        self.auditor = Auditor(self.scheduler, self.logs, self.ledger, shards)
         self.auditor.clocks_differ_us = int(self.weather.clocks_differ_s * SECOND)
         self.clients = Clients(self.scheduler, self.workload, self._ask)
         self._make_processes(rng)
@@ -127,12 +134,8 @@ class World:
 
     def _make_processes(self, rng: Random) -> None:
         skew_s = self.weather.skew_s
-        around = Surroundings(self.scheduler, self.bus, self.store, self.auditor.shards)
-        around.answer_heartbeat = self._answer_heartbeat
-        around.answer_client = self._answer_client
         host = Host(self.scheduler, self.bus)
         host.heartbeat = self._heartbeat
-        around.catalogue = catalogue()
         settings = settings_of(rng)
         kinds = Kinds(
             Kind(settings, engine(), record_hashes=True),
@@ -140,8 +143,9 @@ class World:
             self.weather.upgraded,
         )
         self.coordinators = [
-            AuditedCoordinator(around, name, skew_s, kinds, self.auditor)
+            AuditedCoordinator(around, full, skew_s, kinds, self.auditor)
             for name in COORDINATORS[: self.weather.coordinators]
+            for full, around in self._surroundings(name)
         ]
         count = rng.choice((3, 3, 4))
         self.agents = [
@@ -152,8 +156,21 @@ class World:
             self.scheduler,
             self.weather,
             (self.coordinators, self.agents),
-            (self.store, self.bus),
+            (list(self.stores.values()), self.bus),
         )
+
+    def _surroundings(self, name: str) -> Iterator[tuple[str, Surroundings]]:
+        """Of a coordinator of this name: one for each log."""
+        for log, store in self.stores.items():
+            around = Surroundings(self.scheduler, self.bus, store, self.auditor.shards)
+            around.answer_heartbeat = self._answer_heartbeat
+            around.answer_client = self._answer_client
+            around.catalogue = catalogue()
+            if len(self.stores) > 1:
+                around.own = frozenset(self.logs.map.own(log))
+                around.logs = len(self.stores)
+                around.cluster = self.logs.reader(lambda other: self.stores[other].down)
+            yield (f"{name}-{log}" if len(self.stores) > 1 else name), around
 
     # -- core messages ----------------------------------------------------------------------------
 
@@ -213,7 +230,7 @@ class World:
         try:
             self.scheduler.run(self.horizon_us + PATIENCE_US, self.over)
             if not self.auditor.violations:
-                for text in ended(self.auditor, self.log, self.workload, self.clients, engine()):
+                for text in ended(self.auditor, self.logs, self.workload, self.clients, engine()):
                     self.auditor.violated(text)
         except (DalsegnoError, AssertionError, LookupError, TypeError, ValueError, AttributeError):
             self.auditor.violated(f"something raised: {traceback.format_exc(limit=-4)}")
@@ -223,6 +240,6 @@ class World:
             trace_hash=self.scheduler.trace_hash,
             actions=self.scheduler.actions,
             runs=len(self.auditor.books),
-            events=self.log.last_position(),
+            events=self.logs.events,
             virtual_s=self.scheduler.now / SECOND,
         )

@@ -23,6 +23,7 @@ from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.ports import AppendOutcome, Batch, Lease, ReportDelivery
 from orchestrator.coordinator.settings import Settings
+from orchestrator.replay.routing import ReadableLog
 
 T = TypeVar("T")
 RETRY_US = 200_000
@@ -33,13 +34,17 @@ AnswerClient = Callable[[str, str, AnyAnswer], None]
 
 
 class Surroundings:
-    """What a coordinator finds in its world; `shards` is how many there are."""
+    """What a coordinator finds in its world. `shards` is how many there are; `own` those in its
+    store, empty: all; `logs` how many stores there are, and `cluster` reads all of them."""
 
     def __init__(self, scheduler: Scheduler, bus: BusTwin, store: StoreTwin, shards: int) -> None:
         self.scheduler = scheduler
         self.bus = bus
         self.store = store
         self.shards = shards
+        self.own: frozenset[int] = frozenset()
+        self.logs = 1
+        self.cluster: ReadableLog | None = None
         self.catalogue = Catalogue()
         self.answer_heartbeat: AnswerHeartbeat = lambda *_: None
         self.answer_client: AnswerClient = lambda *_: None
@@ -103,7 +108,8 @@ class CoordinatorTwin(Process):
         self.shards: frozenset[int] = frozenset()
         self.world = world
         self._kind = kind
-        self._loader = Loader(MemoryStore(world.store.log), world.catalogue, name)
+        store = MemoryStore(world.store.log)
+        self._loader = Loader(store, world.catalogue, name, cluster=world.cluster)
         self._inbox: list[s.CoordinatorInput] = []
         self._reader: Reader | None = None
         self._acks = ReportAcks()
@@ -116,6 +122,8 @@ class CoordinatorTwin(Process):
             name=self.name,
             seed=f"{self.name}/{self.life}",
             shards=self.world.shards,
+            own=self.world.own,
+            logs=self.world.logs,
             record_hashes=self._kind.record_hashes,
         )
         self._core = Coordinator(identity, self._kind.settings, self._kind.engine)
@@ -328,7 +336,14 @@ class CoordinatorTwin(Process):
             else:
                 self.hear(outcome)
 
-        self._ask("loads", lambda: finish(self._loader.load(output)), answer)
+        self._ask("loads", lambda: self._loaded(output), answer)
+
+    def _loaded(self, output: s.Load) -> s.CoordinatorInput | Unavailable:
+        """Another log may be away while ours answers."""
+        try:
+            return finish(self._loader.load(output))
+        except Unavailable as error:
+            return error
 
     # -- reports ----------------------------------------------------------------------------------
 
