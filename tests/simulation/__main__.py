@@ -17,7 +17,10 @@ def main() -> int:
     parser.add_argument("--sweep", action="store_true", help="kill before every turn of --seed")
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
     parser.add_argument(
-        "--logs", type=int, default=1, help="databases that share the shards, 1 or 2"
+        "--logs",
+        type=int,
+        default=0,
+        help="databases that share the shards, 1 or 2; by default the seed decides",
     )
     options = parser.parse_args()
     if options.seed is not None and options.sweep:

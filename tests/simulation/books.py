@@ -15,7 +15,7 @@ from events.envelope import Event, Stored
 from events.errors import InvariantViolation
 from events.facts import Fact
 from events.ids import Attempt
-from events.net import Map
+from events.net import Map, Task
 from events.policies import PINNED, Retry
 from events.values import Value
 from orchestrator.coordinator.ports import IndexRow
@@ -47,14 +47,19 @@ class RunBook:
         self.run_id = run_id
         self.state = RunState()
         self.hashes: dict[int, str] = {}
+        self.statuses: dict[int, str] = {}
+        """By version, as clients are told."""
         self.states: dict[int, bytes] = {}
         self.dispatched: dict[Attempt, tuple[str, str]] = {}
         self.outstanding: dict[Attempt, None] = {}
+        self.epochs: dict[Attempt, int] = {}
+        """Under which each attempt was dispatched."""
         self.completed: dict[str, int] = {}
         self.counted: dict[str, int] = {}
         self.completing: tuple[Attempt, Value] | None = None
         self.ended_at: int | None = None
-        self.paused = False
+        self.paused = self.was_paused = False
+        self.updates: set[str] = set()
         self.build: str | None = None
         """That the run is pinned to."""
         self.signals: dict[str, bool] = {}
@@ -107,6 +112,7 @@ class RunBook:
             return
         state = serialise(self.state)
         self.hashes[self.state.version] = digest(state)
+        self.statuses[self.state.version] = self.state.status
         self.states[self.state.version] = state
         yield from violations(self.state)
 
@@ -139,7 +145,7 @@ class RunBook:
                 yield from self._over(fact.step, fact.attempt)
             case t.TaskCancelled() if fact.attempt:
                 yield from self._over(fact.step, fact.attempt)
-            case r.SignalReceived() | r.WaitEnded():
+            case r.SignalReceived() | r.WaitEnded() | r.UpdateAccepted():
                 yield from self._signal(fact)
             case _ if isinstance(fact, STRUCTURE):
                 yield from self._structure(fact)
@@ -186,9 +192,14 @@ class RunBook:
             yield f"{fact.TYPE} while the run is paused"
         if isinstance(fact, r.RunPaused | r.RunResumed):
             self.paused = isinstance(fact, r.RunPaused)
+            self.was_paused = True
 
-    def _signal(self, fact: r.SignalReceived | r.WaitEnded) -> Iterator[str]:
-        if isinstance(fact, r.SignalReceived):
+    def _signal(self, fact: r.SignalReceived | r.WaitEnded | r.UpdateAccepted) -> Iterator[str]:
+        if isinstance(fact, r.UpdateAccepted):
+            if fact.id in self.updates:
+                yield f"update {fact.id} is accepted a second time"
+            self.updates.add(fact.id)
+        elif isinstance(fact, r.SignalReceived):
             if fact.id in self.signals:
                 yield f"signal {fact.id} is received a second time"
             self.signals[fact.id] = False
@@ -221,6 +232,7 @@ class RunBook:
         self._last[fact.step] = fact.attempt
         self.dispatched[attempt] = (fact.node, fact.incarnation)
         self.outstanding[attempt] = None
+        self.epochs[attempt] = self._epoch
 
     def _structure(self, fact: Fact) -> Iterator[str]:
         if isinstance(fact, r.LoopAdvanced):
@@ -293,9 +305,11 @@ class RunBook:
             yield f"{attempt} ended, the last one was {self._last.get(step, 0)}"
 
     def _attempts_max(self, step: str) -> int:
-        state = self.state
-        task = self._net(state.workflow, state.workflow_version).task(step)
-        return (task.retry or state.options.retry or Retry()).attempts_max
+        return (self.task(step).retry or self.state.options.retry or Retry()).attempts_max
+
+    def task(self, step: str) -> Task:
+        """What a node does for the step, as its author wrote it."""
+        return self._net(self.state.workflow, self.state.workflow_version).task(step)
 
 
 def _handed_over(fact: r.ChildCompleted | r.ChildFailed | r.MapPartCompleted) -> Value:

@@ -8,14 +8,15 @@ an agent executes, sends and journals, and what coordinators say about their own
 What is wrong is noted as a violation, in words; the world goes on or stops as the runner likes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from dalsegno.testing.twins.scheduler import Scheduler
-from events.api import AnyAnswer, NodeAnswer, Registered, RunAnswer
+from events.api import AnyAnswer, AnyRequest, NodeAnswer, Registered, RunAnswer, Updated
 from events.cluster_facts import DefinitionRegistered, NodeCordoned
 from events.codec import digest
+from events.definition import Definition
 from events.envelope import Event, Head, Stored, unseal
 from events.ids import Attempt, definition_stream, node_stream, run_stream, shard_of
 from events.messages import (
@@ -43,9 +44,12 @@ from orchestrator.coordinator.ports import (
     Snapshot,
 )
 from orchestrator.kernel.netindex import NetIndex
+from tests.simulation.answers import Answers
 from tests.simulation.books import RunBook
 from tests.simulation.executor import Ledger
 from tests.simulation.logs import Logs
+from tests.simulation.placements import Placements
+from tests.simulation.policies import Policies
 from tests.simulation.versions import catalogue
 
 FINAL = (Completed, Failed, Returned)
@@ -57,12 +61,18 @@ class Definitions:
     def __init__(self) -> None:
         self._facts: dict[tuple[str, str], DefinitionRegistered] = {}
         self._nets: dict[tuple[str, str], NetIndex] = {}
+        self._written: dict[str, Definition] = {}
 
     def add(self, fact: DefinitionRegistered) -> None:
         self._facts[fact.workflow, fact.workflow_version] = fact
+        self._written[fact.workflow_version] = fact.definition
 
     def has(self, workflow: str, version: str) -> bool:
         return (workflow, version) in self._facts
+
+    def written(self, version: str) -> Definition | None:
+        """What its author wrote, by the version."""
+        return self._written.get(version)
 
     def net(self, workflow: str, version: str) -> NetIndex:
         key = (workflow, version)
@@ -76,8 +86,14 @@ class Auditor:
         self.violations: list[str] = []
         self.books: dict[str, RunBook] = {}
         self.definitions = Definitions()
+        self.placements = Placements()
+        self.answers = Answers()
+        self.requests: Mapping[str, AnyRequest] = {}
+        """Of clients, by where the answer goes."""
         self.shards = shards
         self.commits = 0
+        self.changed_at = 0
+        """When something of a run was recorded last."""
         self.clocks_differ_us = 0
         """More than the wall clocks of two coordinators do."""
         self._scheduler = scheduler
@@ -86,6 +102,9 @@ class Auditor:
         """Log, workflow and version of the definitions in each."""
         self._ledger = ledger
         self._catalogue = catalogue()
+        self._given: list[tuple[str, TaskDispatched]] = []
+        """Dispatches of the commit that is looked at, and their runs."""
+        self._policies: dict[str, Policies] = {}
         self._epochs: dict[int, int] = {}
         self._owners: dict[int, str] = {}
         self._owned_since: dict[int, int] = {}
@@ -98,6 +117,13 @@ class Auditor:
     def violated(self, text: str) -> None:
         self.violations.append(text)
         self._scheduler.note(f"VIOLATION {text}")
+
+    def unseen(self) -> Iterator[str]:
+        """Runs that are open, with what they are said to wait for."""
+        for run_id, book in self.books.items():
+            if book.ended_at is None:
+                steps = {name: step.status for name, step in book.state.steps.items()}
+                yield f"run {run_id} is {book.state.status} {steps} {book.state.timers}"
 
     def book(self, run_id: str) -> RunBook | None:
         return self.books.get(run_id)
@@ -121,6 +147,10 @@ class Auditor:
         if events:
             for row in batch.index:
                 self._check_row(row)
+        given, self._given = self._given, []
+        for name, fact in given:
+            for text in self.placements.crowded(fact, self._of_owner(name), self._epoch):
+                self.violated(f"run {name}: {text}")
         return outcome
 
     def _committed(self, stored: Stored, log: str) -> None:
@@ -133,13 +163,31 @@ class Auditor:
         if kind == "node":
             self._steered(name, event)
         if kind == "run":
+            self.changed_at = self._scheduler.now
             self._check_intake(name, event)
             book = self.books.get(name)
             if book is None:
                 book = self.books[name] = RunBook(name, self.definitions.net, self.book)
-            for text in book.take(stored, event, self._scheduler.now):
+                self._policies[name] = Policies(self.definitions.net, self.definitions.written)
+            found = [
+                *book.take(stored, event, self._scheduler.now),
+                *self._policies[name].take(event, book.state),
+            ]
+            if isinstance(event.fact, TaskDispatched):
+                found += self.placements.dispatched(event.fact, book)
+                self._given.append((name, event.fact))
+            for text in found:
                 self.violated(f"run {name} at {stored.version}: {text}")
             self._check_result(event, name)
+
+    def _epoch(self, run_id: str) -> int:
+        return self._epochs.get(shard_of(run_id, self.shards), 0)
+
+    def _of_owner(self, run_id: str) -> list[RunBook]:
+        """The runs that have the same owner as this one."""
+        owner = self._owners.get(shard_of(run_id, self.shards))
+        own = {shard for shard, name in self._owners.items() if name == owner}
+        return [book for name, book in self.books.items() if shard_of(name, self.shards) in own]
 
     def _steered(self, node: str, event: Event) -> None:
         log, at = self._nodes.setdefault(node, NodeLog()), event.header.recorded_at
@@ -217,6 +265,12 @@ class Auditor:
             self._owned_since[lease.shard] = self._scheduler.wall
         return leases
 
+    def released(self, leases: Sequence[Lease]) -> None:
+        """Their holder does not know any more what it has given to whom."""
+        for lease in leases:
+            if self._epochs.get(lease.shard) == lease.epoch:
+                self._owners.pop(lease.shard, None)
+
     # -- what coordinators let out ----------------------------------------------------------------
 
     def hashed(self, hashes: Sequence[tuple[str, int, str]]) -> None:
@@ -275,8 +329,11 @@ class Auditor:
                 if isinstance(report, FINAL):
                     self._require_over(report.attempt, "acknowledged a report of")
 
-    def answered(self, answer: AnyAnswer) -> None:
-        """What a client is told is in the log."""
+    def answered(self, request: AnyRequest | None, answer: AnyAnswer) -> None:
+        """What a client is told is in the log, and so is what it asked for."""
+        if isinstance(answer, RunAnswer | Updated) and request is not None:
+            for text in self.answers.given(request, answer, self.book):
+                self.violated(text)
         if isinstance(answer, Registered):
             if not self.definitions.has(answer.workflow, answer.workflow_version):
                 self.violated(f"{definition_stream(answer.workflow)} was answered, not committed")
@@ -299,8 +356,10 @@ class Auditor:
         book = self.books.get(attempt.run_id)
         return book.counted.get(attempt.step, 0) if book else 0
 
-    def started(self, node: str, attempt: Attempt) -> None:
-        """Once completed, never started again; nothing starts that was not dispatched."""
+    def started(self, node: str, execute: Execute) -> None:
+        """Once completed, never started again; nothing starts that was not dispatched, and nothing
+        with other inputs than are recorded."""
+        attempt = execute.attempt
         book = self.books.get(attempt.run_id)
         if attempt in self._ledger.executions:
             self.violated(f"{attempt} was started again, by {node}")
@@ -310,6 +369,10 @@ class Auditor:
             self.violated(f"{attempt} was started by {node} after its key was completed")
         elif book.state.terminal:
             self.violated(f"{attempt} was started by {node} after the end of its run")
+        elif book.state.holds(attempt):
+            inputs = book.state.steps[attempt.step].inputs
+            if inputs != execute.inputs:
+                self.violated(f"{attempt} was started with {execute.inputs}, recorded is {inputs}")
 
     def journalled(self, node: str, frames: int, reports: Sequence[Final]) -> None:
         written = self._frames.setdefault(node, {})

@@ -24,7 +24,7 @@ from events.api import (
 )
 from events.errors import Rejected
 from events.values import Value
-from tests.simulation.workload import Steering, Wanted, Workload
+from tests.simulation.workload import REFUSED, Steering, Wanted, Workload
 
 PATIENCE_US = 2 * SECOND
 
@@ -42,6 +42,8 @@ class Clients:
         self._workload = workload
         self._send = send
         self._open: dict[str, tuple[str, AnyRequest, Then]] = {}
+        self.requests: dict[str, AnyRequest] = {}
+        """Everything that was ever asked, by where the answer goes."""
         self._asked = 0
 
     @property
@@ -91,6 +93,7 @@ class Clients:
         self._asked += 1
         reply_to = f"c{self._asked}"
         self._open[reply_to] = (name, request, then)
+        self.requests[reply_to] = request
         self._try(reply_to)
 
     def _try(self, reply_to: str) -> None:
@@ -135,7 +138,7 @@ class Clients:
 
     def _update(self, run_id: str) -> None:
         """Some that are accepted and one that is not, whatever their order."""
-        sent: tuple[Value, ...] = (1, "bad", {"x": 2})
+        sent: tuple[Value, ...] = (1, REFUSED, {"x": 2})
         for number, data in enumerate(sent):
             update = UpdateRun(run_id=run_id, name="note", id=f"u{number}", data=data)
             self._after(

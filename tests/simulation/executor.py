@@ -77,7 +77,7 @@ class ExecutorTwin:
         self,
         process: Process,
         ledger: Ledger,
-        began: Callable[[str, Attempt], None],
+        began: Callable[[str, Execute, int], None],
         failures: Callable[[Attempt], int],
     ) -> None:
         self._process = process
@@ -113,7 +113,7 @@ class ExecutorTwin:
             return
         self._process.scheduler.note(f"{self._process.name} starts {attempt}")
         self._ledger.starts += 1
-        self._began(self._process.name, attempt)
+        self._began(self._process.name, execute, len(self._running) + 1)
         began_at = self._process.scheduler.now
         self._ledger.executions[attempt] = Begun(attempt, self._process.name, began_at)
         self._running[attempt] = execute

@@ -7,6 +7,8 @@ from dalsegno.testing.twins.agent import AgentTwin, Executor, Host
 from dalsegno.testing.twins.coordinator import CoordinatorTwin, Kind, Surroundings
 from events.facts import HostSample
 from events.ids import ENTROPY_BYTES, mint
+from events.messages import Execute
+from events.policies import Needs
 from node_agent import steps as a
 from node_agent.journal import Ended
 from node_agent.settings import Settings
@@ -72,10 +74,12 @@ class AuditedCoordinator(CoordinatorTwin):
         match output:
             case s.Publish(node=node, incarnation=incarnation, commands=commands):
                 self._auditor.published(node, incarnation, commands)
-            case s.Answer(answer=answer):
-                self._auditor.answered(answer)
+            case s.Answer(reply_to=reply_to, answer=answer):
+                self._auditor.answered(self._auditor.requests.get(reply_to), answer)
             case s.AcknowledgeReports(deliveries=deliveries):
                 self._auditor.acknowledged(deliveries)
+            case s.ReleaseLeases(leases=leases):
+                self._auditor.released(leases)
             case s.SaveSnapshot(snapshot=snapshot):
                 self._auditor.saving(snapshot)
             case s.RecordHashes(hashes=hashes):
@@ -94,7 +98,9 @@ class AuditedAgent(AgentTwin):
         self.clock, rng = DriftingClocks(world.scheduler, skew_s), world.scheduler.rng
         settings = Settings(
             node=name,
-            tasks=frozenset(TASKS),
+            tasks=frozenset(TASKS) - ({"beats"} if name == "n3" else set()),
+            labels={"zone": "b" if name == "n3" else "a"},
+            capacity=Needs(cpu=1.0 if name == "n1" else 2.0),
             slots=rng.choice((1, 2, 4)),
             credits=rng.choice((2, 4, 8)),
             started_report_after_s=rng.choice((0.2, 1.0)),
@@ -108,6 +114,7 @@ class AuditedAgent(AgentTwin):
         )
         super().__init__(world, settings, self.clock)
         self.disk_is_slow = False
+        auditor.placements.nodes[name] = settings
         self._torn = self.journal = TornJournal()
         self._auditor = auditor
         self._ledger = ledger
@@ -118,9 +125,15 @@ class AuditedAgent(AgentTwin):
 
     def make_executor(self) -> Executor:
         auditor = self._auditor
-        executor = ExecutorTwin(self, self._ledger, auditor.started, auditor.failures_recorded)
+        executor = ExecutorTwin(self, self._ledger, self._began, auditor.failures_recorded)
         executor.hear = self.hear
         return executor
+
+    def _began(self, node: str, execute: Execute, running: int) -> None:
+        self._auditor.started(node, execute)
+        if running > self.settings.slots:
+            slots = self.settings.slots
+            self._auditor.violated(f"{node} runs {running} attempts and has {slots} slots")
 
     def sample(self) -> HostSample:
         return HostSample(load=self.life / 10)

@@ -24,7 +24,7 @@ def run_calm(seed: int) -> Found:
     return World(seed, calm=True).run()
 
 
-def find(seeds: Iterable[int], workers: int, calm: bool = False, logs: int = 1) -> Iterator[Found]:
+def find(seeds: Iterable[int], workers: int, calm: bool = False, logs: int = 0) -> Iterator[Found]:
     """What each seed came to, in the order in which they are done."""
     work = run_calm if calm else run_in_two_logs if logs == 2 else run_seed
     if workers <= 1:
@@ -34,7 +34,7 @@ def find(seeds: Iterable[int], workers: int, calm: bool = False, logs: int = 1) 
         yield from pool.imap_unordered(work, seeds, chunksize=4)
 
 
-def search(start: int, seeds: int, workers: int, calm: bool = False, logs: int = 1) -> int:
+def search(start: int, seeds: int, workers: int, calm: bool = False, logs: int = 0) -> int:
     """Prints the violations; returns how many seeds have one, at most 1."""
     began, broken, events, virtual_s = time.perf_counter(), 0, 0, 0.0
     for found in find(range(start, start + seeds), workers, calm, logs):
@@ -91,7 +91,7 @@ def show_sweep(seed: int) -> int:
     return min(broken, 1)
 
 
-def show(seed: int, trace: bool, calm: bool = False, logs: int = 1) -> int:
+def show(seed: int, trace: bool, calm: bool = False, logs: int = 0) -> int:
     """Runs one seed, with every action if asked for."""
     world = World(seed, keep_trace=trace, calm=calm, logs=logs)
     found = world.run()

@@ -13,15 +13,14 @@ def _after_a_calm_run() -> tuple[World, Attempt]:
 
 def test_a_start_after_the_completion_is_seen() -> None:
     world, attempt = _after_a_calm_run()
-    later = Attempt(attempt.run_id, attempt.step, attempt.generation, attempt.number)
     del world.ledger.executions[attempt]
-    world.auditor.started("n1", later)
+    world.auditor.started("n1", Execute(attempt=attempt, shard=0, task="work"))
     assert world.auditor.violations
 
 
 def test_a_second_start_is_seen() -> None:
     world, attempt = _after_a_calm_run()
-    world.auditor.started("n1", attempt)
+    world.auditor.started("n1", Execute(attempt=attempt, shard=0, task="work"))
     assert any("started again" in text for text in world.auditor.violations)
 
 

@@ -30,7 +30,7 @@ from events.definition import (
     WhileStep,
     WithinStep,
 )
-from events.policies import PINNED, Retry, RunOptions, Timeouts
+from events.policies import PINNED, Needs, Retry, RunOptions, Timeouts
 from events.references import Chunk, ListReference, Payload, as_value
 from events.values import Value
 
@@ -50,6 +50,8 @@ LARGE = as_value(
         chunks=(Chunk(count=2, hash=CHUNKS[0].hash), Chunk(count=3, hash=CHUNKS[1].hash)),
     )
 )
+REFUSED = "bad"
+"""What no update is accepted with."""
 LATEST_US = 20_000_000
 """So long after the horizon no message of before is under way any more."""
 
@@ -102,7 +104,7 @@ class Draft:
             build=rng.choice(("b1", "b2", PINNED)) if rng.random() < 0.2 else "",
         )
         steps = self._steps(rng.randint(2, 5), depth=0)
-        note = Update(accept="update != 'bad'", variables={"noted": "${ update }"})
+        note = Update(accept=f"update != '{REFUSED}'", variables={"noted": "${ update }"})
         return Definition(name=self._name, steps=steps, options=options, updates={"note": note})
 
     def _lucky(self, share: float) -> bool:
@@ -267,11 +269,15 @@ class Draft:
         if task != "work" and depth < 2 and rng.random() < 0.3:
             codes = (rng.choice(CODES),) if rng.random() < 0.5 else ()
             handlers = (Handler(codes=codes, steps=self._steps(1, 2)),)
+        labels: dict[str, str] = {"zone": "a"} if rng.random() < 0.1 else {}
+        needs = Needs(cpu=2.0) if task != "beats" and not labels and rng.random() < 0.1 else None
         return TaskStep(
             id=step_id,
             depends_on=depends,
             task=task,
             inputs=inputs,
+            labels=labels,
+            needs=needs,
             retry=retry,
             timeouts=self._timeouts(task),
             on_error=handlers,

@@ -32,17 +32,16 @@ from tests.simulation.ending import ended
 from tests.simulation.executor import Ledger
 from tests.simulation.faults import Faults
 from tests.simulation.logs import Logs
+from tests.simulation.patience import Patience
 from tests.simulation.processes import AuditedAgent, AuditedCoordinator, Kinds
 from tests.simulation.storms import StormyBus, StormyStore
 from tests.simulation.versions import catalogue, seal_before
 from tests.simulation.weather import Weather, draw, fair
 from tests.simulation.workload import CHUNKS, Workload
 
-PATIENCE_US = 1200 * SECOND
-"""In a fair world every run ends within this time. Calls that are tried again, of maps whose items
-are tried again, wait for minutes by themselves (seed 516: 403 s)."""
-
 RUNS = 20
+LOGS = (1, 1, 1, 1, 2)
+"""Databases of a world, unless somebody says how many."""
 COORDINATORS = ("alpha", "beta", "gamma")
 
 LIMITS = Limits(
@@ -99,7 +98,7 @@ def settings_of(rng: Random) -> Settings:
 
 class World:
     """`doomed`: a process and the turn before which it dies, whatever the weather. `logs`: how many
-    databases share the shards; each has coordinators of its own."""
+    databases share the shards, each with coordinators of its own; 0: as the seed says."""
 
     def __init__(
         self,
@@ -107,14 +106,21 @@ class World:
         keep_trace: bool = False,
         calm: bool = False,
         doomed: tuple[str, int] | None = None,
-        logs: int = 1,
+        logs: int = 0,
     ) -> None:
         rng = Random(f"settings {seed}")
+        logs = logs or Random(f"logs {seed}").choice(LOGS)
         self.seed = seed
         self.weather: Weather = fair() if calm else draw(rng)
         self.scheduler = Scheduler(seed, keep_trace)
         self.horizon_us = rng.choice((8, 15, 25)) * SECOND
         self.workload = Workload(seed, RUNS, self.horizon_us)
+        patience = Patience(self.workload.definitions)
+        wanted = [one.workflow for one in self.workload.runs]
+        forks = [one.workflow for one in self.workload.runs if one.fork_at is not None]
+        off_s = self.weather.clocks_differ_s  # timers are late by as much under another owner
+        self.quiet_us = int((patience.quiet_s(wanted) + off_s) * SECOND)
+        self.whole_us = int((patience.whole_s([*wanted, *forks]) + off_s) * SECOND)
         self.ledger = Ledger()
         shards = max(logs, rng.choice((1, 2, 4)))
         self.logs = Logs(logs, shards, lambda: self.scheduler.wall)
@@ -127,6 +133,7 @@ class World:
         self.auditor = Auditor(self.scheduler, self.logs, self.ledger, shards)
         self.auditor.clocks_differ_us = int(self.weather.clocks_differ_s * SECOND)
         self.clients = Clients(self.scheduler, self.workload, self._ask)
+        self.auditor.requests = self.clients.requests
         self._make_processes(rng)
         for process in self.processes:
             if doomed is not None and process.name == doomed[0]:
@@ -213,6 +220,10 @@ class World:
         scheduler = self.scheduler
         if scheduler.now < self.horizon_us or scheduler.actions % LOOK_EVERY:
             return False
+        quiet_us = scheduler.now - max(self.auditor.changed_at, self.horizon_us)
+        if quiet_us > self.quiet_us:
+            for text in self.auditor.unseen():
+                self.auditor.violated(f"{text}, and nothing has happened for {quiet_us} us")
         if self.clients.waiting:
             return False
         books = self.auditor.books
@@ -228,7 +239,7 @@ class World:
             )
         self.clients.begin()
         try:
-            self.scheduler.run(self.horizon_us + PATIENCE_US, self.over)
+            self.scheduler.run(self.horizon_us + self.whole_us, self.over)
             if not self.auditor.violations:
                 for text in ended(self.auditor, self.logs, self.workload, self.clients, engine()):
                     self.auditor.violated(text)
