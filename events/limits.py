@@ -412,6 +412,12 @@ LINE_CHARACTERS_MAX = 2_000
 DETAILS_BYTES_MAX = 64 * 1024
 """Bytes of heartbeat details or of an emitted event's data; more fails the attempt."""
 
+ONCE_VALUES_MAX = 100
+"""Values that `ctx.once` keeps for one task; one more fails the attempt with `too_much_once`."""
+
+ONCE_BYTES_MAX = 64 * 1024
+"""Bytes of these together: each attempt is sent all of them; more fails the attempt like that."""
+
 TRACEBACK_FRAMES_MAX = 12
 """Innermost frames of a failed handler that are kept in the failure's details."""
 

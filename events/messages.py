@@ -18,6 +18,9 @@ PROTOCOL = 1
 """Which kinds of messages this release knows: raised with each new command or report, which is sent
 only to those who know it, and not with new fields. 0: releases that do not say it."""
 
+ONCE_PROTOCOL = 1
+"""From which on `Once` is known."""
+
 PROTOCOL_MIN = 0
 """What coordinators of this release ask of agents at the least."""
 
@@ -50,6 +53,8 @@ class Execute(Message, frozen=True, kw_only=True, tag="execute"):
     needs: Needs | None = None
     traceparent: str = ""
     epoch: int = 0
+    once: dict[str, Value] = {}
+    """What `ctx.once` of earlier attempts is recorded with, by name."""
 
 
 class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
@@ -62,9 +67,11 @@ class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
 
 
 class Settle(Message, frozen=True, kw_only=True, tag="settle"):
-    """The owner has recorded or discarded these attempts' reports: the agent may forget them."""
+    """The owner has recorded or discarded these attempts' reports: the agent may forget them.
+    `once`: values that are recorded, by attempt and name; the attempts go on."""
 
     attempts: tuple[Attempt, ...]
+    once: tuple[tuple[Attempt, str], ...] = ()
 
 
 class Drop(Message, frozen=True, kw_only=True, tag="drop"):
@@ -109,6 +116,15 @@ class Progressed(Message, frozen=True, kw_only=True, tag="progressed"):
     sequence: int = 0
 
 
+class Once(Message, frozen=True, kw_only=True, tag="once"):
+    """What a part of the handler that is done once per task has returned. The agent repeats it
+    until it is settled, and the handler goes on only then."""
+
+    attempt: Attempt
+    name: str
+    value: Value = None
+
+
 class Completed(Message, frozen=True, kw_only=True, tag="completed"):
     attempt: Attempt
     output: Value = None
@@ -146,7 +162,7 @@ class Returned(Message, frozen=True, kw_only=True, tag="returned"):
     started: bool = False
 
 
-Report = Started | Progressed | Completed | Failed | Returned
+Report = Started | Progressed | Once | Completed | Failed | Returned
 
 
 class Reports(Message, frozen=True, kw_only=True):

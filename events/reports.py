@@ -19,7 +19,7 @@ from events.errors import Corrupt, InvalidValue
 from events.facts import Failure
 from events.ids import Attempt
 from events.limits import VALUE_DEPTH_MAX
-from events.messages import Completed, Failed, Progressed, Report, Reports
+from events.messages import Completed, Failed, Once, Progressed, Report, Reports
 from events.reading import NUL, REPORTS, has_long_number
 from events.task_facts import Said
 from events.values import Value, admit
@@ -60,6 +60,8 @@ def _may_be_deep(report: Report) -> bool:
         return report.said is not None and _is_deep_said(report.said)
     if isinstance(report, Progressed):
         return _is_deep(report.details, VALUE_DEPTH_MAX)
+    if isinstance(report, Once):
+        return _is_deep(report.value, VALUE_DEPTH_MAX)
     if isinstance(report, Failed):
         said = report.said is not None and _is_deep_said(report.said)
         return said or _is_deep(report.failure.details, VALUE_DEPTH_MAX)

@@ -91,6 +91,18 @@ class TaskProgressed(Fact, frozen=True, kw_only=True):
     sequence: int = 0
 
 
+class OnceRecorded(Fact, frozen=True, kw_only=True):
+    """A part of the task's handler is done: no later attempt does it again, each is given the
+    value.
+    """
+
+    TYPE = "once.recorded.v1"
+    step: str
+    attempt: int
+    name: str
+    value: Value = None
+
+
 class TaskRecalled(Fact, frozen=True, kw_only=True):
     """The node was asked to give an outstanding attempt back; nothing follows until it did or is
     lost.

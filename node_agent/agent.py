@@ -35,6 +35,7 @@ from node_agent.steps import (
     Journal,
     JournalSynced,
     NewIncarnation,
+    OnceSettled,
     Output,
     PublishFailed,
     PublishRejected,
@@ -158,6 +159,8 @@ class Agent:
                 hands.errands.create_task(self._send(output))
             case CancelExecution():
                 self._cancel(output, hands)
+            case OnceSettled():
+                self._surroundings.keeper.settled(output.attempt, output.name)
             case NewIncarnation():
                 self._subscribe(output.incarnation, hands.services)
             case Stopped():

@@ -3,7 +3,7 @@
 from enum import Enum
 
 from events.ids import Attempt
-from events.messages import Execute, Progressed
+from events.messages import Execute, Once, Progressed
 from node_agent.journal import Final
 from node_agent.steps import Why
 
@@ -30,7 +30,8 @@ class Held:
     Monotonic instants end in `_us`; None is "not set". `batch` is the journal batch that holds the
     final report, `durable` whether that is on disk, `is_recorded` whether its acceptance is
     written. `epoch` is that of the owner that sent it, `beat` the first heartbeat that lists it.
-    `wake_us` is the timer that counts; others set for this attempt are stale.
+    `once`: values that await settlement, with their sizes. `wake_us` is the timer that counts;
+    others set for this attempt are stale.
     """
 
     __slots__ = (
@@ -44,6 +45,8 @@ class Held:
         "execute",
         "grace_due_us",
         "is_recorded",
+        "once",
+        "once_due_us",
         "progress",
         "progress_bytes",
         "progress_due_us",
@@ -87,6 +90,8 @@ class Held:
         self.resend_due_us: int | None = None
         self.resend_delay_us = 0
         self.wake_us: int | None = None
+        self.once: dict[str, tuple[Once, int]] = {}
+        self.once_due_us: int | None = None
 
     def next_due_us(self) -> int | None:
         """The earliest instant at which this attempt needs attention in its present state."""
@@ -97,6 +102,7 @@ class Held:
                     self.beat_due_us,
                     self.started_report_due_us,
                     self.progress_due_us,
+                    self.once_due_us,
                 )
                 return min((due for due in dues if due is not None), default=None)
             case State.QUEUED:

@@ -33,6 +33,7 @@ from node_agent.executors.handlers import Handlers
 from node_agent.inbox import Inbox
 from node_agent.journal import JournalPort, Live
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.ports import Bus
 from node_agent.registry import TaskRegistry
 from node_agent.steps import DrainRequested
@@ -103,6 +104,7 @@ def make_parts(plan: Plan, bus: Bus, journal: JournalPort, closing: ExitStack) -
             plan.environment, Path(config.secrets_dir) if config.secrets_dir else None
         ),
         lists=ListReader(bus),
+        keeper=Keeper(inbox.put),
         signal=inbox.signal,
         ended=inbox.put,
         output_bytes_max=config.output_bytes_max,

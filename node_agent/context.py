@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, overload
 
 from events.codec import encode
 from events.errors import InvalidValue
@@ -12,11 +13,14 @@ from events.values import Value, admit
 from node_agent.credentials import SecretSource
 from node_agent.errors import TaskCancelled, TaskError
 from node_agent.lists import ListReader, Values
+from node_agent.once import Keeper, Once
 from node_agent.speech import Speech
 from node_agent.steps import FENCING, ExecutionProgressed, Why
 
 Signal = Callable[[ExecutionProgressed], None]
 """Takes a sign of life to the core; callable from any thread."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger("dalsegno.task")
 
@@ -86,10 +90,13 @@ class TaskContext:
         started_at: int,
         signal: Signal,
         source: SecretSource,
+        *,
         lists: ListReader,
+        keeper: Keeper,
     ) -> None:
         self._execute = execute
         self._lists = lists
+        self._once = Once(execute.attempt, execute.once, keeper)
         self._signal = signal
         self._cancelled = threading.Event()
         self._why: Why | None = None
@@ -192,6 +199,25 @@ class TaskContext:
         Raises `TaskError` (`no_list`) for what is neither.
         """
         return Values(given, self._lists, self)
+
+    @overload
+    def once(self, name: str, fn: Callable[[], Awaitable[T]]) -> Awaitable[T]: ...
+
+    @overload
+    def once(self, name: str, fn: Callable[[], T]) -> T: ...
+
+    def once(self, name: str, fn: Callable[[], object]) -> object:
+        """Calls `fn` at most once per task and name, as far as that is recorded, and gives its
+        value in every attempt: `await ctx.once("charge", lambda: pay(order))` with an async
+        function, in a plain handler `ctx.once(…)` with a plain one. It returns when the value is
+        recorded in the run; what `fn` raises is raised, and nothing is recorded.
+
+        The value must be JSON data and small (all of a task 64 KiB, 100 names). Raises `TaskError`:
+        `invalid_once`, `too_much_once`.
+        """
+        if self._once.is_in_loop:
+            return self._once.value(name, fn)
+        return self._once.value_in_thread(name, fn, self)
 
     @property
     def cancelled(self) -> bool:

@@ -50,6 +50,7 @@ from node_agent.steps import (
     JournalSynced,
     NewIncarnation,
     Now,
+    OnceKept,
     Output,
     PublishFailed,
     PublishRejected,
@@ -154,10 +155,11 @@ class AgentCore:
                 self._take_commands(one, now)
             case JournalSynced():
                 self._roster.release(self._commit.synced(one.batch))
+                self._roster.report_once(self._commit.noted(one.batch), now)
             case ReportsPublished() | PublishFailed() | PublishRejected():
                 self._hear_of_parcel(one, now)
-            case ExecutionProgressed():
-                self._roster.progressed(one, now)
+            case ExecutionProgressed() | OnceKept():
+                self._hear_of_handler(one, now)
             case HeartbeatAnswered():
                 self._hear(one.answer, now)
             case HostSampled():
@@ -172,6 +174,12 @@ class AgentCore:
                 pass
             case _:
                 assert_never(one)
+
+    def _hear_of_handler(self, sign: ExecutionProgressed | OnceKept, now: Now) -> None:
+        if isinstance(sign, OnceKept):
+            self._roster.keep(sign)
+        else:
+            self._roster.progressed(sign, now)
 
     def _hear_of_parcel(
         self, answer: ReportsPublished | PublishFailed | PublishRejected, now: Now
@@ -200,6 +208,7 @@ class AgentCore:
                 self._roster.execute(command, self._takes_nothing, now)
             case Settle():
                 self._roster.settle(command.attempts)
+                self._roster.settle_once(command.once, now)
             case Cancel():
                 self._roster.cancel(command, now)
             case Drop():

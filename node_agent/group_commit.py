@@ -6,14 +6,24 @@ later one.
 """
 
 from collections import deque
+from typing import NamedTuple
 
+from events.messages import Once
 from node_agent.attempts import Held
-from node_agent.journal import Accepted, Ended, Final, Record
+from node_agent.journal import Accepted, Ended, Final, Noted, Record
 from node_agent.steps import Journal
 
 
+class Note(NamedTuple):
+    """A value of a part that is done once, of so many bytes."""
+
+    held: Held
+    once: Once
+    size: int
+
+
 class GroupCommit:
-    __slots__ = ("_accepted", "_batch", "_records", "_syncing", "_unsynced")
+    __slots__ = ("_accepted", "_batch", "_notes", "_records", "_syncing", "_unsynced")
 
     def __init__(self) -> None:
         self._batch = 0
@@ -21,6 +31,7 @@ class GroupCommit:
         self._records: list[Record] = []
         self._syncing: int | None = None
         self._unsynced: deque[Held] = deque()
+        self._notes: deque[tuple[int, Note]] = deque()
 
     def accept(self, held: Held) -> None:
         """The attempt was taken in this step; if it also begins in it, one record says both."""
@@ -35,9 +46,14 @@ class GroupCommit:
         self._records.append(Ended(held.shard, report))
         self._unsynced.append(held)
 
+    def note(self, held: Held, once: Once, size: int) -> None:
+        """A value that is to be durable before it is reported."""
+        self._records.append(Noted(held.shard, once))
+        self._notes.append((self._batch + 1, Note(held, once, size)))
+
     def flush(self) -> Journal | None:
         """Returns what the journal has to do for this step, or None."""
-        sync = self._syncing is None and bool(self._unsynced)
+        sync = self._syncing is None and bool(self._unsynced or self._notes)
         if not (sync or self._records or self._accepted):
             return None
         self._batch += 1
@@ -62,6 +78,13 @@ class GroupCommit:
             released.append(held)
         return released
 
+    def noted(self, batch: int) -> list[Note]:
+        """Which values the end of the sync of this batch has made durable."""
+        released: list[Note] = []
+        while self._notes and self._notes[0][0] <= batch:
+            released.append(self._notes.popleft()[1])
+        return released
+
     @property
     def is_idle(self) -> bool:
         return not self._unsynced
@@ -71,3 +94,4 @@ class GroupCommit:
         same).
         """
         self._unsynced.clear()
+        self._notes.clear()

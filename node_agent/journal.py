@@ -23,7 +23,7 @@ from typing import Protocol
 import msgspec
 
 from events.ids import Attempt
-from events.messages import Completed, Failed, Returned
+from events.messages import Completed, Failed, Once, Returned
 
 Final = Completed | Failed | Returned
 """A report that ends an attempt."""
@@ -73,7 +73,14 @@ class Compacted(Entry, frozen=True, array_like=True, tag=6):
     count: int = 0
 
 
-Record = Accepted | Begun | Ended | Forgot | Incarnated | Compacted
+class Noted(Entry, frozen=True, array_like=True, tag=7):
+    """A part of the attempt's handler is done that is done once per task: its value."""
+
+    shard: int
+    once: Once
+
+
+Record = Accepted | Begun | Ended | Forgot | Incarnated | Compacted | Noted
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -83,6 +90,8 @@ class Live(msgspec.Struct, frozen=True):
     shard: int
     started_at: int = 0
     report: Final | None = None
+    once: tuple[Once, ...] = ()
+    """What is to be reported before it."""
 
 
 class Ledger:
@@ -100,6 +109,8 @@ class Ledger:
                 self.live[record.attempt] = Live(record.attempt, record.shard, record.started_at)
             case Begun():
                 self._begin(record)
+            case Noted():
+                self._note(record)
             case Ended():
                 self._end(record)
             case Forgot():
@@ -119,24 +130,36 @@ class Ledger:
 
     def compacted(self) -> tuple[Record, ...]:
         """Returns records whose fold, from nothing, is this ledger."""
-        records: list[Record] = [Compacted(self.incarnation, len(self.live))]
+        records: list[Record] = []
         for live in self.live.values():
-            if live.report is None:
+            if live.report is None or live.once:
                 records.append(Accepted(live.attempt, live.shard, live.started_at))
-            else:
+            records += [Noted(live.shard, once) for once in live.once]
+            if live.report is not None:
                 records.append(Ended(live.shard, live.report))
-        return tuple(records)
+        return (Compacted(self.incarnation, len(records)), *records)
 
     def _begin(self, record: Begun) -> None:
         live = self.live.get(record.attempt)
         if live is not None:
-            self.live[record.attempt] = Live(live.attempt, live.shard, record.started_at)
+            self.live[record.attempt] = Live(
+                live.attempt, live.shard, record.started_at, once=live.once
+            )
+
+    def _note(self, record: Noted) -> None:
+        live = self.live.get(record.once.attempt)
+        if live is not None and live.report is None:
+            once = (*live.once, record.once)
+            self.live[live.attempt] = Live(
+                live.attempt, live.shard, live.started_at, live.report, once
+            )
 
     def _end(self, record: Ended) -> None:
         attempt = record.report.attempt
         before = self.live.get(attempt)
         began = before.started_at if before is not None else 0
-        self.live[attempt] = Live(attempt, record.shard, began, record.report)
+        once = before.once if before is not None else ()
+        self.live[attempt] = Live(attempt, record.shard, began, record.report, once)
 
 
 class JournalPort(Protocol):

@@ -28,7 +28,16 @@ NEVER = -(2**62)
 
 
 class Leases:
-    __slots__ = ("_epochs", "_margin_us", "_order", "_sent", "_ttl_us", "_until", "next_beat")
+    __slots__ = (
+        "_epochs",
+        "_margin_us",
+        "_order",
+        "_protocols",
+        "_sent",
+        "_ttl_us",
+        "_until",
+        "next_beat",
+    )
 
     def __init__(self, margin_s: float) -> None:
         self._margin_us = microseconds(margin_s)
@@ -37,6 +46,8 @@ class Leases:
         self._until: dict[int, int] = {}
         self._epochs: dict[int, tuple[int, int]] = {}
         """Under which epoch a shard is granted, and the last heartbeat that was answered so."""
+        self._protocols: dict[int, int] = {}
+        """Which kinds of messages the owner of a shard knows."""
         self._ttl_us: int | None = None
         self.next_beat = 1
         """The sequence of the next heartbeat."""
@@ -62,6 +73,7 @@ class Leases:
         until_us = sent_us + ttl_us - min(self._margin_us, ttl_us // 2)
         for shard in answer.shards:
             self._until[shard] = max(until_us, self._until.get(shard, NEVER))
+            self._protocols[shard] = answer.protocol
         for shard, epoch in zip(answer.shards, answer.epochs, strict=False):
             answered = (epoch, answer.sequence)
             self._epochs[shard] = max(answered, self._epochs.get(shard, answered))
@@ -69,6 +81,11 @@ class Leases:
     def until(self, shard: int) -> int:
         """The monotonic instant before which attempts of `shard` may be started."""
         return self._until.get(shard, NEVER)
+
+    def is_told(self, shard: int, protocol: int) -> bool:
+        """Whether the owner of the shard knows the messages of this protocol; one that has not been
+        heard does, until it says otherwise."""
+        return self._protocols.get(shard, protocol) >= protocol
 
     def covers(self, entry: Held) -> bool:
         """Whether the owner who has granted the attempt's shard has sent it, or has seen it."""

@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 from events.ids import Attempt
 from events.limits import PUBLISHES_IN_FLIGHT_MAX, REPORT_MESSAGE_BYTES_MAX, REPORTS_PER_MESSAGE_MAX
-from events.messages import Progressed, Report, Returned, Started
+from events.messages import Once, Progressed, Report, Returned, Started
 from node_agent.outcomes import REPORT_OVERHEAD_BYTES
 
-Passing = Started | Progressed | Returned
-PassingKey = tuple[type[Passing], Attempt]
+Passing = Started | Progressed | Once | Returned
+PassingKey = tuple[type[Passing], Attempt, str]
+"""The name is that of a value; what else passes is kept in its newest form only."""
 Sized = tuple[Passing, int]
 Lookup = Callable[[Attempt], tuple[Report, int] | None]
 """Gives the final report of an attempt and its size in bytes, or None when it is not wanted."""
@@ -70,7 +71,8 @@ class Outbox:
 
     def add_passing(self, shard: int, report: Passing, details_bytes: int = 0) -> None:
         size = details_bytes + REPORT_OVERHEAD_BYTES
-        self._open(shard).passing[type(report), report.attempt] = report, size
+        name = report.name if isinstance(report, Once) else ""
+        self._open(shard).passing[type(report), report.attempt, name] = report, size
 
     def take(self, now_us: int, lookup: Lookup) -> list[Parcel]:
         """Returns the messages that may go now; each must be answered by `sent` or `failed`."""

@@ -11,13 +11,23 @@ until it has really ended (see `slots`), and its late result is dropped.
 
 from typing import assert_never
 
+from events.codec import encode
 from events.errors import InvariantViolation
 from events.facts import LossReason
 from events.ids import Attempt
-from events.messages import Cancel, Completed, Execute, Progressed, Returned, Started
+from events.messages import (
+    ONCE_PROTOCOL,
+    Cancel,
+    Completed,
+    Execute,
+    Once,
+    Progressed,
+    Returned,
+    Started,
+)
 from node_agent import outcomes
 from node_agent.attempts import Held, State
-from node_agent.group_commit import GroupCommit
+from node_agent.group_commit import GroupCommit, Note
 from node_agent.holdings import Holdings
 from node_agent.journal import Begun, Final, Forgot, Live
 from node_agent.leases import Leases
@@ -29,6 +39,8 @@ from node_agent.steps import (
     ExecutionProgressed,
     NotBegun,
     Now,
+    OnceKept,
+    OnceSettled,
     Output,
     Result,
     StartExecution,
@@ -129,8 +141,7 @@ class Roster:
         entry = self.holdings.get(sign.attempt)
         if entry is None or entry.execute is None or not self._slots.is_running(sign.attempt):
             return
-        if entry.execute.heartbeat_s is not None:
-            entry.beat_due_us = now.monotonic_us + microseconds(entry.execute.heartbeat_s)
+        self._alive(entry, now)
         if sign.has_details or sign.fraction is not None:
             self._note_progress(entry, sign)
             earliest_us = now.monotonic_us
@@ -198,6 +209,46 @@ class Roster:
             self.holdings.end(entry, report)
             self._commit.end(entry, report)
 
+    # -- what is done once per task ---------------------------------------------------------------
+
+    def keep(self, kept: OnceKept) -> None:
+        """A part of a handler is done: its value is reported once it is durable here."""
+        entry = self.holdings.get(kept.attempt)
+        if entry is not None and entry.state in {State.RUNNING, State.ENDING}:
+            once = Once(attempt=kept.attempt, name=kept.name, value=kept.value)
+            self._commit.note(entry, once, kept.size)
+
+    def report_once(self, noted: list[Note], now: Now) -> None:
+        """These values are durable; each is sent again until its owner has recorded it."""
+        for note in noted:
+            entry = note.held
+            if self.holdings.get(entry.attempt) is entry:
+                entry.once[note.once.name] = note.once, note.size
+                self._tell(entry, note.once, note.size)
+                entry.once_due_us = now.monotonic_us + microseconds(self._settings.resend_first_s)
+                self._schedule(entry)
+
+    def settle_once(self, settled: tuple[tuple[Attempt, str], ...], now: Now) -> None:
+        """The handlers go on with these values."""
+        for attempt, name in settled:
+            entry = self.holdings.get(attempt)
+            if entry is None or entry.once.pop(name, None) is None:
+                continue
+            self._outputs.append(OnceSettled(attempt, name))
+            if not entry.once:
+                entry.once_due_us = None
+                self._alive(entry, now)
+
+    def _tell(self, entry: Held, once: Once, size: int) -> None:
+        """Later, if the shard's owner is of a release that does not know what this is."""
+        if self._leases.is_told(entry.shard, ONCE_PROTOCOL):
+            self._outbox.add_passing(entry.shard, once, size)
+
+    def _send_once(self, entry: Held, now: Now) -> None:
+        for once, size in entry.once.values():
+            self._tell(entry, once, size)
+        entry.once_due_us = now.monotonic_us + microseconds(self._settings.resend_max_s)
+
     # -- time, beginnings -------------------------------------------------------------------------
 
     def pass_time(self, now: Now) -> None:
@@ -214,7 +265,6 @@ class Roster:
             entry = self._take_over(live.attempt, live.shard, now)
             self.holdings.end(entry, live.report)
             entry.durable = True
-            self._outbox.add_final(live.shard, live.attempt)
         else:
             report = Returned(
                 attempt=live.attempt,
@@ -222,7 +272,13 @@ class Roster:
                 message="the agent was restarted before the attempt had ended",
                 started=live.started_at > 0,
             )
-            self._take_ended(live.shard, report, now)
+            entry = self._take_ended(live.shard, report, now)
+        for once in live.once:
+            size = len(encode(once.value))
+            entry.once[once.name] = once, size
+            self._tell(entry, once, size)
+        if entry.durable:
+            self._outbox.add_final(live.shard, live.attempt)
 
     def reset(self) -> None:
         """Drops everything; what runs is cancelled and keeps slot and key until it has ended."""
@@ -260,10 +316,11 @@ class Roster:
             self._stop(superseded, "superseded", now)
         return entry
 
-    def _take_ended(self, shard: int, report: Final, now: Now) -> None:
+    def _take_ended(self, shard: int, report: Final, now: Now) -> Held:
         entry = self._take_over(report.attempt, shard, now)
         self.holdings.end(entry, report)
         self._commit.end(entry, report)
+        return entry
 
     def _start(self, entry: Held, now: Now) -> None:
         execute = entry.execute
@@ -283,6 +340,11 @@ class Roster:
         until_us = self._leases.until(entry.shard)
         self._outputs.append(StartExecution(execute, now.wall_us, until_us))
         self._schedule(entry)
+
+    def _alive(self, entry: Held, now: Now) -> None:
+        """The handler shows that it lives, or cannot as long as it waits for the cluster."""
+        if entry.execute is not None and entry.execute.heartbeat_s is not None:
+            entry.beat_due_us = now.monotonic_us + microseconds(entry.execute.heartbeat_s)
 
     def _limit_s(self, execute: Execute) -> float | None:
         """How long it may run: what the definition or the task itself allows, whichever is less."""
@@ -329,12 +391,16 @@ class Roster:
     def _attend_running(self, entry: Held, now: Now) -> None:
         if _is_due(entry.progress_due_us, now):
             self._send_progress(entry, now)
+        if _is_due(entry.once_due_us, now):
+            self._send_once(entry, now)
         if _is_due(entry.started_report_due_us, now):
             entry.started_report_due_us = None
             started = Started(attempt=entry.attempt, started_at=entry.started_at)
             self._outbox.add_passing(entry.shard, started)
         if _is_due(entry.close_due_us, now):
             self._stop(entry, "start_to_close_timeout", now)
+        elif entry.once and _is_due(entry.beat_due_us, now):
+            self._alive(entry, now)
         elif _is_due(entry.beat_due_us, now):
             self._stop(entry, "heartbeat_timeout", now)
 
@@ -359,6 +425,8 @@ class Roster:
     def _send_again(self, entry: Held) -> None:
         entry.resend_due_us = None
         if entry.durable:
+            for once, size in entry.once.values():
+                self._tell(entry, once, size)
             self._outbox.add_final(entry.shard, entry.attempt)
 
     def _answer_over(self, command: Execute | Cancel, reason: LossReason) -> None:

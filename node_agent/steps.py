@@ -9,6 +9,7 @@ what came of them. Performing may stop anywhere: that is a crash.
     CommandsArrived      a message on the command subject       the subscription of `incarnation`
     HeartbeatAnswered    a coordinator answered a heartbeat     the bus
     ExecutionProgressed  a handler reported progress or life    the handler's context
+    OnceKept             a part of a handler is done     whoever waits for OnceSettled
     ExecutionEnded       a started execution is over            exactly once per StartExecution
     JournalSynced        all batches up to this are durable     once per Journal with `sync`
     ReportsPublished     the stream has the message             once per PublishReports, or
@@ -26,6 +27,7 @@ what came of them. Performing may stop anywhere: that is a crash.
     NewIncarnation       leave the old command subject, subscribe to the new one
     StartExecution       run the handler unless the monotonic clock has reached `lease_until_us`
     CancelExecution      ask the handler to end; ExecutionEnded follows whenever it does
+    OnceSettled          let the handler go on with the value
     PublishReports       publish, then feed ReportsPublished or PublishFailed with its number
     SendHeartbeat        send, do not wait
     Stopped              the agent is done; nothing follows
@@ -123,6 +125,16 @@ class ExecutionProgressed(Step, frozen=True):
     fraction: float | None = None
 
 
+class OnceKept(Step, frozen=True):
+    """What a part of a handler has returned that is done once per task; `size`: bytes of all these
+    values of the task."""
+
+    attempt: Attempt
+    name: str
+    value: Value
+    size: int
+
+
 class ExecutionEnded(Step, frozen=True):
     attempt: Attempt
     result: Result
@@ -167,6 +179,7 @@ Input = (
     | CommandsArrived
     | HeartbeatAnswered
     | ExecutionProgressed
+    | OnceKept
     | ExecutionEnded
     | JournalSynced
     | ReportsPublished
@@ -221,6 +234,11 @@ class CancelExecution(Step, frozen=True):
     why: Why
 
 
+class OnceSettled(Step, frozen=True):
+    attempt: Attempt
+    name: str
+
+
 class PublishReports(Step, frozen=True):
     number: int
     shard: int
@@ -243,6 +261,7 @@ Output = (
     | NewIncarnation
     | StartExecution
     | CancelExecution
+    | OnceSettled
     | PublishReports
     | SendHeartbeat
     | Stopped

@@ -17,8 +17,16 @@ from node_agent.core import AgentCore
 from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.settings import Settings
-from node_agent.steps import ExecutionEnded, ExecutionProgressed, Now, StartExecution, Why
+from node_agent.steps import (
+    ExecutionEnded,
+    ExecutionProgressed,
+    Now,
+    OnceKept,
+    StartExecution,
+    Why,
+)
 
 SLOTS = 100
 PROCESS_STOP_GRACE_S = 1.0
@@ -59,6 +67,8 @@ class HandlerExecutor:
         self._life = node.life
         self._crew = Crew(stage.changed)
         self._attempts: set[str] = set()
+        self._settling: dict[str, Running] = {}
+        """Handlers that wait for virtual time to pass until a value of theirs is recorded."""
         self._closing = ExitStack()
         clock = HandlerClock(node.clocks)
         processes = HostProcesses(
@@ -67,12 +77,14 @@ class HandlerExecutor:
         self._closing.callback(processes.close)
         output_bytes_max = AgentConfig().output_bytes_max
         limiter = anyio.CapacityLimiter(node.settings.slots)
+        self._keeper = Keeper(self._keep)
         surroundings = Surroundings(
             registry=troupe,
             handlers=Handlers(limiter, clock, processes, output_bytes_max),
             clock=clock,
             secrets=stage,
             lists=ListReader(stage),
+            keeper=self._keeper,
             signal=self._signal,
             ended=self._ended,
             output_bytes_max=output_bytes_max,
@@ -87,6 +99,11 @@ class HandlerExecutor:
 
     def cancel(self, attempt: Attempt, why: Why = "recalled") -> None:
         self._executions.cancel(attempt, why)
+
+    def settled(self, attempt: Attempt, name: str) -> None:
+        if (waiting := self._settling.pop(str(attempt), None)) is not None:
+            self._stage.running[str(attempt)] = waiting
+        self._keeper.settled(attempt, name)
 
     def die(self) -> None:
         """Nothing of this life goes on; a plain function that runs in a thread cannot be
@@ -115,7 +132,12 @@ class HandlerExecutor:
     def _signal(self, sign: ExecutionProgressed) -> None:
         self._stage.at_home(lambda: self._hear(sign))
 
-    def _hear(self, given: ExecutionEnded | ExecutionProgressed) -> None:
+    def _keep(self, kept: OnceKept) -> None:
+        if (running := self._stage.running.pop(str(kept.attempt), None)) is not None:
+            self._settling[str(kept.attempt)] = running
+        self._hear(kept)
+
+    def _hear(self, given: ExecutionEnded | ExecutionProgressed | OnceKept) -> None:
         if self._node.life == self._life:
             self._node.hear(given)
         self._stage.changed.set()

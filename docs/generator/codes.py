@@ -37,6 +37,7 @@ FAILURES = {
     "too_many_instances": "The loops of the run would make more steps than `limits.instances_max`.",
     "too_many_items": "The list of a map is longer than `limits.map_items_max`.",
     "too_many_iterations": "A loop would begin more iterations than its limit.",
+    "too_much_once": "The values that `ctx.once` keeps for the task are over their limit. Final.",
     "within_timeout": "A group of steps was not over within its limit, that of a `within`.",
 }
 """Every failure code that the product gives itself; a test finds those that are missing here."""

@@ -29,6 +29,7 @@ from node_agent.errors import TaskCancelled
 from node_agent.executors.handlers import Handlers
 from node_agent.handling import admit_output, broke, done, invalid_inputs
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.registry import Registered, TaskRegistry
 from node_agent.signatures import InvalidInputs
 from node_agent.steps import Broke, Ceased, ExecutionEnded, NotBegun, Result, StartExecution, Why
@@ -47,6 +48,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     secrets: SecretSource
     lists: ListReader
+    keeper: Keeper
     signal: Signal
     ended: Callable[[ExecutionEnded], None]
     output_bytes_max: int
@@ -161,7 +163,12 @@ class Executions:
         around = self._around
         start = execution.start
         context = TaskContext(
-            start.execute, start.started_at, around.signal, around.secrets, around.lists
+            start.execute,
+            start.started_at,
+            around.signal,
+            around.secrets,
+            lists=around.lists,
+            keeper=around.keeper,
         )
         execution.context = context
         return await prepared.handler(context, arguments)

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 
 from events.api import RunAnswer
-from events.ids import Attempt
-from events.limits import SETTLED_IN_COMMAND_MAX
-from events.messages import Command, Commands, Settle
+from events.messages import Command, Commands
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.children import see_to_children, tell_parent
@@ -19,6 +17,7 @@ from orchestrator.coordinator.ports import (
     Lease,
 )
 from orchestrator.coordinator.runs import Slot
+from orchestrator.coordinator.settling import settles
 from orchestrator.coordinator.transaction import NodeKey, Touched, Transaction
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.commands import command
@@ -156,7 +155,7 @@ class Committing:
         memory = self._memory
         self._flight = self._batch = None
         memory.intake.extendleft(reversed(memory.loaded(waits_for(tx.id))))
-        outgoing = _settles(tx)
+        outgoing = settles(tx)
         for key, direct in tx.direct:
             outgoing.setdefault(key, []).append(direct)
         for touched in tx.streams.values():
@@ -245,18 +244,3 @@ class Committing:
 def waits_for(batch_id: str) -> str:
     """What a work waits for that concerns a run in this batch."""
     return f"commit:{batch_id}"
-
-
-def _settles(tx: Transaction) -> dict[NodeKey, list[Command]]:
-    """For each node, before anything else, which of its reports are dealt with."""
-    attempts: dict[NodeKey, list[Attempt]] = {}
-    for touched in tx.streams.values():
-        for key, attempt in touched.settled:
-            attempts.setdefault(key, []).append(attempt)
-    return {
-        key: [
-            Settle(attempts=tuple(found[start : start + SETTLED_IN_COMMAND_MAX]))
-            for start in range(0, len(found), SETTLED_IN_COMMAND_MAX)
-        ]
-        for key, found in attempts.items()
-    }

@@ -44,6 +44,10 @@ class Touched(msgspec.Struct):
     """Steps whose command is to be sent, derived from the state at commit."""
     settled: list[tuple[NodeKey, Attempt]] = []
     """Attempts whose final report is recorded or discarded, by who sent it."""
+    once: list[tuple[NodeKey, tuple[Attempt, str]]] = []
+    """Values of parts of handlers that are recorded, by who sent them."""
+    fenced: list[tuple[NodeKey, Attempt]] = []
+    """Attempts that their node is to give up: it waits for an answer about them."""
     hashes: list[tuple[str, int, str]] = []
     payloads: list[Payload] = []
     """What the events name by its hash."""

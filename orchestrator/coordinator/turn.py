@@ -22,6 +22,7 @@ from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.registering import register
 from orchestrator.coordinator.requests import handle
 from orchestrator.coordinator.runs import Slot
+from orchestrator.coordinator.settling import answer_once
 from orchestrator.coordinator.steering import steer
 from orchestrator.coordinator.transaction import Touched, Transaction
 from orchestrator.kernel import inputs as i
@@ -190,6 +191,8 @@ class Turn:
         stamp = self.stamp(slot.shard, f"node:{node}", str(report.attempt))
         touched = self.decide(slot, i.Reported(report=report), stamp)
         touched.works.append(work)
+        if isinstance(report, m.Once):
+            answer_once(touched, slot.state, report, (node, work.delivery.reports.incarnation))
         if isinstance(report, FINAL):
             touched.settled.append(((node, work.delivery.reports.incarnation), report.attempt))
 

@@ -40,4 +40,5 @@ def command(
         needs=task.needs,
         traceparent=traceparent,
         epoch=epoch,
+        once=step.once,
     )

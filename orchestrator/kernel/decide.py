@@ -33,6 +33,7 @@ from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.forking import fork
 from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.once import once_done
 from orchestrator.kernel.pausing import pause, resume
 from orchestrator.kernel.pinning import pin_at_start, pin_to_first, repin
 from orchestrator.kernel.state import RunState
@@ -233,6 +234,8 @@ def _reported(d: Decision, given: i.Reported) -> None:
             _task_started(d, report)
         case m.Progressed():
             _progressed(d, report)
+        case m.Once():
+            once_done(d, report)
         case _:
             assert_never(report)
 

@@ -64,6 +64,7 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
         enable(state, enabled, at)
         state.steps[renewed.step].generation = old.generation
         state.steps[renewed.step].details = old.details
+        state.steps[renewed.step].once = old.once
 
 
 def _without_given_up(state: RunState, at: int) -> None:

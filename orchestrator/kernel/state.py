@@ -90,6 +90,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """Of a loop that is under way."""
     map: MapState | None = None
     """Of a map that is under way."""
+    once: dict[str, Value] = {}
+    """What parts of its handler that are done once have returned, by name."""
     kills: list[Killed] = []
     """Attempts that may have taken their agents with them."""
 

@@ -44,6 +44,10 @@ def _progressed(state: RunState, fact: t.TaskProgressed, _at: int) -> None:
     step.progress = fact.sequence
 
 
+def _once_recorded(state: RunState, fact: t.OnceRecorded, _at: int) -> None:
+    state.steps[fact.step].once[fact.name] = fact.value
+
+
 def _recalled(state: RunState, fact: t.TaskRecalled, _at: int) -> None:
     state.steps[fact.step].recalled = fact.code
     for what in ("start", "execute"):
@@ -120,6 +124,7 @@ TASK_FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     t.TaskPending: _pending,
     t.TaskStarted: _task_started,
     t.TaskProgressed: _progressed,
+    t.OnceRecorded: _once_recorded,
     t.TaskRecalled: _recalled,
     t.TaskCompleted: _task_completed,
     t.AttemptFailed: _attempt_failed,

@@ -7,7 +7,13 @@ import asyncio
 import os
 import signal
 import sys
+import time
+from pathlib import Path
 
+import anyio
+import anyio.to_thread
+
+from events.values import Value
 from node_agent import TaskContext, subprocess_task, task
 from tests.e2e.work import note
 
@@ -61,3 +67,52 @@ async def poison(ctx: TaskContext, patience: int = 1_000) -> int:
     if ctx.attempt <= patience:
         os.kill(os.getpid(), signal.SIGKILL)
     return ctx.attempt
+
+
+@task(name="e2e.once")
+async def once(ctx: TaskContext) -> list[Value]:
+    """Its first attempt hangs after the first of two parts."""
+
+    async def part(name: str) -> str:
+        note(ctx, name)
+        return f"{name} by {ctx.attempt}"
+
+    first = await ctx.once("first", lambda: part("first"))
+    note(ctx, f"has {first}")
+    if ctx.attempt == 1:
+        await asyncio.Event().wait()
+    return [first, await ctx.once("second", lambda: part("second"))]
+
+
+@task(name="e2e.once_plain")
+def once_plain(ctx: TaskContext) -> list[Value]:
+    def part(name: str) -> str:
+        note(ctx, name)
+        return f"{name} by {ctx.attempt}"
+
+    first = ctx.once("first", lambda: part("first"))
+    note(ctx, f"has {first}")
+    while ctx.attempt == 1:
+        ctx.wait_cancelled(1.0)
+        ctx.raise_if_cancelled()
+    return [first, ctx.once("second", lambda: part("second"))]
+
+
+def until_there(gate: str) -> None:
+    while not Path(gate).exists():
+        time.sleep(0.02)
+
+
+@task(name="e2e.once_gated")
+async def once_gated(ctx: TaskContext, gate: str) -> Value:
+    """Its part waits until there is a file."""
+
+    async def part() -> str:
+        await anyio.to_thread.run_sync(until_there, gate)
+        note(ctx, "first")
+        return f"first by {ctx.attempt}"
+
+    note(ctx, "start")
+    first = await ctx.once("first", part)
+    note(ctx, f"has {first}")
+    return first

@@ -400,6 +400,7 @@ FACTS: tuple[Fact, ...] = (
     t.TaskPending(step="fetch", obstacle="no_slot", detail="2 suitable nodes are full"),
     t.TaskStarted(step="fetch", attempt=2, started_at=AT, due_at=AT + 5),
     t.TaskProgressed(step="fetch", attempt=2, details=VALUE, fraction=0.5, sequence=3),
+    t.OnceRecorded(step="fetch", attempt=2, name="charge", value=VALUE),
     t.TaskDeadLettered(
         step="fetch",
         task="census.fetch",
@@ -494,14 +495,16 @@ COMMANDS: tuple[m.Command, ...] = (
         needs=NEEDS,
         traceparent="00-aa-bb-01",
         epoch=9,
+        once={"charge": VALUE},
     ),
     m.Cancel(attempt=ATTEMPT, shard=3, code="timed_out", reason="too late"),
-    m.Settle(attempts=(ATTEMPT,)),
+    m.Settle(attempts=(ATTEMPT,), once=((ATTEMPT, "charge"),)),
     m.Drop(attempts=(ATTEMPT,)),
     m.Drain(reason="update"),
 )
 REPORTS: tuple[m.Report, ...] = (
     m.Started(attempt=ATTEMPT, started_at=AT),
+    m.Once(attempt=ATTEMPT, name="charge", value=VALUE),
     m.Progressed(attempt=ATTEMPT, details=VALUE, fraction=0.5, sequence=3),
     m.Completed(
         attempt=ATTEMPT,

@@ -68,6 +68,7 @@ def deadly() -> Play:
     play.place("boom", "n2", "i2")
     play.report(m.Started(attempt=play.attempt("boom"), started_at=play.now))
     play.report(m.Progressed(attempt=play.attempt("boom"), details={"row": 1}, sequence=1))
+    play.report(m.Once(attempt=play.attempt("boom"), name="charge", value={"id": 7}))
     play.give_back("boom", "node_restarted", started=True)
     play.due(1.0)
     play.place("boom", "n3", "i3")

@@ -18,6 +18,7 @@ from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
 from node_agent.executors.processes import Finished, Job
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.registry import TaskRegistry
 from node_agent.steps import Broke, Ceased, Done, ExecutionEnded, Result, StartExecution
 from node_agent.web.task import http_request
@@ -73,6 +74,7 @@ class Sender:
             clock=clock,
             secrets=SECRETS,
             lists=ListReader(FakeLists()),
+            keeper=Keeper(lambda kept: None),
             signal=lambda sign: None,
             ended=self._note,
             output_bytes_max=1_000_000,

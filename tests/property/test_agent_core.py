@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from events.facts import Failure
 from events.ids import Attempt
 from events.messages import (
+    PROTOCOL,
     Cancel,
     Command,
     Commands,
@@ -307,6 +308,7 @@ class World(RuleBasedStateMachine):
             until_us = self.beats_us[sequence] + LEASE_TTL_US
             self.leases_us[shard] = max(until_us, self.leases_us.get(shard, 0))
         answer = Granted(
+            protocol=PROTOCOL,
             coordinator="c",
             sequence=sequence,
             incarnation=self.core.incarnation,

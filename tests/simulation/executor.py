@@ -92,6 +92,9 @@ class ExecutorTwin:
         delay_us = self._process.scheduler.rng.randrange(0, 400)
         self._process.soon(delay_us, "", lambda: self._begin(output))
 
+    def settled(self, attempt: Attempt, name: str) -> None:
+        """No task here does anything once."""
+
     def cancel(self, attempt: Attempt, _why: Why = "recalled") -> None:
         execute = self._running.get(attempt)
         self._cancelled.add(attempt)

@@ -33,6 +33,8 @@ class Executor(Protocol):
 
     def cancel(self, attempt: Attempt, why: a.Why, /) -> None: ...
 
+    def settled(self, attempt: Attempt, name: str, /) -> None: ...
+
 
 class AgentTwin(Process):
     """The journal survives its lives; a loss of power takes what was not synced. By itself it takes
@@ -147,6 +149,9 @@ class AgentTwin(Process):
             case a.CancelExecution(attempt=attempt, why=why):
                 if self.executor is not None:
                     self.executor.cancel(attempt, why)
+            case a.OnceSettled(attempt=attempt, name=name):
+                if self.executor is not None:
+                    self.executor.settled(attempt, name)
             case a.PublishReports():
                 self._publish(output)
             case a.SendHeartbeat(beat=beat):

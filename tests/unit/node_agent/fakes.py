@@ -9,6 +9,7 @@ from events.errors import Unavailable
 from events.facts import HostSample
 from events.ids import Attempt
 from events.messages import (
+    PROTOCOL,
     Command,
     Commands,
     Completed,
@@ -17,6 +18,7 @@ from events.messages import (
     Granted,
     Heartbeat,
     HeartbeatAnswer,
+    Once,
     Report,
     Reports,
     Returned,
@@ -115,8 +117,9 @@ class FakeBus(FakeLists):
         finals = tuple(
             r.attempt for r in reports.reports if isinstance(r, (Completed, Failed, Returned))
         )
-        if finals and self.settles:
-            self.send(Settle(attempts=finals))
+        once = tuple((r.attempt, r.name) for r in reports.reports if isinstance(r, Once))
+        if (finals or once) and self.settles:
+            self.send(Settle(attempts=finals, once=once))
 
     async def heartbeat(self, beat: Heartbeat) -> None:
         self.beats.append(beat)
@@ -128,6 +131,7 @@ class FakeBus(FakeLists):
                 incarnation=beat.incarnation,
                 shards=self.shards,
                 lease_ttl_s=self.lease_ttl_s,
+                protocol=PROTOCOL,
                 protocol_min=self.protocol_min,
             )
         )

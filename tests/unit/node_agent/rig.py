@@ -7,6 +7,7 @@ import msgspec
 
 from events.ids import Attempt
 from events.messages import (
+    PROTOCOL,
     Command,
     Commands,
     Completed,
@@ -93,6 +94,7 @@ class Rig:
         order: Order | None = None,
         epoch: int = 0,
         fenced: tuple[Attempt, ...] = (),
+        protocol: int = PROTOCOL,
     ) -> list[Output]:
         """Answers the newest heartbeat, or that with `sequence`."""
         answer = Granted(
@@ -104,6 +106,7 @@ class Rig:
             order=order,
             epochs=(epoch,) * len(shards or (0,)),
             fenced=fenced,
+            protocol=protocol,
         )
         return self.feed(HeartbeatAnswered(answer))
 

@@ -32,6 +32,7 @@ from node_agent.executors.processes import Finished, Job
 from node_agent.inbox import Inbox
 from node_agent.journal import Ended, JournalPort, Live, Record
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.registry import TaskRegistry
 from node_agent.settings import Settings
 from node_agent.steps import DrainRequested
@@ -90,6 +91,7 @@ class World:
             clock=clock,
             secrets=Vault(),
             lists=ListReader(self.bus),
+            keeper=Keeper(self.inbox.put),
             signal=self.inbox.signal,
             ended=self.inbox.put,
             output_bytes_max=1000,

@@ -14,6 +14,7 @@ from node_agent.executors.execution import Executions, Surroundings
 from node_agent.executors.handlers import Handlers
 from node_agent.executors.processes import Finished, Job
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.registry import TaskRegistry
 from node_agent.steps import (
     Broke,
@@ -66,6 +67,7 @@ def surroundings(ended: list[ExecutionEnded]) -> Surroundings:
         clock=clock,
         secrets=NoSecrets(),
         lists=ListReader(FakeLists()),
+        keeper=Keeper(lambda kept: None),
         signal=lambda sign: None,
         ended=ended.append,
         output_bytes_max=1000,

@@ -12,6 +12,7 @@ from events.values import Value
 from node_agent import LargeList, TaskCancelled, TaskContext, TaskError
 from node_agent.credentials import NoSecrets
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.signatures import Signature
 from tests.unit.node_agent.fakes import DEADLINE_S, FakeLists, execute
 
@@ -34,7 +35,14 @@ def lists() -> FakeLists:
 
 
 def context(lists: FakeLists) -> TaskContext:
-    return TaskContext(execute(), 1, lambda sign: None, NoSecrets(), ListReader(lists))
+    return TaskContext(
+        execute(),
+        1,
+        lambda sign: None,
+        NoSecrets(),
+        lists=ListReader(lists),
+        keeper=Keeper(lambda kept: None),
+    )
 
 
 async def in_loop(ctx: TaskContext, given: object) -> list[Value]:

@@ -14,6 +14,7 @@ from node_agent import TaskCancelled, TaskContext, TaskError
 from node_agent.adapters.otel import Tracing, traced_by, tracing
 from node_agent.credentials import NoSecrets
 from node_agent.lists import ListReader
+from node_agent.once import Keeper
 from node_agent.tasks import Arguments
 from tests.unit.node_agent.fakes import FakeLists, execute
 
@@ -42,7 +43,14 @@ def traces(exporter: InMemorySpanExporter) -> Iterator[Tracing]:
 
 def context(traceparent: str) -> TaskContext:
     command = msgspec.structs.replace(execute(), traceparent=traceparent, workflow="w")
-    return TaskContext(command, 1, lambda sign: None, NoSecrets(), ListReader(FakeLists()))
+    return TaskContext(
+        command,
+        1,
+        lambda sign: None,
+        NoSecrets(),
+        lists=ListReader(FakeLists()),
+        keeper=Keeper(lambda kept: None),
+    )
 
 
 async def answer(ctx: TaskContext, arguments: Arguments) -> object:
