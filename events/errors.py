@@ -7,6 +7,7 @@
     ├── Fenced                   fenced            a late comer: stale epoch or attempt
     ├── Unavailable              unavailable       store or bus away; back off
     ├── Corrupt                  corrupt           undecodable or damaged stored bytes
+    │   └── MissingKey           missing_key       sound, but the key to read them is not configured
     ├── Misconfigured            misconfigured     refuse to start, exit 2
     └── InvariantViolation       invariant         a bug of ours; crash
 
@@ -64,6 +65,12 @@ class Corrupt(DalsegnoError):
     """Stored bytes are damaged, or from a newer version; nothing is skipped."""
 
     code = "corrupt"
+
+
+class MissingKey(Corrupt):
+    """Stored bytes are encrypted with a key that this process does not have."""
+
+    code = "missing_key"
 
 
 class Misconfigured(DalsegnoError):

@@ -20,6 +20,7 @@ from events.streams import Topology
 from events.subjects import Subjects
 from events.telemetry import traces_exporter
 from orchestrator.adapters.cel import CelExpressions
+from orchestrator.adapters.crypto.keyring import keyring
 from orchestrator.adapters.nats.announcements import ringing
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.projections import PostgresProjections
@@ -27,7 +28,7 @@ from orchestrator.adapters.postgres.schema import LOG, migrate
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.authoring.check import accept
-from orchestrator.config import Config, Database, databases, log_map
+from orchestrator.config import Config, Database, databases, keys_text, log_map
 from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.edge import Edge, Observers
 from orchestrator.coordinator.engine import Engine
@@ -84,7 +85,7 @@ async def run_coordinator(config: Config) -> None:
         await _Logs(config).run()
         return
     await _migrate(config, first)
-    async with await PostgresStore.open(_settings(config, first)) as store:
+    async with await _open(config, first) as store:
         await _on_bus(config, lambda bus: run_edge(config, store, bus))
 
 
@@ -126,7 +127,7 @@ class _Logs:
         while not stopping.is_set():
             try:
                 await _migrate(self._config, database)
-                return await PostgresStore.open(_settings(self._config, database))
+                return await _open(self._config, database)
             except Unavailable as error:
                 log.warning("log %s is not there, trying again: %s", database.log, error)
             with anyio.move_on_after(OPEN_AGAIN_S):
@@ -175,6 +176,12 @@ def _dsn(config: Config) -> str:
 
 def _databases(config: Config) -> tuple[Database, ...]:
     return databases(config) or (Database(dsn=_dsn(config)),)
+
+
+async def _open(config: Config, database: Database) -> PostgresStore:
+    text, source = keys_text(config)
+    keys = keyring(text, config.keys.current, source)
+    return await PostgresStore.open(_settings(config, database), keys=keys)
 
 
 def _settings(config: Config, database: Database) -> Settings:

@@ -69,6 +69,18 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Test mode: a JSON line (run, version, state hash) for each committed version."""
 
 
+class KeysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys that snapshots, stored lists and personal values are encrypted with; none: they are not.
+    Every process that reads the log needs all keys that are in use."""
+
+    file: str = ""
+    """File with a key a line, `ID BASE64`, of 32 bytes each; `dalsegno keys new` makes them."""
+    secrets: str = ""
+    """More such lines, for an environment variable or a secret of a container."""
+    current: str = ""
+    """Id of the key for whatever is written from now on; empty: the last one."""
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a process says on stderr."""
 
@@ -90,6 +102,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     engine: Settings = Settings()
     limits: Limits = Limits()
     projections: Projections = Projections()
+    keys: KeysConfig = KeysConfig()
     log: LogConfig = LogConfig()
 
 
@@ -204,6 +217,16 @@ def databases(config: Config) -> tuple[Database, ...]:
         return (Database(dsn=config.postgres.dsn),) if config.postgres.dsn else ()
     text = log_map(config).text
     return tuple(Database(dsn=one.dsn, log=one.name, map=text) for one in config.logs)
+
+
+def keys_text(config: Config) -> tuple[str, str]:
+    """The lines of the keyring, and where they are from. Raises `Misconfigured`."""
+    keys, parts = config.keys, dict[str, str]()
+    if keys.file:
+        parts[f"keyring {keys.file}"] = read_text(Path(keys.file).expanduser())
+    if keys.secrets:
+        parts["keys.secrets"] = keys.secrets
+    return "\n".join(parts.values()), " and ".join(parts) or "no keyring"
 
 
 def read_text(path: Path) -> str:

@@ -8,6 +8,7 @@ from events.errors import (
     InvalidValue,
     InvariantViolation,
     Misconfigured,
+    MissingKey,
     Rejected,
     Unavailable,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "InvalidValue",
     "InvariantViolation",
     "Misconfigured",
+    "MissingKey",
     "Rejected",
     "Unavailable",
 ]

@@ -18,6 +18,7 @@ TITLES = {
     "engine": "The engine",
     "limits": "Limits",
     "projections": "Projections",
+    "keys": "Keys",
     "log": "Logs",
     "agent": "The agent",
 }

@@ -13,9 +13,10 @@ from cyclopts import Group, Parameter
 from events.configuration import Effective
 from events.connection import Connection
 from events.errors import Misconfigured, Unavailable
+from events.sealing import Keyring, NoKeys
 from orchestrator.adapters.nats.client import Client, connect
 from orchestrator.cli.connection_file import connection_layers
-from orchestrator.config import Config, load_config
+from orchestrator.config import Config, keys_text, load_config
 
 T = TypeVar("T")
 CLUSTER = Group(
@@ -64,6 +65,16 @@ def log_address(config: Config) -> str:
             "`dalsegno dev`"
         )
     return config.postgres.dsn
+
+
+def keys_of(config: Config) -> Keyring:
+    """The keyring. Raises `Misconfigured`."""
+    text, source = keys_text(config)
+    if not text:
+        return NoKeys()
+    from orchestrator.adapters.crypto.keyring import keyring
+
+    return keyring(text, config.keys.current, source)
 
 
 @asynccontextmanager

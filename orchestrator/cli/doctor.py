@@ -18,11 +18,13 @@ from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.nats.readings import read_nats
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.readings import read_postgres
-from orchestrator.cli.common import COMMON, Common, client_of, effective, go, log_address
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.cli.common import COMMON, Common, client_of, effective, go, keys_of, log_address
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.output import BAD, GOOD, UNSURE, console, plain, print_json, rows, table
 from orchestrator.config import Config
 from orchestrator.insight import diagnosis as d
+from orchestrator.insight.keyrings import key_uses, of_keys
 
 DATA = Path(".dalsegno")
 """Where `dalsegno dev` and an agent of this folder keep their data, unless told otherwise."""
@@ -87,6 +89,7 @@ async def _postgres(config: Config) -> tuple[list[d.Finding], int]:
     findings = [d.Finding("postgres", "reachable", "ok", "yes"), *d.of_postgres(reading)]
     if reading.schema == reading.schema_known:
         findings += await _projections(address)
+        findings += await _keys(config, address)
     return findings, reading.shards
 
 
@@ -97,6 +100,16 @@ async def _projections(address: str) -> list[d.Finding]:
             return list(d.of_projections([await projected.standing(one) for one in found]))
     except DalsegnoError as error:
         return [_unreached("projections", error)]
+
+
+async def _keys(config: Config, address: str) -> list[d.Finding]:
+    try:
+        keys = keys_of(config)
+        async with await PostgresStore.open(address) as store:
+            uses = await store.resealing.uses()
+    except DalsegnoError as error:
+        return [_unreached("keys", error)]
+    return list(of_keys(key_uses(uses, keys.ids, keys.current)))
 
 
 async def _nats(config: Config) -> tuple[bool, list[d.Finding]]:

@@ -14,7 +14,7 @@ from events.ids import run_stream
 from events.limits import EVENTS_LISTED_MAX
 from events.redaction import redact_text
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common, configured, go, log_address
+from orchestrator.cli.common import COMMON, Common, configured, go, keys_of, log_address
 from orchestrator.cli.following import bell_of
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import (
@@ -190,10 +190,11 @@ class _Trouble:
 
 
 def with_store(common: Common, read: Callable[[PostgresStore], Awaitable[T]]) -> T:
-    dsn = log_address(configured(common))
+    config = configured(common)
+    dsn, keys = log_address(config), keys_of(config)
 
     async def opened() -> T:
-        async with await PostgresStore.open(dsn) as store:
+        async with await PostgresStore.open(dsn, keys=keys) as store:
             return await read(store)
 
     return go(opened)

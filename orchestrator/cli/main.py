@@ -118,6 +118,13 @@ def _add_snapshots(snapshot: cyclopts.App) -> None:
     _add(snapshot, "delete", "snapshots:delete", None, "Delete snapshots, by id or by age.")
 
 
+def _add_keys(keys: cyclopts.App) -> None:
+    _add(keys, "new", "keys:new", None, "Make a key and put it into a keyring.")
+    _add(keys, "list", "keys:list_", None, "List keys with what is sealed with each.")
+    _add(keys, "rotate-check", "keys:rotate_check", None, "Say which keys may be taken out.")
+    _add(keys, "reencrypt", "keys:reencrypt", None, "Seal everything with the current key.")
+
+
 def _add_projections(projections: cyclopts.App) -> None:
     _add(projections, "run", "projections:run", None, "Keep them up to date until SIGTERM.")
     _add(projections, "status", "projections:status", None, "Show how far they are, and how late.")
@@ -129,6 +136,7 @@ def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add_projections(
         _group(app, "projections", group, "Keep and check what lists and statistics are read from.")
     )
+    _add_keys(_group(app, "keys", group, "Make keys, see what they are used for, change them."))
     _add(app, "migrate", "care:migrate", group, "Make the schema, or bring it up to date.")
     _add(app, "doctor", "doctor:doctor", group, "Look at the whole cluster; say what to mend.")
     _add(

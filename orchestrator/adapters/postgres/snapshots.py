@@ -1,7 +1,7 @@
-"""Snapshots: compressed states, trusted only with their checksum.
+"""Snapshots: compressed states, sealed where there are keys, trusted only with their checksum.
 
 The checksum covers the bytes as stored and everything that says what they are, so a row that was
-damaged, or copied to another place, is found before a byte of it is decompressed.
+damaged, or copied to another place, is found before a byte of it is opened or decompressed.
 
 What coordinators take by themselves lies in `snapshots`; what was taken on purpose, with who did it
 and why, lies in `kept_snapshots`.
@@ -15,16 +15,15 @@ import zstandard
 from psycopg.rows import TupleRow
 
 from events.codec import decode, encode
+from events.errors import Corrupt
 from events.limits import STATE_BYTES_MAX
+from events.sealing import HEAD_BYTES, Keyring, key_of
 from orchestrator.adapters.postgres.connections import Pool
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.coordinator.ports import Snapshot, SnapshotInfo, SnapshotPlace
 from orchestrator.replay.snapshots import Damaged
 
 LEVEL = 3
-
-HEAD_BYTES = 64
-"""Of the stored bytes, enough to see how they are packed."""
 
 VERSION_MAX = 2**63 - 1
 AFTER_ALL = "\U0010ffff"
@@ -34,25 +33,28 @@ class Snapshots:
     """The snapshots of one log. `kept`: how many of a stream stay, by kind; all of a kind that is
     not named."""
 
-    def __init__(self, pool: Pool, queries: Queries, kept: Mapping[str, int]) -> None:
+    def __init__(
+        self, pool: Pool, queries: Queries, kept: Mapping[str, int], keys: Keyring
+    ) -> None:
         self._pool = pool
         self._queries = queries
         self._kept = kept
+        self._keys = keys
 
     async def save(self, snapshot: Snapshot) -> None:
         name = "save_snapshot" if snapshot.kind == "automatic" else "save_kept_snapshot"
-        values = pack(snapshot) | {"kept_beside": self._kept.get(snapshot.kind, 1) - 1}
+        values = pack(snapshot, self._keys) | {"kept_beside": self._kept.get(snapshot.kind, 1) - 1}
         async with self._pool.use(f"saving snapshot {snapshot.id}") as connection:
             await connection.execute(self._queries[name], values)
 
     async def load(self, stream: str, at_most: int | None) -> Snapshot | None:
         values = {"stream": stream, "at_most": VERSION_MAX if at_most is None else at_most}
         rows = await self._rows("load_snapshot", f"loading a snapshot of {stream}", values)
-        return unpack(rows[0]) if rows else None
+        return unpack(rows[0], self._keys) if rows else None
 
     async def find(self, place: SnapshotPlace) -> Snapshot | None:
         rows = await self._rows("find_snapshot", "loading a snapshot", _values(place))
-        return unpack(rows[0]) if rows else None
+        return unpack(rows[0], self._keys) if rows else None
 
     async def list(self, stream: str, after: SnapshotPlace, limit: int) -> list[SnapshotInfo]:
         values: dict[str, Any] = {f"after_{name}": v for name, v in _values(after).items()}
@@ -71,9 +73,8 @@ class Snapshots:
             return await cursor.fetchall()
 
 
-def pack(snapshot: Snapshot) -> dict[str, Any]:
+def pack(snapshot: Snapshot, keys: Keyring) -> dict[str, Any]:
     """Returns the row of a snapshot. Only what somebody took has a reason, an actor and more."""
-    state = zstandard.ZstdCompressor(level=LEVEL).compress(snapshot.state)
     row: dict[str, str | int] = {
         "stream": snapshot.stream,
         "version": snapshot.version,
@@ -84,10 +85,13 @@ def pack(snapshot: Snapshot) -> dict[str, Any]:
         metadata = encode(dict(sorted(snapshot.metadata.items()))).decode()
         row |= {"kind": snapshot.kind, "reason": snapshot.reason}
         row |= {"actor": snapshot.actor, "metadata": metadata}
-    return {**row, "checksum": checksum(tuple(row.values()), state), "state": state}
+    place = tuple(row.values())
+    packed = zstandard.ZstdCompressor(level=LEVEL).compress(snapshot.state)
+    state = keys.seal(packed, bound(place))
+    return {**row, "checksum": checksum(place, state), "state": state}
 
 
-def unpack(row: TupleRow) -> Snapshot:
+def unpack(row: TupleRow, keys: Keyring) -> Snapshot:
     """Returns the snapshot of a row; raises `Damaged` naming it."""
     stream, version, kind, digest, fingerprint, expected, state, *why = row
     what = f"snapshot {version} of {stream}"
@@ -95,12 +99,16 @@ def unpack(row: TupleRow) -> Snapshot:
     place += () if kind == "automatic" else (kind, *why)
     if checksum(place, state) != bytes(expected):
         raise Damaged(f"{what} ({kind}) is damaged: its checksum does not fit", version)
-    if zstandard.frame_content_size(state) > STATE_BYTES_MAX:
-        raise Damaged(f"{what} ({kind}) says that it has over {STATE_BYTES_MAX} bytes", version)
     try:
-        plain = zstandard.ZstdDecompressor().decompress(state, max_output_size=STATE_BYTES_MAX)
-    except zstandard.ZstdError as error:
-        raise Damaged(f"{what} ({kind}) cannot be decompressed: {error}", version) from error
+        packed = keys.open(state, bound(place))
+        if zstandard.frame_content_size(packed) > STATE_BYTES_MAX:
+            raise Damaged(f"{what} ({kind}) has over {STATE_BYTES_MAX} bytes", version)
+        plain = zstandard.ZstdDecompressor().decompress(packed, max_output_size=STATE_BYTES_MAX)
+    except Damaged:
+        raise
+    except (Corrupt, zstandard.ZstdError) as error:
+        said = f"{what} ({kind}) cannot be opened or decompressed: {error}"
+        raise Damaged(said, version) from error
     reason, actor, metadata = why
     return Snapshot(
         stream=stream,
@@ -115,13 +123,18 @@ def unpack(row: TupleRow) -> Snapshot:
     )
 
 
+def bound(place: tuple[str | int, ...]) -> bytes:
+    """What sealed bytes are bound to: in another row they do not open."""
+    return repr(place).encode()
+
+
 def checksum(place: tuple[str | int, ...], state: bytes) -> bytes:
     """SHA-256 of the place and the stored bytes."""
-    return hashlib.sha256(repr(place).encode() + b"\0" + state).digest()
+    return hashlib.sha256(bound(place) + b"\0" + state).digest()
 
 
 def _info(row: TupleRow) -> SnapshotInfo:
-    stream, version, kind, digest, fingerprint, taken_at, size, found, _, *why = row
+    stream, version, kind, digest, fingerprint, taken_at, size, found, head, *why = row
     reason, actor, metadata = why
     return SnapshotInfo(
         stream=stream,
@@ -132,6 +145,7 @@ def _info(row: TupleRow) -> SnapshotInfo:
         taken_at=taken_at,
         stored_bytes=size,
         checksum=found,
+        key_id=key_of(head),
         reason=reason,
         actor=actor,
         metadata=decode(metadata.encode(), dict[str, str], f"snapshot {version} of {stream}"),

@@ -7,8 +7,10 @@ from typing import Any, Self
 from psycopg.rows import TupleRow
 
 from events.envelope import Stored
+from events.errors import MissingKey
 from events.limits import BatchLimits
 from events.references import Payload, checked
+from events.sealing import Keyring, NoKeys
 from orchestrator.adapters.postgres.append import Appender
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
 from orchestrator.adapters.postgres.columns import (
@@ -19,6 +21,7 @@ from orchestrator.adapters.postgres.columns import (
 )
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
+from orchestrator.adapters.postgres.resealing import Resealing
 from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of, newest
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import Snapshots
@@ -43,26 +46,35 @@ AFTER_ALL = "\U0010ffff"
 class PostgresStore:
     """Use `open`; close it, or use it as an async context manager."""
 
-    def __init__(self, settings: Settings, limits: BatchLimits, queries: Queries) -> None:
+    def __init__(
+        self, settings: Settings, limits: BatchLimits, queries: Queries, keys: Keyring
+    ) -> None:
         dialer = Dialer(settings, queries)
         self._queries = queries
         self._dialer = dialer
         self._pool = Pool(dialer, settings.read_timeout_s)
-        self._snapshots = Snapshots(self._pool, queries, settings.kept)
+        self._keys = keys
+        self._snapshots = Snapshots(self._pool, queries, settings.kept, keys)
+        self.resealing = Resealing(self._pool, queries, keys, self._snapshots)
         self._appender = Appender(dialer, self._pool, limits)
         self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
         self._knows = newest()
         self.info = LogInfo(name="", shards=0, schema=0)
 
     @classmethod
-    async def open(cls, settings: Settings | str, limits: BatchLimits | None = None) -> Self:
-        """Returns a store whose schema has been checked.
+    async def open(
+        cls,
+        settings: Settings | str,
+        limits: BatchLimits | None = None,
+        keys: Keyring = NoKeys(),
+    ) -> Self:
+        """Returns a store whose schema has been checked. What it stores is sealed by `keys`.
 
         Raises `Misconfigured` (wrong DSN, no schema, older or newer schema) and `Unavailable`.
         """
         if isinstance(settings, str):
             settings = Settings(dsn=settings)
-        store = cls(settings, limits or BatchLimits(), Queries())
+        store = cls(settings, limits or BatchLimits(), Queries(), keys)
         try:
             await store._pool.prepare()
             store.info = await log_of(lambda name: store._rows(name, "checking the schema"))
@@ -205,14 +217,20 @@ class PostgresStore:
     # ------------------------------------------------------------------ payloads
 
     async def put_payloads(self, payloads: Sequence[Payload]) -> None:
-        hashes, datas = texts([p.hash for p in payloads]), byteas([p.data for p in payloads])
+        sealed = [self._keys.seal(p.data, p.hash.encode()) for p in payloads]
+        hashes, datas = texts([p.hash for p in payloads]), byteas(sealed)
         async with self._pool.use("storing payloads") as connection:
             values = {"hashes": hashes, "datas": datas}
             await connection.execute(self._queries["put_payloads"], values)
 
     async def load_payload(self, hash_: str) -> bytes | None:
         rows = await self._rows("load_payload", f"loading payload {hash_}", {"hash": hash_})
-        return checked(hash_, bytes(rows[0][0])) if rows else None
+        if not rows:
+            return None
+        try:
+            return checked(hash_, self._keys.open(bytes(rows[0][0]), hash_.encode()))
+        except MissingKey as error:
+            raise MissingKey(f"payload {hash_}: {error}") from error
 
     # ------------------------------------------------------------------ leases
 

@@ -9,6 +9,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from events.limits import EXPRESSIONS_KEPT_MAX, MESSAGES_WAITING_MAX, STATE_BYTES_MAX
+from events.sealing import NoKeys
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.nats.link import Link
 from orchestrator.adapters.nats.listen import Topic, listen
@@ -64,9 +65,10 @@ def test_a_snapshot_that_says_it_is_larger_is_not_even_decompressed(size: int, s
     """Neither frame has what its head announces."""
     head = b"\x28\xb5\x2f\xfd" + b"\xe0" + size.to_bytes(8, "little")
     place = ("run:r", 1, "d", "f")
+    row = ("run:r", 1, "automatic", "d", "f", checksum(place, head), head, "", "", "{}")
 
     with pytest.raises(Damaged, match=said):
-        unpack(("run:r", 1, "automatic", "d", "f", checksum(place, head), head, "", "", "{}"))
+        unpack(row, NoKeys())
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Encryption, by the `cryptography` library."""
