@@ -1,117 +1,152 @@
-"""Placing ready tasks: oldest first, across all runs, as long as somebody has a free credit."""
+"""Placing ready tasks: by priority, then the oldest first, across all runs, lane by lane."""
 
+import heapq
 from itertools import islice
 
-from events.facts import Obstacle
 from events.limits import PENDING_NOTED_MAX
 from events.policies import PINNED
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.apart import free_of_suspects
 from orchestrator.coordinator.families import follows, is_settled
+from orchestrator.coordinator.lanes import FIRST, Key, Lane
 from orchestrator.coordinator.memory import Memory
-from orchestrator.coordinator.runs import Key, Slot
+from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.turn import Turn
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.pinning import wanted_build
 from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, place
 
+Queue = list[tuple[int, int, int, Lane, list[Key]]]
+"""A heap of lanes with the tasks that may be looked at, the next one last: by priority, then by how
+long the lane has waited."""
 
-class Placer:
-    """`_stuck`: tasks that no node of the cluster, as it was then, could ever take. `_refused`:
-    those that none had room for; looked at again when one has, or the cluster is another."""
 
-    def __init__(self) -> None:
-        self._stuck: dict[Key, int] = {}
-        self._refused: dict[Key, int] = {}
+class Placing:
+    """One turn's look at what is ready."""
 
-    def place_ready(self, turn: Turn) -> None:
-        """Decides placements into the turn. What no node could ever take is passed over, and is in
-        nobody's way."""
+    def __init__(self, turn: Turn) -> None:
         memory = turn.memory
-        nodes = memory.cluster.candidates()
-        for node in nodes:
+        self._turn = turn
+        self._memory = memory
+        self._nodes = memory.cluster.candidates()
+        for node in self._nodes:
             node.outstanding = memory.runs.held.count(node.node)
-        free = sum(max(0, node.credits - node.outstanding) for node in nodes if not node.refusal)
-        left, changes = memory.settings.dispatch_max, memory.cluster.changes
-        for key in list(islice(memory.runs.ready, left + len(self._stuck))):
-            if turn.full or not left:
-                return
-            left -= not self._is_stuck(key, memory)
-            if free or self._refused.get(key) != changes:
-                free -= self._place_one(turn, key, nodes)
+        self._free = {node.node for node in self._nodes if _has_room(node)}
+        self._changes = memory.cluster.changes
+        self._left = memory.settings.dispatch_max
 
-    def _is_stuck(self, key: Key, memory: Memory) -> bool:
-        return self._stuck.get(key) == memory.cluster.changes
+    def place_ready(self) -> None:
+        """Decides placements into the turn, and what no node could ever take."""
+        queue = self._queue()
+        while queue and self._left and not self._turn.full:
+            priority, _, number, lane, keys = queue[0]
+            self._left -= 1
+            is_open = self._look_at(lane, keys.pop())
+            if keys and is_open:
+                since = lane.tasks.get(keys[-1], FIRST)
+                heapq.heapreplace(queue, (priority, since, number, lane, keys))
+            else:
+                heapq.heappop(queue)
 
-    def _place_one(self, turn: Turn, key: Key, nodes: list[NodeSlots]) -> bool:
-        """Whether the task was given to a node."""
-        memory = turn.memory
-        run_id, step_id = key
-        slot = memory.runs.get(run_id)
-        if slot is None or step_id not in slot.state.ready:
-            self._forget(memory, key)
+    def _queue(self) -> Queue:
+        queue: Queue = []
+        for number, lane in enumerate(self._memory.runs.ready):
+            keys = self._worth_a_look(lane)
+            if keys:
+                queue.append((-lane.priority, lane.tasks[keys[-1]], number, lane, keys))
+        heapq.heapify(queue)
+        return queue
+
+    def _worth_a_look(self, lane: Lane) -> list[Key]:
+        """As many as one turn looks at, the oldest last."""
+        slot = self._memory.runs.get(lane.run_id) if lane.run_id else None
+        if slot is not None and _capped(slot):
+            return []
+        if not lane.is_closed(self._changes, self._free):
+            return list(islice(lane.tasks, self._left))[::-1]
+        if lane.is_hopeless(self._changes):
+            return list(islice(lane.untold, self._left))[::-1]
+        return []
+
+    def _look_at(self, lane: Lane, key: Key) -> bool:
+        """Places the task if it can be. Whether others of its lane are worth a look as well."""
+        slot = self._memory.runs.get(key[0])
+        if slot is None or key[1] not in slot.state.ready:
+            self._memory.runs.ready.remove(key)
+            return True
+        if not self._may_decide(slot):
+            return True
+        if _capped(slot):
             return False
-        if slot.net is None or slot.state.closing is not None or turn.is_in_flight(run_id):
-            return False
-        if not memory.ownership.holds(slot.shard, memory.now.monotonic):
-            return False
-        if self._is_stuck(key, memory) or _capped(slot):
-            return False
-        answer = _found(turn, slot, step_id, nodes)
+        answer = _found(self._turn, slot, key[1], self._nodes)
         if isinstance(answer, Obstructed):
-            self._obstructed(turn, slot, step_id, answer)
-        if not isinstance(answer, Chosen):
+            return self._obstructed(lane, slot, key, answer)
+        if answer is not None:
+            self._give(slot, key, answer)
+        return True
+
+    def _may_decide(self, slot: Slot) -> bool:
+        if slot.net is None or slot.state.closing is not None:
             return False
+        if self._turn.is_in_flight(slot.run_id):
+            return False
+        return self._memory.ownership.holds(slot.shard, self._memory.now.monotonic)
+
+    def _give(self, slot: Slot, key: Key, answer: Chosen) -> None:
         given = i.Place(
-            step=step_id,
+            step=key[1],
             node=answer.node,
             incarnation=answer.incarnation,
             placement=answer.placement,
             build_id=answer.build_id,
         )
-        turn.decide(slot, given, turn.stamp(slot.shard))
-        self._forget(memory, key)
-        next(n for n in nodes if n.node == answer.node).outstanding += 1
+        self._turn.decide(slot, given, self._turn.stamp(slot.shard))
+        self._memory.runs.ready.remove(key)
+        next(one for one in self._nodes if one.node == answer.node).outstanding += 1
+
+    def _obstructed(self, lane: Lane, slot: Slot, key: Key, answer: Obstructed) -> bool:
+        """No node at all is recorded at once and for each, a full cluster when it lasts."""
+        if answer.obstacle != "no_node":
+            if answer.full:
+                lane.close(self._changes, answer.full)
+            return False
+        if follows(self._turn, slot):
+            return True
+        lane.close(self._changes)
+        lane.untold.pop(key, None)
+        given = i.Unplaced(step=key[1], obstacle=answer.obstacle, detail=answer.detail)
+        self._turn.decide(slot, given, self._turn.stamp(slot.shard))
         return True
 
-    def _forget(self, memory: Memory, key: Key) -> None:
-        memory.runs.ready.pop(key, None)
-        self._stuck.pop(key, None)
-        self._refused.pop(key, None)
 
-    def _obstructed(self, turn: Turn, slot: Slot, step_id: str, answer: Obstructed) -> None:
-        """No node at all is recorded at once, a full cluster when it lasts: `note_waiting`."""
-        changes = turn.memory.cluster.changes
-        if answer.obstacle != "no_node":
-            self._refused[slot.run_id, step_id] = changes
-            return
-        if follows(turn, slot):
-            return
-        self._stuck[slot.run_id, step_id] = changes
-        given = i.Unplaced(step=step_id, obstacle=answer.obstacle, detail=answer.detail)
-        turn.decide(slot, given, turn.stamp(slot.shard))
+def _has_room(node: NodeSlots) -> bool:
+    return not node.refusal and node.outstanding < node.credits
 
-    def note_waiting(self, memory: Memory) -> None:
-        """Records why the tasks that have waited for a while are still waiting."""
-        before = memory.now.monotonic - microseconds(memory.settings.pending_after_s)
-        ready = memory.runs.ready
-        self._stuck = {key: at for key, at in self._stuck.items() if key in ready}
-        self._refused = {key: at for key, at in self._refused.items() if key in ready}
-        noted = 0
-        for (run_id, step_id), since in ready.items():
-            slot = memory.runs.get(run_id)
-            if since > before or noted >= PENDING_NOTED_MAX:
-                return
-            step = slot.state.steps.get(step_id) if slot else None
-            if slot is None or slot.net is None or step is None or step.obstacle:
-                continue
-            capped = _capped(slot)
-            obstacle: Obstacle = "concurrency_cap" if capped else "no_slot"
-            detail = f"{slot.state.options.concurrency_max} at a time" if capped else ""
-            given = i.Unplaced(step=step_id, obstacle=obstacle, detail=detail)
-            memory.intake.append(w.RunWork(run_id=run_id, given=given))
-            noted += 1
+
+def note_waiting(memory: Memory) -> None:
+    """Records why the tasks that have waited for a while are still waiting."""
+    before = memory.now.monotonic - microseconds(memory.settings.pending_after_s)
+    unnoted, works = memory.runs.ready.unnoted, memory.intake
+    told: list[Key] = []
+    for key, since in unnoted.items():
+        slot = memory.runs.get(key[0])
+        if since > before or len(told) >= PENDING_NOTED_MAX:
+            break
+        if slot is None or slot.net is None:
+            continue
+        told.append(key)
+        if key[1] in slot.state.ready and not slot.state.steps[key[1]].obstacle:
+            works.append(w.RunWork(run_id=slot.run_id, given=_waits(slot, key[1])))
+    for key in told:
+        del unnoted[key]
+
+
+def _waits(slot: Slot, step_id: str) -> i.Unplaced:
+    if not _capped(slot):
+        return i.Unplaced(step=step_id, obstacle="no_slot")
+    detail = f"{slot.state.options.concurrency_max} at a time"
+    return i.Unplaced(step=step_id, obstacle="concurrency_cap", detail=detail)
 
 
 APART = "agents have died with this task, and each node has another one of which that is true"

@@ -16,6 +16,8 @@ from events import task_facts as t
 from events.envelope import Head
 from events.facts import Fact
 from events.ids import Attempt, run_stream
+from orchestrator.coordinator.lanes import Key, Lanes
+from orchestrator.kernel.maps import items_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.ports import IndexRow, row_of
@@ -45,10 +47,6 @@ class Slot(msgspec.Struct):
 def blank(run_id: str, shard: int) -> Slot:
     """A run of which there is no event yet."""
     return Slot(run_id, shard, RunState(), Head(run_stream(run_id)))
-
-
-Key = tuple[str, str]
-"""Run id and step."""
 
 
 class Held:
@@ -105,8 +103,8 @@ class Runs:
 
     def __init__(self, recent_max: int, idle_max: int) -> None:
         self.held = Held()
-        self.ready: OrderedDict[Key, int] = OrderedDict()
-        """Tasks awaiting placement, oldest first → monotonic instant at which each came here."""
+        self.ready = Lanes()
+        """Tasks awaiting placement."""
         self._slots: dict[str, Slot] = {}
         self._recent: OrderedDict[str, Slot] = OrderedDict()
         self._recent_max = recent_max
@@ -131,7 +129,7 @@ class Runs:
         self.held.add(slot.state)
         if slot.state.paused is None:
             for step_id in slot.state.ready:
-                self.ready.setdefault((slot.run_id, step_id), now)
+                self.ready.add(slot.state, step_id, now)
 
     def discard(self, run_id: str) -> None:
         """Throws a run's state away with everything derived from it."""
@@ -140,7 +138,7 @@ class Runs:
         if slot is not None:
             self.held.remove(slot.state)
             for step_id in (*slot.state.steps, *slot.state.ready):
-                self.ready.pop((run_id, step_id), None)
+                self.ready.remove((run_id, step_id))
 
     def retire(self, slot: Slot) -> None:
         """The run has ended: only clients may still ask for it."""
@@ -172,14 +170,14 @@ class Runs:
             return
         if isinstance(fact, r.RunPaused):
             for step_id in slot.state.ready:
-                self.ready.pop((slot.run_id, step_id), None)
+                self.ready.remove((slot.run_id, step_id))
         if slot.state.paused is not None:
             return
+        for step_id in _over(fact):
+            self.ready.remove((slot.run_id, step_id))
         again = isinstance(fact, (t.AttemptFailed, t.TaskRetryDue))
         for step_id in _made_ready(slot.state, fact):
-            self.ready.setdefault((slot.run_id, step_id), now)
-            if again:  # it has waited longest already
-                self.ready.move_to_end((slot.run_id, step_id), last=False)
+            self.ready.add(slot.state, step_id, now, again=again)
 
     def _keep_recent(self, slot: Slot) -> None:
         self._recent[slot.run_id] = slot
@@ -200,12 +198,26 @@ FLOWING = (
 )
 
 
+def _over(fact: Fact) -> Sequence[str]:
+    """Steps that may have been ready and are over with `fact`. What else leaves the ready set is
+    found out when its turn would come."""
+    if isinstance(fact, t.TaskFailed):
+        return (fact.step, *fact.cancelled)
+    if isinstance(fact, t.TaskCompleted):
+        return (fact.step,)
+    if isinstance(fact, (r.RunClosing, r.GroupGivenUp)):
+        return fact.cancelled
+    if isinstance(fact, r.MapDecided):
+        return items_of(fact.step, fact.cancelled)
+    return ()
+
+
 def _made_ready(state: RunState, fact: Fact) -> Sequence[str]:
-    """Steps that `fact` put into the ready set."""
+    """Steps that `fact` put into the ready set, or that want another node now."""
     if isinstance(fact, FLOWING):
         return [enabled.step for enabled in fact.flow.enabled]
     if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
         return [fact.step] if fact.step in state.ready else []
-    if isinstance(fact, (r.RunForked, r.RunResumed)):
+    if isinstance(fact, (r.RunForked, r.RunResumed, r.RunPinned)):
         return list(state.ready)
     return []

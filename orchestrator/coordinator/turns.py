@@ -15,7 +15,7 @@ from events.api import ForkRun
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.committing import Committing, waits_for
 from orchestrator.coordinator.memory import Memory
-from orchestrator.coordinator.placing import Placer
+from orchestrator.coordinator.placing import Placing, note_waiting
 from orchestrator.coordinator.reconcile import reconcile
 from orchestrator.coordinator.transaction import Transaction
 from orchestrator.coordinator.turn import Turn
@@ -25,7 +25,6 @@ class Turns:
     def __init__(self, memory: Memory, committing: Committing) -> None:
         self._memory = memory
         self._committing = committing
-        self._placer = Placer()
         self._gathering: Turn | None = None
         self._notes_waiting = False
         self.unfinished = False
@@ -64,7 +63,7 @@ class Turns:
             if not turn.has_room:
                 break
             turn.take(memory.intake.popleft())
-        self._placer.place_ready(turn)
+        Placing(turn).place_ready()
         self._committing.begin(turn.tx)
         self.unfinished = bool(memory.intake)
 
@@ -90,7 +89,7 @@ class Turns:
                 memory.wait(waits_for(flight.id), work)
             else:
                 turn.take(work)
-        self._placer.place_ready(turn)
+        Placing(turn).place_ready()
         self.unfinished = self._can_gather(turn)
 
     def _begin(self, flight: Transaction | None = None) -> Turn | None:
@@ -101,7 +100,7 @@ class Turns:
         """
         memory = self._memory
         if self._notes_waiting:
-            self._placer.note_waiting(memory)
+            note_waiting(memory)
             self._notes_waiting = False
         if not (memory.intake or memory.beats or memory.runs.ready):
             return None

@@ -44,8 +44,11 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class Obstructed(msgspec.Struct, frozen=True):
+    """`full`: the nodes that could take it and have no room."""
+
     obstacle: Obstacle
     detail: str
+    full: tuple[str, ...] = ()
 
 
 def place(
@@ -64,7 +67,8 @@ def place(
         return Obstructed("no_node", _no_node(task, why_not))
     free = [node for node in capable if node.outstanding < node.credits]
     if not free:
-        return Obstructed("no_slot", f"{len(capable)} suitable nodes are full")
+        full = tuple(node.node for node in capable)
+        return Obstructed("no_slot", f"{len(capable)} suitable nodes are full", full)
     fresh = [node for node in free if node.node not in excluded]
     best = min(fresh or free, key=lambda node: (node.load, node.node))
     noted = {name: reason for name, reason in excluded.items() if fresh} | why_not
