@@ -1,107 +1,138 @@
 """Verify: audits a run against the log; what is wrong is named with the event it is wrong at.
 
-    check       holds when
-    chain       every event is there, decodes, and carries the digest of the one before it
-    fold        the events fold into a state, one after the other
-    length      the run has no more events than a run may have
-    invariants  the state is sound after the last event of every decision
-    snapshot    every stored snapshot is undamaged, its key is known, it follows its event, and
-                equals the fold there; with the events after it, it gives the same last state
-    index       the row of `run_index` equals what the fold says
-
-A snapshot of another release's state schema is not judged: it is never read either.
+What is checked, and what to do about each, is the table in `findings`. Events are read in pages and
+forgotten, so that the memory which an audit takes does not grow with the history.
 """
 
-import msgspec
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from events.catalogue import Catalogue
-from events.envelope import Event, Head, unseal
-from events.errors import Corrupt
-from events.ids import run_stream, shard_of
+from events.cluster_facts import DefinitionRegistered
+from events.envelope import Event, Stored, unseal
+from events.errors import Corrupt, InvariantViolation
+from events.facts import Fact
+from events.ids import definition_stream, run_stream, shard_of
 from events.limits import Limits
-from events.run_facts import RunForked
-from orchestrator.kernel.evolve import evolve
-from orchestrator.kernel.invariants import violations
-from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
+from events.run_facts import RunForked, RunStarted
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.ports import IndexedHistory, IndexRow, row_of
+from orchestrator.replay.dependencies import Dependencies
+from orchestrator.replay.judging import Judging, Verified
+from orchestrator.replay.log_batches import event_digest
+from orchestrator.replay.naming import named
+from orchestrator.replay.ports import IndexedHistory
 from orchestrator.replay.rebuild import Rebuilder
-from orchestrator.replay.snapshots import Damaged, Snapshot, SnapshotPlace
+from orchestrator.replay.snapshots import Damaged, Snapshot, SnapshotInfo, SnapshotPlace
+
+__all__ = ["Audited", "Verified", "Verifier"]
 
 PAGE = 1000
+NETS_MAX = 64
+"""Workflow versions whose nets are remembered."""
+HASHES_MAX = 100_000
+"""Stored values that are remembered as sound."""
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong. `version` is the event's place in the run, 0 when it is about none."""
+class Audited(IndexedHistory, Protocol):
+    """What an audit reads."""
 
-    check: str
-    version: int
-    message: str
+    async def list_snapshots(
+        self, stream: str = "", after: SnapshotPlace = SnapshotPlace(), limit: int = 1000
+    ) -> list[SnapshotInfo]: ...
 
+    async def find_snapshot(self, place: SnapshotPlace) -> Snapshot | None: ...
 
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What an audit of one run found. `state_hash` is that of the last state that folds."""
+    async def load_payload(self, hash_: str) -> bytes | None: ...
 
-    run_id: str
-    events: int
-    snapshots: int = 0
-    status: str = ""
-    state_hash: str = ""
-    findings: tuple[Finding, ...] = ()
+    async def kept_digests(self, positions: Sequence[int]) -> Mapping[int, bytes]: ...
 
 
 class Verifier:
-    """Audits runs of one log; holds nothing between calls."""
+    """Audits runs of one log; remembers nets, and which stored values are sound."""
 
     def __init__(
         self,
-        store: IndexedHistory,
+        store: Audited,
         catalogue: Catalogue,
         shards: int,
         events_max: int = Limits().stream_events_max,
+        ignored: frozenset[str] = frozenset(),
     ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._shards = shards
         self._events_max = events_max
+        self._ignored = ignored
+        self._nets: dict[tuple[str, str], Dependencies | None] = {}
+        self._sound: dict[str, str] = {}
+        """Hashes of stored values, and what is wrong with each."""
 
     async def run(self, run_id: str) -> Verified | None:
-        """The audit of a run, or None when the log has no events of it. O(events)."""
-        # The row first: events only grow, so those that it speaks of are there.
-        row = await self._store.index_row(run_id)
-        audit = Audit(run_id, row)
-        try:
-            await self._fold(audit)
-            await self._snapshots(audit)
-        except Corrupt as error:
-            audit.found("chain", audit.head.version + 1, str(error))
-        if not audit.head.version and not audit.findings:
-            return None
-        if audit.head.version > self._events_max:
-            message = f"the run has more than {self._events_max} events, the most of any run"
-            audit.found("length", audit.head.version, message)
-        audit.check_index(shard_of(run_id, self._shards))
-        return audit.result()
-
-    async def _fold(self, audit: "Audit") -> None:
-        while page := await self._store.read(audit.head.stream, audit.head.version, PAGE):
-            for stored in page:
-                if stored.version != audit.head.version + 1:
-                    raise Corrupt(
-                        f"event {audit.head.version + 1} of {audit.head.stream} is missing"
-                    )
-                event = unseal(stored, self._catalogue)
-                if event.header.previous != audit.head.digest:
-                    raise Corrupt(
-                        f"event {stored.version} of {audit.head.stream} does not follow the stored "
-                        "event before it: one of the two was changed"
-                    )
-                if isinstance(event.fact, RunForked):
-                    audit.state = await self._source(event.fact)
-                audit.take(event)
-            if len(page) < PAGE:
+        """The audit of a run, or None when the log has no events of it. O(events) of time, and of
+        memory what the run's state takes."""
+        judging = Judging(run_id, self._catalogue, self._ignored)
+        # The row and the snapshots first: events only grow, so those that they speak of are there.
+        judging.expect_row(await self._store.index_row(run_id))
+        await self.expect_snapshots(judging)
+        while page := await self._store.read(judging.head.stream, judging.head.version, PAGE):
+            kept = await self._kept(page)
+            if not await self.take(judging, page, kept) or len(page) < PAGE:
                 break
-        audit.check_settled()
+        if not judging.head.version and not judging.findings:
+            return None
+        return self.finish(judging)
+
+    def finish(self, judging: Judging) -> Verified:
+        return judging.finish(shard_of(judging.run_id, self._shards), self._events_max)
+
+    async def expect_snapshots(self, judging: Judging) -> None:
+        after = SnapshotPlace()
+        while infos := await self._store.list_snapshots(run_stream(judging.run_id), after, PAGE):
+            for info in infos:
+                after = SnapshotPlace(info.stream, info.version, info.kind)
+                try:
+                    snapshot = await self._store.find_snapshot(after)
+                except Corrupt as error:
+                    version = error.version if isinstance(error, Damaged) else info.version
+                    judging.found("snapshots", version, str(error))
+                    continue
+                if snapshot is not None:
+                    judging.expect_snapshot(snapshot)
+
+    async def _kept(self, page: Sequence[Stored]) -> Mapping[int, bytes]:
+        if "batch" in self._ignored:
+            return {}
+        return await self._store.kept_digests([one.position for one in page if one.position])
+
+    async def take(
+        self, judging: Judging, events: Sequence[Stored], kept: Mapping[int, bytes]
+    ) -> bool:
+        """Judges more events of a run; `kept`: what the batches say of each, by position. Whether
+        it can go on."""
+        for stored in events:
+            digest = kept.get(stored.position or 0)
+            if digest is not None and digest != event_digest(stored.state):
+                message = f"event {stored.version} of {stored.stream} is not what was appended"
+                judging.found("batch", stored.version, message, stored.position)
+            try:
+                event = judging.decode(stored)
+                await self._begin(judging, event)
+                judging.take(event)
+            except Corrupt as error:
+                judging.broken("chain", str(error), stored.position)
+                return False
+            except InvariantViolation as error:
+                judging.broken("fold", str(error), stored.position)
+                return False
+            await self._check_payloads(judging, stored, event.fact)
+        return True
+
+    async def _begin(self, judging: Judging, event: Event) -> None:
+        fact = event.fact
+        if isinstance(fact, RunForked):
+            judging.state = await self._source(fact)
+        if isinstance(fact, RunStarted | RunForked):
+            judging.dependencies = await self._net(fact.workflow, fact.workflow_version)
 
     async def _source(self, fact: RunForked) -> RunState:
         rebuilder = Rebuilder(self._store, self._catalogue, snapshots=False)
@@ -110,110 +141,39 @@ class Verifier:
             raise Corrupt(f"the run {fact.source_run_id} that this is a fork of is not in the log")
         return source.state
 
-    async def _snapshots(self, audit: "Audit") -> None:
-        place = SnapshotPlace()
-        while listed := await self._store.list_snapshots(audit.head.stream, place, PAGE):
-            for info in listed:
-                place = info.place
-                try:
-                    snapshot = await self._store.find_snapshot(place)
-                except Damaged as error:
-                    audit.found("snapshot", error.version, str(error))
-                    continue
-                if snapshot is not None:  # another one may have made it go
-                    audit.check_snapshot(snapshot)
+    async def _net(self, workflow: str, version: str) -> Dependencies | None:
+        """None when it is not in the log, which the definition's own stream would tell."""
+        key = workflow, version
+        if key not in self._nets:
+            if len(self._nets) >= NETS_MAX:
+                self._nets.clear()
+            self._nets[key] = await self._load_net(workflow, version)
+        return self._nets[key]
 
+    async def _load_net(self, workflow: str, version: str) -> Dependencies | None:
+        after = 0
+        while page := await self._store.read(definition_stream(workflow), after, PAGE):
+            for stored in page:
+                fact = unseal(stored, self._catalogue).fact
+                if isinstance(fact, DefinitionRegistered) and fact.workflow_version == version:
+                    return Dependencies(fact.net)
+            after = page[-1].version
+        return None
 
-class Audit:
-    """One run's audit while it goes on."""
-
-    def __init__(self, run_id: str, row: IndexRow | None) -> None:
-        self.head = Head(run_stream(run_id))
-        self.state = RunState()
-        self.findings: list[Finding] = []
-        self._run_id = run_id
-        self._row = row
-        self._row_of_fold: IndexRow | None = None
-        self._events: list[Event] = []
-        self._hashes: list[str] = []
-        self._snapshots = 0
-
-    def found(self, check: str, version: int, message: str) -> None:
-        self.findings.append(Finding(check=check, version=version, message=message))
-
-    def take(self, event: Event) -> None:
-        """Folds the next event; the state is judged where one decision's events end."""
-        version = event.header.version
-        if self._events and event.header.causation != self._events[-1].header.causation:
-            self.check_settled()
-        try:
-            evolve(self.state, event.fact, event.header.recorded_at)
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            said = f"{type(error).__name__}: {error}"
-            raise Corrupt(f"event {version} ({event.header.type}) does not fold: {said}") from error
-        self.head.version, self.head.digest = version, event.digest
-        self._events.append(event)
-        self._hashes.append(state_hash(self.state))
-        if self._row is not None and version == self._row.version:
-            self._row_of_fold = row_of(self._run_id, self._row.shard, self.state)
-
-    def check_settled(self) -> None:
-        for message in violations(self.state):
-            self.found("invariants", self.head.version, message)
-
-    def check_snapshot(self, snapshot: Snapshot) -> None:
-        if snapshot.fingerprint != fingerprint():
+    async def _check_payloads(self, judging: Judging, stored: Stored, fact: Fact) -> None:
+        if "payloads" in self._ignored:
             return
-        self._snapshots += 1
-        version = snapshot.version
-        if version > len(self._events):
-            self.found("snapshot", version, "a snapshot of an event that is not in the log")
-            return
-        if snapshot.digest != self._events[version - 1].digest:
-            self.found("snapshot", version, "the snapshot was taken after another event")
+        for hash_ in named(stored.state, fact):
+            if hash_ not in self._sound:
+                if len(self._sound) >= HASHES_MAX:
+                    self._sound.clear()
+                self._sound[hash_] = await self._trouble(hash_)
+            if trouble := self._sound[hash_]:
+                judging.found("payloads", stored.version, trouble, stored.position)
+
+    async def _trouble(self, hash_: str) -> str:
         try:
-            state = restore(snapshot.state)
+            data = await self._store.load_payload(hash_)
         except Corrupt as error:
-            self.found("snapshot", version, str(error))
-            return
-        if state_hash(state) != self._hashes[version - 1]:
-            self.found("snapshot", version, "the snapshot is not the state that the events give")
-            return
-        for event in self._events[version:]:
-            evolve(state, event.fact, event.header.recorded_at)
-        if state_hash(state) != self._hashes[-1]:
-            self.found("snapshot", version, "snapshot and later events give another last state")
-
-    def check_index(self, shard: int) -> None:
-        if not self._events:
-            return
-        if self._row is None:
-            self.found("index", self.head.version, "the run is missing from run_index")
-        elif self._row_of_fold is None:
-            message = f"run_index is at version {self._row.version}, the log at {self.head.version}"
-            self.found("index", self._row.version, message)
-        elif self._row.shard != shard:
-            self.found("index", self._row.version, f"run_index says shard {self._row.shard}")
-        elif self._row != self._row_of_fold:
-            self.found("index", self._row.version, self._index_difference())
-
-    def result(self) -> Verified:
-        return Verified(
-            run_id=self._run_id,
-            events=len(self._events),
-            snapshots=self._snapshots,
-            status=self.state.status if self._events else "",
-            state_hash=self._hashes[-1] if self._hashes else "",
-            findings=tuple(self.findings),
-        )
-
-    def _index_difference(self) -> str:
-        said, folded = (
-            msgspec.structs.asdict(row) for row in (self._row, self._row_of_fold) if row
-        )
-        differing = (
-            f"{name} {said[name]!r}, the events say {folded[name]!r}"
-            for name in said
-            if said[name] != folded[name]
-        )
-        return f"run_index says {'; '.join(differing)}"
+            return str(error)
+        return "" if data is not None else f"the stored value {hash_} is not there"

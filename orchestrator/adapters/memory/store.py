@@ -9,6 +9,7 @@ What it does not imitate: connections. Lost answers are the business of whoever 
 `append` and keep the outcome back, and `landed` says what happened. Positions have no gaps here.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -35,7 +36,7 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.errors import InvariantViolation
 from orchestrator.kernel.state import TERMINAL
-from orchestrator.replay.log_batches import LogBatch, chained, event_digests
+from orchestrator.replay.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
 
 
 class Holding(msgspec.Struct):
@@ -102,6 +103,16 @@ class MemoryLog:
 
     def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
         return self._batches[max(after, 0) :][:limit]
+
+    def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
+        found: dict[int, bytes] = {}
+        for position in positions:
+            at = bisect_left(self._batches, position, key=lambda batch: batch.last)
+            if at < len(self._batches):
+                batch = self._batches[at]
+                start = (position - batch.first) * DIGEST_BYTES
+                found[position] = batch.digests[start : start + DIGEST_BYTES]
+        return found
 
     def last_position(self) -> int:
         return len(self._log)
@@ -285,6 +296,9 @@ class MemoryStore:
 
     async def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
         return self.log.read_batches(after, limit)
+
+    async def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
+        return self.log.kept_digests(positions)
 
     async def last_position(self) -> int:
         return self.log.last_position()

@@ -152,6 +152,11 @@ class PostgresStore:
         rows = await self._rows("read_batches", "reading the batches of the log", values)
         return [log_batch(row) for row in rows]
 
+    async def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
+        """What the batches say of the events there; those that they say nothing of are left out."""
+        values = {"positions": integers(positions)}
+        return dict(await self._rows("kept_digests", "reading digests of the log", values))
+
     # ------------------------------------------------------------------ the index
 
     async def index_row(self, run_id: str) -> IndexRow | None:

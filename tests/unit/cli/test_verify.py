@@ -130,8 +130,8 @@ def test_a_snapshot_that_is_another_state_is_named() -> None:
     play = finished()
     store = OneRun(play)
     wrong = msgspec.structs.replace(snapshot_at(play, 3), state=play.states[1])
-    store.save(snapshot_at(play, 2), wrong)
-    assert findings(store) == [("snapshot", 3)]
+    store.snapshots = [snapshot_at(play, 2), wrong]
+    assert findings(store) == [("snapshots", 3)]
 
 
 def test_a_snapshot_of_another_schema_is_not_judged() -> None:
@@ -146,18 +146,18 @@ def test_an_index_row_that_is_not_the_fold_is_named() -> None:
     store = OneRun(play)
     store.row = msgspec.structs.replace(_row(play), status="running", ready=3)
     (found,) = audit(store).findings
-    assert found.check == "index"
+    assert found.check == "run_index"
     assert "status 'running', the events say 'completed'" in found.message
 
 
 def test_a_missing_index_row_is_named() -> None:
     store = OneRun(finished())
     store.row = None
-    assert findings(store) == [("index", store.events[-1].version)]
+    assert findings(store) == [("run_index", store.events[-1].version)]
 
 
 def test_an_index_that_is_ahead_of_the_log_is_named() -> None:
     play = finished()
     store = OneRun(play)
     store.row = msgspec.structs.replace(_row(play), version=99)
-    assert findings(store) == [("index", 99)]
+    assert findings(store) == [("run_index", 99)]

@@ -19,6 +19,9 @@ CREATE TABLE dalsegno.log_batch (
 );
 ALTER TABLE dalsegno.log_batch ALTER COLUMN digests SET STORAGE EXTERNAL;
 
+-- Why: the batch that a position is in.
+CREATE UNIQUE INDEX log_batch_last_position ON dalsegno.log_batch (last_position);
+
 -- Why: in the append's own statement, under the ordering lock. A function, because its statements see
 -- what was committed while the append waited for the lock, which the append's own snapshot does not.
 CREATE FUNCTION dalsegno.chain_batch(first bigint, last bigint, digests bytea) RETURNS bigint
