@@ -107,7 +107,7 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(letters, "list", "dead_letters:list_", None, "List them, the newest first.")
     _add(letters, "show", "dead_letters:show", None, "Show the evidence of a run's, and ways on.")
     _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
-    _add(app, "verify", "replays:verify", group, "Audit runs against the log.")
+    _add(app, "verify", "verifying:verify", group, "Audit runs against the log.")
     _add_snapshots(_group(app, "snapshot", group, "Keep, list, show and delete states of runs."))
 
 

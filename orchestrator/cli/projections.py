@@ -204,6 +204,12 @@ def verify(*, common: Common = COMMON) -> int:
     return CORRUPT if found.findings else DONE
 
 
+def audited(dsn: str, config: Config) -> list[str]:
+    """What differs from the log, in words. Raises `Unavailable` when none serve."""
+    found = go(lambda: _verify(dsn, config))
+    return [f"{finding.what}: {finding.message}" for finding in found.findings]
+
+
 async def _verify(dsn: str, config: Config) -> Verified:
     async with PostgresProjected(dsn) as projected, projected.snapshot():
         generation = serving(await projected.generations())

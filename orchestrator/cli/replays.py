@@ -1,7 +1,5 @@
 """`dalsegno replay` and `dalsegno verify`: state from events, and the audit of it."""
 
-import sys
-
 import msgspec
 
 from events.catalogue import Catalogue
@@ -11,21 +9,13 @@ from events.errors import Corrupt, Misconfigured, Rejected
 from events.ids import definition_stream
 from events.net import Net
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common, configured
-from orchestrator.cli.exits import CORRUPT, DONE
+from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import (
-    BAD,
     DIM,
-    GOOD,
     console,
-    counted,
-    plain,
     print_json,
-    rows,
-    status,
-    table,
 )
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.insight.run_view import run_view
@@ -34,7 +24,6 @@ from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.bases import LeftAside
 from orchestrator.replay.rebuild import Rebuilder
-from orchestrator.replay.verify import Verified, Verifier
 
 RUNS_PAGE = 500
 
@@ -139,87 +128,3 @@ async def _hashes(
         evolve(state, event.fact, event.header.recorded_at)
         found.append(state_hash(state))
     return found
-
-
-def verify(run_id: str = "", *, all: bool = False, common: Common = COMMON) -> int:  # noqa: A002
-    """Audit a run, or all: hash chain, fold, invariants, snapshots, index. Exit code 5 if something
-    is wrong.
-
-    Parameters
-    ----------
-    run_id
-        The run to audit; or give --all.
-    all
-        Every run of the log.
-
-    Examples
-    --------
-    dalsegno verify 01m7yf4vgw1tqq5ay37h9hvpzk
-    dalsegno verify --all --json
-    """
-    if bool(run_id) == all:
-        raise Misconfigured("expected one run id, or --all")
-    printer = _Printer(as_json=common.json)
-
-    async def audit(store: PostgresStore) -> None:
-        most = configured(common).limits.stream_events_max
-        verifier = Verifier(store, Catalogue(), store.info.shards, most)
-        names, after = [f"run:{run_id}"], ""
-        if all:
-            names = await store.stream_names("run:", after, RUNS_PAGE)
-        while names:
-            for name in names:
-                printer.take(await verifier.run(name.partition(":")[2]), name)
-            after = names[-1]
-            names = await store.stream_names("run:", after, RUNS_PAGE) if all else []
-
-    if all:
-        with_store(common, audit)
-    else:
-        with about(common, run_id):
-            with_store(common, audit)
-    return printer.end()
-
-
-class _Printer:
-    """Tells what audits found, and counts."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._runs: list[Verified] = []
-
-    def take(self, found: Verified | None, name: str) -> None:
-        if found is None:
-            run_id = name.partition(":")[2]
-            raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
-        self._runs.append(found)
-
-    def end(self) -> int:
-        bad = [run for run in self._runs if run.findings]
-        if self._as_json:
-            print_json({"runs": len(self._runs), "bad": len(bad), "audits": self._runs})
-        else:
-            self._tell(bad)
-        for run in bad:
-            first = run.findings[0]
-            where = f"event {first.version}: " if first.version else ""
-            told = f"run {run.run_id}: {first.check}: {where}{first.message}"
-            print(f"dalsegno: verification failed: {told}", file=sys.stderr)
-        return CORRUPT if bad else DONE
-
-    def _tell(self, bad: list[Verified]) -> None:
-        out = console()
-        events = sum(run.events for run in self._runs)
-        snapshots = sum(run.snapshots for run in self._runs)
-        if bad:
-            made = table("run", "status", "check", "event>", "what is wrong")
-            lines = [
-                (plain(r.run_id), status(r.status), f.check, str(f.version), plain(f.message))
-                for r in bad
-                for f in r.findings
-            ]
-            out.print(rows(made, lines))
-            out.print()
-        verdict = f"[{BAD}]{len(bad)} bad[/]" if bad else f"[{GOOD}]all sound[/]"
-        counts = ((len(self._runs), "run"), (events, "event"), (snapshots, "snapshot"))
-        out.print(f"{', '.join(counted(*one) for one in counts)}: {verdict}")

@@ -6,11 +6,14 @@ one that has vanished, with its stream or out of the middle of it; and a log tha
 unless its rows were cut together with it: that shows against an `Anchor` kept elsewhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from struct import Struct
 
 import msgspec
+
+from events.envelope import Stored
+from events.ids import run_stream
 
 DIGEST_BYTES = 16
 """Of each event's SHA-256, in a batch."""
@@ -38,6 +41,11 @@ class LogBatch(msgspec.Struct, frozen=True, kw_only=True):
         place = position - self.first
         return bool(self.gone) and bool(self.gone[place // 8] >> place % 8 & 1)
 
+    def digest_at(self, position: int) -> bytes:
+        """What it keeps of the event there."""
+        start = (position - self.first) * DIGEST_BYTES
+        return self.digests[start : start + DIGEST_BYTES]
+
 
 class Anchor(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a log's batches at some time, to be kept outside of the database."""
@@ -63,3 +71,18 @@ def chained(before: bytes, batch: LogBatch) -> bytes:
     """The digest that a batch must have behind one with the digest `before`."""
     places = _PLACES.pack(batch.number, batch.first, batch.last, batch.recorded_at)
     return sha256(before + places + batch.digests).digest()
+
+
+def differences(batch: LogBatch, events: Sequence[Stored]) -> Iterator[tuple[str, int, str]]:
+    """What differs between a batch and the events that are there: the run, if it is about one, the
+    position, and why."""
+    there = {event.position or 0: event for event in events}
+    for position in range(batch.first, batch.last + 1):
+        event = there.get(position)
+        if event is None and not batch.is_gone(position):
+            text = f"the event at position {position} has vanished: batch {batch.number} had it"
+            yield "", position, text
+        if event is not None and event_digest(event.state) != batch.digest_at(position):
+            run_id = event.stream.removeprefix(run_stream(""))
+            text = f"event {event.version} of {event.stream} is not what was appended"
+            yield run_id if run_id != event.stream else "", position, text

@@ -62,7 +62,7 @@ class Verifier:
         self._catalogue = catalogue
         self._shards = shards
         self._events_max = events_max
-        self._ignored = ignored
+        self.ignored = ignored
         self._nets: dict[tuple[str, str], Dependencies | None] = {}
         self._sound: dict[str, str] = {}
         """Hashes of stored values, and what is wrong with each."""
@@ -70,7 +70,7 @@ class Verifier:
     async def run(self, run_id: str) -> Verified | None:
         """The audit of a run, or None when the log has no events of it. O(events) of time, and of
         memory what the run's state takes."""
-        judging = Judging(run_id, self._catalogue, self._ignored)
+        judging = self.judging(run_id)
         # The row and the snapshots first: events only grow, so those that they speak of are there.
         judging.expect_row(await self._store.index_row(run_id))
         await self.expect_snapshots(judging)
@@ -81,6 +81,10 @@ class Verifier:
         if not judging.head.version and not judging.findings:
             return None
         return self.finish(judging)
+
+    def judging(self, run_id: str) -> Judging:
+        """A run of which nothing was looked at yet."""
+        return Judging(run_id, self._catalogue, self.ignored)
 
     def finish(self, judging: Judging) -> Verified:
         return judging.finish(shard_of(judging.run_id, self._shards), self._events_max)
@@ -100,7 +104,7 @@ class Verifier:
                     judging.expect_snapshot(snapshot)
 
     async def _kept(self, page: Sequence[Stored]) -> Mapping[int, bytes]:
-        if "batch" in self._ignored:
+        if "batch" in self.ignored:
             return {}
         return await self._store.kept_digests([one.position for one in page if one.position])
 
@@ -161,7 +165,7 @@ class Verifier:
         return None
 
     async def _check_payloads(self, judging: Judging, stored: Stored, fact: Fact) -> None:
-        if "payloads" in self._ignored:
+        if "payloads" in self.ignored:
             return
         for hash_ in named(stored.state, fact):
             if hash_ not in self._sound:

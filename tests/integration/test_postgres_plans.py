@@ -119,6 +119,12 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         {"prefix": "run:", "past": "run;", "after": "run:r5", "limit": 100},
         {"events_pkey"},
     ),
+    "last_batch": ({}, {"log_batch_pkey"}),
+    "kept_digests": ({"positions": integers([7, 8])}, {"log_batch_last_position"}),
+    "read_streams": (
+        {"prefix": "run:", "past": "run;", "after": "run:r5", "version": 1, "limit": 100},
+        {"events_pkey"},
+    ),
     "read_batches": ({"after": 7, "limit": 100}, {"log_batch_pkey"}),
     "index_row": ({"run_id": "r7"}, {"run_index_pkey"}),
     "index_rows": ({"after": "r7", "limit": 100}, {"run_index_pkey"}),

@@ -11,6 +11,7 @@ What it does not imitate: connections. Lost answers are the business of whoever 
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -104,6 +105,10 @@ class MemoryLog:
     def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
         return self._batches[max(after, 0) :][:limit]
 
+    @property
+    def last_batch_number(self) -> int:
+        return len(self._batches)
+
     def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
         for position in positions:
@@ -113,6 +118,13 @@ class MemoryLog:
                 start = (position - batch.first) * DIGEST_BYTES
                 found[position] = batch.digests[start : start + DIGEST_BYTES]
         return found
+
+    def read_streams(
+        self, prefix: str, after: tuple[str, int] = ("", 0), limit: int = 1000
+    ) -> list[Stored]:
+        names = sorted(name for name in self._streams if name.startswith(prefix))
+        events = (event for name in names if name >= after[0] for event in self._streams[name])
+        return list(islice((e for e in events if (e.stream, e.version) > after), limit))
 
     def last_position(self) -> int:
         return len(self._log)
@@ -297,8 +309,16 @@ class MemoryStore:
     async def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
         return self.log.read_batches(after, limit)
 
+    async def last_batch(self) -> LogBatch | None:
+        return next(iter(self.log.read_batches(self.log.last_batch_number - 1, 1)), None)
+
     async def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
         return self.log.kept_digests(positions)
+
+    async def read_streams(
+        self, prefix: str, after: tuple[str, int] = ("", 0), limit: int = 1000
+    ) -> list[Stored]:
+        return self.log.read_streams(prefix, after, limit)
 
     async def last_position(self) -> int:
         return self.log.last_position()

@@ -108,6 +108,15 @@ class PostgresStore:
         values = {"after": after, "limit": limit}
         return [_stored(row) for row in await self._rows("read_log", "reading the log", values)]
 
+    async def read_streams(
+        self, prefix: str, after: tuple[str, int] = ("", 0), limit: int = 1000
+    ) -> list[Stored]:
+        """Events of all streams that begin with `prefix`, those behind stream and version `after`,
+        in order of stream and version."""
+        values = {"prefix": prefix, "past": prefix + AFTER_ALL, "limit": limit}
+        values |= {"after": after[0], "version": after[1]}
+        return [_stored(row) for row in await self._rows("read_streams", "auditing", values)]
+
     async def last_position(self) -> int:
         """Position of the last event, 0 in an empty log."""
         rows = await self._rows("last_position", "reading the end of the log")
@@ -151,6 +160,10 @@ class PostgresStore:
         values = {"after": after, "limit": limit}
         rows = await self._rows("read_batches", "reading the batches of the log", values)
         return [log_batch(row) for row in rows]
+
+    async def last_batch(self) -> LogBatch | None:
+        rows = await self._rows("last_batch", "reading the last batch of the log")
+        return log_batch(rows[0]) if rows else None
 
     async def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
         """What the batches say of the events there; those that they say nothing of are left out."""
