@@ -130,7 +130,7 @@ def test_a_snapshot_that_is_another_state_is_named() -> None:
     play = finished()
     store = OneRun(play)
     wrong = msgspec.structs.replace(snapshot_at(play, 3), state=play.states[1])
-    store.snapshots = [snapshot_at(play, 2), wrong]
+    store.keep(snapshot_at(play, 2), wrong)
     assert findings(store) == [("snapshots", 3)]
 
 
