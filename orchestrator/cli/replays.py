@@ -1,5 +1,7 @@
 """`dalsegno replay` and `dalsegno verify`: state from events, and the audit of it."""
 
+import sys
+
 import msgspec
 
 from events.catalogue import Catalogue

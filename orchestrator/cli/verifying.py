@@ -31,6 +31,7 @@ from orchestrator.replay.verify import Verifier
 from orchestrator.replay.verify_log import LogVerifier, Standing
 
 KEPT_EVERY_S = 5.0
+COUNTED = {"runs": "run", "events": "event", "snapshots": "snapshot", "batches": "append"}
 SHOWN_MAX = 200
 """Findings that a person is shown; all are in --json."""
 
@@ -280,8 +281,8 @@ def _show(findings: list[Finding], told: dict[str, object]) -> None:
         out.print()
     verdict = f"[{BAD}]{counted(len(findings), 'finding')}[/]" if findings else "all sound"
     words = [
-        counted(count, name.rstrip("s") if name != "batches" else "batch")
-        for name in ("runs", "events", "snapshots", "batches")
+        counted(count, word)
+        for name, word in COUNTED.items()
         if isinstance(count := told.get(name), int)
     ]
     good = verdict if findings else f"[{GOOD}]{verdict}[/]"

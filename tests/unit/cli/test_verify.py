@@ -83,7 +83,7 @@ def test_every_snapshot_is_looked_at_and_each_damaged_one_is_named() -> None:
     store.save(snapshot_at(play, 2), snapshot_at(play, 3), snapshot_at(play, 4), manual)
     for version in (2, 4):
         store.log.snapshots.damage(run_stream(RUN_ID), version)
-    assert findings(store) == [("snapshot", 2), ("snapshot", 4), ("snapshot", 4)]
+    assert findings(store) == [("snapshots", 2), ("snapshots", 4), ("snapshots", 4)]
     assert audit(store).snapshots == 1
 
 
@@ -130,7 +130,7 @@ def test_a_snapshot_that_is_another_state_is_named() -> None:
     play = finished()
     store = OneRun(play)
     wrong = msgspec.structs.replace(snapshot_at(play, 3), state=play.states[1])
-    store.keep(snapshot_at(play, 2), wrong)
+    store.save(snapshot_at(play, 2), wrong)
     assert findings(store) == [("snapshots", 3)]
 
 
