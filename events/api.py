@@ -106,6 +106,79 @@ class RepinRun(Request, frozen=True, kw_only=True, tag="repin_run"):
     reason: str = ""
 
 
+class SkipStep(Request, frozen=True, kw_only=True, tag="skip_step"):
+    """Let the run go on as if the step were done, with this output. The same `id` again is the same
+    action, here and in the requests below."""
+
+    run_id: str
+    step: str
+    id: str
+    output: Value = None
+    reason: str = ""
+
+
+class CompleteStep(Request, frozen=True, kw_only=True, tag="complete_step"):
+    """Give the step its output: what was to be done has been done otherwise."""
+
+    run_id: str
+    step: str
+    id: str
+    output: Value = None
+    reason: str = ""
+
+
+class FailStep(Request, frozen=True, kw_only=True, tag="fail_step"):
+    """Let the step fail for good, with this code and message."""
+
+    run_id: str
+    step: str
+    id: str
+    code: str = "failed_by_operator"
+    message: str = ""
+    reason: str = ""
+
+
+class MoveStep(Request, frozen=True, kw_only=True, tag="move_step"):
+    """Place the task anew: on the node `to`, or on none of `off`; neither: off the one it is on."""
+
+    run_id: str
+    step: str
+    id: str
+    to: str = ""
+    off: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class TerminateRun(Request, frozen=True, kw_only=True, tag="terminate_run"):
+    """End the run as failed, at once, without waiting for anybody. One that was terminated already
+    is as it should be."""
+
+    run_id: str
+    reason: str = ""
+
+
+class RestoreRun(Request, frozen=True, kw_only=True, tag="restore_run"):
+    """Let an open run go on from where it was at `version`, with what had failed by then, or with
+    all, done again if that is the `mode`."""
+
+    run_id: str
+    id: str
+    version: int
+    mode: Literal["resume", "rerun_failed", "rerun_all"] = "resume"
+    reason: str = ""
+
+
+class RerunRun(Request, frozen=True, kw_only=True, tag="rerun_run"):
+    """Let an open run do these steps again, or else what has failed in it, or all; and what comes
+    after them."""
+
+    run_id: str
+    id: str
+    steps: tuple[str, ...] = ()
+    all: bool = False
+    reason: str = ""
+
+
 class ForkRun(Request, frozen=True, kw_only=True, tag="fork_run"):
     """Start `run_id` from the state that `source_run_id` had at `source_version`."""
 
@@ -186,6 +259,13 @@ AnyRequest = (
     | PauseRun
     | ResumeRun
     | RepinRun
+    | SkipStep
+    | CompleteStep
+    | FailStep
+    | MoveStep
+    | TerminateRun
+    | RestoreRun
+    | RerunRun
     | ForkRun
     | ShowRun
     | AwaitRun
@@ -229,6 +309,21 @@ class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
     details: Value = None
 
 
+class ActionView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator did to a run: `what` is skip, complete, fail, move, restore or rerun, and
+    `version` that of its event. `to`: the version that the run went back to, or where the task may
+    go. `backup`: going back to this version undoes it."""
+
+    what: str
+    at: int
+    version: int
+    by: str = ""
+    reason: str = ""
+    step: str = ""
+    to: str = ""
+    backup: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """A run as people and programs are shown it. `steps` in order of completion, open ones last."""
 
@@ -247,6 +342,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """What keeps the whole run from going on, when something does."""
     build: str | msgspec.UnsetType = msgspec.UNSET
     """The build that its tasks keep to, when they do."""
+    actions: tuple[ActionView, ...] | msgspec.UnsetType = msgspec.UNSET
+    """What operators did last, newest last, if anything."""
 
 
 class CordonView(msgspec.Struct, frozen=True, kw_only=True):

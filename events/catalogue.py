@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from events import cluster_facts, run_facts, task_facts
+from events import cluster_facts, operator_facts, run_facts, task_facts
 from events.codec import decode
 from events.errors import Corrupt
 from events.facts import Fact
@@ -25,7 +25,7 @@ def facts_of(*modules: object) -> tuple[type[Fact], ...]:
     return tuple(f for f in found if isinstance(f, type) and issubclass(f, Fact) and f is not Fact)
 
 
-FACTS = facts_of(run_facts, task_facts, cluster_facts)
+FACTS = facts_of(run_facts, task_facts, operator_facts, cluster_facts)
 
 
 class Catalogue:

@@ -145,6 +145,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of updates that a run remembers, to know them when they are sent again; beyond, the
     oldest is forgotten."""
 
+    action_ids_max: Count = 1_000
+    """Ids of what operators did to a run that it remembers, to know them when they are sent again;
+    beyond, the oldest is forgotten."""
+
     updates_max: Count = 100
     """Updates that a workflow may declare. Refused at check."""
 
@@ -315,6 +319,15 @@ stored in one event. The step that goes beyond fails."""
 
 ITEMS_BEGUN_MAX = 100
 """Items of a map that one fact enables. The next ones come with the next fact."""
+
+STEPS_NAMED_MAX = 1_000
+"""Steps, or nodes, that one request may name. One with more is refused."""
+
+NAMES_SHOWN_MAX = 20
+"""Names of steps that a message lists; then it says how many more there are."""
+
+ACTIONS_SHOWN_MAX = 20
+"""What operators did to a run, the last so many, is shown with it; all of it is in its history."""
 
 FORKS_MAX = 100
 """Forks of forks of a run. A longer chain cannot be rebuilt: it would be a loop."""

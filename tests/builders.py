@@ -18,8 +18,10 @@ from events.envelope import Head, Stamp, Stored, seal, unseal
 from events.facts import Fact, Failure, LossReason, Placement
 from events.ids import Attempt, run_stream
 from events.limits import Limits
+from events.operator_facts import GivenStatus, KeptSignal, RestoreMode, RunRestored
 from events.policies import Origin, RunOptions
 from events.references import Payload
+from events.run_facts import SignalReceived
 from events.values import Value
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring.compile import compile_net
@@ -30,6 +32,8 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.mapparts import part_of
 from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.restoring import rewind
+from orchestrator.kernel.snapshot import restore as restored
 from orchestrator.kernel.state import RunState, StepState, serialise
 
 NOW = 1_700_000_000 * MICROSECONDS
@@ -92,6 +96,8 @@ class Play:
         """What is stored by its hash."""
         self.base: RunState | None = None
         """For a fork: the source's state before it."""
+        self.before: list[bytes] = []
+        """For what begins in the middle: the states before it."""
 
     # -- inputs -----------------------------------------------------------------------------------
 
@@ -219,6 +225,64 @@ class Play:
             i.Fork(run_id=run_id, source_version=source_version, variables=variables or {})
         )
 
+    # -- operators --------------------------------------------------------------------------------
+
+    def skip(self, step: str, output: Value = None, action_id: str = "") -> list[Fact]:
+        return self._result(step, "skipped", output, action_id)
+
+    def complete_for(self, step: str, output: Value = None, action_id: str = "") -> list[Fact]:
+        return self._result(step, "completed", output, action_id)
+
+    def _result(self, step: str, status: GivenStatus, output: Value, given: str) -> list[Fact]:
+        action_id, by = self._action_id(given), "user:op"
+        return self.give(
+            i.GiveResult(id=action_id, step=step, status=status, output=output, by=by, reason="so")
+        )
+
+    def fail_for(self, step: str, code: str = "given_up", action_id: str = "") -> list[Fact]:
+        failure, given = Failure(code=code, message="so"), self._action_id(action_id)
+        return self.give(
+            i.GiveResult(id=given, step=step, status="failed", failure=failure, by="user:op")
+        )
+
+    def move(
+        self, step: str, to: str = "", off: tuple[str, ...] = (), action_id: str = ""
+    ) -> list[Fact]:
+        given = self._action_id(action_id)
+        return self.give(i.Move(id=given, step=step, to=to, off=off, by="user:op", reason="so"))
+
+    def terminate(self, reason: str = "enough") -> list[Fact]:
+        return self.give(i.Terminate(by="user:op", reason=reason))
+
+    def restore(
+        self,
+        version: int,
+        action_id: str = "",
+        mode: RestoreMode = "resume",
+        steps: tuple[str, ...] = (),
+    ) -> list[Fact]:
+        """Goes back to a version, with the signals received since."""
+        since = tuple(
+            KeptSignal(id=fact.id, name=fact.name, data=fact.data, correlation=fact.correlation)
+            for fact in self.facts[version:]
+            if isinstance(fact, SignalReceived)
+        )
+        given = i.Restore(
+            id=self._action_id(action_id),
+            version=version,
+            earlier=restored(self.states[version - 1]),
+            signals=since,
+            mode=mode,
+            steps=steps,
+            by="user:op",
+            reason="back",
+        )
+        return self.give(given)
+
+    def _action_id(self, given: str) -> str:
+        self._signals += 1
+        return given or f"action-{self._signals}"
+
     # -- many at a time ---------------------------------------------------------------------------
 
     def place_all(self) -> None:
@@ -286,7 +350,7 @@ class Play:
 
     def check_replay(self) -> None:
         """The stored facts, decoded and folded, give the state of every version byte by byte."""
-        assert replayed(self.stored(), self.base) == self.states
+        assert replayed(self.stored(), self.base, self.before) == self.states
 
 
 def part_run(play: Play, step: str, items: list[Value] | None = None) -> Play:
@@ -307,13 +371,20 @@ def part_run(play: Play, step: str, items: list[Value] | None = None) -> Play:
     return run
 
 
-def replayed(stored: Iterable[Stored], base: RunState | None = None) -> list[bytes]:
-    """The bytes of the state after each event, folded onto nothing or onto a fork's source."""
+def replayed(
+    stored: Iterable[Stored],
+    base: RunState | None = None,
+    before: Sequence[bytes] = (),
+) -> list[bytes]:
+    """The bytes of the state after each event, folded onto nothing or onto a fork's source.
+    `before`: those of the versions that went before, where it begins in the middle."""
     state = copy(base) if base is not None else RunState()
     states: list[bytes] = []
     catalogue = Catalogue()
     for one in stored:
         event = unseal(one, catalogue)
+        if isinstance(event.fact, RunRestored):
+            rewind(state, restored([*before, *states][event.fact.version - 1]))
         evolve(state, event.fact, event.header.recorded_at)
         states.append(serialise(state))
     return states

@@ -25,7 +25,7 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.bases import LeftAside
-from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.rebuild import Kept, Rebuilder
 
 RUNS_PAGE = 500
 
@@ -124,9 +124,9 @@ async def _hashes(
     store: PostgresStore, catalogue: Catalogue, run_id: str, at: int | None
 ) -> list[str]:
     rebuilder, found = Rebuilder(store, catalogue, snapshots=False), list[str]()
-    events = await rebuilder.events(run_id)
-    state = await rebuilder.before(run_id, events)
-    for event in events[:at]:
+    state, kept = RunState(), Kept()
+    for event in (await rebuilder.events(run_id))[:at]:
+        state = await rebuilder.ground(state, event, kept)
         evolve(state, event.fact, event.header.recorded_at)
         found.append(state_hash(state))
     return found

@@ -2,12 +2,27 @@
 
 from typing import assert_never
 
-from events.api import CancelRun, PauseRun, RepinRun, ResumeRun, SignalRun, Updated, UpdateRun
+from events.api import (
+    CancelRun,
+    CompleteStep,
+    FailStep,
+    MoveStep,
+    PauseRun,
+    RepinRun,
+    ResumeRun,
+    SignalRun,
+    SkipStep,
+    TerminateRun,
+    Updated,
+    UpdateRun,
+)
+from events.facts import Failure
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
-Asked = CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun | RepinRun
+Helping = SkipStep | CompleteStep | FailStep | MoveStep | TerminateRun
+Asked = CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun | RepinRun | Helping
 
 
 def asked(request: Asked) -> i.RunInput:
@@ -29,6 +44,30 @@ def asked(request: Asked) -> i.RunInput:
                 data=request.data,
                 correlation=request.correlation,
             )
+        case _:
+            return _helped(request)
+
+
+def _helped(request: Helping) -> i.RunInput:
+    by, reason = request.actor, request.reason
+    match request:
+        case SkipStep(id=id_, step=step, output=output):
+            return i.GiveResult(
+                id=id_, step=step, status="skipped", output=output, by=by, reason=reason
+            )
+        case CompleteStep(id=id_, step=step, output=output):
+            return i.GiveResult(
+                id=id_, step=step, status="completed", output=output, by=by, reason=reason
+            )
+        case FailStep(id=id_, step=step):
+            failure = Failure(code=request.code, message=request.message)
+            return i.GiveResult(
+                id=id_, step=step, status="failed", failure=failure, by=by, reason=reason
+            )
+        case MoveStep(id=id_, step=step, to=to, off=off):
+            return i.Move(id=id_, step=step, to=to, off=off, by=by, reason=reason)
+        case TerminateRun():
+            return i.Terminate(by=by, reason=reason)
         case _:
             assert_never(request)
 

@@ -25,8 +25,9 @@ from orchestrator.coordinator import works as w
 from orchestrator.coordinator.payloads import values_of
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.starting import begin_run
-from orchestrator.kernel.inputs import Cancel, ChildEnded
+from orchestrator.kernel.inputs import Cancel, ChildEnded, Terminate
 from orchestrator.kernel.mapparts import is_part, part_of
+from orchestrator.kernel.operating import TERMINATED
 from orchestrator.kernel.pinning import wanted_build
 
 if TYPE_CHECKING:
@@ -37,7 +38,14 @@ ACTOR = "parent"
 
 
 def see_to_child(turn: "Turn", work: w.CallWork) -> None:
-    """Does what is missing between a parent's step and its child."""
+    """Does what is missing between a parent's step and its child, or the one that it had."""
+    if work.orphan:
+        _see_to_orphan(turn, work)
+    else:
+        _see_to_child(turn, work)
+
+
+def _see_to_child(turn: "Turn", work: w.CallWork) -> None:
     memory = turn.memory
     if not memory.holds(work.run_id) or work.run_id in memory.parked:
         return
@@ -60,6 +68,34 @@ def see_to_child(turn: "Turn", work: w.CallWork) -> None:
         _tell(turn, work, parent, child)
     elif _is_given_up(parent, work.step) and child.state.closing is None:
         _cancel(turn, work, parent, child_id)
+
+
+def _see_to_orphan(turn: "Turn", work: w.CallWork) -> None:
+    """Ends a run that no step has any more; one that never began is not begun."""
+    memory = turn.memory
+    if not memory.holds(work.run_id):
+        return
+    if work.run_id in memory.parked or work.orphan in memory.parked:
+        return
+    parent = turn.slot(work.run_id, work)
+    if parent is None or work.orphan in parent.state.calls.values():
+        return
+    child = memory.runs.get(work.orphan)
+    if child is None and not work.missing:
+        memory.load_run(work.orphan, work)
+    elif child is None or child.state.terminal or not _is_of(child, parent, work.step):
+        pass
+    elif turn.is_undecided(child.head.stream):
+        memory.intake.append(work)
+    elif turn.slot(work.orphan, work) is not None:
+        failure, causation = parent.state.failure, f"run:{parent.run_id}"
+        stamp = turn.stamp(child.shard, causation=causation)
+        given: Cancel | Terminate = Cancel(
+            reason=f"its parent {parent.run_id} does not have it as {work.step} any more"
+        )
+        if failure is not None and failure.code == TERMINATED:
+            given = Terminate(by=f"the end of its parent {parent.run_id}")
+        turn.decide(child, given, stamp).works.append(work)
 
 
 def _is_given_up(parent: Slot, step: str) -> bool:

@@ -1,5 +1,7 @@
 """When a look at a child run is due: what a parent wants of it has changed, or it has ended."""
 
+from collections.abc import Iterable
+
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.runs import Slot
@@ -18,6 +20,15 @@ def see_to_children(memory: Memory, slot: Slot) -> bool:
             found = True
     slot.wants = wants
     return found
+
+
+def see_to_orphans(memory: Memory, slot: Slot, orphans: Iterable[tuple[str, str]]) -> None:
+    """Asks for a look at each child run that no step of `slot` has any more."""
+    for step_id, child_id in orphans:
+        look = w.CallWork(
+            run_id=slot.run_id, step=step_id, orphan=child_id, arrived_in=memory.steps
+        )
+        memory.intake.append(look)
 
 
 def loaded(memory: Memory, slot: Slot) -> None:

@@ -6,7 +6,7 @@ from events.api import RunAnswer
 from events.messages import Command, Commands
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.children import see_to_children, tell_parent
+from orchestrator.coordinator.children import see_to_children, see_to_orphans, tell_parent
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.nodes import written
 from orchestrator.coordinator.ports import (
@@ -18,6 +18,7 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settling import settles
+from orchestrator.coordinator.taking import drop
 from orchestrator.coordinator.transaction import NodeKey, Touched, Transaction
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.commands import command
@@ -194,6 +195,8 @@ class Committing:
                 step = state.steps[step_id]
                 found = command(state, net, step_id, slot.shard, slot.traceparent, epoch=epoch)
                 outgoing.setdefault((step.node, step.incarnation), []).append(found)
+        drop(touched, outgoing)
+        see_to_orphans(memory, slot, touched.orphans)
         for waiter in touched.waiters:
             memory.waiters.add(slot.run_id, waiter)
         if state.terminal:

@@ -40,6 +40,7 @@ from orchestrator.coordinator.payloads import (
     payload_request,
 )
 from orchestrator.coordinator.ports import Lease
+from orchestrator.coordinator.restoring import past_found
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settings import Settings
 from orchestrator.coordinator.turns import Turns
@@ -65,6 +66,7 @@ class Coordinator:
             s.ReportsArrived: self._reports,
             s.HeartbeatArrived: lambda given: heartbeat(self._memory, given.beat, given.reply_to),
             s.RunLoaded: self._run_loaded,
+            s.PastFound: lambda given: past_found(self._memory, given),
             s.DefinitionLoaded: self._definition_loaded,
             s.NodeLoaded: self._node_loaded,
             s.HeadLoaded: self._head_loaded,

@@ -10,27 +10,37 @@ from collections.abc import Iterator
 from events.api import (
     AwaitRun,
     CancelRun,
+    CompleteStep,
     CordonNode,
     DrainNode,
+    FailStep,
     ForkRun,
+    MoveStep,
     PauseRun,
     QueryRun,
     RepinRun,
+    RerunRun,
+    RestoreRun,
     ResumeRun,
     ShowNode,
     ShowRun,
     SignalRun,
+    SkipStep,
     StartRun,
+    TerminateRun,
     UncordonNode,
     UpdateRun,
 )
 from events.codec import encode
 from events.errors import Rejected
-from events.limits import Limits
+from events.limits import STEPS_NAMED_MAX, Limits
 from events.policies import Origin
 from events.subjects import TOKEN
 from events.values import admit
 from orchestrator.kernel import ranges
+
+Acting = SkipStep | CompleteStep | FailStep | MoveStep | RestoreRun | RerunRun
+"""What an operator does once, under an id."""
 
 RunRequest = (
     StartRun
@@ -41,6 +51,8 @@ RunRequest = (
     | PauseRun
     | ResumeRun
     | RepinRun
+    | Acting
+    | TerminateRun
     | ForkRun
     | ShowRun
     | AwaitRun
@@ -87,13 +99,15 @@ def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:
             yield from _start(request, limits)
         case ForkRun():
             yield from _fork(request, limits)
-        case CancelRun() | PauseRun() | ResumeRun():
+        case CancelRun() | PauseRun() | ResumeRun() | TerminateRun():
             yield from _reason(request.reason, limits)
         case RepinRun():
             yield from _text("build", request.build, limits)
             yield from _reason(request.reason, limits)
         case SignalRun() | UpdateRun():
             yield from _signal(request, limits)
+        case SkipStep() | CompleteStep() | FailStep() | MoveStep() | RestoreRun() | RerunRun():
+            yield from action_complaints(request, limits)
         case QueryRun():
             yield from _query(request, limits)
         case ShowRun() | AwaitRun():
@@ -111,6 +125,8 @@ def _admit_values(request: RunRequest, limits: Limits) -> None:
             admit(request.correlation, "correlation")
         case UpdateRun():
             admit(request.data, "data")
+        case SkipStep() | CompleteStep():
+            admit(request.output, "output")
         case _:
             pass
 
@@ -159,6 +175,57 @@ def _fork(request: ForkRun, limits: Limits) -> Iterator[str]:
             return
 
 
+def action_complaints(request: Acting, limits: Limits) -> Iterator[str]:
+    """What is wrong with what an operator wants to do."""
+    yield from _reason(request.reason, limits)
+    if not request.id:
+        yield "id is empty: expected one that is the same when the request is sent again"
+    yield from _text("id", request.id, limits)
+    match request:
+        case RestoreRun():
+            if not 1 <= request.version <= VERSION_MAX:
+                yield f"version is {request.version}: expected 1 or more"
+        case RerunRun():
+            yield from _rerun(request, limits)
+        case MoveStep():
+            yield from _step("step", request.step, limits)
+            yield from _nodes(request, limits)
+        case FailStep():
+            yield from _step("step", request.step, limits)
+            if message := ranges.name_complaint("code", request.code, ranges.CODE, limits):
+                yield message
+            yield from _said("message", request.message, limits)
+        case _:
+            yield from _step("step", request.step, limits)
+
+
+def _rerun(request: RerunRun, limits: Limits) -> Iterator[str]:
+    if request.all and request.steps:
+        yield "steps are named, and all is asked for: expected one of the two"
+    if len(request.steps) > STEPS_NAMED_MAX:
+        yield f"steps names {len(request.steps)} steps: expected at most {STEPS_NAMED_MAX}"
+    for step in request.steps[:STEPS_NAMED_MAX]:
+        yield from _step("steps", step, limits)
+
+
+def _nodes(request: MoveStep, limits: Limits) -> Iterator[str]:
+    if len(request.off) > STEPS_NAMED_MAX:
+        yield f"off names {len(request.off)} nodes: expected at most {STEPS_NAMED_MAX}"
+    named = [("to", request.to)] if request.to else []
+    for where, node in (*named, *(("off", node) for node in request.off[:STEPS_NAMED_MAX])):
+        if not TOKEN.fullmatch(node):
+            shown = node[:SHOWN_CHARS]
+            yield f"{where} is {shown!r}: expected 1 to 64 letters, digits, '-' or '_'"
+    if request.to in request.off:
+        yield f"to is {request.to!r}, which off names as well: expected another node"
+
+
+def _step(where: str, step: str, limits: Limits) -> Iterator[str]:
+    if not step:
+        yield f"{where} is empty: expected the name of a step"
+    yield from _text(where, step, limits)
+
+
 def _origin(origin: Origin, limits: Limits) -> Iterator[str]:
     """Parents and forks are what a coordinator says of runs that it starts itself: by them it
     counts the children of a run."""
@@ -185,9 +252,13 @@ def _text(where: str, text: str, limits: Limits) -> Iterator[str]:
 
 
 def _reason(reason: str, limits: Limits) -> Iterator[str]:
+    yield from _said("reason", reason, limits)
+
+
+def _said(where: str, text: str, limits: Limits) -> Iterator[str]:
     most = limits.description_chars_max
-    if len(reason) > most:
-        yield f"reason has {len(reason)} characters, over {most}: shorten it"
+    if len(text) > most:
+        yield f"{where} has {len(text)} characters, over {most}: shorten it"
 
 
 def _admit_input(request: StartRun, limits: Limits) -> None:

@@ -183,6 +183,7 @@ class Edge:
                 await self._try(self._store.save_snapshot(output.snapshot))
             case (
                 s.LoadRun()
+                | s.FindPast()
                 | s.LoadDefinition()
                 | s.LoadNode()
                 | s.LoadHead()

@@ -7,7 +7,7 @@ from typing import assert_never
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Event, Head, unseal
-from events.errors import Corrupt, InvariantViolation
+from events.errors import Corrupt, InvariantViolation, Rejected
 from events.ids import definition_stream, node_stream
 from events.limits import INDEX_ROWS_MAX
 from events.references import Payload
@@ -17,6 +17,7 @@ from orchestrator.coordinator.ports import Store
 from orchestrator.replay.bases import LeftAside, newest_base
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.retrying import find
 from orchestrator.replay.routing import ReadableLog
 
 log = logging.getLogger("dalsegno.coordinator")
@@ -47,6 +48,8 @@ class Loader:
         match output:
             case s.LoadRun():
                 return await self._run(output)
+            case s.FindPast():
+                return await self._past(output)
             case s.LoadDefinition():
                 return await self._definition(output)
             case s.LoadNode():
@@ -102,6 +105,16 @@ class Loader:
             return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
         _tell(() if rebuilt is None else rebuilt.left_aside)
         return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
+
+    async def _past(self, output: s.FindPast) -> s.PastFound:
+        run_id, id_ = output.run_id, output.id
+        try:
+            past = await find(self._store, run_id, output.wanted)
+        except Rejected as error:
+            return s.PastFound(run_id=run_id, id=id_, refused=str(error))
+        except (Corrupt, InvariantViolation) as error:
+            return s.PastFound(run_id=run_id, id=id_, parked=str(error))
+        return s.PastFound(run_id=run_id, id=id_, past=past)
 
     async def _definition(self, output: s.LoadDefinition) -> s.DefinitionLoaded:
         after = output.after or Head(definition_stream(output.workflow))

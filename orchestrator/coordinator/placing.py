@@ -15,7 +15,7 @@ from orchestrator.coordinator.turn import Turn
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.pinning import wanted_build
-from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, place
+from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, Wishes, place
 
 Queue = list[tuple[int, int, int, Lane, list[Key]]]
 """A heap of lanes with the tasks that may be looked at, the next one last: by priority, then by how
@@ -156,17 +156,21 @@ def _found(
     turn: Turn, slot: Slot, step_id: str, nodes: list[NodeSlots]
 ) -> Chosen | Obstructed | None:
     """A node for the task, or what is in the way; None while its family decides on a build."""
-    task, excluded = turn.net_of(slot).task(step_id), slot.state.steps[step_id].excluded
-    build = wanted_build(slot.state)
+    task, build = turn.net_of(slot).task(step_id), wanted_build(slot.state)
     suitable = free_of_suspects(turn.memory, slot, step_id, nodes)
     if nodes and not suitable:
         return Obstructed("no_slot", APART)
-    answer = place(task, suitable, excluded, build)
+    answer = place(task, suitable, _wishes(slot, step_id))
     if build != PINNED or isinstance(answer, Obstructed):
         return answer
     if not is_settled(turn, slot, answer.build_id):
         return None
-    return place(task, suitable, excluded, wanted_build(slot.state))
+    return place(task, suitable, _wishes(slot, step_id))
+
+
+def _wishes(slot: Slot, step_id: str) -> Wishes:
+    step = slot.state.steps[step_id]
+    return Wishes(step.excluded, wanted_build(slot.state), step.target, step.off)
 
 
 def _capped(slot: Slot) -> bool:

@@ -6,10 +6,13 @@ from events.api import (
     AnyAnswer,
     AwaitRun,
     ForkRun,
+    MoveStep,
     Queried,
     QueryRun,
     Refused,
     RepinRun,
+    RerunRun,
+    RestoreRun,
     RunAnswer,
     ShowRun,
     StartRun,
@@ -23,6 +26,7 @@ from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
+from orchestrator.coordinator.restoring import go_back, with_backup
 from orchestrator.coordinator.starting import begin_run
 from orchestrator.coordinator.transaction import Touched
 from orchestrator.coordinator.waiters import Waiter
@@ -72,6 +76,10 @@ def _carry_out(turn: "Turn", work: w.RequestWork) -> None:
             _await(turn, work, request)
         case QueryRun():
             _query(turn, work, request)
+        case RestoreRun() | RerunRun():
+            touched = go_back(turn, work, request)
+            if touched is not None:
+                _answered(turn, work, touched)
         case _:
             _ask(turn, work, request)
 
@@ -81,8 +89,10 @@ def _ask(turn: "Turn", work: w.RequestWork, request: Asked) -> None:
     if slot is None:
         return
     stamp = turn.stamp(slot.shard, request.actor, str(request.__struct_config__.tag))
+    if isinstance(request, MoveStep) and not with_backup(turn, work, slot, request):
+        return
     touched = turn.decide(slot, asked(request), stamp)
-    if isinstance(request, RepinRun):
+    if isinstance(request, RepinRun | MoveStep):
         turn.memory.cluster.changes += 1  # for it, and for the parts of its maps
     if isinstance(request, UpdateRun) and slot.net is not None:
         _tell(turn, work, touched, updated(request, slot.state, slot.net))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.envelope import Head
@@ -81,6 +82,8 @@ class Held:
             self._add(state, fact.step)
         elif isinstance(fact, ENDING):
             self._remove(state, fact.step)
+        elif isinstance(fact, o.RunRestored):
+            self.remove(state)
 
     def _add(self, state: RunState, step_id: str) -> None:
         step = state.steps[step_id]
@@ -185,7 +188,7 @@ class Runs:
             self._recent.popitem(last=False)
 
 
-ENDING = (t.TaskCompleted, t.AttemptFailed, t.TaskFailed, t.TaskCancelled)
+ENDING = (t.TaskCompleted, t.AttemptFailed, t.TaskFailed, t.TaskCancelled, o.ResultGiven)
 FLOWING = (
     t.TaskCompleted,
     r.RunStarted,
@@ -195,6 +198,7 @@ FLOWING = (
     r.MapCompleted,
     r.ChildCompleted,
     t.TaskFailed,
+    o.ResultGiven,
 )
 
 
@@ -218,6 +222,6 @@ def _made_ready(state: RunState, fact: Fact) -> Sequence[str]:
         return [enabled.step for enabled in fact.flow.enabled]
     if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
         return [fact.step] if fact.step in state.ready else []
-    if isinstance(fact, (r.RunForked, r.RunResumed, r.RunPinned)):
+    if isinstance(fact, (r.RunForked, r.RunResumed, r.RunPinned, o.RunRestored)):
         return list(state.ready)
     return []

@@ -24,6 +24,7 @@ from orchestrator.coordinator.ports import (
     Snapshot,
 )
 from orchestrator.replay.rebuild import Rebuilt
+from orchestrator.replay.retrying import Past, Wanted
 
 
 class Now(msgspec.Struct, frozen=True):
@@ -62,6 +63,17 @@ class RunLoaded(Signal, frozen=True, kw_only=True):
     fork: str = ""
     era: int = 0
     rebuilt: Rebuilt | None = None
+    parked: str = ""
+
+
+class PastFound(Signal, frozen=True, kw_only=True):
+    """Where a run is to go on from, for the request `id`; or why it cannot: `refused` when nothing
+    like this can be done, `parked` when the stream cannot be read."""
+
+    run_id: str
+    id: str
+    past: Past | None = None
+    refused: str = ""
     parked: str = ""
 
 
@@ -198,6 +210,7 @@ CoordinatorInput = (
     | ReportsArrived
     | HeartbeatArrived
     | RunLoaded
+    | PastFound
     | DefinitionLoaded
     | NodeLoaded
     | HeadLoaded
@@ -267,6 +280,14 @@ class LoadRun(Signal, frozen=True, kw_only=True):
     at: int | None = None
     fork: str = ""
     era: int = 0
+
+
+class FindPast(Signal, frozen=True, kw_only=True):
+    """Find where a run is to go on from, so that what is `wanted` is done again."""
+
+    run_id: str
+    id: str
+    wanted: Wanted
 
 
 class LoadDefinition(Signal, frozen=True, kw_only=True):
@@ -372,7 +393,9 @@ class Stopped(Signal, frozen=True, kw_only=True):
 Leasing = Attend | AcquireLeases | RenewLeases | ReleaseLeases
 """What the store is asked about who owns what."""
 
-Load = LoadRun | LoadDefinition | LoadNode | LoadHead | LoadPayload | FindActive | FindDue
+Load = (
+    LoadRun | FindPast | LoadDefinition | LoadNode | LoadHead | LoadPayload | FindActive | FindDue
+)
 """Questions to the store; the answer comes back as an input."""
 
 CoordinatorOutput = (
@@ -384,6 +407,7 @@ CoordinatorOutput = (
     | AcknowledgeReports
     | Announce
     | LoadRun
+    | FindPast
     | LoadDefinition
     | LoadNode
     | LoadHead

@@ -42,6 +42,10 @@ class Touched(msgspec.Struct):
     """Clients that are answered when the run has ended."""
     commands: dict[str, None] = {}
     """Steps whose command is to be sent, derived from the state at commit."""
+    dropped: list[tuple[NodeKey, Attempt]] = []
+    """Attempts that an operator has taken from their nodes."""
+    orphans: list[tuple[str, str]] = []
+    """Child runs that an operator has taken from their steps: of which step, and which."""
     settled: list[tuple[NodeKey, Attempt]] = []
     """Attempts whose final report is recorded or discarded, by who sent it."""
     once: list[tuple[NodeKey, tuple[Attempt, str]]] = []

@@ -5,6 +5,7 @@ from typing import assert_never
 import msgspec
 
 from events import messages as m
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.cluster_facts import DefinitionRegistered
@@ -24,6 +25,7 @@ from orchestrator.coordinator.requests import handle
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settling import answer_once
 from orchestrator.coordinator.steering import steer
+from orchestrator.coordinator.taking import TAKING, Had
 from orchestrator.coordinator.transaction import Touched, Transaction
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.decide import decide
@@ -120,7 +122,10 @@ class Turn:
         if env.now < slot.state.updated_at:  # by the clock of an owner before us
             env = msgspec.structs.replace(env, now=slot.state.updated_at)
             stamp = msgspec.structs.replace(stamp, recorded_at=env.now)
+        had = Had.of(slot.state) if isinstance(given, TAKING) else None
         facts = decide(slot.state, slot.net, given, env, observe=observe, keep=keep)
+        if had is not None:
+            had.lost_by(slot.state, touched)
         for fact in facts:
             self._seal(touched, slot, fact, stamp)
         return touched
@@ -131,7 +136,7 @@ class Turn:
         slot.tail_bytes += len(stored.state)
         self.tx.bytes += len(stored.state)
         self.memory.runs.note(slot, fact, self.memory.now.monotonic)
-        if isinstance(fact, (t.TaskDispatched, t.TaskRecalled)):
+        if isinstance(fact, (t.TaskDispatched, t.TaskRecalled, o.TaskMoved)):
             touched.commands[fact.step] = None
         elif isinstance(fact, r.RunClosing):
             touched.commands.update(dict.fromkeys(slot.state.outstanding))

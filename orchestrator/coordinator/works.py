@@ -10,7 +10,7 @@ from events.messages import Report
 from orchestrator.coordinator.door import NodeRequest, RunRequest
 from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.ports import ReportDelivery
-from orchestrator.coordinator.signals import PayloadLoaded
+from orchestrator.coordinator.signals import PastFound, PayloadLoaded
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
 
 
@@ -25,6 +25,8 @@ class RequestWork(Work, kw_only=True):
     reply_to: str
     arrived_in: int = 0
     """The step in which it came."""
+    past: PastFound | None = None
+    """Of one that goes back: where to."""
 
 
 class RegisterWork(Work, kw_only=True):
@@ -46,10 +48,12 @@ class RunWork(Work, kw_only=True):
 
 class CallWork(Work, kw_only=True):
     """A look at the child run of a step. `missing`: it was looked for and is not there. `loaded`:
-    what a part of a map goes through was read."""
+    what a part of a map goes through was read. `orphan`: a look at a run that was the child of the
+    step and may not be any more."""
 
     run_id: str
     step: str
+    orphan: str = ""
     missing: bool = False
     loaded: PayloadLoaded | None = None
     arrived_in: int = 0

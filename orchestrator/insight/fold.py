@@ -36,7 +36,7 @@ from orchestrator.insight.tallies import (
 )
 from orchestrator.kernel.instances import static_of
 
-FOLD = 1
+FOLD = 2
 
 
 RUN = "run:"
@@ -60,6 +60,7 @@ PASSED = frozenset(
         "run.resumed.v1",
         "run.closing.v1",
         "run.pinned.v1",
+        "task.moved.v1",
         "task.pending.v1",
         "task.started.v1",
         "task.progressed.v1",
@@ -166,6 +167,7 @@ class Fold:
         self._handlers: dict[str, Callable[[Glimpse, Track], None]] = {
             "run.started.v1": self._started,
             "run.forked.v1": self._started,
+            "run.restored.v1": self._restored,
             "run.completed.v1": self._ended("completed"),
             "run.failed.v1": self._ended("failed"),
             "run.cancelled.v1": self._ended("cancelled"),
@@ -176,6 +178,7 @@ class Fold:
             "task.cancelled.v1": self._cancelled,
             "task.retry_due.v1": self._retry_due,
             "attempt.failed.v1": self._attempt_failed,
+            "result.given.v1": self._given,
         }
         self._begin()
 
@@ -314,6 +317,14 @@ class Fold:
 
         return ended
 
+    def _restored(self, seen: Glimpse, track: Track) -> None:
+        """What nodes had is none of the run's any more; what was open then is ready anew."""
+        for step, task in track.open.items():
+            if task.sent_at:
+                self._task_minute(seen.recorded_at, track, step, task.node).count("cancelled")
+        track.open = {renewed.step: Open(seen.recorded_at) for renewed in seen.data.renewed}
+        self._tracks.weigh(len(track.open))
+
     # ------------------------------------------------------------------ tasks
 
     def _task_minute(self, at: int, track: Track, step: str, node: str) -> Minute:
@@ -361,6 +372,12 @@ class Fold:
     def _attempt_failed(self, seen: Glimpse, track: Track) -> None:
         self._over(seen, track, f"retried_{seen.data.kind or 'failed'}")
         track.open[seen.data.step] = Open(seen.data.next_attempt_at)
+
+    def _given(self, seen: Glimpse, track: Track) -> None:
+        """An operator's result is a task's end, but nothing that a node has spent time on; that of
+        any other step counts for nothing."""
+        if seen.data.step in track.open:
+            self._over(seen, track, seen.data.status)
 
     def _retry_due(self, seen: Glimpse, track: Track) -> None:
         track.open[seen.data.step] = Open(seen.recorded_at)

@@ -45,6 +45,7 @@ class Data(Glimpsed, frozen=True, gc=False):
     workflow_version: str = ""
     options: Options | None = None
     renewed: tuple[Enabled, ...] = ()
+    status: str = ""
 
 
 class Glimpse(Glimpsed, frozen=True, gc=False):

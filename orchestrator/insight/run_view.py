@@ -2,12 +2,12 @@
 
 import msgspec
 
-from events.api import ErrorView, RunView, StepView, TaskView
+from events.api import ActionView, ErrorView, RunView, StepView, TaskView
 from events.net import Choice, Loop, Net, NetStep, Split, Task
 from orchestrator.kernel.durations import as_text
 from orchestrator.kernel.instances import static_of, suffix_of
 from orchestrator.kernel.mapstate import MapState
-from orchestrator.kernel.state import RunState, StepState
+from orchestrator.kernel.state import Action, RunState, StepState
 
 KINDS = {Choice: "choice", Split: "parallel"}
 
@@ -36,6 +36,20 @@ def run_view(state: RunState, net: Net) -> RunView:
         ended_at=state.ended_at,
         pending=_paused(state) or msgspec.UNSET,
         build=state.build or msgspec.UNSET,
+        actions=tuple(_action(one) for one in state.actions) or msgspec.UNSET,
+    )
+
+
+def _action(did: Action) -> ActionView:
+    return ActionView(
+        what=did.what,
+        at=did.at,
+        version=did.version,
+        by=did.by,
+        reason=did.reason,
+        step=did.step,
+        to=did.to,
+        backup=did.backup or msgspec.UNSET,
     )
 
 

@@ -22,6 +22,7 @@ from orchestrator.kernel.ending import settle
 from orchestrator.kernel.flow import timeouts
 from orchestrator.kernel.maps import failing, results_fit
 from orchestrator.kernel.mapwalk import MapWalk
+from orchestrator.kernel.operatorfolds import MOVED
 from orchestrator.kernel.poison import bury, convicted, may_have_killed, pause_s
 from orchestrator.kernel.retry import delay_s, refusal
 from orchestrator.kernel.within import given_back, given_up
@@ -124,7 +125,10 @@ def attempt_lost(
     counts even if it had not begun: nobody would see that a task never gets to begin. `started` is
     None where nobody can tell."""
     recalled = d.state.steps[step_id].recalled
-    if recalled:
+    if recalled == MOVED:
+        failure = Failure(code=MOVED, message=message)
+        ended = Ended(failure=failure, kind="lost", counted=False)
+    elif recalled:
         ended = Ended(failure=Failure(code=recalled, message=message), kind="timed_out")
     else:
         failure = Failure(code=reason, message=message)
@@ -194,7 +198,7 @@ def _too_many_losses(d: Decision, step_id: str, ended: Ended) -> str:
         return why
     step = d.state.steps[step_id]
     losses, most = step.losses + 1, d.env.limits.losses_max
-    if ended.loss == "refused" or losses <= most:
+    if ended.loss is None or ended.loss == "refused" or losses <= most:
         return ""
     return f"{losses} attempts were lost, {most} are allowed"
 
@@ -225,6 +229,8 @@ def _again(d: Decision, step_id: str, ended: Ended) -> None:
 
 
 def _why(d: Decision, step_id: str, ended: Ended) -> str:
+    if ended.failure.code == MOVED:
+        return "the task was moved, which is not counted"
     if not ended.counted:
         apart = _delay_s(d, step_id, ended) > 0 and ended.killed is not None
         later = ", later since agents have died with it" if apart else ""

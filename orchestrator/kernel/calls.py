@@ -93,15 +93,19 @@ def call_again(d: Decision, step_id: str) -> None:
     d.record(ChildCalled(call=renewed(d, step_id, d.state.run_id)))
 
 
-def renewed(d: Decision, step_id: str, run_id: str) -> Called:
-    """The next child of a step, of the run `run_id`, with the input that it had."""
+def renewed(d: Decision, step_id: str, run_id: str, generation: int | None = None) -> Called:
+    """The next child of a step, of the run `run_id`, with the input that it had; of its own
+    generation unless it begins another one."""
     step = d.state.steps[step_id]
+    if generation is None:
+        generation = step.generation
+    child_id = child_run(run_id, step_id, generation, step.attempt + 1)
     if is_part(d.state, step_id):
-        return _part_again(d, step_id, run_id)
+        return _part_again(d, step_id, child_id)
     action = d.net.call(step_id)
     return Called(
         step=step_id,
-        run_id=child_run(run_id, step_id, step.generation, step.attempt + 1),
+        run_id=child_id,
         workflow=action.workflow,
         workflow_version=action.version,
         input=step.inputs.get("input"),
@@ -109,13 +113,13 @@ def renewed(d: Decision, step_id: str, run_id: str) -> Called:
     )
 
 
-def _part_again(d: Decision, step_id: str, run_id: str) -> Called:
-    """In a fork of a run."""
+def _part_again(d: Decision, step_id: str, child_id: str) -> Called:
+    """In a fork of a run, or one that was restored."""
     state, step = d.state, d.state.steps[step_id]
     share = step.inputs.get("share")
     return Called(
         step=step_id,
-        run_id=child_run(run_id, step_id, step.generation, step.attempt + 1),
+        run_id=child_id,
         workflow=state.workflow,
         workflow_version=state.workflow_version,
         attempt=step.attempt + 1,

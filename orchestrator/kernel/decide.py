@@ -34,8 +34,10 @@ from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.forking import fork
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.once import once_done
+from orchestrator.kernel.operating import give_result, move, terminate
 from orchestrator.kernel.pausing import pause, resume
 from orchestrator.kernel.pinning import pin_at_start, pin_to_first, repin
+from orchestrator.kernel.restoring import restore
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
 from orchestrator.kernel.updates import update
@@ -159,6 +161,11 @@ def _resume(d: Decision, given: i.Resume) -> None:
 def _repin(d: Decision, given: i.Repin) -> None:
     _exists(d.state)
     repin(d, given.build, given.reason)
+
+
+def _terminate(d: Decision, given: i.Terminate) -> None:
+    _exists(d.state)
+    terminate(d, given)
 
 
 def _cancel(d: Decision, given: i.Cancel) -> None:
@@ -288,6 +295,10 @@ DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
     i.Pause: _pause,
     i.Resume: _resume,
     i.Repin: _repin,
+    i.GiveResult: give_result,
+    i.Move: move,
+    i.Terminate: _terminate,
+    i.Restore: restore,
     i.Reported: _reported,
     i.AttemptLost: _lost,
     i.Place: _place,

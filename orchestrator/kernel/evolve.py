@@ -1,9 +1,9 @@
 """Fold: write a fact's decided delta into the state. No decision, no expression, no token game
 here.
 
-`evolve` is a table from fact type to function, put together from those of runs, tasks and steps;
-a test holds it complete. Each function may rely on the fact having been decided on exactly this
-state.
+`evolve` is a table from fact type to function, put together from those of runs, tasks, steps and
+operators; a test holds it complete. Each function may rely on the fact having been decided on
+exactly this state.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from events import run_facts as r
 from events.errors import InvariantViolation
 from events.facts import Fact
+from orchestrator.kernel.operatorfolds import OPERATOR_FOLDS
 from orchestrator.kernel.runfolds import RUN_FOLDS
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.stepfolds import STEP_FOLDS
@@ -41,4 +42,9 @@ def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
         state.status = state.open_status
 
 
-FOLDS: Mapping[type[Fact], Callable[..., None]] = {**RUN_FOLDS, **TASK_FOLDS, **STEP_FOLDS}
+FOLDS: Mapping[type[Fact], Callable[..., None]] = {
+    **RUN_FOLDS,
+    **TASK_FOLDS,
+    **STEP_FOLDS,
+    **OPERATOR_FOLDS,
+}

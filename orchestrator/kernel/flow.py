@@ -317,7 +317,7 @@ class Walk:
         self._calls.append(
             Called(
                 step=step_id,
-                run_id=child_run(self._state.run_id, step_id, 0, 1),
+                run_id=child_run(self._state.run_id, step_id, self._state.generation, 1),
                 workflow=call.workflow,
                 workflow_version=call.version,
                 input=values["input"] if isinstance(values, dict) else None,

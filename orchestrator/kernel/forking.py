@@ -36,7 +36,7 @@ def fork(d: Decision, given: Fork) -> None:
             origin=Origin(kind="fork", run_id=state.run_id, version=given.source_version),
             due_at=d.env.due(timeout_s),
             variables=given.variables,
-            renewed=tuple(_renewed(d, step_id, given.run_id) for step_id in _open_steps(d)),
+            renewed=all_renewed(d, given.run_id),
             reason=given.reason,
         )
     )
@@ -55,6 +55,11 @@ def _forkable(d: Decision, given: Fork) -> None:
     bounded(variables, d.env.limits, "the set of all variables")
 
 
+def all_renewed(d: Decision, run_id: str, generation: int | None = None) -> tuple[Renewed, ...]:
+    """All that was open begins anew in the run `run_id`."""
+    return tuple(_renewed(d, step_id, run_id, generation) for step_id in _open_steps(d))
+
+
 def _open_steps(d: Decision) -> list[str]:
     """Those that somebody is to do, those that wait, and groups whose time runs."""
     open_ = {"ready", "dispatched", "running", "retrying", "waiting", "calling"}
@@ -69,9 +74,9 @@ def _is_timed(d: Decision, step_id: str) -> bool:
     return f"within:{step_id}" in d.state.timers
 
 
-def _renewed(d: Decision, step_id: str, run_id: str) -> Renewed:
+def _renewed(d: Decision, step_id: str, run_id: str, generation: int | None) -> Renewed:
     if is_call(d, step_id):
-        return Renewed(step=step_id, call=renewed(d, step_id, run_id))
+        return Renewed(step=step_id, call=renewed(d, step_id, run_id, generation))
     if d.state.steps[step_id].status == "waiting":
         return _waits_on(d, step_id)
     if _is_timed(d, step_id):

@@ -6,8 +6,10 @@ from events.api import StartRun
 from events.facts import Failure, LossReason, Mapped, Obstacle, PartOf, Placement
 from events.ids import Attempt
 from events.messages import Report
+from events.operator_facts import GivenStatus, KeptSignal, RestoreMode
 from events.policies import RunOptions
 from events.values import Value
+from orchestrator.kernel.state import RunState
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,50 @@ class Repin(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class GiveResult(Input, frozen=True, kw_only=True):
+    """An operator gives a step its result: an output, or a failure."""
+
+    id: str
+    step: str
+    status: GivenStatus
+    output: Value = None
+    failure: Failure | None = None
+    by: str = ""
+    reason: str = ""
+
+
+class Move(Input, frozen=True, kw_only=True):
+    """An operator wants a task on another node: `to` one, or `off` some; neither: off its own."""
+
+    id: str
+    step: str
+    to: str = ""
+    off: tuple[str, ...] = ()
+    by: str = ""
+    reason: str = ""
+
+
+class Terminate(Input, frozen=True, kw_only=True):
+    """An operator, or the end of its parent, wants the run ended at once."""
+
+    by: str = ""
+    reason: str = ""
+
+
+class Restore(Input, frozen=True, kw_only=True):
+    """An operator wants the run to go on from `version`, where it was `earlier`: this becomes its
+    state. `signals` are those that it has received since."""
+
+    id: str
+    version: int
+    earlier: RunState
+    signals: tuple[KeptSignal, ...] = ()
+    mode: RestoreMode = "resume"
+    steps: tuple[str, ...] = ()
+    by: str = ""
+    reason: str = ""
+
+
 class Reported(Input, frozen=True, kw_only=True):
     report: Report
 
@@ -124,6 +170,10 @@ RunInput = (
     | Pause
     | Resume
     | Repin
+    | GiveResult
+    | Move
+    | Terminate
+    | Restore
     | Reported
     | AttemptLost
     | Place

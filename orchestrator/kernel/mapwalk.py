@@ -63,7 +63,7 @@ class MapWalk(Walk):
         self._calls.append(
             Called(
                 step=part_id,
-                run_id=child_run(state.run_id, part_id, 0, 1),
+                run_id=child_run(state.run_id, part_id, state.generation, 1),
                 workflow=state.workflow,
                 workflow_version=state.workflow_version,
                 share=share,

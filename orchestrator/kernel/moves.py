@@ -32,7 +32,7 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.calls.pop(step_id, None)
     without_timers(state, step_id)
     if map_id := state.map_of(step_id):
-        end_item(state, map_id, step_id, status)
+        end_item(state, map_id, step_id, "completed" if status == "skipped" else status)
         return
     step = state.steps[step_id]
     step.status = status
@@ -110,7 +110,12 @@ def _reached(state: RunState, flow: Flow, at: int) -> None:
 
 
 def enable(state: RunState, enabled: Enabled, at: int) -> None:
-    step = StepState("ready", inputs=enabled.inputs, close_due_at=enabled.close_due_at)
+    step = StepState(
+        "ready",
+        generation=state.generation,
+        inputs=enabled.inputs,
+        close_due_at=enabled.close_due_at,
+    )
     if enabled.step not in state.steps:
         _begin_item(state, enabled.step)
     state.steps[enabled.step] = step
@@ -152,7 +157,8 @@ def call(state: RunState, called: Called, at: int) -> None:
     if step is None:
         _begin_item(state, called.step)
     if step is None or step.status not in {"calling", "retrying"}:
-        step = state.steps[called.step] = StepState("calling", started_at=at)
+        step = StepState("calling", generation=state.generation, started_at=at)
+        state.steps[called.step] = step
     step.status = "calling"
     step.attempt = called.attempt
     step.inputs = {"share": called.share} if called.share else {"input": called.input}

@@ -51,14 +51,23 @@ class Obstructed(msgspec.Struct, frozen=True):
     full: tuple[str, ...] = ()
 
 
-def place(
-    task: Task, nodes: Iterable[NodeSlots], excluded: Mapping[str, LossReason], build: str = ""
-) -> Chosen | Obstructed:
-    """The least loaded candidate, or the obstacle in words; `build` as `wanted_build`. O(nodes)."""
+class Wishes(msgspec.Struct, frozen=True):
+    """What is wanted of the node of one task: a `build`, as `wanted_build` says; by an operator, to
+    be on `target`, and not on any of `off`. `excluded`: nodes that lost or refused it."""
+
+    excluded: Mapping[str, LossReason] = {}
+    build: str = ""
+    target: str = ""
+    off: tuple[str, ...] = ()
+
+
+def place(task: Task, nodes: Iterable[NodeSlots], wishes: Wishes) -> Chosen | Obstructed:
+    """The least loaded candidate, or the obstacle in words. O(nodes)."""
     why_not: dict[str, str] = {}
     capable: list[NodeSlots] = []
+    excluded = wishes.excluded
     for node in nodes:
-        reason = _unfit(task, node, build)
+        reason = _unwanted(node, wishes) or _unfit(task, node, wishes.build)
         if reason:
             why_not[node.node] = reason
         else:
@@ -76,6 +85,12 @@ def place(
         candidates=len(free), score=round(1 - best.load, 3), excluded=noted, weight=best.weight
     )
     return Chosen(best.node, best.incarnation, placement, best.build_id)
+
+
+def _unwanted(node: NodeSlots, wishes: Wishes) -> str:
+    if wishes.target and node.node != wishes.target:
+        return f"an operator moved it to {wishes.target}"
+    return "an operator moved it off" if node.node in wishes.off else ""
 
 
 def _unfit(task: Task, node: NodeSlots, build: str) -> str:

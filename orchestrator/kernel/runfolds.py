@@ -1,6 +1,6 @@
 """Fold of the facts of a whole run: its beginning, its pauses, its end."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from events import run_facts as r
 from events.facts import Enabled, Fact
@@ -36,13 +36,27 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.started_at = at
     state.variables.update(fact.variables)
     state.paused = None
+    begin_anew(state, fact.renewed, fact.due_at, at)
+
+
+def begin_anew(
+    state: RunState,
+    steps: Iterable[r.Renewed],
+    due_at: int | None,
+    at: int,
+    generation: int | None = None,
+) -> None:
+    """What nodes, child runs and timers had is none of ours: `steps` begin anew, in another
+    generation if there is one."""
     state.ready.clear()
     state.outstanding.clear()
     state.calls.clear()
     _without_given_up(state, at)
-    state.timers = {} if fact.due_at is None else {"run": fact.due_at}
-    for renewed in fact.renewed:
+    state.timers = {} if due_at is None else {"run": due_at}
+    for renewed in steps:
         old = state.steps[renewed.step]
+        if generation is not None:
+            old.generation = generation
         if renewed.call is not None:
             call(state, renewed.call, at)
             continue

@@ -8,7 +8,7 @@ from events.facts import Failure
 from events.values import Value
 from orchestrator.kernel.expressions import PathMissing, descend
 from orchestrator.kernel.instances import prefix
-from orchestrator.kernel.state import RunState
+from orchestrator.kernel.state import RunState, StepState
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ class Scope(msgspec.Struct, frozen=True):
         if step in self.outputs:
             return descend(self.outputs[step], path, 3)
         state = self.state.steps.get(step)
-        if state is None or state.status != "completed":
+        if state is None or not _has_output(state):
             return None
         return descend(state.output, path, 3)
 
@@ -113,6 +113,11 @@ class Scope(msgspec.Struct, frozen=True):
             "details": failure.details,
         }
         return descend(value, path, 3)
+
+
+def _has_output(step: StepState) -> bool:
+    """What is passed by has none, unless an operator gave it one."""
+    return step.status == "completed" or (step.status == "skipped" and step.output is not None)
 
 
 def _unknown(path: str) -> PathMissing:

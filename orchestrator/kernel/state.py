@@ -17,6 +17,8 @@ A task's step:
       └─ retrying ◄─────────────┘        recalled: asked back, still outstanding until the node
       answered
 
+An operator may give any open step its result: completed, skipped or failed.
+
 A step that waits: waiting ──► completed | failed | cancelled. One with a child run: calling
 ◄──► retrying ──► completed | failed | cancelled.
 
@@ -94,6 +96,10 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """What parts of its handler that are done once have returned, by name."""
     kills: list[Killed] = []
     """Attempts that may have taken their agents with them."""
+    target: str = ""
+    """The node that an operator wants it on; "": any."""
+    off: tuple[str, ...] = ()
+    """The nodes that an operator wants it off."""
 
 
 class Closing(msgspec.Struct):
@@ -110,6 +116,21 @@ class Paused(msgspec.Struct):
 
     at: int
     reason: str = ""
+
+
+class Action(msgspec.Struct, omit_defaults=True):
+    """What an operator did: `what`, to which `step` if to one, when, who, and why. `version`: of
+    its event. `backup`: the version before, of which a snapshot was kept. `to`: what it went to, a
+    version or a node."""
+
+    what: str
+    at: int
+    version: int
+    by: str = ""
+    reason: str = ""
+    step: str = ""
+    to: str = ""
+    backup: int = 0
 
 
 class Kept(msgspec.Struct, omit_defaults=True):
@@ -180,6 +201,13 @@ class RunState(msgspec.Struct, omit_defaults=True):
     """The build that its tasks keep to, "" for any; None: not decided, see `pinning`."""
     part: PartOf | None = None
     given_up: dict[str, Failure] = {}
+    generation: int = 0
+    """Of the steps that begin now: grows when steps begin anew that nodes or child runs may still
+    have under way."""
+    actions: list[Action] = []
+    """What operators did last, newest last."""
+    actions_seen: dict[str, None] = {}
+    """Ids of these, and of earlier ones."""
 
     @property
     def terminal(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from events import net as n
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.catalogue import facts_of
@@ -80,7 +81,7 @@ def _reached(flow: Flow) -> Iterator[str]:
 @cache
 def _flowing() -> frozenset[type[Fact]]:
     """Facts whose flow is what the net says."""
-    return frozenset(facts_of(r, t)) - {r.RunForked}
+    return frozenset(facts_of(r, t, o)) - {r.RunForked}
 
 
 def flow_of(fact: Fact) -> Flow | None:

@@ -19,6 +19,7 @@ from orchestrator.kernel.state import RunState
 from orchestrator.replay.dependencies import Dependencies, flow_of
 from orchestrator.replay.findings import Finding
 from orchestrator.replay.ports import IndexRow, row_of
+from orchestrator.replay.rebuild import Kept
 from orchestrator.replay.snapshots import Snapshot
 from orchestrator.replay.times import untimely
 from orchestrator.replay.transitions import RUN_BEFORE, STEP_BEFORE, forbidden
@@ -59,6 +60,8 @@ class Judging:
         self.findings: list[Finding] = []
         self.dependencies: Dependencies | None = None
         """The rules of the run's net, once it is known."""
+        self.kept: Kept = {}
+        """States at versions that it was restored to."""
         self._catalogue = catalogue
         self._ignored = ignored
         self._causation = ""
@@ -118,7 +121,7 @@ class Judging:
 
     def take(self, event: Event) -> None:
         """Judges the event that `decode` gave, and folds it; `state` of a fork is its source's by
-        then. Raises `InvariantViolation` when it does not fold."""
+        then, that of a restore the earlier one. Raises `InvariantViolation` when it does not fold."""
         header, fact = event.header, event.fact
         first = not self.head.version
         if not first and header.causation != self._causation:

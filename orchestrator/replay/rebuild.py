@@ -1,9 +1,11 @@
 """Rebuild: snapshot + tail, or the whole stream, folded into a state.
 
-A forked run begins as another run's state at a version, so its source is rebuilt first. Snapshots
-whose schema fingerprint is not today's, or that are damaged, are left aside (`bases`): replay is
-always right.
+A forked run begins as another run's state at a version, so its source is rebuilt first; and one
+that was restored goes on from its own state at an earlier version. Snapshots whose schema
+fingerprint is not today's, or that are damaged, are left aside (`bases`): replay is always right.
 """
+
+from collections.abc import AsyncIterator
 
 import msgspec
 
@@ -12,15 +14,21 @@ from events.envelope import Event, Head, Stored, unseal
 from events.errors import Corrupt
 from events.ids import run_stream
 from events.limits import FORKS_MAX
+from events.operator_facts import RunRestored
 from events.run_facts import RunForked
 from orchestrator.kernel.evolve import evolve
+from orchestrator.kernel.restoring import rewind
 from orchestrator.kernel.snapshot import fingerprint, restore
-from orchestrator.kernel.state import RunState
+from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay.bases import LeftAside, newest_base, readable
 from orchestrator.replay.ports import History
 from orchestrator.replay.snapshots import Snapshot
 
 PAGE = 1000
+
+
+Kept = dict[int, bytes]
+"""States of one run at versions that it was restored to, serialised."""
 
 
 class Rebuilt(msgspec.Struct):
@@ -50,6 +58,9 @@ class Rebuilder:
 
         Raises `Corrupt` naming the event that cannot be decoded, is missing, or breaks the chain.
         """
+        return await self._run(run_id, at, forks, {})
+
+    async def _run(self, run_id: str, at: int | None, forks: int, kept: Kept) -> Rebuilt | None:
         stream = run_stream(run_id)
         rebuilt = await self._base(stream, at)
         while True:
@@ -57,24 +68,54 @@ class Rebuilder:
             for stored in events:
                 if at is not None and stored.version > at:
                     return rebuilt
-                await self._fold(rebuilt, stored, forks)
+                await self._fold(rebuilt, stored, forks, kept)
             if len(events) < PAGE:
                 return rebuilt if rebuilt.head.version else None
 
     async def events(self, run_id: str) -> list[Event]:
         """All events of a run in order; the chain is checked. Raises `Corrupt`."""
-        head, found = Head(run_stream(run_id)), list[Event]()
+        return [event async for event in self.follow(run_id)]
+
+    async def follow(self, run_id: str) -> AsyncIterator[Event]:
+        """The same, one after the other."""
+        head = Head(run_stream(run_id))
         while page := await self._store.read(head.stream, head.version, PAGE):
             for stored in page:
-                found.append(_next(head, stored, self._catalogue))
-        return found
+                yield _next(head, stored, self._catalogue)
 
-    async def before(self, run_id: str, events: list[Event]) -> RunState:
-        """The state on which a run's first event stands: nothing, or that of a fork's source."""
-        fact = events[0].fact if events else None
+    async def ground(self, state: RunState, event: Event, kept: Kept | None = None) -> RunState:
+        """What an event is folded onto: the state so far, but for a fork that of its source, and
+        for a restore that of the earlier version, which is put into `kept`: it may be asked for
+        once more. Raises `Corrupt` when that is not in the log."""
+        rebuilt = Rebuilt(state, Head(event.header.stream))
+        await self._ground(rebuilt, event, 0, {} if kept is None else kept)
+        return rebuilt.state
+
+    async def _ground(self, rebuilt: Rebuilt, event: Event, forks: int, kept: Kept) -> None:
+        stream, fact = event.header.stream, event.fact
         if isinstance(fact, RunForked):
-            return (await self._source(fact, run_stream(run_id), 0)).state
-        return RunState()
+            source = await self._source(fact, stream, forks)
+            rebuilt.state = source.state
+            rebuilt.left_aside += source.left_aside
+        elif isinstance(fact, RunRestored):
+            rewind(rebuilt.state, await self._earlier(rebuilt, fact, forks, kept))
+
+    async def _earlier(
+        self, rebuilt: Rebuilt, fact: RunRestored, forks: int, kept: Kept
+    ) -> RunState:
+        """Each version is rebuilt once for all that go back to it, or restores of restores would
+        cost twice as much each."""
+        stream = rebuilt.head.stream
+        if fact.version not in kept:
+            found = await self._run(stream.partition(":")[2], fact.version, forks, kept)
+            if found is None or found.head.version != fact.version or fact.version >= fact.at:
+                raise Corrupt(
+                    f"event {fact.at} of {stream} goes back to version {fact.version}, which is "
+                    "not in the log before it"
+                )
+            rebuilt.left_aside += found.left_aside
+            kept[fact.version] = serialise(found.state)
+        return restore(kept[fact.version])
 
     async def _base(self, stream: str, at: int | None) -> Rebuilt:
         if not self._snapshots:
@@ -85,12 +126,9 @@ class Rebuilder:
         found.left_aside = base.left_aside
         return found
 
-    async def _fold(self, rebuilt: Rebuilt, stored: Stored, forks: int) -> None:
+    async def _fold(self, rebuilt: Rebuilt, stored: Stored, forks: int, kept: Kept) -> None:
         event = _next(rebuilt.head, stored, self._catalogue)
-        if isinstance(event.fact, RunForked):
-            source = await self._source(event.fact, stored.stream, forks)
-            rebuilt.state = source.state
-            rebuilt.left_aside += source.left_aside
+        await self._ground(rebuilt, event, forks, kept)
         evolve(rebuilt.state, event.fact, event.header.recorded_at)
         rebuilt.tail_bytes += len(stored.state)
         rebuilt.traceparent = rebuilt.traceparent or event.header.traceparent

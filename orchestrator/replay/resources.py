@@ -9,16 +9,18 @@ from collections.abc import Iterator
 import msgspec
 
 from events import cluster_facts as c
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.envelope import Stored
 from events.ids import run_stream
 
 ENDS = frozenset({t.TaskCompleted.TYPE, t.AttemptFailed.TYPE, t.TaskFailed.TYPE})
-ENDS |= {t.TaskCancelled.TYPE}
+ENDS |= {t.TaskCancelled.TYPE, o.ResultGiven.TYPE}
 RUN_ENDS = frozenset(
     {r.RunCompleted.TYPE, r.RunFailed.TYPE, r.RunCancelled.TYPE, r.RunTimedOut.TYPE}
 )
+RUN_ENDS |= {o.RunRestored.TYPE}
 LOOKED_AT = ENDS | RUN_ENDS | {c.NodeRegistered.TYPE, t.TaskDispatched.TYPE}
 RUN = run_stream("")
 INCARNATIONS_MAX = 8

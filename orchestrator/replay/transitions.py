@@ -1,7 +1,8 @@
 """Transitions: which facts are allowed in which status of the run, and of the step they are about.
 
 The fold relies on these without looking; here they are looked at. A fact that is in neither table
-(an operator's, which may put a run anywhere) is judged by the states that follow it.
+is judged by the states that follow it. What restores a run is judged in the state that it goes back
+to.
 
     a run:   none ──► running ◄──► paused
                          │            │
@@ -12,6 +13,7 @@ The fold relies on these without looking; here they are looked at. A fact that i
 
 from collections.abc import Iterator, Mapping
 
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.facts import Fact
@@ -34,6 +36,9 @@ RUN_BEFORE: Mapping[type[Fact], frozenset[str]] = {
     t.TaskDispatched: RUNNING,
     t.TaskPending: RUNNING,
     t.TaskRetryDue: RUNNING,
+    o.ResultGiven: GOING,
+    o.TaskMoved: GOING,
+    o.RunRestored: GOING,
 }
 """Statuses that a run may have before a fact; any open one before all others."""
 
@@ -58,6 +63,7 @@ STEP_BEFORE: Mapping[type[Fact], frozenset[str]] = {
     r.MapAdvanced: frozenset({"entered"}),
     r.MapDecided: frozenset({"entered"}),
     r.MapCompleted: frozenset({"entered"}),
+    o.ResultGiven: HELD | {"ready", "retrying", "waiting", "calling"},
 }
 """Statuses that a step may have before a fact about it."""
 

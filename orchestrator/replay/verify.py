@@ -15,7 +15,6 @@ from events.facts import Fact
 from events.ids import definition_stream, run_stream, shard_of
 from events.limits import Limits
 from events.run_facts import RunForked, RunStarted
-from orchestrator.kernel.state import RunState
 from orchestrator.replay.dependencies import Dependencies
 from orchestrator.replay.judging import Judging, Verified
 from orchestrator.replay.log_batches import event_digest
@@ -60,6 +59,7 @@ class Verifier:
     ) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._rebuilder = Rebuilder(store, catalogue, snapshots=False)
         self._shards = shards
         self._events_max = events_max
         self.ignored = ignored
@@ -133,17 +133,9 @@ class Verifier:
 
     async def _begin(self, judging: Judging, event: Event) -> None:
         fact = event.fact
-        if isinstance(fact, RunForked):
-            judging.state = await self._source(fact)
+        judging.state = await self._rebuilder.ground(judging.state, event, judging.kept)
         if isinstance(fact, RunStarted | RunForked):
             judging.dependencies = await self._net(fact.workflow, fact.workflow_version)
-
-    async def _source(self, fact: RunForked) -> RunState:
-        rebuilder = Rebuilder(self._store, self._catalogue, snapshots=False)
-        source = await rebuilder.run(fact.source_run_id, fact.source_version)
-        if source is None:
-            raise Corrupt(f"the run {fact.source_run_id} that this is a fork of is not in the log")
-        return source.state
 
     async def _net(self, workflow: str, version: str) -> Dependencies | None:
         """None when it is not in the log, which the definition's own stream would tell."""

@@ -22,7 +22,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import restore, state_hash
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.rebuild import Kept, Rebuilder
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,20 +54,26 @@ def live_hashes(paths: list[str]) -> dict[tuple[str, int], str]:
     return found
 
 
-def fold(events: list[Event], state: RunState, hashes: dict[int, str], run_id: str) -> None:
+async def fold(
+    rebuilder: Rebuilder, events: list[Event], state: RunState, hashes: dict[int, str]
+) -> None:
     """Folds on, comparing with known hashes and noting new ones."""
+    kept = Kept()
     for event in events:
+        state = await rebuilder.ground(state, event, kept)
         evolve(state, event.fact, event.header.recorded_at)
         value = state_hash(state)
         if hashes.setdefault(event.header.version, value) != value:
-            sys.exit(f"version {event.header.version} of {run_id} folds to another state")
+            sys.exit(
+                f"version {event.header.version} of {event.header.stream} folds to another state"
+            )
 
 
 async def check_run(store: PostgresStore, run_id: str, live: dict[int, str]) -> int:
     rebuilder = Rebuilder(store, Catalogue(), snapshots=False)
     events = await rebuilder.events(run_id)
     hashes = dict(live)
-    fold(events, await rebuilder.before(run_id, events), hashes, run_id)
+    await fold(rebuilder, events, RunState(), hashes)
     if set(live) - {event.header.version for event in events}:
         sys.exit(f"{run_id}: hashes of versions that are not in the log")
     at: int | None = None
@@ -75,7 +81,7 @@ async def check_run(store: PostgresStore, run_id: str, live: dict[int, str]) -> 
         state = restore(snapshot.state)
         if state_hash(state) != hashes[snapshot.version]:
             sys.exit(f"the snapshot of {run_id} at {snapshot.version} is another state")
-        fold(events[snapshot.version :], state, hashes, run_id)
+        await fold(rebuilder, events[snapshot.version :], state, hashes)
         at = snapshot.version - 1
     return len(events)
 

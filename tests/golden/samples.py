@@ -11,6 +11,7 @@ from events import cluster_facts as c
 from events import definition as d
 from events import messages as m
 from events import net as n
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.facts import (
@@ -331,6 +332,46 @@ FACTS: tuple[Fact, ...] = (
         ),
         reason="a mended input",
     ),
+    o.ResultGiven(
+        id="x1",
+        step="scale[0][1]",
+        status="failed",
+        output=VALUE,
+        failure=FAILURE,
+        handled=True,
+        by="user:ada",
+        reason="it was shipped by hand",
+        generation=2,
+        flow=FLOW,
+        forgotten=("x0",),
+    ),
+    o.TaskMoved(
+        id="x2",
+        step="fetch",
+        attempt=3,
+        to="n2",
+        off=("n1",),
+        by="user:ada",
+        reason="n1 is slow",
+        backup=8,
+        forgotten=("x0",),
+    ),
+    o.RunRestored(
+        id="x3",
+        version=5,
+        at=12,
+        generation=2,
+        mode="rerun_steps",
+        steps=("fetch",),
+        due_at=AT,
+        renewed=(r.Renewed(step="fetch", start_due_at=AT + 1),),
+        signals=(o.KeptSignal(id="s1", name="go", data=VALUE, correlation=VALUE),),
+        undone=("u1",),
+        by="user:ada",
+        reason="the input was mended",
+        backup=11,
+        forgotten=("x0",),
+    ),
     r.SignalReceived(id="s1", name="go", data=VALUE, correlation=VALUE, forgotten=("s0",)),
     r.WaitEnded(step="w", signal="s1", output=VALUE, flow=FLOW),
     r.LoopAdvanced(
@@ -616,6 +657,42 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     api.DrainNode(actor="user:ada", node="n1", deadline_s=300.0, reason="new disk"),
     api.UncordonNode(actor="user:ada", node="n1", reason="new disk"),
     api.RepinRun(actor="user:ada", run_id="run-1", build="b8", reason="b7 is gone"),
+    api.SkipStep(
+        actor="user:ada", run_id="run-1", step="fetch", id="x1", output=VALUE, reason="not needed"
+    ),
+    api.CompleteStep(
+        actor="user:ada", run_id="run-1", step="fetch", id="x1", output=VALUE, reason="by hand"
+    ),
+    api.FailStep(
+        actor="user:ada",
+        run_id="run-1",
+        step="fetch",
+        id="x1",
+        code="gone",
+        message="it will not come",
+        reason="asked them",
+    ),
+    api.MoveStep(
+        actor="user:ada",
+        run_id="run-1",
+        step="fetch",
+        id="x1",
+        to="n2",
+        off=("n1",),
+        reason="n1 is slow",
+    ),
+    api.TerminateRun(actor="user:ada", run_id="run-1", reason="it loops"),
+    api.RestoreRun(
+        actor="user:ada",
+        run_id="run-1",
+        id="x1",
+        version=5,
+        mode="rerun_failed",
+        reason="mended",
+    ),
+    api.RerunRun(
+        actor="user:ada", run_id="run-1", id="x1", steps=("fetch",), all=True, reason="mended"
+    ),
 )
 RUN = api.RunView(
     run_id="run-1",
@@ -645,6 +722,18 @@ RUN = api.RunView(
     ended_at=AT + 5,
     pending="paused: a look first",
     build="b7",
+    actions=(
+        api.ActionView(
+            what="restore",
+            at=AT,
+            version=9,
+            by="user:ada",
+            reason="mended",
+            step="fetch",
+            to="5",
+            backup=8,
+        ),
+    ),
 )
 NODE = api.NodeView(
     node="n1",

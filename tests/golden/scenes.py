@@ -383,6 +383,36 @@ def pinned() -> Play:
     return play
 
 
+def helped() -> Play:
+    """Operators do what they can."""
+    play = started(
+        workflow(
+            task("a"),
+            parallel(
+                l=task("slow"),
+                m=d.WaitStep(id="asked", signal="go"),
+                r=task("shaky", on_error=(d.Handler(steps=(task("mend"),)),)),
+            ),
+            task("z", inputs={"slow": "${steps.slow.output}"}),
+        )
+    )
+    play.run("a", output={"n": 3})
+    back = play.state.version
+    play.place("slow")
+    play.move("slow", off=("n1",))
+    play.give_back("slow")
+    play.place("slow", "n2")
+    play.place("shaky")
+    play.signal("go", 7)
+    play.fail_for("shaky")
+    play.restore(back)
+    play.skip("slow", {"n": 0})
+    play.place("shaky")
+    play.complete_for("shaky", "by hand")
+    play.run("z")
+    return play
+
+
 SCENES: dict[str, Callable[[], Play]] = {
     "completed": completed,
     "deadly": deadly,
@@ -397,6 +427,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "called": called,
     "pinned": pinned,
     "late": late,
+    "helped": helped,
     "still_open": still_open,
 }
 

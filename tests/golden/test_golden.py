@@ -18,12 +18,15 @@ from events import net as n
 from events.catalogue import Catalogue
 from events.codec import encode
 from events.envelope import unseal
+from events.operator_facts import RunRestored
 from events.run_facts import RunForked
 from events.task_facts import TaskCompleted
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.kernel.evolve import FOLDS, evolve
 from orchestrator.kernel.netindex import NetIndex
-from orchestrator.kernel.state import RunState
+from orchestrator.kernel.restoring import rewind
+from orchestrator.kernel.snapshot import restore
+from orchestrator.kernel.state import RunState, serialise
 from tests.builders import Play
 from tests.golden import record, samples
 from tests.golden.files import (
@@ -171,12 +174,15 @@ def test_the_sample_net_has_every_kind_of_action() -> None:
 @pytest.mark.parametrize("path", histories(), ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_a_recorded_history_leads_where_it_led(path: Path) -> None:
     recorded = read_history(path)
-    state, previous = RunState(), ""
+    state, previous, states = RunState(), "", list[bytes]()
     for stored in recorded.events:
         event = unseal(stored, CATALOGUE)
         assert event.header.previous == previous
         previous = event.digest
+        if isinstance(event.fact, RunRestored):
+            rewind(state, restore(states[event.fact.version - 1]))
         evolve(state, event.fact, event.header.recorded_at)
+        states.append(serialise(state))
     play = Play(NetIndex(recorded.net))
     play.state = state
     assert end_of(play) == recorded.end

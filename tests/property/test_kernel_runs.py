@@ -93,7 +93,7 @@ def test_a_state_restored_at_any_version_goes_on_like_the_live_one(
     tail = Play(play.net, play.setting, play.expressions)
     tail.base = restore(snapshot)
     tail.facts, tail.instants = play.facts[version:], play.instants[version:]
-    tail.states = play.states[version:]
+    tail.before, tail.states = play.states[:version], play.states[version:]
     tail.check_replay()
 
 

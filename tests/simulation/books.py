@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.codec import digest
@@ -22,6 +23,8 @@ from orchestrator.coordinator.ports import IndexRow
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.operating import TERMINATED
+from orchestrator.kernel.restoring import rewind
 from orchestrator.kernel.snapshot import restore
 from orchestrator.kernel.state import RunState, serialise
 
@@ -70,7 +73,11 @@ class RunBook:
         self._digest = ""
         self._epoch = 0
         self._due: dict[str, int] = {}
-        self._last: dict[str, int] = {}
+        self._last: dict[tuple[str, int], int] = {}
+        """The number of the last attempt of each step and generation."""
+        self._generations: dict[str, int] = {}
+        """Of the last attempt of each step."""
+        self.terminated = False
         self._net = net
         self._book = book
 
@@ -104,6 +111,8 @@ class RunBook:
         self._epoch, self._digest = header.epoch, event.digest
         if isinstance(fact, r.RunForked):
             self._fork(fact)
+        if isinstance(fact, o.RunRestored):
+            self._restore(fact)
         yield from self._keep(event, now)
         try:
             evolve(self.state, fact, header.recorded_at)
@@ -121,11 +130,23 @@ class RunBook:
         if source is not None:
             self.state = restore(source.states[fact.source_version])
             self.build, self._asked = self.state.build, fact.options.build
-            self.signals = {id_: id_ not in self.state.signals for id_ in self.state.signals_seen}
-            loops = {name: step.loop for name, step in self.state.steps.items() if step.loop}
-            self._iterations = {
-                name: loop.index for name, loop in loops.items() if loop.index is not None
-            }
+            self._see_structure()
+
+    def _see_structure(self) -> None:
+        self.signals = {id_: id_ not in self.state.signals for id_ in self.state.signals_seen}
+        loops = {name: step.loop for name, step in self.state.steps.items() if step.loop}
+        self._iterations = {
+            name: loop.index for name, loop in loops.items() if loop.index is not None
+        }
+
+    def _restore(self, fact: o.RunRestored) -> None:
+        """Nothing that nodes have is the run's any more; signals that came since are there."""
+        rewind(self.state, restore(self.states[fact.version]))
+        self._see_structure()
+        self.signals.update((signal.id, False) for signal in fact.signals)
+        self.outstanding.clear()
+        self._due.clear()
+        self.counted.clear()
 
     # -- books that owe nothing to the kernel -----------------------------------------------------
 
@@ -141,9 +162,9 @@ class RunBook:
                 yield from self._complete(fact, now)
             case t.AttemptFailed():
                 yield from self._fail(fact)
-            case t.TaskFailed() if fact.attempt:
-                yield from self._over(fact.step, fact.attempt)
-            case t.TaskCancelled() if fact.attempt:
+            case o.ResultGiven():
+                self._given(fact, now)
+            case t.TaskFailed() | t.TaskCancelled() if fact.attempt:
                 yield from self._over(fact.step, fact.attempt)
             case r.SignalReceived() | r.WaitEnded() | r.UpdateAccepted():
                 yield from self._signal(fact)
@@ -151,7 +172,10 @@ class RunBook:
                 yield from self._structure(fact)
             case _ if isinstance(fact, ENDS):
                 self.ended_at = now
-                if self.outstanding:
+                self.terminated = isinstance(fact, r.RunFailed) and (
+                    fact.failure.code == TERMINATED
+                )
+                if self.outstanding and not self.terminated:
                     yield f"ended with {next(iter(self.outstanding))} outstanding"
             case _:
                 pass
@@ -215,12 +239,21 @@ class RunBook:
         self._iterations[fact.step] = expected
 
     def _attempt(self, step: str, number: int) -> Attempt:
-        return Attempt(self.run_id, step, 0, number)
+        return Attempt(self.run_id, step, self._generations.get(step, 0), number)
+
+    def _given(self, fact: o.ResultGiven, now: int) -> None:
+        """An operator's result completes the key that it says; the attempt that was out did not."""
+        for attempt in [one for one in self.outstanding if one.step == fact.step]:
+            del self.outstanding[attempt]
+        generation = fact.generation or self.state.steps[fact.step].generation
+        if fact.failure is None:
+            self.completed[Attempt(self.run_id, fact.step, generation, 0).task_key] = now
 
     def _dispatch(self, fact: t.TaskDispatched, recorded_at: int) -> Iterator[str]:
-        attempt = self._attempt(fact.step, fact.attempt)
-        if fact.attempt != self._last.get(fact.step, 0) + 1:
-            yield f"attempt {fact.attempt} of {fact.step} after {self._last.get(fact.step, 0)}"
+        self._generations[fact.step] = fact.generation
+        attempt, key = self._attempt(fact.step, fact.attempt), (fact.step, fact.generation)
+        if fact.attempt != self._last.get(key, 0) + 1:
+            yield f"attempt {fact.attempt} of {fact.step} after {self._last.get(key, 0)}"
         if any(one.step == fact.step for one in self.outstanding):
             yield f"{attempt} dispatched while another attempt is outstanding"
         if attempt.task_key in self.completed:
@@ -229,7 +262,7 @@ class RunBook:
             yield f"{attempt} dispatched {self._due[fact.step] - recorded_at} us before it is due"
         yield from self._crowd(fact.step)
         yield from self._built(fact)
-        self._last[fact.step] = fact.attempt
+        self._last[key] = fact.attempt
         self.dispatched[attempt] = (fact.node, fact.incarnation)
         self.outstanding[attempt] = None
         self.epochs[attempt] = self._epoch
@@ -297,12 +330,13 @@ class RunBook:
 
     def _over(self, step: str, number: int) -> Iterator[str]:
         attempt = self._attempt(step, number)
+        last = self._last.get((step, attempt.generation), 0)
         if attempt in self.outstanding:
             del self.outstanding[attempt]
-        elif number == self._last.get(step, 0) and step not in self._due:
+        elif number == last and step not in self._due:
             yield f"{attempt} ended and was not outstanding"
-        elif number != self._last.get(step, 0):
-            yield f"{attempt} ended, the last one was {self._last.get(step, 0)}"
+        elif number != last:
+            yield f"{attempt} ended, the last one was {last}"
 
     def _attempts_max(self, step: str) -> int:
         return (self.task(step).retry or self.state.options.retry or Retry()).attempts_max

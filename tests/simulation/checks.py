@@ -367,7 +367,7 @@ class Auditor:
             self.violated(f"{attempt} was started by {node} and never dispatched")
         elif attempt.task_key in book.completed:
             self.violated(f"{attempt} was started by {node} after its key was completed")
-        elif book.state.terminal:
+        elif book.state.terminal and not book.terminated:
             self.violated(f"{attempt} was started by {node} after the end of its run")
         elif book.state.holds(attempt):
             inputs = book.state.steps[attempt.step].inputs

@@ -17,26 +17,33 @@ from events.api import (
     AnyRequest,
     AwaitRun,
     CancelRun,
+    CompleteStep,
     CordonNode,
     DrainNode,
+    FailStep,
     FetchValues,
     ForkRun,
     Hello,
     Here,
     KeepValues,
     ListNodes,
+    MoveStep,
     PauseRun,
     QueryRun,
     Refused,
     RegisterWorkflow,
     RepinRun,
+    RerunRun,
+    RestoreRun,
     ResumeRun,
     RunAnswer,
     RunView,
     ShowNode,
     ShowRun,
     SignalRun,
+    SkipStep,
     StartRun,
+    TerminateRun,
     UncordonNode,
     UpdateRun,
 )
@@ -166,7 +173,21 @@ class Client:
 def _about(request: AnyRequest) -> str | None:
     """The run or node whose owner has to answer; None when any coordinator can."""
     match request:
-        case StartRun() | CancelRun() | SignalRun() | PauseRun() | ResumeRun() | RepinRun():
+        case (
+            StartRun()
+            | CancelRun()
+            | SignalRun()
+            | PauseRun()
+            | ResumeRun()
+            | RepinRun()
+            | SkipStep()
+            | CompleteStep()
+            | FailStep()
+            | MoveStep()
+            | TerminateRun()
+            | RestoreRun()
+            | RerunRun()
+        ):
             return request.run_id
         case UpdateRun() | QueryRun() | ForkRun() | ShowRun() | AwaitRun():
             return request.run_id

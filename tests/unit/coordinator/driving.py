@@ -13,6 +13,7 @@ from events.envelope import Head, Stored, unseal
 from events.ids import Attempt, run_stream, shard_of
 from events.limits import Limits
 from events.messages import Completed, Execute, Heartbeat, Reports
+from events.operator_facts import RunRestored
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring.compile import compile_net, workflow_version
 from orchestrator.coordinator import signals as s
@@ -28,7 +29,9 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.evolve import evolve
-from orchestrator.kernel.state import RunState
+from orchestrator.kernel.restoring import rewind
+from orchestrator.kernel.snapshot import restore
+from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay.rebuild import Rebuilt
 
 SHARDS = 2
@@ -142,11 +145,14 @@ class Drive:
     def rebuilt(self, run_id: str = "r1") -> Rebuilt:
         """The run as the log has it."""
         found = Rebuilt(RunState(), Head(run_stream(run_id)))
-        catalogue = Catalogue()
+        catalogue, states = Catalogue(), list[bytes]()
         for stored in self.log:
             if stored.stream == found.head.stream:
                 event = unseal(stored, catalogue)
+                if isinstance(event.fact, RunRestored):
+                    rewind(found.state, restore(states[event.fact.version - 1]))
                 evolve(found.state, event.fact, event.header.recorded_at)
+                states.append(serialise(found.state))
                 found.head = Head(stored.stream, stored.version, event.digest)
         return found
 

@@ -15,6 +15,7 @@ from events.cluster_facts import (
 from events.envelope import Head, Stamp, Stored, seal
 from events.facts import Enabled, Fact, Failure, Flow
 from events.ids import node_stream, run_stream
+from events.operator_facts import GivenStatus, ResultGiven, RunRestored
 from events.policies import RunOptions
 from events.run_facts import Renewed, RunCompleted, RunForked, RunStarted
 from events.task_facts import AttemptFailed, TaskCompleted, TaskDispatched, TaskRetryDue
@@ -154,6 +155,28 @@ async def test_tasks_of_a_fork_are_ready_from_its_beginning() -> None:
     )
     log = Log().run(0, forked).run(2, dispatched("count"))
     assert (await log.folded()).tallies[task_key()].times["wait"].sum_us == 2 * SECOND
+
+
+async def test_after_a_restore_what_was_open_then_is_ready_anew() -> None:
+    back = RunRestored(id="x", version=1, at=3, generation=1, renewed=(Renewed(step="count"),))
+    log = Log().run(0, started("count")).run(1, dispatched("count")).run(2, back)
+    log.run(5, dispatched("count"))
+    tally = (await log.folded()).tallies[task_key()]
+    assert tally.counts == {"dispatched": 2, "cancelled": 1}
+    assert tally.times["wait"].sum_us == (1 + 3) * SECOND
+
+
+@pytest.mark.parametrize("status", ["completed", "skipped", "failed"])
+async def test_a_result_from_an_operator_is_a_tasks_end_and_took_no_time(
+    status: GivenStatus,
+) -> None:
+    log = Log().run(0, started("count")).run(1, dispatched("count"))
+    log.run(2, ResultGiven(id="x", step="count", status=status))
+    log.run(3, ResultGiven(id="y", step="other", status=status))
+    found = (await log.folded()).tallies
+    assert found[task_key()].counts == {"dispatched": 1, status: 1}
+    assert "duration" not in found[task_key()].times
+    assert {key.task for key in found if key.kind == "task"} == {"count.all"}
 
 
 async def test_tags_and_search_attributes_become_labels() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from events import cluster_facts, run_facts, task_facts
+from events import cluster_facts, operator_facts, run_facts, task_facts
 from events.catalogue import FACTS, facts_of
 from events.errors import InvariantViolation
 from events.facts import Fact, Failure, Flow
@@ -11,7 +11,7 @@ from orchestrator.kernel.evolve import FOLDS, evolve
 from orchestrator.kernel.state import RunState
 from tests.builders import Play, started, task, workflow
 
-FACTS_OF_RUNS = facts_of(run_facts, task_facts)
+FACTS_OF_RUNS = facts_of(run_facts, task_facts, operator_facts)
 
 
 def test_every_fact_of_runs_and_tasks_has_a_fold_and_no_other_has() -> None:
@@ -20,7 +20,9 @@ def test_every_fact_of_runs_and_tasks_has_a_fold_and_no_other_has() -> None:
 
 def test_every_fact_is_in_the_catalogue() -> None:
     defined = {
-        fact for module in (run_facts, task_facts, cluster_facts) for fact in facts_of(module)
+        fact
+        for module in (run_facts, task_facts, operator_facts, cluster_facts)
+        for fact in facts_of(module)
     }
     below: set[type[Fact]] = set()
     todo: list[type[Fact]] = [Fact]

@@ -5,7 +5,7 @@ import pytest
 from events.facts import LossReason
 from events.net import Task
 from events.policies import Needs
-from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, place
+from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, Wishes, place
 
 WORK = Task(task="work")
 
@@ -18,13 +18,13 @@ def node(name: str, outstanding: int = 0, credits_: int = 4, **fields: object) -
 
 
 def chosen(task: Task, *nodes: NodeSlots, excluded: dict[str, LossReason] | None = None) -> Chosen:
-    answer = place(task, nodes, excluded or {})
+    answer = place(task, nodes, Wishes(excluded or {}))
     assert isinstance(answer, Chosen), answer
     return answer
 
 
 def obstructed(task: Task, *nodes: NodeSlots) -> Obstructed:
-    answer = place(task, nodes, {})
+    answer = place(task, nodes, Wishes())
     assert isinstance(answer, Obstructed), answer
     return answer
 
@@ -76,7 +76,7 @@ def test_labels_must_be_carried() -> None:
     ],
 )
 def test_the_node_must_have_what_the_task_needs(needs: Needs, capacity: Needs, fits: bool) -> None:
-    answer = place(Task(task="work", needs=needs), [node("a", capacity=capacity)], {})
+    answer = place(Task(task="work", needs=needs), [node("a", capacity=capacity)], Wishes())
     assert isinstance(answer, Chosen) == fits
     if isinstance(answer, Obstructed):
         assert answer.obstacle == "no_node"
@@ -157,15 +157,31 @@ BUILDS = (node("a", build_id="b1"), node("b", build_id="b2"), node("c"))
     ("build", "winner"), [("", "a"), ("b1", "a"), ("b2", "b"), ("pinned", "a")]
 )
 def test_the_build_is_kept_to(build: str, winner: str) -> None:
-    answer = place(WORK, BUILDS, {}, build)
+    answer = place(WORK, BUILDS, Wishes(build=build))
     assert isinstance(answer, Chosen)
     assert (answer.node, answer.build_id) == (winner, f"b{'ab'.index(winner) + 1}")
 
 
 def test_without_a_node_of_the_build_the_obstacle_says_so() -> None:
-    answer = place(WORK, BUILDS, {}, "b3")
+    answer = place(WORK, BUILDS, Wishes(build="b3"))
     assert answer == Obstructed(
         "no_node",
         "no suitable node for work: a: build b1 is not b3; b: build b2 is not b3; "
         "c: does not say its build",
     )
+
+
+def test_a_task_that_was_moved_goes_where_it_is_to_go_only() -> None:
+    answer = place(WORK, BUILDS, Wishes(target="b"))
+    assert isinstance(answer, Chosen)
+    assert answer.node == "b"
+    assert answer.placement.excluded["a"] == "an operator moved it to b"
+
+
+def test_a_task_that_was_moved_off_a_node_never_goes_back_there() -> None:
+    answer = place(WORK, BUILDS, Wishes(off=("a",)))
+    assert isinstance(answer, Chosen)
+    assert answer.node == "b"
+    nowhere = place(WORK, BUILDS[:1], Wishes(off=("a",)))
+    assert isinstance(nowhere, Obstructed)
+    assert "a: an operator moved it off" in nowhere.detail

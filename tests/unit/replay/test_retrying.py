@@ -1,5 +1,6 @@
 """From where a closed run is tried again."""
 
+import anyio
 import pytest
 
 from events.definition import FailStep, Handler
@@ -8,14 +9,20 @@ from events.policies import Retry, RunOptions, Timeouts
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.retrying import is_sound, last_sound_version, refuse, told
-from tests.builders import Play, Setting, copy, parallel, started, task, workflow
+from orchestrator.replay.export import Exported
+from orchestrator.replay.retrying import Retry as Plan
+from orchestrator.replay.retrying import is_sound, plan_retry
+from tests.builders import RUN_ID, Play, Setting, copy, parallel, started, task, workflow
+
+
+def plan_of(play: Play) -> Plan:
+    """As it is made from the history in a file."""
+    stored = play.stored()
+    return anyio.run(plan_retry, Exported(RUN_ID, {stored[0].stream: stored}), RUN_ID)
 
 
 def version_of(play: Play) -> int:
-    first = state_at(play, 1)
-    later = zip(play.facts[1:], play.instants[1:], strict=True)
-    return last_sound_version(first, later)
+    return plan_of(play).version
 
 
 def state_at(play: Play, version: int) -> RunState:
@@ -27,9 +34,7 @@ def state_at(play: Play, version: int) -> RunState:
 
 def again(play: Play) -> dict[str, str]:
     """Steps that run again, each with how it ended in the source."""
-    version = version_of(play)
-    refuse(play.state, version)
-    return {one.step: one.was for one in told(state_at(play, version), play.state, version).again}
+    return {one.step: one.was for one in plan_of(play).again}
 
 
 def test_what_completed_is_kept_and_what_failed_runs_again() -> None:
@@ -38,10 +43,9 @@ def test_what_completed_is_kept_and_what_failed_runs_again() -> None:
     play.place("b")
     play.fail("b")
     assert play.state.status == "failed"
-    version = version_of(play)
-    plan = told(state_at(play, version), play.state, version)
+    plan = plan_of(play)
     assert (plan.kept, [one.step for one in plan.again]) == (("a",), ["b"])
-    assert plan.last_version == play.state.version > version
+    assert plan.last_version == play.state.version > plan.version
 
 
 def test_a_fork_from_there_reaches_the_end() -> None:
