@@ -32,6 +32,7 @@ FAILURES = {
     "schedule_to_start_timeout": "No attempt was started in time.",
     "signal_timeout": "The signal did not come within the `timeout` of its `wait`.",
     "start_to_close_timeout": "One attempt ran for too long.",
+    "terminated": "An operator has ended the run at once, or the run that had started it.",
     "too_few_completed": "Fewer items of a map completed than its rule asks for.",
     "too_many_events": "The run has as many events as a run may have.",
     "too_many_instances": "The loops of the run would make more steps than `limits.instances_max`.",

@@ -3,14 +3,14 @@
 import msgspec
 
 from docs.generator.source import annotations, doc, field_texts
-from events import cluster_facts, facts, run_facts, task_facts
+from events import cluster_facts, facts, operator_facts, run_facts, task_facts
 from events.catalogue import facts_of
 
 STREAMS = (
-    ("run:<id>", (run_facts, task_facts)),
+    ("run:<id>", (run_facts, task_facts, operator_facts)),
     ("node:<name>, shard:<n>, definition:<workflow>", (cluster_facts,)),
 )
-SHARED = (facts, run_facts, task_facts, cluster_facts)
+SHARED = (facts, run_facts, task_facts, operator_facts, cluster_facts)
 
 
 def streams() -> str:

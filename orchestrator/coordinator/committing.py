@@ -190,12 +190,12 @@ class Committing:
     ) -> None:
         memory, state, net = self._memory, slot.state, slot.net
         epoch = memory.ownership.held_under(slot.shard)
+        drop(touched, outgoing)
         for step_id in touched.commands:
             if net is not None and step_id in state.outstanding:
                 step = state.steps[step_id]
                 found = command(state, net, step_id, slot.shard, slot.traceparent, epoch=epoch)
                 outgoing.setdefault((step.node, step.incarnation), []).append(found)
-        drop(touched, outgoing)
         see_to_orphans(memory, slot, touched.orphans)
         for waiter in touched.waiters:
             memory.waiters.add(slot.run_id, waiter)

@@ -122,17 +122,14 @@ def attempt_lost(
     d: Decision, step_id: str, reason: LossReason, message: str, started: bool | None = None
 ) -> None:
     """The attempt ended without a result. A recalled one ends as what it was recalled for, and
-    counts even if it had not begun: nobody would see that a task never gets to begin. `started` is
-    None where nobody can tell."""
+    counts even if it had not begun: nobody would see that a task never gets to begin. One whose
+    task was moved does not count, nor is it a loss. `started` is None where nobody can tell."""
     recalled = d.state.steps[step_id].recalled
-    if recalled == MOVED:
-        failure = Failure(code=MOVED, message=message)
-        ended = Ended(failure=failure, kind="lost", counted=False)
-    elif recalled:
+    if recalled and recalled != MOVED:
         ended = Ended(failure=Failure(code=recalled, message=message), kind="timed_out")
     else:
-        failure = Failure(code=reason, message=message)
-        ended = Ended(failure=failure, kind="lost", loss=reason, counted=False)
+        failure, loss = Failure(code=recalled or reason, message=message), reason
+        ended = Ended(failure=failure, kind="lost", counted=False, loss=None if recalled else loss)
         if may_have_killed(reason, started):
             ended.killed = _killed(d, step_id, reason)
     end_attempt(d, step_id, ended)

@@ -193,8 +193,9 @@ def _missing(d: Decision, step_id: str) -> str:
             f"{step_id} of run {state.run_id} is not under way: it has not been reached, or not so"
         )
     known = [name for name, step in state.steps.items() if step.status in OPEN]
-    named = _or(tuple(known[:NAMES_SHOWN_MAX])) if known else "none"
-    return f"run {state.run_id} has no step {step_id!r}; those under way: {named}"
+    more = len(known) - NAMES_SHOWN_MAX
+    named = ", ".join(known[:NAMES_SHOWN_MAX]) + (f" and {more} more" if more > 0 else "")
+    return f"run {state.run_id} has no step {step_id!r}; those under way: {named or 'none'}"
 
 
 def _or(names: tuple[str, ...]) -> str:

@@ -121,7 +121,7 @@ class Judging:
 
     def take(self, event: Event) -> None:
         """Judges the event that `decode` gave, and folds it; `state` of a fork is its source's by
-        then, that of a restore the earlier one. Raises `InvariantViolation` when it does not fold."""
+        then, of a restore the earlier one. Raises `InvariantViolation` when it does not fold."""
         header, fact = event.header, event.fact
         first = not self.head.version
         if not first and header.causation != self._causation:
