@@ -208,7 +208,7 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Works waiting, for their turn or for what they need from the store; above it requests are
     refused as unavailable."""
 
-    loads_max: Count = 64
+    loads_max: Count = 256
     """Runs being rebuilt at the same time; the rest waits."""
 
     conflicts_max: Amount = 5

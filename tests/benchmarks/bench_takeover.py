@@ -39,9 +39,9 @@ TRY_S = 0.05
 DEADLINE_S = 300.0
 SPREAD_S = 8.0
 """Timers of what is due fire within so many seconds after the kill."""
-BEGINS_S = 3.0
+BEGINS_S = 7.0
 """Until the second coordinator attends, and the first is killed."""
-TASK_S = 14.0
+TASK_S = 16.0
 HOUR_US = 3_600_000_000
 SLOTS = 1000
 
@@ -144,9 +144,12 @@ async def fill(system: System, client: Client, options: Options) -> float:
         await client.request(RegisterWorkflow(definition=definition))
     waiting = options.runs - options.due - options.at_work
     names = (f"signal-{number}" for number in range(waiting))
+    began = time.perf_counter()
     await spread((StartRun(run_id=name, workflow="signal") for name in names), client)
+    each_s = (time.perf_counter() - began) / waiting
     # Far enough ahead for all of them to be started before the first is due.
-    kill_at = time.time_ns() // 1000 + round(1e6 * (5 + (options.due + options.at_work) / 200))
+    ahead_s = 10 + 2 * each_s * (options.due + options.at_work)
+    kill_at = time.time_ns() // 1000 + round(1e6 * ahead_s)
     each = SPREAD_S * 1e6 / max(1, options.due)
     due = (
         StartRun(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import msgspec
 import pytest
 
@@ -31,6 +32,25 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     factory: DatabaseFactory = request.getfixturevalue("database_factory")
     async with await PostgresStore.open(factory(prepare)) as store:
         yield store
+
+
+async def test_many_are_loaded_at_one_time(store: Store) -> None:
+    """The newest of each stream, of those that have one."""
+    wanted: dict[str, Snapshot | None] = {run_stream("none"): None}
+    for number in range(3):
+        for version in (5, 20 + number):
+            newest = msgspec.structs.replace(_snapshot(version), stream=run_stream(str(number)))
+            await store.save_snapshot(newest)
+            wanted[newest.stream] = newest
+    found: dict[str, Snapshot | None] = {}
+
+    async def load(stream: str) -> None:
+        found[stream] = await store.load_snapshot(stream)
+
+    async with anyio.create_task_group() as group:
+        for stream in wanted:
+            group.start_soon(load, stream)
+    assert found == wanted
 
 
 async def test_the_newest_within_the_bound_is_loaded(store: Store) -> None:

@@ -7,7 +7,7 @@ import anyio
 import psycopg
 import pytest
 
-from events.envelope import Stored
+from events.envelope import Head, Stored
 from events.limits import BatchLimits
 from events.references import Payload
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
@@ -24,7 +24,7 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.errors import Corrupt, InvariantViolation
 from orchestrator.replay.log_batches import LogBatch
-from tests.logs import AT, batch, begin, continued, row, run_batch
+from tests.logs import AT, batch, begin, continued, extend, row, run_batch
 from tests.servers import DatabaseFactory
 
 pytest_plugins = ["tests.servers"]
@@ -150,6 +150,27 @@ class TestAppend:
         log = await store.read_log(limit=2)
         rest = await store.read_log(after=log[-1].position or 0)
         assert places(log + rest) == places(await store.read_log())
+
+    async def test_many_streams_are_read_at_one_time(
+        self, store: AuditedStore, lease: Lease
+    ) -> None:
+        """Short ones, one that is longer than is brought at once, and none; each from its place."""
+        lengths = {"run:1": 2, "run:2": 120, "run:3": 50, "run:none": 0}
+        for stream, length in lengths.items():
+            head = Head(stream)
+            while head.version < length:
+                await store.append(batch([lease], extend(head, min(40, length - head.version))))
+        found: dict[tuple[str, int], list[tuple[str, int]]] = {}
+
+        async def read(stream: str, after: int) -> None:
+            found[stream, after] = places(await store.read(stream, after))
+
+        async with anyio.create_task_group() as group:
+            for stream in lengths:
+                for after in (0, 1, 70):
+                    group.start_soon(read, stream, after)
+        for (stream, after), events in found.items():
+            assert events == [(stream, n) for n in range(after + 1, lengths[stream] + 1)]
 
     async def test_an_unknown_stream_is_empty(self, store: AuditedStore) -> None:
         assert await store.read("run:none") == []

@@ -113,6 +113,10 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     "compare_batch": (APPEND, {"events_pkey"}),
     "replace_index_rows": (APPEND, {"events_pkey"}),
     "read_stream": ({"stream": "run:r7", "after": 1, "limit": 100}, {"events_pkey"}),
+    "read_tails": (
+        {"streams": texts(["run:r7", "run:r8"]), "afters": integers([1, 0]), "limit": 50},
+        {"events_pkey"},
+    ),
     "read_log": ({"after": 7, "limit": 100}, {"events_notification_id_idx"}),
     "last_position": ({}, {"events_notification_id_idx"}),
     "stream_names": (
@@ -156,6 +160,10 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     ),
     "load_snapshot": (
         {"stream": "run:r7", "at_most": 9},
+        {"snapshots_pkey", "kept_snapshots_pkey"},
+    ),
+    "load_snapshots": (
+        {"streams": texts(["run:r7", "run:r8"])},
         {"snapshots_pkey", "kept_snapshots_pkey"},
     ),
     "find_snapshot": (PLACE, {"snapshots_pkey", "kept_snapshots_pkey"}),

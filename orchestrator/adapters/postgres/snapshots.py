@@ -18,7 +18,9 @@ from events.codec import decode, encode
 from events.errors import Corrupt
 from events.limits import STATE_BYTES_MAX
 from events.sealing import HEAD_BYTES, Keyring, key_of
+from orchestrator.adapters.postgres.arrays import texts
 from orchestrator.adapters.postgres.connections import Pool
+from orchestrator.adapters.postgres.gathering import Gathering
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.coordinator.ports import Snapshot, SnapshotInfo, SnapshotPlace
 from orchestrator.replay.snapshots import Damaged
@@ -27,6 +29,8 @@ LEVEL = 3
 
 VERSION_MAX = 2**63 - 1
 AFTER_ALL = "\U0010ffff"
+GATHERED_MAX = 64
+"""States that are loaded with one statement."""
 
 
 class Snapshots:
@@ -40,6 +44,7 @@ class Snapshots:
         self._queries = queries
         self._kept = kept
         self._keys = keys
+        self._newest = Gathering(self._newest_rows, GATHERED_MAX)
 
     async def save(self, snapshot: Snapshot) -> None:
         name = "save_snapshot" if snapshot.kind == "automatic" else "save_kept_snapshot"
@@ -48,9 +53,24 @@ class Snapshots:
             await connection.execute(self._queries[name], values)
 
     async def load(self, stream: str, at_most: int | None) -> Snapshot | None:
-        values = {"stream": stream, "at_most": VERSION_MAX if at_most is None else at_most}
+        if at_most is None:
+            row = await self._newest.ask(stream)
+        else:
+            row = await self._row_at(stream, at_most)
+        return unpack(row, self._keys) if row else None
+
+    async def _row_at(self, stream: str, at_most: int) -> TupleRow | None:
+        values = {"stream": stream, "at_most": at_most}
         rows = await self._rows("load_snapshot", f"loading a snapshot of {stream}", values)
-        return unpack(rows[0], self._keys) if rows else None
+        return rows[0] if rows else None
+
+    async def _newest_rows(self, streams: Sequence[str]) -> list[TupleRow | None]:
+        if len(streams) == 1:
+            return [await self._row_at(streams[0], VERSION_MAX)]
+        values = {"streams": texts(streams)}
+        rows = await self._rows("load_snapshots", "loading snapshots", values)
+        found: dict[int, TupleRow] = {place: tuple(row) for place, *row in rows}
+        return [found.get(place) for place in range(1, len(streams) + 1)]
 
     async def find(self, place: SnapshotPlace) -> Snapshot | None:
         rows = await self._rows("find_snapshot", "loading a snapshot", _values(place))

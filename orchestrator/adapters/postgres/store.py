@@ -20,6 +20,7 @@ from orchestrator.adapters.postgres.columns import (
     log_batch,
 )
 from orchestrator.adapters.postgres.connections import Dialer, Pool
+from orchestrator.adapters.postgres.gathering import Gathering
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.resealing import Resealing
 from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of, newest
@@ -41,6 +42,10 @@ from orchestrator.coordinator.ports import (
 from orchestrator.replay.log_batches import LogBatch
 
 AFTER_ALL = "\U0010ffff"
+GATHERED_MAX = 256
+"""Streams that are read with one statement."""
+GATHERED_EVENTS = 50
+"""Of each of them; of a longer one the rest is read by itself."""
 
 
 class PostgresStore:
@@ -59,6 +64,7 @@ class PostgresStore:
         self._appender = Appender(dialer, self._pool, limits)
         self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
         self._knows = newest()
+        self._reading = Gathering(self._read_many, GATHERED_MAX)
         self.info = LogInfo(name="", shards=0, schema=0)
 
     @classmethod
@@ -99,10 +105,33 @@ class PostgresStore:
         return landed
 
     async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
+        if limit <= GATHERED_EVENTS:
+            return await self._read_one(stream, after, limit)
+        found = await self._reading.ask((stream, after))
+        if len(found) == GATHERED_EVENTS:
+            last = found[-1].version
+            found += await self._read_one(stream, last, limit - GATHERED_EVENTS)
+        return found
+
+    async def _read_one(self, stream: str, after: int, limit: int) -> list[Stored]:
         values = {"stream": stream, "after": after, "limit": limit}
         return [
             _stored(row) for row in await self._rows("read_stream", f"reading {stream}", values)
         ]
+
+    async def _read_many(self, wanted: Sequence[tuple[str, int]]) -> list[list[Stored]]:
+        """The first few events of each, which is all of most."""
+        if len(wanted) == 1:
+            return [await self._read_one(*wanted[0], GATHERED_EVENTS)]
+        values = {
+            "streams": texts([stream for stream, _ in wanted]),
+            "afters": integers([after for _, after in wanted]),
+            "limit": GATHERED_EVENTS,
+        }
+        found: list[list[Stored]] = [[] for _ in wanted]
+        for place, *row in await self._rows("read_tails", "reading streams", values):
+            found[place - 1].append(_stored(row))
+        return found
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         values = {"after": after, "limit": limit}
@@ -307,7 +336,7 @@ class PostgresStore:
             return await cursor.fetchall()
 
 
-def _stored(row: TupleRow) -> Stored:
+def _stored(row: Sequence[Any]) -> Stored:
     return Stored(row[0], row[1], row[2], row[3], row[4])
 
 
