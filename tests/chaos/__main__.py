@@ -63,6 +63,9 @@ def main() -> int:
             outcome.violations += undisturbed(outcome)
         kept = bool(outcome.violations) or flags.keep
         return told(outcome, folder, flags, kept)
+    except TimeoutError:
+        print(f"the cluster did not come up; the evidence is in {folder}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         kept = False
         print("interrupted; everything is stopped", file=sys.stderr)

@@ -19,7 +19,7 @@ import msgspec
 from orchestrator.errors import Unavailable
 from tests.chaos.cluster import AGENTS, COORDINATORS, Cluster
 from tests.chaos.nats import NAMES as NATS
-from tests.chaos.plan import PROMOTE, Fault
+from tests.chaos.plan import CUT_OFF, CUT_OFF_S, PROMOTE, Fault
 from tests.chaos.wires import Way
 
 log = logging.getLogger("chaos")
@@ -32,7 +32,8 @@ GROUPS = {
     "everybody": (*PROGRAMS, *NATS, "primary"),
 }
 POSTGRES = {"primary", "standby"}
-NO_MORE_OF = {*POSTGRES, "everybody", "standby>primary"}
+REPLICATION = "standby>primary"
+NO_MORE_OF = {*POSTGRES, "everybody", REPLICATION}
 """One at a time of these: together they would only make the time longer in which no commit is
 possible."""
 SUPERVISED_S = 0.3
@@ -173,10 +174,15 @@ class Inflicting:
         """The primary dies for good; what follows is what an operator's tool does."""
         postgres = self._it.postgres
         async with self._postgres:
+            if fault.extra == CUT_OFF:
+                self._it.wires.hold(REPLICATION)
+                await anyio.sleep(CUT_OFF_S)
             await anyio.to_thread.run_sync(postgres.servers[postgres.primary].kill9)
+            self._it.wires.sever(REPLICATION)  # what was under way there is lost
             await anyio.to_thread.run_sync(postgres.promote)
             log.info("the standby is the primary")
             await anyio.sleep(fault.lasts_s)
+            self._it.wires.mend(REPLICATION)
             await anyio.to_thread.run_sync(postgres.build_standby)
             self._it.aim_wires()
 

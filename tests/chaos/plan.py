@@ -19,8 +19,14 @@ FIRST_AT_S = 3.0
 PAUSE_S = (1.0, 7.0)
 QUIET_S = 1.0
 """Nothing begins so shortly before the end."""
-PROMOTIONS_AT = (0.3, 0.75)
+PROMOTIONS_AT = (0.3, 0.7)
 """Shares of the session."""
+CUT_OFF = "cut-off"
+"""A standby that hears nothing of its primary any more, for so long before that one dies. Commits
+wait meanwhile, and whoever made them gives up waiting: the new primary has none of them."""
+CUT_OFF_S = 15.0
+LONG_S = 60.0
+"""From this length on the second promotion is of such a standby."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,14 +97,26 @@ def make_plan(seed: int, seconds: float, small_disk: bool, kinds: str = "all") -
     drawn = [kind for kind in (*KINDS, *((FILL,) if small_disk else ())) if wanted(kind.name)]
     faults = []
     if wanted(PROMOTE):
-        shares = [share + chance.uniform(-0.1, 0.1) for share in PROMOTIONS_AT]
-        times = [share * seconds for share in shares]
-        faults = [Fault(at_s=at, kind=PROMOTE, target="standby", lasts_s=2.0) for at in times]
+        faults = _promotions(chance, seconds)
     at_s = FIRST_AT_S
     while drawn and at_s < seconds - QUIET_S:
         faults.append(_draw(chance, drawn, at_s, seconds))
         at_s += chance.uniform(*PAUSE_S)
     return sorted(faults, key=lambda fault: fault.at_s)
+
+
+def _promotions(chance: random.Random, seconds: float) -> list[Fault]:
+    extras = ("", CUT_OFF if seconds >= LONG_S else "")
+    return [
+        Fault(
+            at_s=(share + chance.uniform(-0.1, 0.1)) * seconds,
+            kind=PROMOTE,
+            target="standby",
+            lasts_s=2.0,
+            extra=extra,
+        )
+        for share, extra in zip(PROMOTIONS_AT, extras, strict=True)
+    ]
 
 
 def _wanted(kinds: str) -> Callable[[str], bool]:

@@ -13,7 +13,7 @@ import msgspec
 
 from orchestrator.adapters.nats.client import connect
 from tests.chaos import checks, outputs
-from tests.chaos.cluster import AGENTS, Cluster
+from tests.chaos.cluster import AGENTS, COORDINATORS, Cluster
 from tests.chaos.evidence import Evidence, gather, watch_leases
 from tests.chaos.figures import Figures, figures
 from tests.chaos.inflict import Happened, Inflicting, now_us
@@ -51,15 +51,17 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 async def play(it: Cluster, wanted: Wanted) -> Outcome:
-    """Returns what became of it; the cluster stands still afterwards."""
+    """Returns what became of it; the cluster stands still afterwards.
+
+    Raises `TimeoutError` when the cluster does not come up."""
     chance = random.Random(f"load/{wanted.seed}")
     inflicting = Inflicting(it)
     async with connect(it.connection, timeout_s=CONNECT_S) as client:
         load = Load(client, chance, wanted.tasks_per_s)
+        await until(client, evenly(*COORDINATORS))
+        await load.register()
         async with anyio.create_task_group() as services:
             services.start_soon(inflicting.supervise)
-            await until(client, evenly("c1", "c2"))
-            await load.register()
             await anyio.to_thread.run_sync(watch_leases, it.postgres.dsn())
             log.info("the cluster is up")
             span_us = await _under_load(load, inflicting, wanted)

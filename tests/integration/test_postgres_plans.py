@@ -362,6 +362,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "release_leases",
         "whoami",
         "end_backend",
+        "make_durable",
         "take_ordering_lock",
         "wake_subscribers",
         "schema_state",

@@ -35,6 +35,9 @@ awaited: after that its statement has committed or never will;
 finished; it is not kept, so a process that is paused here holds nobody up;
 3. the places of the batch are read and compared by bytes, which contain the event ids. If the
 first cannot be done (the server is away), `landed` raises `Unavailable`, and is asked again.
+With a synchronous standby a commit that nobody waits for any more is visible before the standby has
+it, and would be lost by a failover. So what is found is believed only after an empty transaction of
+our own has committed behind it: then the standby has both.
 Should an old statement survive all this (a server that was copied while it ran), the two rows of
 the same place cannot both exist: the later one is refused by the primary key, and if the refused
 batch finds its own bytes at all its places, it has been appended. Nothing is ever tried twice by
@@ -146,6 +149,8 @@ class Appender:
         doing = f"looking for the conflict of batch {batch.id}"
         async with self._pool.use(doing) as connection:
             taken = await self._compare(connection, batch)
+            if taken:
+                await connection.execute(self._queries["make_durable"])
         if len(taken) == len(batch.events) and all(own for _, own, _ in taken):
             return Appended(position=max(position for _, _, position in taken))
         foreign = {stream for stream, own, _ in taken if not own}
@@ -164,6 +169,8 @@ class Appender:
                 self._queries["take_ordering_lock"], {"ordering_lock": ORDERING_LOCK}
             )
             taken = await self._compare(connection, batch)
+            if taken:
+                await connection.execute(self._queries["make_durable"])
         own = sum(1 for _, own, _ in taken if own)
         if own not in (0, len(batch.events)):
             raise InvariantViolation(

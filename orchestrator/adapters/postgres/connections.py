@@ -22,7 +22,7 @@ from psycopg.rows import TupleRow
 
 from orchestrator.adapters.postgres import arrays
 from orchestrator.adapters.postgres.queries import Queries
-from orchestrator.adapters.postgres.settings import Settings, where
+from orchestrator.adapters.postgres.settings import Settings, hosts, where
 from orchestrator.adapters.postgres.translation import (
     not_unicode,
     refused_connection,
@@ -49,6 +49,7 @@ class Dialer:
         self.settings = settings
         self.queries = queries
         self._conninfo = settings.conninfo()
+        self._limit_s = settings.connect_timeout_s * hosts(settings.dsn)
         self._backoff_s = 0.0
         self._not_before = 0.0
 
@@ -59,13 +60,12 @@ class Dialer:
         """
         await anyio.sleep(max(0.0, self._not_before - time.monotonic()))
         try:
-            with anyio.fail_after(self.settings.connect_timeout_s):
+            with anyio.fail_after(self._limit_s):
                 connection = await self._connect(statement_timeout_s)
         except TimeoutError as error:
             self._back_off()
             raise Unavailable(
-                f"Postgres at {where(self.settings.dsn)} did not answer within "
-                f"{self.settings.connect_timeout_s} s"
+                f"Postgres at {where(self.settings.dsn)} did not answer within {self._limit_s} s"
             ) from error
         except psycopg.Error as error:
             self._back_off()

@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     application_name: str = "dalsegno"
     connections_max: int = 4
     connect_timeout_s: float = 5.0
+    """For each server that the DSN names: one that is silent does not keep us from the next."""
     append_timeout_s: float = 10.0
     read_timeout_s: float = 15.0
     answer_grace_s: float = 2.0
@@ -84,8 +85,16 @@ def _not_a_dsn(said: str) -> Misconfigured:
     )
 
 
-def where(dsn: str) -> str:
-    """Host, port and database of a DSN, for messages."""
+def hosts(dsn: str) -> int:
+    """How many servers a DSN names, of which one is to be found; at least 1."""
     parts = parse_dsn(dsn)
-    host, port = parts.get("host", "localhost"), parts.get("port", DEFAULT_PORT)
-    return f"{host}:{port}/{parts.get('dbname', '')}"
+    return str(parts.get("host") or parts.get("hostaddr") or "").count(",") + 1
+
+
+def where(dsn: str) -> str:
+    """Hosts, ports and database of a DSN, for messages."""
+    parts = parse_dsn(dsn)
+    names = str(parts.get("host") or "localhost").split(",")
+    ports = str(parts.get("port") or DEFAULT_PORT).split(",")
+    pairs = zip(names, ports if len(ports) > 1 else ports * len(names), strict=False)
+    return f"{','.join(map(':'.join, pairs))}/{parts.get('dbname', '')}"
