@@ -181,3 +181,20 @@ async def test_trouble_is_told_once_not_once_an_attempt(caplog: pytest.LogCaptur
     assert len(caplog.records) == 1
     assert caplog.records[0].levelno == logging.WARNING
     assert not caplog.records[0].exc_info
+
+
+async def test_a_connection_that_breaks_with_something_unsent_ends_its_session(
+    nats_server: EmbeddedNats,
+) -> None:
+    link = Link(Connection(urls=(nats_server.url,)), "test")
+    await link.start()
+    session = await link.session()
+    client = session._client
+    client.send_later("later", b"1")
+    writer = client._writer()
+    assert writer is not None
+    writer.transport.abort()
+    with anyio.fail_after(DEADLINE_S):
+        await client._process_op_err(BrokenPipeError())
+        await session.lost.wait()
+    await link.close()

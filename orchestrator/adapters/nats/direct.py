@@ -56,6 +56,12 @@ class DirectClient(Client):
             self._pongs[0] = asyncio.Future()
         await super()._process_pong()
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        """What was not sent is dropped: over a connection that is broken the library would fail to
+        send it, and leave its tasks running and everybody untold that it is closed."""
+        self._pending, self._pending_data_size = [], 0
+        await super()._close(status, do_cbs)
+
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
     ) -> None:
