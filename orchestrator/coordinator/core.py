@@ -79,7 +79,7 @@ class Coordinator:
             s.AttendanceTold: self._attendance,
             s.LeasesAcquired: self._acquired,
             s.LeasesRenewed: self._renewed,
-            s.LeasesUnknown: lambda _: None,
+            s.LeasesUnknown: lambda _: self._memory.ownership.answered(),
             s.ActiveFound: self._active,
             s.DueFound: self._due_found,
             s.BusChanged: self._bus_changed,
@@ -198,6 +198,7 @@ class Coordinator:
 
     def _acquired(self, given: s.LeasesAcquired) -> None:
         memory = self._memory
+        memory.ownership.answered()
         fresh = memory.ownership.fresh(given.leases)
         too_late = not memory.ownership.lasts(given.asked_at, memory.now.monotonic)
         if not fresh or self._stopping or too_late:

@@ -32,6 +32,7 @@ class Ownership:
         self._until: dict[int, int] = {}
         self._alone_from: dict[int, int] = {}
         self._ask_at = self._take_at = 0
+        self._is_taking = False
         self._share = 0
         self.held: tuple[Lease, ...] = ()
         """In order of their shards."""
@@ -71,12 +72,18 @@ class Ownership:
         return True
 
     def time_to_take(self, now: int) -> int:
-        """How many shards may be asked for now, none again soon after."""
+        """How many shards may be asked for now, none again soon after, nor before the answer: a
+        store that does not answer is not asked ever more."""
         room = self._share - len(self._leases)
-        if room <= 0 or now < self._take_at or not self.missing:
+        if room <= 0 or now < self._take_at or self._is_taking or not self.missing:
             return 0
         self._take_at = now + self._take_every
+        self._is_taking = True
         return room
+
+    def answered(self) -> None:
+        """The store has given leases, or has answered nothing to a question about them."""
+        self._is_taking = False
 
     def told(self, names: Sequence[str], ours: str) -> None:
         """Who is there: the first in order have one shard more, if they are not as many for all.

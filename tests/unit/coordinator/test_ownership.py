@@ -57,6 +57,17 @@ def test_an_acquisition_that_was_answered_too_late_is_none() -> None:
     assert drive.take(s.FindActive) == []
 
 
+def test_a_store_that_does_not_answer_is_not_asked_again() -> None:
+    drive = Drive().step(s.AttendanceTold(names=("c1",)))
+    asked = drive.step().take(s.AcquireLeases)
+    for _ in range(100):
+        drive.at += 100_000
+        asked += drive.step().take(s.AcquireLeases)
+    assert len(asked) == 1
+    drive.step(s.LeasesUnknown())
+    assert len(drive.take(s.AcquireLeases)) == 1
+
+
 def test_a_renewal_that_was_answered_too_late_revives_nothing() -> None:
     drive = Drive().ready().start().commit()
     later(drive, drive.settings.lease_ttl_s)
