@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import Parameter
 
-from events.api import ListNodes, Nodes
 from events.definition import Definition
-from events.errors import Misconfigured, Unavailable
+from events.errors import Misconfigured
 from events.policies import Retry, Timeouts
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import workflow_version
 from orchestrator.authoring.plan import SHOWN_ATTEMPTS, Planned, Window, schedule
 from orchestrator.authoring.plan import plan as planned
-from orchestrator.cli.common import COMMON, Common, client_of, configured, go
+from orchestrator.cli.common import COMMON, Common, configured, go
 from orchestrator.cli.definitions import AS_IT_IS, Reading
+from orchestrator.cli.knowing import Known, who_knows
 from orchestrator.cli.output import (
     DIM,
     UNSURE,
@@ -30,7 +30,6 @@ from orchestrator.cli.output import (
     table,
 )
 from orchestrator.cli.registry import SHORT, definition_of
-from orchestrator.config import Config
 from orchestrator.kernel.durations import duration_text
 from orchestrator.kernel.durations import instant as read_instant
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
-ASK_S = 2.0
 NAMES_SHOWN = 10
 ONCE = Retry()
 PROVED = (
@@ -46,13 +44,6 @@ PROVED = (
     "no step waits for itself, neither directly nor through others",
     "every way through it ends: choices have a default, loops a limit, branches meet again",
 )
-
-
-class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """Who has which task types: node names by task type, or (`nodes` None) why nobody knows."""
-
-    nodes: dict[str, list[str]] | None
-    why: str = ""
 
 
 def plan(
@@ -84,7 +75,7 @@ def plan(
     begin = _begin(at)
     definition = definition_of(workflow, reading, common)
     lines = planned(definition, CelExpressions())
-    known = go(lambda: _who_knows(configured(common)))
+    known = go(lambda: who_knows(configured(common)))
     if common.json:
         print_json(_json(definition, lines, known, begin))
         return
@@ -104,20 +95,6 @@ def _begin(at: str) -> int:
         return read_instant(at) if at else time.time_ns() // 1000
     except ValueError as error:
         raise Misconfigured(f"--at: {error}") from None
-
-
-async def _who_knows(config: Config) -> Known:
-    try:
-        async with client_of(config, ASK_S) as client:
-            answer = await client.request(ListNodes())
-    except Unavailable as error:
-        return Known(nodes=None, why=str(error))
-    found: dict[str, list[str]] = {}
-    for node in answer.nodes if isinstance(answer, Nodes) else ():
-        if node.status in {"healthy", "suspected"}:
-            for task in node.tasks:
-                found.setdefault(task, []).append(node.node)
-    return Known(nodes=found)
 
 
 def task_types(lines: Sequence[Planned]) -> dict[str, list[str]]:

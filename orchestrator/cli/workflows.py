@@ -5,10 +5,14 @@ import sys
 from events.api import Registered, RegisterWorkflow
 from events.definition import Definition
 from events.errors import Unavailable
+from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import workflow_version
+from orchestrator.authoring.plan import plan as planned
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.definitions import AS_IT_IS, Reading, load_checked
+from orchestrator.cli.knowing import nobody_knows, who_knows
 from orchestrator.cli.output import print_json
+from orchestrator.cli.planning import task_types
 from orchestrator.config import Config
 
 
@@ -55,9 +59,12 @@ def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON)
     answer = go(lambda: send_definition(config, definition))
     if common.json:
         print_json(answer)
-    else:
-        how = "registered" if answer.created else "was registered already"
-        print(f"{answer.workflow} {how}: version {answer.workflow_version}")
+        return
+    how = "registered" if answer.created else "was registered already"
+    print(f"{answer.workflow} {how}: version {answer.workflow_version}")
+    tasks = task_types(planned(definition, CelExpressions()))
+    if hint := nobody_knows(go(lambda: who_knows(config)), tasks):
+        print(hint, file=sys.stderr)
 
 
 def schema() -> None:

@@ -79,6 +79,19 @@ def test_versions_are_listed_shown_and_compared(folder: Path) -> None:
 
 
 @pytest.mark.timeout(90)
+def test_registering_says_which_tasks_nobody_has(folder: Path) -> None:
+    (folder / "lonely.yaml").write_text(
+        "workflow: lonely\nsteps:\n- {id: a, task: nobody.does}\n- {id: b, task: nobody.does}\n"
+    )
+    done = dalsegno(folder, "workflow", "register", "lonely.yaml")
+    assert (done.code, done.out.startswith("lonely registered")) == (0, True)
+    assert done.err == (
+        "no connected node has nobody.does: runs wait until an agent brings it with --import\n"
+    )
+    assert dalsegno(folder, "workflow", "register", "flaky.yaml").err == ""
+
+
+@pytest.mark.timeout(90)
 @pytest.mark.parametrize(
     ("command", "said"),
     [
