@@ -207,7 +207,7 @@ def _over(fact: Fact) -> Sequence[str]:
     found out when its turn would come."""
     if isinstance(fact, t.TaskFailed):
         return (fact.step, *fact.cancelled)
-    if isinstance(fact, t.TaskCompleted):
+    if isinstance(fact, (t.TaskCompleted, o.ResultGiven)):
         return (fact.step,)
     if isinstance(fact, (r.RunClosing, r.GroupGivenUp)):
         return fact.cancelled
@@ -220,7 +220,7 @@ def _made_ready(state: RunState, fact: Fact) -> Sequence[str]:
     """Steps that `fact` put into the ready set, or that want another node now."""
     if isinstance(fact, FLOWING):
         return [enabled.step for enabled in fact.flow.enabled]
-    if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed)):
+    if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed, o.TaskMoved)):
         return [fact.step] if fact.step in state.ready else []
     if isinstance(fact, (r.RunForked, r.RunResumed, r.RunPinned, o.RunRestored)):
         return list(state.ready)

@@ -44,11 +44,19 @@ def suspect(state: RunState) -> None:
     state.steps["a"].kills.append(Killed(attempt=1, node="n1", incarnation="i", loss="node_lost"))
 
 
+def moved_to(state: RunState) -> None:
+    state.steps["a"].target = "n1"
+
+
+def moved_off(state: RunState) -> None:
+    state.steps["a"].off = ("n1",)
+
+
 def pinned(state: RunState) -> None:
     state.build = "b1"
 
 
-@pytest.mark.parametrize("made_peculiar", [avoiding, suspect, pinned])
+@pytest.mark.parametrize("made_peculiar", [avoiding, suspect, moved_to, moved_off, pinned])
 def test_what_wants_other_nodes_stands_apart(made_peculiar: Callable[[RunState], None]) -> None:
     state = run("r2")
     made_peculiar(state)
