@@ -6,6 +6,7 @@ that its runs use, wherever it was registered.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Self
 
 import msgspec
 
@@ -33,6 +34,15 @@ class LogMap:
             raise Misconfigured(f"no log has shard {told}: expected that all from 0 on are in one")
         if empty := [name for name, own in self._own.items() if not own]:
             raise Misconfigured(f"log {empty[0]} has no shards")
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """The map that has this text. Raises `Misconfigured` and `Corrupt`."""
+        try:
+            parts = msgspec.json.decode(text, type=dict[str, str])
+        except msgspec.DecodeError as error:
+            raise Corrupt(f"the map of logs cannot be read: {error}") from error
+        return cls({name: shards_of_text(shards) for name, shards in parts.items()})
 
     @property
     def names(self) -> tuple[str, ...]:

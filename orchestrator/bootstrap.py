@@ -150,9 +150,31 @@ async def run_projections(config: Config) -> None:
 
     Raises `Misconfigured` for what waiting cannot mend, `Unavailable` when Postgres is not there.
     """
-    name = "dalsegno projections"
-    settings = Settings(dsn=_dsn(config), application_name=name, connections_max=1)
-    await _migrate(config, Database(dsn=_dsn(config)))
+    found = _databases(config)
+    async with until_signal() as stopping, anyio.create_task_group() as group:
+        for database in found:
+            group.start_soon(_project, config, database, len(found) > 1)
+        await stopping.wait()
+        group.cancel_scope.cancel()
+
+
+async def _project(config: Config, database: Database, is_patient: bool) -> None:
+    """Folds one log. `is_patient`: when it is not there, others are, and it is tried again."""
+    settings = msgspec.structs.replace(
+        _settings(config, database), application_name="dalsegno projections", connections_max=1
+    )
+    while True:
+        try:
+            await _migrate(config, database)
+            await _project_log(config, settings)
+        except Unavailable as error:
+            if not is_patient:
+                raise
+            log.warning("log %s is not there, trying again: %s", database.log, error)
+            await anyio.sleep(OPEN_AGAIN_S)
+
+
+async def _project_log(config: Config, settings: Settings) -> None:
     async with (
         PostgresProjections(settings) as projections,
         ringing(config.nats, config.prefix, projections.info.name) as bell,
@@ -160,12 +182,7 @@ async def run_projections(config: Config) -> None:
         edge = Projecting(
             Projector(projections, config.projections), bell, config.projections, time.monotonic
         )
-        async with anyio.create_task_group() as group:
-            group.start_soon(edge.run)
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async for _ in signals:
-                    break
-            group.cancel_scope.cancel()
+        await edge.run()
 
 
 def _dsn(config: Config) -> str:

@@ -2,9 +2,11 @@
 
 import msgspec
 
+from events.logmap import LogMap, shards_text
 from events.redaction import redact
+from orchestrator.adapters.postgres.schema import LOG, LogInfo
 from orchestrator.adapters.postgres.schema import migrate as bring_up_to_date
-from orchestrator.cli.common import COMMON, Common, effective, log_address
+from orchestrator.cli.common import COMMON, Common, effective, log_databases
 from orchestrator.cli.output import console, plain, print_json, rows, table
 
 
@@ -22,11 +24,22 @@ def migrate(*, shards: int | None = None, common: Common = COMMON) -> None:
     """
     asked = {} if shards is None else {"coordinator.shards": str(shards)}
     config = effective(common, **asked).value
-    info = bring_up_to_date(log_address(config), shards=config.coordinator.shards)
+    made = [
+        bring_up_to_date(
+            one.dsn, log=one.log or LOG, shards=config.coordinator.shards, map_=one.map
+        )
+        for one in log_databases(config)
+    ]
     if common.json:
-        print_json(info)
-    else:
-        print(f"log {info.name}: schema {info.schema}, {info.shards} shards")
+        print_json(made if config.logs else made[0])
+        return
+    for info in made:
+        own = f"{_own(info)} of " if info.map else ""
+        print(f"log {info.name}: schema {info.schema}, {own}{info.shards} shards")
+
+
+def _own(info: LogInfo) -> str:
+    return shards_text(LogMap.of_text(info.map).own(info.name))
 
 
 def show_config(*, changed: bool = False, common: Common = COMMON) -> None:

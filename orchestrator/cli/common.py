@@ -16,7 +16,7 @@ from events.errors import Misconfigured, Unavailable
 from events.sealing import Keyring, NoKeys
 from orchestrator.adapters.nats.client import Client, connect
 from orchestrator.cli.connection_file import connection_layers
-from orchestrator.config import Config, keys_text, load_config
+from orchestrator.config import Config, Database, databases, keys_text, load_config
 
 T = TypeVar("T")
 CLUSTER = Group(
@@ -57,14 +57,23 @@ def configured(common: Common) -> Config:
 
 
 def log_address(config: Config) -> str:
-    """The DSN of the log. Raises `Misconfigured` when none is configured."""
-    if not config.postgres.dsn:
+    """The DSN of the one log. Raises `Misconfigured` when none, or several are configured."""
+    first, *others = log_databases(config)
+    if others:
+        raise Misconfigured("several logs are configured, this works with one: give its --dsn")
+    return first.dsn
+
+
+def log_databases(config: Config) -> tuple[Database, ...]:
+    """The databases of all logs. Raises `Misconfigured` when none is configured."""
+    found = databases(config)
+    if not found:
         raise Misconfigured(
             "postgres.dsn is not set, expected the URL of the log's database: give --dsn, set "
             "DALSEGNO_POSTGRES__DSN, write it in dalsegno.toml, or run in the folder of a running "
             "`dalsegno dev`"
         )
-    return config.postgres.dsn
+    return found
 
 
 def keys_of(config: Config) -> Keyring:

@@ -6,9 +6,9 @@ from events.errors import Misconfigured, Rejected
 from events.limits import RUNS_LISTED_MAX
 from events.task_facts import Killed
 from orchestrator.cli.common import COMMON, Common
-from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, table
+from orchestrator.cli.stores import with_store
 from orchestrator.insight.dead_letters import POSITION_MAX, DeadLetter, newest, of_run
 
 INSTANTS = ("dispatched_at", "started_at", "lost_at")

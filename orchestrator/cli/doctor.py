@@ -18,10 +18,12 @@ from orchestrator.adapters.nats.client import Client
 from orchestrator.adapters.nats.readings import read_nats
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.readings import read_postgres
+from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common, client_of, effective, go, keys_of, log_address
+from orchestrator.cli.common import COMMON, Common, client_of, effective, go, keys_of
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.output import BAD, GOOD, UNSURE, console, plain, print_json, rows, table
+from orchestrator.cli.stores import log_settings
 from orchestrator.config import Config
 from orchestrator.insight import diagnosis as d
 from orchestrator.insight.keyrings import key_uses, of_keys
@@ -80,32 +82,45 @@ async def _examined(config: Config) -> list[d.Finding]:
 
 
 async def _postgres(config: Config) -> tuple[list[d.Finding], int]:
-    """Findings, and how many shards the log has, 0 if that is not known."""
+    """Findings, and how many shards the cluster has, 0 if that is not known."""
     try:
-        address = log_address(config)
-        reading = await anyio.to_thread.run_sync(read_postgres, address)
+        settings = log_settings(config)
+    except DalsegnoError as error:
+        return [_unreached("postgres", error)], 0
+    findings: list[d.Finding] = []
+    shards = 0
+    for one in settings:
+        found, told = await _one_log(config, one)
+        shards = max(shards, told)
+        findings += d.of_log(one.log, found) if one.log else found
+    return findings, shards
+
+
+async def _one_log(config: Config, settings: Settings) -> tuple[list[d.Finding], int]:
+    try:
+        reading = await anyio.to_thread.run_sync(read_postgres, settings.dsn)
     except DalsegnoError as error:
         return [_unreached("postgres", error)], 0
     findings = [d.Finding("postgres", "reachable", "ok", "yes"), *d.of_postgres(reading)]
     if reading.schema == reading.schema_known:
-        findings += await _projections(address)
-        findings += await _keys(config, address)
+        findings += await _projections(settings)
+        findings += await _keys(config, settings)
     return findings, reading.shards
 
 
-async def _projections(address: str) -> list[d.Finding]:
+async def _projections(settings: Settings) -> list[d.Finding]:
     try:
-        async with PostgresProjected(address) as projected, projected.snapshot():
+        async with PostgresProjected(settings) as projected, projected.snapshot():
             found = await projected.generations()
             return list(d.of_projections([await projected.standing(one) for one in found]))
     except DalsegnoError as error:
         return [_unreached("projections", error)]
 
 
-async def _keys(config: Config, address: str) -> list[d.Finding]:
+async def _keys(config: Config, settings: Settings) -> list[d.Finding]:
     try:
         keys = keys_of(config)
-        async with await PostgresStore.open(address) as store:
+        async with await PostgresStore.open(settings) as store:
             uses = await store.resealing.uses()
     except DalsegnoError as error:
         return [_unreached("keys", error)]
@@ -148,7 +163,10 @@ async def _greetings(client: Client, shards: int) -> list[d.Greeting]:
         except DalsegnoError:
             return
         ahead_s = d.skew_s(here.at, before, time.time_ns() // 1000)
-        found.setdefault(here.coordinator, d.Greeting(here, ahead_s))
+        known = found.setdefault(here.coordinator, d.Greeting(here, ahead_s))
+        owned = tuple(sorted({*known.here.owned, *here.owned}))  # it may serve several logs
+        here = msgspec.structs.replace(known.here, owned=owned)
+        found[here.coordinator] = d.Greeting(here, known.ahead_s)
 
     async with anyio.create_task_group() as group:
         for shard in (None, *range(shards)):

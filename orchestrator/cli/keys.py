@@ -12,7 +12,6 @@ from orchestrator.adapters.postgres.resealing import KeyUses
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, keys_of
 from orchestrator.cli.exits import DONE, FAILED
-from orchestrator.cli.log import with_store
 from orchestrator.cli.output import (
     BAD,
     GOOD,
@@ -26,8 +25,9 @@ from orchestrator.cli.output import (
     table,
 )
 from orchestrator.cli.progress import is_seen
+from orchestrator.cli.stores import each_log
 from orchestrator.cli.times import now
-from orchestrator.insight.keyrings import KeyUse, key_uses
+from orchestrator.insight.keyrings import KeyUse, added, key_uses
 
 COLOURS = {"current": GOOD, "missing": BAD, "old": UNSURE, "plain": UNSURE}
 PRIVATE = 0o600
@@ -138,7 +138,7 @@ def reencrypt(*, common: Common = COMMON) -> None:
             _progress(done, whole, place)
         return done
 
-    done = with_store(common, work)
+    done = sum(each_log(common, work))
     if common.json:
         print_json({"sealed": done, "key_id": keys.current})
     else:
@@ -158,7 +158,8 @@ def _uses(common: Common) -> list[KeyUse]:
     async def ask(store: PostgresStore) -> KeyUses:
         return await store.resealing.uses()
 
-    return key_uses(with_store(common, ask), keys.ids, keys.current)
+    uses = added(each_log(common, ask))
+    return key_uses(uses, keys.ids, keys.current)
 
 
 def _total(one: KeyUse) -> str:

@@ -9,6 +9,8 @@ from events.ids import run_stream
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.ids import given_run_id
+from orchestrator.cli.stores import open_logs
+from orchestrator.config import databases
 
 NAMED_MAX = 3
 LOOKED_AT = 1000
@@ -29,11 +31,11 @@ def about(common: Common, run_id: str) -> Iterator[str]:
 async def refused(common: Common, run_id: str, error: Rejected) -> Rejected:
     """The refusal; with what was probably meant, when there is no such run and the log can be
     asked."""
-    dsn = configured(common).postgres.dsn
-    if not dsn:
+    config = configured(common)
+    if not databases(config):
         return error
     try:
-        async with await PostgresStore.open(dsn) as store:
+        async with await open_logs(config) as store:
             known = await store.read(run_stream(run_id), 0, 1)
             return error if known else Rejected(f"{error}{await nearest(store, run_id)}")
     except (Misconfigured, Unavailable):

@@ -9,12 +9,21 @@ from cyclopts import Parameter
 from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.projections import PostgresProjections
-from orchestrator.cli.common import COMMON, Common, configured, effective, go, log_address
+from orchestrator.adapters.postgres.settings import Settings
+from orchestrator.cli.common import (
+    COMMON,
+    Common,
+    configured,
+    effective,
+    go,
+    log_databases,
+)
 from orchestrator.cli.exits import CORRUPT, DONE
 from orchestrator.cli.logs import set_up
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, table
 from orchestrator.cli.services import collect_rarely
 from orchestrator.cli.stats import behind, serving
+from orchestrator.cli.stores import log_settings
 from orchestrator.config import Config
 from orchestrator.insight.auditing import Finding, Kept, compare, fresh
 from orchestrator.insight.fold import FOLD
@@ -59,7 +68,7 @@ def run(*, prefix: str = "", common: Common = COMMON) -> None:
 
     config = effective(common, prefix=prefix).value
     set_up(config.log)
-    log_address(config)
+    log_databases(config)
     collect_rarely()
     go(lambda: run_projections(config))
 
@@ -82,38 +91,70 @@ def status(
     dalsegno projections status --behind-max-s 60
     dalsegno projections status --json
     """
-    dsn = log_address(configured(common))
+    settings = log_settings(configured(common))
 
-    async def read() -> tuple[list[Standing], list[Unread]]:
-        async with PostgresProjected(dsn) as projected, projected.snapshot():
-            found = await projected.generations()
-            standings = [await projected.standing(one) for one in found]
-            serves = [one.number for one in found if one.state == "serving"]
-            return standings, await projected.unread(serves[0], UNREAD_SHOWN) if serves else []
+    async def read() -> list[Status]:
+        return [await _status_of(one) for one in settings]
 
     if behind_max_s is not None and behind_max_s <= 0:
         raise Misconfigured(f"--behind-max-s is {behind_max_s:g}: expected more than 0")
-    standings, unread = go(read)
+    logs = go(read)
     if behind_max_s is not None:
-        check_lag(standings, behind_max_s)
+        for log in logs:
+            check_lag(log.standings, behind_max_s)
     if common.json:
-        print_json({"generations": [_status_json(one) for one in standings], "unread": unread})
+        generations = [{**log.told, **_status_json(one)} for log in logs for one in log.standings]
+        unread = [{**log.told, **msgspec.to_builtins(one)} for log in logs for one in log.unread]
+        print_json({"generations": generations, "unread": unread})
         return
-    serving([one.generation for one in standings])
-    made = table("generation", "state", "position>", "begun (UTC)?", "behind")
+    for log in logs:
+        serving([one.generation for one in log.standings])
+    _print_status(logs)
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the projections of one log; its name is empty where it is the only one."""
+
+    log: str
+    standings: list[Standing]
+    unread: list[Unread]
+
+    @property
+    def told(self) -> dict[str, object]:
+        return {"log": self.log} if self.log else {}
+
+
+async def _status_of(settings: Settings) -> Status:
+    async with PostgresProjected(settings) as projected, projected.snapshot():
+        found = await projected.generations()
+        serves = [one.number for one in found if one.state == "serving"]
+        return Status(
+            log=settings.log,
+            standings=[await projected.standing(one) for one in found],
+            unread=await projected.unread(serves[0], UNREAD_SHOWN) if serves else [],
+        )
+
+
+def _print_status(logs: Sequence[Status]) -> None:
+    made = table("log", "generation", "state", "position>", "begun (UTC)?", "behind")
     lines = (
         (
+            plain(log.log),
             str(one.generation.number),
             one.generation.state,
             f"{one.position} of {one.last}",
             day(one.generation.begun_at),
             behind(one),
         )
-        for one in standings
+        for log in logs
+        for one in log.standings
     )
     console().print(rows(made, lines))
-    for event in unread:
-        console().print(f"not read: event {event.position}: {plain(event.why)}", soft_wrap=True)
+    for log in logs:
+        for event in log.unread:
+            of = f" of log {plain(log.log)}" if log.log else ""
+            said = f"not read: event {event.position}{of}: {plain(event.why)}"
+            console().print(said, soft_wrap=True)
 
 
 def check_lag(standings: Sequence[Standing], behind_max_s: float) -> None:
@@ -151,27 +192,29 @@ def rebuild(*, common: Common = COMMON) -> None:
     --------
     dalsegno projections rebuild
     """
-    dsn = log_address(configured(common))
-
-    async def begin() -> Generation:
-        async with PostgresProjections(dsn) as projections:
-            under_way = _building(await projections.generations())
-            if under_way is not None:
-                raise Rejected(
-                    f"generation {under_way.number} is being built: `dalsegno projections status` "
-                    "shows how far it is"
-                )
-            await projections.begin(FOLD)
-            return (await projections.generations())[-1]
-
-    begun = go(begin)
-    if common.json:
-        print_json({"generation": begun.number, "state": begun.state})
-    else:
+    for one in log_settings(configured(common)):
+        begun = go(lambda one=one: _begin(one))  # type: ignore[misc]
+        if common.json:
+            log = {"log": one.log} if one.log else {}
+            print_json({**log, "generation": begun.number, "state": begun.state})
+            continue
+        of = f" of log {one.log}" if one.log else ""
         print(
-            f"generation {begun.number} is {begun.state}; `dalsegno projections run` does it, "
+            f"generation {begun.number}{of} is {begun.state}; `dalsegno projections run` does it, "
             "`dalsegno projections status` shows how far it is"
         )
+
+
+async def _begin(settings: Settings) -> Generation:
+    async with PostgresProjections(settings) as projections:
+        under_way = _building(await projections.generations())
+        if under_way is not None:
+            raise Rejected(
+                f"generation {under_way.number} is being built: `dalsegno projections status` "
+                "shows how far it is"
+            )
+        await projections.begin(FOLD)
+        return (await projections.generations())[-1]
 
 
 def _building(generations: list[Generation]) -> Generation | None:
@@ -188,33 +231,39 @@ def verify(*, common: Common = COMMON) -> int:
     dalsegno projections verify
     """
     config = configured(common)
-    dsn = log_address(config)
-    found = go(lambda: _verify(dsn, config))
-    if common.json:
-        print_json(found)
-    else:
-        for finding in found.findings[:FINDINGS_SHOWN]:
-            print(f"{finding.what}: {finding.message}")
-        wrong = len(found.findings)
-        print(
-            f"generation {found.generation} at position {found.position}: {found.tallies} tallies, "
-            f"{found.labels} labels, {found.nodes} nodes: "
-            + (f"{wrong} differ from the log" if wrong else "all as the log says")
-        )
-    return CORRUPT if found.findings else DONE
+    is_wrong = False
+    for one in log_settings(config):
+        found = go(lambda one=one: _verify(one, config))  # type: ignore[misc]
+        is_wrong |= bool(found.findings)
+        if common.json:
+            print_json(found)
+        else:
+            _print_verified(found, f" of log {one.log}" if one.log else "")
+    return CORRUPT if is_wrong else DONE
 
 
-def audited(dsn: str, config: Config) -> list[str]:
+def audited(settings: Settings, config: Config) -> list[str]:
     """What differs from the log, in words. Raises `Unavailable` when none serve."""
-    found = go(lambda: _verify(dsn, config))
+    found = go(lambda: _verify(settings, config))
     return [f"{finding.what}: {finding.message}" for finding in found.findings]
 
 
-async def _verify(dsn: str, config: Config) -> Verified:
-    async with PostgresProjected(dsn) as projected, projected.snapshot():
+def _print_verified(found: Verified, of: str) -> None:
+    for finding in found.findings[:FINDINGS_SHOWN]:
+        print(f"{finding.what}: {finding.message}")
+    wrong = len(found.findings)
+    print(
+        f"generation {found.generation}{of} at position {found.position}: {found.tallies} tallies, "
+        f"{found.labels} labels, {found.nodes} nodes: "
+        + (f"{wrong} differ from the log" if wrong else "all as the log says")
+    )
+
+
+async def _verify(settings: Settings, config: Config) -> Verified:
+    async with PostgresProjected(settings) as projected, projected.snapshot():
         generation = serving(await projected.generations())
         said = await kept_of(projected, generation)
-    async with PostgresProjections(dsn) as log:
+    async with PostgresProjections(settings) as log:
         expected = await fresh(log, said.position)
     kept_us = round(config.projections.minutes_kept_s * 1_000_000)
     minutes_from = generation.recorded_at - kept_us + CLOCKS_APART_US

@@ -13,9 +13,9 @@ from orchestrator.authoring import dump
 from orchestrator.authoring.walk import spots
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.definitions import Reading, load_checked, reads_as_file
-from orchestrator.cli.log import with_store
 from orchestrator.cli.names import alike
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, table
+from orchestrator.cli.stores import with_store
 
 PAGE = 500
 STREAMS = "definition:"

@@ -12,7 +12,6 @@ from events.ids import definition_stream
 from events.net import Net
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
-from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import (
     DIM,
@@ -20,6 +19,7 @@ from orchestrator.cli.output import (
     print_json,
 )
 from orchestrator.cli.run_display import print_run, run_json
+from orchestrator.cli.stores import log_of, with_store
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
@@ -112,7 +112,8 @@ async def _rebuild(
 
 
 async def net_of(store: PostgresStore, catalogue: Catalogue, state: RunState) -> Net:
-    for stored in await store.read(definition_stream(state.workflow), 0, RUNS_PAGE):
+    log = await log_of(store, state.run_id)
+    for stored in await log.read(definition_stream(state.workflow), 0, RUNS_PAGE):
         fact = unseal(stored, catalogue).fact
         version = fact.workflow_version if isinstance(fact, DefinitionRegistered) else ""
         if isinstance(fact, DefinitionRegistered) and version == state.workflow_version:

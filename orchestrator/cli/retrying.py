@@ -10,12 +10,12 @@ from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.confirming import confirm
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import given_run_id, new_run_id
-from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import DIM, console, counted, names, plain, print_json, status
 from orchestrator.cli.progress import awaited
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.runs import answered
+from orchestrator.cli.stores import with_store
 from orchestrator.config import Config
 from orchestrator.replay.retrying import Retry, plan_retry
 

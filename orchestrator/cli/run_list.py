@@ -3,19 +3,21 @@
 import re
 from typing import Annotated, Literal
 
+import msgspec
 from cyclopts import Parameter
 
 from events.errors import Misconfigured, Rejected
 from events.limits import LABELS_ASKED_MAX, RUNS_LISTED_MAX
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common, configured, go, log_address
-from orchestrator.cli.log import with_store
+from orchestrator.cli.common import COMMON, Common, configured, go
 from orchestrator.cli.names import alike
 from orchestrator.cli.nearest import nearest
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
 from orchestrator.cli.registry import versions
+from orchestrator.cli.stores import log_settings, open_logs, with_store
 from orchestrator.cli.times import between, now
+from orchestrator.config import Config
 from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery
 from orchestrator.kernel.state import OPEN, TERMINAL
 from orchestrator.replay.ports import IndexRow
@@ -103,13 +105,32 @@ def list_(  # noqa: PLR0913 -- they are options of a command
 
 
 def _found(query: RunQuery, common: Common) -> list[IndexRow]:
-    dsn = log_address(configured(common))
+    config = configured(common)
+    settings = log_settings(config)
 
     async def read() -> list[IndexRow]:
-        async with PostgresProjected(dsn) as projected:
-            return await projected.find_runs(query)
+        asked = query if len(settings) == 1 else await _placed(config, query)
+        found: list[IndexRow] = []
+        for one in settings:
+            async with PostgresProjected(one) as projected:
+                found += await projected.find_runs(asked)
+        return newest_first(found, query.limit)
 
     return go(read)
+
+
+async def _placed(config: Config, query: RunQuery) -> RunQuery:
+    """The same for a log that need not have the last run of the page before."""
+    if not query.before:
+        return query
+    async with await open_logs(config) as store:
+        row = await store.index_row(query.before)
+    return msgspec.structs.replace(query, before_at=row.started_at if row is not None else 0)
+
+
+def newest_first(found: list[IndexRow], limit: int) -> list[IndexRow]:
+    """The first of the runs of all logs, as each of them lists its own."""
+    return sorted(found, key=lambda row: (row.started_at, row.run_id), reverse=True)[:limit]
 
 
 async def _refuse_unknown(store: PostgresStore, query: RunQuery) -> None:

@@ -9,7 +9,6 @@ from events.api import AnyRequest, CancelRun, RunAnswer, RunView, ShowRun, Start
 from events.definition import Definition
 from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
-from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.definitions import AS_IT_IS, Reading, load_checked, reads_as_file
 from orchestrator.cli.exits import DONE, FAILED
@@ -23,8 +22,9 @@ from orchestrator.cli.output import plain, print_json
 from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.registry import names
 from orchestrator.cli.run_display import print_run, run_json
+from orchestrator.cli.stores import open_logs
 from orchestrator.cli.workflows import send_definition
-from orchestrator.config import Config
+from orchestrator.config import Config, databases
 
 
 def start(  # noqa: PLR0913 -- they are options of a command
@@ -109,11 +109,11 @@ def start(  # noqa: PLR0913 -- they are options of a command
 
 def _meant(config: Config, workflow: str, definition: Definition | None) -> str:
     """The nearest registered name, when the log can be asked and this is none."""
-    if definition is not None or not config.postgres.dsn:
+    if definition is not None or not databases(config):
         return ""
 
     async def known() -> list[str]:
-        async with await PostgresStore.open(config.postgres.dsn) as store:
+        async with await open_logs(config) as store:
             return await names(store)
 
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from orchestrator.cli.common import COMMON, Common, effective, go, log_address
+from orchestrator.cli.common import COMMON, Common, effective, go, log_databases
 from orchestrator.cli.logs import set_up
 
 COLLECT_AFTER = (50_000, 20, 10)
@@ -36,7 +36,7 @@ def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) ->
 
     config = effective(common, **{"coordinator.name": name, "prefix": prefix}).value
     set_up(config.log)
-    log_address(config)
+    log_databases(config)
     collect_rarely()
     go(lambda: run_coordinator(config))
 

@@ -14,7 +14,6 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.ids import given_run_id, me
 from orchestrator.cli.labels import given_notes
-from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import (
     block,
@@ -29,6 +28,7 @@ from orchestrator.cli.output import (
 )
 from orchestrator.cli.replays import net_of
 from orchestrator.cli.run_display import print_run, run_json
+from orchestrator.cli.stores import with_store
 from orchestrator.cli.times import given_instant, now
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.snapshot import fingerprint, restore, state_hash

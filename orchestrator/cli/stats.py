@@ -7,8 +7,7 @@ import msgspec
 
 from events.errors import Unavailable
 from orchestrator.adapters.postgres.projected import PostgresProjected
-from orchestrator.cli.common import COMMON, Common, configured, go, log_address
-from orchestrator.cli.log import with_store
+from orchestrator.cli.common import COMMON, Common, configured, go
 from orchestrator.cli.output import (
     clock,
     console,
@@ -22,7 +21,9 @@ from orchestrator.cli.output import (
     table,
 )
 from orchestrator.cli.registry import versions
+from orchestrator.cli.stores import log_settings, with_store
 from orchestrator.cli.times import between, length, now
+from orchestrator.insight.merging import furthest_behind, merged
 from orchestrator.insight.projections import Generation, Standing
 from orchestrator.insight.statistics import (
     Material,
@@ -30,6 +31,7 @@ from orchestrator.insight.statistics import (
     RunFigures,
     Statistics,
     TaskFigures,
+    Window,
     statistics,
     window,
 )
@@ -68,11 +70,17 @@ def stats(workflow: str = "", *, since: str = "", until: str = "", common: Commo
     """
     at = now()
     stretch = between(since, until, at)
-    dsn = log_address(configured(common))
+    settings, seen = log_settings(configured(common)), window(*stretch, at)
 
     async def read() -> Statistics:
-        async with PostgresProjected(dsn) as projected, projected.snapshot():
-            return await figures(projected, workflow, stretch, at)
+        parts: list[Material] = []
+        standings: list[Standing] = []
+        for one in settings:
+            async with PostgresProjected(one) as projected, projected.snapshot():
+                part, standing = await figures(projected, workflow, seen)
+            parts.append(part)
+            standings.append(standing)
+        return statistics(merged(parts), furthest_behind(standings), seen)
 
     found = go(read)
     if workflow and not any(found.statuses.values()):
@@ -84,11 +92,11 @@ def stats(workflow: str = "", *, since: str = "", until: str = "", common: Commo
 
 
 async def figures(
-    projected: PostgresProjected, workflow: str, stretch: tuple[int | None, int | None], at: int
-) -> Statistics:
+    projected: PostgresProjected, workflow: str, seen: Window
+) -> tuple[Material, Standing]:
     """Of the generation that serves. Raises `Unavailable` when there is none."""
     generation = serving(await projected.generations())
-    seen, number = window(*stretch, at), generation.number
+    number = generation.number
     every = list((await projected.nodes(number)).values())
     tasks = await projected.window(number, "task", seen.stretch, workflow)
     named = {key.node for key in tasks}
@@ -99,7 +107,7 @@ async def figures(
         open_runs=await projected.open_runs(workflow),
         nodes=[node for node in every if not workflow or node.node in named],
     )
-    return statistics(made_of, await projected.standing(generation), seen)
+    return made_of, await projected.standing(generation)
 
 
 def serving(generations: Sequence[Generation]) -> Generation:

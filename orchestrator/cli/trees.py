@@ -9,7 +9,6 @@ from events.ids import run_stream
 from events.run_facts import RunForked
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
-from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import (
     DIM,
@@ -23,6 +22,7 @@ from orchestrator.cli.output import (
     took,
 )
 from orchestrator.cli.replays import net_of
+from orchestrator.cli.stores import with_store
 from orchestrator.insight.run_view import run_view
 from orchestrator.insight.tree import Twig, grow
 from orchestrator.replay.rebuild import Rebuilder
@@ -130,7 +130,7 @@ class _Gatherer:
 
     async def _forked_from(self, run_id: str) -> list[tuple[Event, RunForked]]:
         (first,) = await self._store.read(run_stream(run_id), 0, 1)
-        found, after = list[tuple[Event, RunForked]](), first.position or 0
+        found, after = list[tuple[Event, RunForked]](), self._store.begins_before(first)
         while page := await self._store.first_events(RunForked.TYPE, after, PAGE):
             after = page[-1].position or 0
             for event in (unseal(stored, self._catalogue) for stored in page):

@@ -15,13 +15,13 @@ from events.catalogue import Catalogue
 from events.codec import decode, encode
 from events.errors import Corrupt, Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common, configured, log_address
+from orchestrator.cli.common import COMMON, Common, configured
 from orchestrator.cli.exits import CORRUPT, DONE
-from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import BAD, GOOD, console, counted, plain, print_json, rows, table
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.projections import audited
+from orchestrator.cli.stores import log_settings, logs_of, with_store
 from orchestrator.cli.times import length
 from orchestrator.replay.anchors import anchor_of, check_since
 from orchestrator.replay.findings import Finding, ignored_checks
@@ -107,14 +107,9 @@ def verify(
         findings += verified.findings
         told = _told([verified], (verified.events, verified.snapshots))
     if all:
-        standing = _all(common, ignored, resume)
-        findings += standing.findings
-        told = _told([], (standing.events, standing.snapshots)) | {
-            "runs": standing.runs,
-            "bad": len(set(standing.bad_runs)),
-            "batches": standing.batches,
-            "unwitnessed": standing.unwitnessed,
-        }
+        standings = _all(common, ignored, resume)
+        findings += (finding for one in standings for finding in one.findings)
+        told = _told_all(standings)
     if anchor is not None and not findings:
         _write_anchor(common, anchor)
     return _end(findings, told, as_json=common.json)
@@ -129,6 +124,16 @@ def _told(audits: Sequence[Verified], counts: tuple[int, int]) -> dict[str, obje
         "events": events,
         "snapshots": snapshots,
         "audits": audits,
+    }
+
+
+def _told_all(standings: Sequence[Standing]) -> dict[str, object]:
+    counts = sum(one.events for one in standings), sum(one.snapshots for one in standings)
+    return _told([], counts) | {
+        "runs": sum(one.runs for one in standings),
+        "bad": sum(len(set(one.bad_runs)) for one in standings),
+        "batches": sum(one.batches for one in standings),
+        "unwitnessed": sum(one.unwitnessed for one in standings),
     }
 
 
@@ -149,22 +154,37 @@ def _verifier(store: PostgresStore, common: Common, ignored: frozenset[str]) -> 
 # -- the whole log -----------------------------------------------------------------------------
 
 
-def _all(common: Common, ignored: frozenset[str], resume: Path | None) -> Standing:
-    async def audit(store: PostgresStore) -> Standing:
-        standing = _begin(store.info.name, resume)
-        with Progress("reading the log") as progress:
-            telling = _Telling(progress, resume, await store.last_position(), standing)
-            verifier = _verifier(store, common, ignored)
-            await LogVerifier(store, verifier, standing, telling.tell).run()
-        return standing
+def _all(common: Common, ignored: frozenset[str], resume: Path | None) -> list[Standing]:
+    """One for each log."""
 
-    standing = with_store(common, audit)
+    async def audit(store: PostgresStore) -> list[Standing]:
+        verifier, logs = _verifier(store, common, ignored), await logs_of(store)
+        return [
+            await _audited(log, verifier, _of_log(resume, log, logs) if resume else None)
+            for log in logs
+        ]
+
+    standings = with_store(common, audit)
     if "projections" not in ignored:
-        with suppress(Unavailable):  # there are none yet
-            config = configured(common)
-            for message in audited(log_address(config), config):
-                standing.found(Finding(check="projections", version=0, message=message))
+        config = configured(common)
+        for standing, settings in zip(standings, log_settings(config), strict=True):
+            with suppress(Unavailable):  # there are none yet
+                for message in audited(settings, config):
+                    standing.found(Finding(check="projections", version=0, message=message))
+    return standings
+
+
+async def _audited(log: PostgresStore, verifier: Verifier, resume: Path | None) -> Standing:
+    standing = _begin(log.info.name, resume)
+    with Progress(f"reading log {log.info.name}") as progress:
+        telling = _Telling(progress, resume, await log.last_position(), standing)
+        await LogVerifier(log, verifier, standing, telling.tell).run()
     return standing
+
+
+def _of_log(file: Path, log: PostgresStore, logs: Sequence[PostgresStore]) -> Path:
+    """A file for each of several logs."""
+    return file if len(logs) == 1 else file.with_name(f"{file.name}.{log.info.name}")
 
 
 def _begin(log: str, resume: Path | None) -> Standing:
@@ -216,13 +236,14 @@ class _Telling:
 
 
 def _write_anchor(common: Common, file: Path) -> None:
-    async def read(store: PostgresStore) -> Anchor:
-        return await anchor_of(store, store.info.name)
+    async def read(store: PostgresStore) -> list[tuple[Path, Anchor]]:
+        logs = await logs_of(store)
+        return [(_of_log(file, log, logs), await anchor_of(log, log.info.name)) for log in logs]
 
-    anchor = with_store(common, read)
-    file.write_bytes(encode(anchor) + b"\n")
-    place = f"{file}: log {anchor.log} ends with batch {anchor.number}"
-    print(f"{place} at position {anchor.position}", file=sys.stderr)
+    for place, anchor in with_store(common, read):
+        place.write_bytes(encode(anchor) + b"\n")
+        told = f"{place}: log {anchor.log} ends with batch {anchor.number}"
+        print(f"{told} at position {anchor.position}", file=sys.stderr)
 
 
 def _since(common: Common, file: Path) -> list[Finding]:
@@ -232,9 +253,10 @@ def _since(common: Common, file: Path) -> list[Finding]:
         raise Misconfigured(f"--since {file} is no anchor: {error}") from None
 
     async def check(store: PostgresStore) -> list[Finding]:
-        if store.info.name != anchor.log:
-            raise Misconfigured(f"--since {file} is of log {anchor.log}, not {store.info.name}")
-        return await check_since(store, anchor)
+        logs = {log.info.name: log for log in await logs_of(store)}
+        if anchor.log not in logs:
+            raise Misconfigured(f"--since {file} is of log {anchor.log}, not {', '.join(logs)}")
+        return await check_since(logs[anchor.log], anchor)
 
     return with_store(common, check)
 

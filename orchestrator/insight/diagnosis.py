@@ -1,6 +1,6 @@
 """What a doctor makes of what was read of a cluster: findings with their mend. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -72,6 +72,11 @@ class Greeting(msgspec.Struct, frozen=True):
 
     here: Here
     ahead_s: float
+
+
+def of_log(log: str, findings: Iterable[Finding]) -> list[Finding]:
+    """The same, told of one of several logs."""
+    return [msgspec.structs.replace(one, area=f"{one.area} of {log}") for one in findings]
 
 
 def unreachable(area: str, message: str) -> Finding:

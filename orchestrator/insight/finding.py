@@ -40,7 +40,8 @@ class LabelCondition(msgspec.Struct, frozen=True, kw_only=True):
 
 class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first; empty conditions hold for all. `since` and `until` (which is excluded) are of a
-    run's start, in microseconds. `before`: the last run of the page before."""
+    run's start, in microseconds. `before`: the last run of the page before; `before_at` its start,
+    where the run may be in another log."""
 
     status: str = ""
     workflow: str = ""
@@ -48,4 +49,5 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     until: int | None = None
     labels: tuple[LabelCondition, ...] = ()
     before: str = ""
+    before_at: int | None = None
     limit: int = 20

@@ -1,6 +1,6 @@
 """What keys are used for, and what that means: which may go, which is missing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -24,6 +24,17 @@ class KeyUse(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def total(self) -> int:
         return sum(self.uses.values())
+
+
+def added(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """The uses in several logs, together."""
+    whole: dict[str, dict[str, int]] = {}
+    for part in parts:
+        for key_id, uses in part.items():
+            own = whole.setdefault(key_id, {})
+            for place, count in uses.items():
+                own[place] = own.get(place, 0) + count
+    return whole
 
 
 def key_uses(

@@ -1,9 +1,11 @@
 """A cluster whose shards lie in two databases."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import psycopg
 from psycopg import sql
 
@@ -11,7 +13,7 @@ from events.logmap import LogMap, shards_text
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.config import LogPlace
-from tests.e2e.cluster import SHARDS, Cluster
+from tests.e2e.cluster import ROOT, SHARDS, Cluster
 
 EAST, WEST = "east", "west"
 
@@ -31,6 +33,18 @@ class TwoLogs(Cluster):
             LogPlace(name=name, dsn=dsn, shards=shards_text(self.map.own(name)))
             for name, dsn in self.dsns.items()
         )
+
+    def addresses(self) -> dict[str, str]:
+        """What commands need to find the cluster, as environment variables."""
+        return {
+            "DALSEGNO_NATS_URL": self.nats_url,
+            "DALSEGNO_LOGS": msgspec.json.encode(self.places).decode(),
+            "DALSEGNO_COORDINATOR__SHARDS": str(SHARDS),
+        }
+
+    def start_projections(self) -> None:
+        command = [sys.executable, "-m", "orchestrator.cli.main", "projections", "run"]
+        self.spawn("projections", command, ROOT, self.addresses())
 
     def settings(self, log: str) -> Settings:
         return Settings(dsn=self.dsns[log], log=log, map=self.map.text)

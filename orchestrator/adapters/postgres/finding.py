@@ -10,6 +10,7 @@ from orchestrator.insight.finding import LabelCondition, RunQuery
 BEFORE = """({by}.started_at, {by}.run_id) < (
     SELECT b.started_at, b.run_id FROM dalsegno.run_index AS b WHERE b.run_id = %(before)s
 )"""
+BEFORE_AT = "({by}.started_at, {by}.run_id) < (%(before_at)s, %(before)s)"
 ALSO = """EXISTS (
     SELECT FROM dalsegno.run_label AS {name}
     WHERE {name}.generation = l.generation AND {name}.run_id = r.run_id AND {condition}
@@ -44,6 +45,10 @@ def _plain(query: RunQuery, by: str, values: Values) -> Iterator[str]:
         f"{by}.started_at < %(until)s": ("until", query.until),
         BEFORE.replace("{by}", by): ("before", query.before),
     }
+    if query.before_at is not None:
+        values["before_at"], values["before"] = query.before_at, query.before
+        yield BEFORE_AT.replace("{by}", by)
+        del asked[BEFORE.replace("{by}", by)]
     for condition, (name, value) in asked.items():
         if value not in {"", None}:
             values[name] = value

@@ -163,6 +163,10 @@ class PostgresStore:
         rows = await self._rows("first_events", f"looking for {topic}", values)
         return [_stored(row) for row in rows]
 
+    def begins_before(self, event: Stored) -> int:
+        """A position that is not after anything that may have followed from an event."""
+        return event.position or 0
+
     async def dead_letters(self, before: int, limit: int) -> list[Stored]:
         """Events that are dead letters, with positions < `before`, the newest first."""
         values = {"before": before, "limit": limit}

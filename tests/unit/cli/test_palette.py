@@ -3,7 +3,7 @@
 import pytest
 from rich.color import Color
 
-from orchestrator.cli import doctor, log, output
+from orchestrator.cli import doctor, output, showing
 from orchestrator.cli.demo import display, timeline
 
 CONTRAST_MIN = 3.3
@@ -13,7 +13,7 @@ SHOWN = {
     one.removeprefix("bold ")
     for one in (
         *output.COLOURS.values(),
-        *log.COLOURS.values(),
+        *showing.COLOURS.values(),
         *doctor.COLOURS.values(),
         *display.STATES.values(),
         *timeline.HUES,
