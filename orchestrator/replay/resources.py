@@ -4,7 +4,7 @@ What is counted is what the log knows: an attempt is held from its dispatch to t
 it. A node announces for each of its incarnations how many it takes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -53,10 +53,12 @@ class Held(msgspec.Struct):
 
 
 class Resources:
-    """Counts attempts by node over the whole log, in order of position. Memory: those held."""
+    """Counts attempts by node over the whole log, in order of position. Memory: those held.
+    `is_home`: whether it is this log that knows a node; of several each knows some."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: Held, is_home: Callable[[str], bool] = lambda _: True) -> None:
         self.held = held
+        self._is_home = is_home
         self._decoder = msgspec.json.Decoder(_Event)
 
     def take(self, stored: Stored) -> Iterator[tuple[str, str]]:
@@ -101,9 +103,9 @@ class Resources:
         taken = self.held.taken.setdefault(data.node, {})
         taken[data.incarnation] = taken.get(data.incarnation, 0) + 1
         most = self.held.announced.get(data.node, {}).get(data.incarnation)
-        if most is None:
+        if most is None and self._is_home(data.node):
             self.held.unknown.setdefault(_name(*place), position)
-        elif taken[data.incarnation] > most:
+        elif most is not None and taken[data.incarnation] > most:
             count = taken[data.incarnation]
             yield (
                 run_id,

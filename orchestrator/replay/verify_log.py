@@ -60,7 +60,8 @@ class Standing(msgspec.Struct):
 
 
 class LogVerifier:
-    """Audits a log from where `standing` is; `tell` is called after each page."""
+    """Audits a log from where `standing` is; `tell` is called after each page. `is_home`: whether
+    it is this log that knows a node."""
 
     def __init__(
         self,
@@ -68,11 +69,13 @@ class LogVerifier:
         verifier: Verifier,
         standing: Standing,
         tell: Callable[[Standing], Awaitable[None]],
+        is_home: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._store = store
         self._verifier = verifier
         self._standing = standing
         self._tell = tell
+        self._is_home = is_home
         self._ignored = verifier.ignored
 
     async def run(self) -> Standing:
@@ -165,7 +168,7 @@ class LogVerifier:
     # -- batches ------------------------------------------------------------------------------
 
     async def _batches(self) -> None:
-        standing, resources = self._standing, Resources(self._standing.held)
+        standing, resources = self._standing, Resources(self._standing.held, self._is_home)
         log = Log(self._store, standing.position)
         while page := await self._store.read_batches(standing.number, BATCHES):
             for batch in page:
