@@ -158,9 +158,13 @@ def _found(
     """A node for the task, or what is in the way; None while its family decides on a build."""
     task, build = turn.net_of(slot).task(step_id), wanted_build(slot.state)
     suitable = free_of_suspects(turn.memory, slot, step_id, nodes)
-    if nodes and not suitable:
-        return Obstructed("no_slot", APART)
-    answer = place(task, suitable, _wishes(slot, step_id))
+    wishes = _wishes(slot, step_id)
+    answer = place(task, suitable, wishes)
+    if isinstance(answer, Obstructed) and len(suitable) < len(nodes):
+        anywhere = place(task, nodes, wishes)
+        # What only other suspects are in the way of is looked at again when they are over.
+        is_hopeless = isinstance(anywhere, Obstructed) and anywhere.obstacle == "no_node"
+        return anywhere if is_hopeless else Obstructed("no_slot", APART)
     if build != PINNED or isinstance(answer, Obstructed):
         return answer
     if not is_settled(turn, slot, answer.build_id):

@@ -88,6 +88,8 @@ class Auditor:
         self.definitions = Definitions()
         self.placements = Placements()
         self.answers = Answers()
+        self.serving: Callable[[str], frozenset[int]] = lambda _: frozenset()
+        """The shards that a coordinator has in memory."""
         self.requests: Mapping[str, AnyRequest] = {}
         """Of clients, by where the answer goes."""
         self.shards = shards
@@ -186,7 +188,7 @@ class Auditor:
     def _of_owner(self, run_id: str) -> list[RunBook]:
         """The runs that have the same owner as this one."""
         owner = self._owners.get(shard_of(run_id, self.shards))
-        own = {shard for shard, name in self._owners.items() if name == owner}
+        own = self.serving(owner) if owner else frozenset()
         return [book for name, book in self.books.items() if shard_of(name, self.shards) in own]
 
     def _steered(self, node: str, event: Event) -> None:
@@ -264,12 +266,6 @@ class Auditor:
             self._owners[lease.shard] = lease.holder
             self._owned_since[lease.shard] = self._scheduler.wall
         return leases
-
-    def released(self, leases: Sequence[Lease]) -> None:
-        """Their holder does not know any more what it has given to whom."""
-        for lease in leases:
-            if self._epochs.get(lease.shard) == lease.epoch:
-                self._owners.pop(lease.shard, None)
 
     # -- what coordinators let out ----------------------------------------------------------------
 

@@ -3,10 +3,10 @@ at all that they do."""
 
 import msgspec
 
-from dalsegno.testing.twins.agent import AgentTwin, Executor, Host
-from dalsegno.testing.twins.coordinator import CoordinatorTwin, Kind, Surroundings
-from events.facts import HostSample
-from events.ids import ENTROPY_BYTES, mint
+from dalsegno.simulation.processes import StormyAgent, StormyCoordinator
+from dalsegno.simulation.storms import DriftingClocks
+from dalsegno.testing.twins.agent import Executor, Host
+from dalsegno.testing.twins.coordinator import Kind, Surroundings
 from events.messages import Execute
 from events.policies import Needs
 from node_agent import steps as a
@@ -15,13 +15,9 @@ from node_agent.settings import Settings
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import AppendOutcome, Batch, Lease
 from tests.simulation.checks import Auditor
-from tests.simulation.disks import TornJournal
 from tests.simulation.executor import TASKS, ExecutorTwin, Ledger
-from tests.simulation.storms import DriftingClocks
 
 UPGRADED_AT_BOOT = 0.4
-PROBE_US = 1_000_000
-"""How late a coordinator may know that the bus cannot be reached, or can be again."""
 
 
 class Kinds(msgspec.Struct, frozen=True):
@@ -32,37 +28,20 @@ class Kinds(msgspec.Struct, frozen=True):
     upgraded: float
 
 
-class AuditedCoordinator(CoordinatorTwin):
+class AuditedCoordinator(StormyCoordinator):
     def __init__(
         self, world: Surroundings, name: str, skew_s: float, kinds: Kinds, auditor: Auditor
     ) -> None:
-        self.clock = DriftingClocks(world.scheduler, skew_s)
         self._kinds = kinds
         self._is_upgraded = world.scheduler.chance(kinds.upgraded)
-        super().__init__(world, name, self.clock, kinds.today)
+        super().__init__(world, name, skew_s, kinds.today)
         self._auditor = auditor
-        self._connected = True
 
     def boot(self) -> None:
         if self.life and not self._is_upgraded:
             self._is_upgraded = self.scheduler.chance(UPGRADED_AT_BOOT)
         self._kind = self._kinds.today if self._is_upgraded else self._kinds.before
         super().boot()
-        self._connected = True
-        self._probe()
-
-    def _probe(self) -> None:
-        connected = self.world.bus.reaches(self.name)
-        if connected != self._connected:
-            self._connected = connected
-            self.hear(s.BusChanged(connected=connected))
-        self.soon(PROBE_US, "", self._probe)
-
-    def gathers(self) -> int:
-        return 100
-
-    def hesitates(self) -> int:
-        return self.scheduler.rng.randrange(500)
 
     def commit(self, batch: Batch) -> AppendOutcome:
         return self._auditor.append(batch)
@@ -78,8 +57,6 @@ class AuditedCoordinator(CoordinatorTwin):
                 self._auditor.answered(self._auditor.requests.get(reply_to), answer)
             case s.AcknowledgeReports(deliveries=deliveries):
                 self._auditor.acknowledged(deliveries)
-            case s.ReleaseLeases(leases=leases):
-                self._auditor.released(leases)
             case s.SaveSnapshot(snapshot=snapshot):
                 self._auditor.saving(snapshot)
             case s.RecordHashes(hashes=hashes):
@@ -89,13 +66,13 @@ class AuditedCoordinator(CoordinatorTwin):
         super().carry_out(output)
 
 
-class AuditedAgent(AgentTwin):
+class AuditedAgent(StormyAgent):
     """Its handlers are twins, too."""
 
     def __init__(
         self, world: Host, name: str, skew_s: float, auditor: Auditor, ledger: Ledger
     ) -> None:
-        self.clock, rng = DriftingClocks(world.scheduler, skew_s), world.scheduler.rng
+        clock, rng = DriftingClocks(world.scheduler, skew_s), world.scheduler.rng
         settings = Settings(
             node=name,
             tasks=frozenset(TASKS) - ({"beats"} if name == "n3" else set()),
@@ -112,16 +89,10 @@ class AuditedAgent(AgentTwin):
             weight=rng.choice((0.5, 1.0, 1.0, 3.0)),
             build_id="b1" if name in {"n1", "n3"} else "b2",
         )
-        super().__init__(world, settings, self.clock)
-        self.disk_is_slow = False
+        super().__init__(world, settings, clock)
         auditor.placements.nodes[name] = settings
-        self._torn = self.journal = TornJournal()
         self._auditor = auditor
         self._ledger = ledger
-
-    def _mint(self, at: int) -> str:
-        """As the product does: by the wall clock, which may have been set back."""
-        return mint(at, self.scheduler.rng.randbytes(ENTROPY_BYTES))
 
     def make_executor(self) -> Executor:
         auditor = self._auditor
@@ -135,29 +106,12 @@ class AuditedAgent(AgentTwin):
             slots = self.settings.slots
             self._auditor.violated(f"{node} runs {running} attempts and has {slots} slots")
 
-    def sample(self) -> HostSample:
-        return HostSample(load=self.life / 10)
-
-    def gathers(self) -> int:
-        return 50
-
-    def syncs(self) -> int:
-        scheduler = self.scheduler
-        if self.disk_is_slow:
-            return scheduler.between(0.5, 6.0)
-        slow = scheduler.chance(0.02)
-        return scheduler.between(0.1, 1.0) if slow else scheduler.rng.randrange(200, 4000)
-
     def lose_power(self) -> None:
-        """Dies, and what was not synced may be there in part."""
-        self.crash("loss of power")
-        self._torn.tear(self.scheduler.rng)
+        super().lose_power()
         self._auditor.power_lost(self.name, self.journal.written)
 
     def lose_journal(self) -> None:
-        """Dies, and comes back on an empty disk."""
-        self.crash("loss of its disk")
-        self._torn = self.journal = TornJournal()
+        super().lose_journal()
         self._auditor.power_lost(self.name, 0)
 
     def journalled(self, output: a.Journal, frames: int) -> None:

@@ -23,6 +23,7 @@ REMEMBERED = {
     431: "a node was declared lost without its incarnation",
     754: "what was reconciled in a turn outlived the facts that it had seen",
     1161: "an owner that was owner before believed a node that the one in between had lost",
+    1198: "what only another suspect was in the way of was never looked at again",
     1206: "a lease that had ended by its holder's clock was revived with an empty memory",
     1348: "a process that was never registered displaced its successor",
     1613: "attempts were given up by a verdict on their node that was never written",

@@ -11,6 +11,9 @@ from random import Random
 
 import msgspec
 
+from dalsegno.simulation.faults import Faults
+from dalsegno.simulation.storms import StormyBus, StormyStore
+from dalsegno.simulation.weather import Weather, draw, fair
 from dalsegno.testing.twins.agent import Host
 from dalsegno.testing.twins.coordinator import Kind, Surroundings
 from dalsegno.testing.twins.process import Process
@@ -30,13 +33,10 @@ from tests.simulation.checks import Auditor, Found
 from tests.simulation.clients import Clients
 from tests.simulation.ending import ended
 from tests.simulation.executor import Ledger
-from tests.simulation.faults import Faults
 from tests.simulation.logs import Logs
 from tests.simulation.patience import Patience
 from tests.simulation.processes import AuditedAgent, AuditedCoordinator, Kinds
-from tests.simulation.storms import StormyBus, StormyStore
 from tests.simulation.versions import catalogue, seal_before
-from tests.simulation.weather import Weather, draw, fair
 from tests.simulation.workload import CHUNKS, Workload
 
 RUNS = 20
@@ -154,6 +154,9 @@ class World:
             for name in COORDINATORS[: self.weather.coordinators]
             for full, around in self._surroundings(name)
         ]
+        self.auditor.serving = lambda name: next(
+            one.shards for one in self.coordinators if one.name == name
+        )
         count = rng.choice((3, 3, 4))
         self.agents = [
             AuditedAgent(host, f"n{number}", skew_s, self.auditor, self.ledger)

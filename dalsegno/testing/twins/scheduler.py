@@ -68,6 +68,13 @@ class Scheduler:
         self.now = max(self.now, until_us)
         return over()
 
+    def skip(self, duration_us: int) -> None:
+        """Lets time pass in which nothing happens: everything that is planned comes as much later,
+        as if all of the world had been suspended."""
+        self.now += duration_us
+        self.note(f"nothing happens for {duration_us} us")
+        self._heap = [(at + duration_us, *rest) for at, *rest in self._heap]  # type: ignore[misc]
+
     def note(self, text: str) -> None:
         """Makes something that happened part of the trace."""
         line = f"{self.now} {text}"

@@ -1,6 +1,9 @@
 """Tasks with which agents have died are kept apart, so that the guilty one is found."""
 
+import pytest
+
 from events.ids import Attempt
+from events.messages import Heartbeat
 from tests.unit.coordinator.driving import Drive
 
 RUNS = ("r1", "r2")
@@ -20,9 +23,12 @@ def sent(drive: Drive) -> dict[str, str]:
     }
 
 
-def twice_dead(*nodes: str) -> Drive:
-    """Two tasks, side by side when an agent died, twice; now they may be given out again."""
+def twice_dead(*nodes: str, unfit: str = "") -> Drive:
+    """Two tasks, side by side when an agent died, twice; now they may be given out again. `unfit`:
+    a node that does not know the task."""
     drive = Drive().own().node("n1", "n1-0").commit().register()
+    if unfit:
+        drive.beat(Heartbeat(node=unfit, incarnation="i1", sequence=0, tasks=("other",))).commit()
     for run_id in RUNS:
         drive.start(run_id).commit()
     crashed(drive, "n1", 1)
@@ -49,8 +55,9 @@ def test_suspects_are_given_to_different_nodes() -> None:
     assert sorted(sent(drive).values()) == ["n1", "n2"]
 
 
-def test_a_suspect_waits_where_each_node_has_another() -> None:
-    drive = twice_dead()
+@pytest.mark.parametrize("unfit", ["", "n9"])
+def test_a_suspect_waits_where_each_node_has_another(unfit: str) -> None:
+    drive = twice_dead(unfit=unfit)
     assert list(sent(drive).values()) == ["n1"]
     (held,) = (Attempt(run_id, "a", 0, 3) for run_id in sent(drive))
     drive.step(drive.report(held)).commit()

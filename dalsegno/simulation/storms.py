@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from dalsegno.simulation.weather import Weather
 from dalsegno.testing.twins.bus import BusTwin
 from dalsegno.testing.twins.process import Clocks, Process
 from dalsegno.testing.twins.scheduler import Scheduler
 from dalsegno.testing.twins.store import StoreTwin
 from events.errors import Unavailable
 from orchestrator.adapters.memory.store import MemoryLog
-from tests.simulation.weather import Weather
 
 PPM = 1_000_000
 T = TypeVar("T")

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from dalsegno.testing.twins.process import Armed, Process
-from dalsegno.testing.twins.scheduler import Scheduler
-from tests.simulation.processes import AuditedAgent, AuditedCoordinator
-from tests.simulation.storms import StormyBus, StormyStore
-from tests.simulation.weather import (
+from dalsegno.simulation.processes import StormyAgent, StormyCoordinator
+from dalsegno.simulation.storms import StormyBus, StormyStore
+from dalsegno.simulation.weather import (
     JUMP_S_MAX,
     POINTS_OF_AGENT,
     POINTS_OF_COORDINATOR,
     Weather,
 )
+from dalsegno.testing.twins.process import Armed, Process
+from dalsegno.testing.twins.scheduler import Scheduler
 
 PASSES_MAX = 8
 """How often an armed process may come to its point before it dies there."""
@@ -26,8 +26,8 @@ one: jumps of minutes would only make every world longer."""
 class Struck(msgspec.Struct, frozen=True):
     """Whom a fault may strike, drawn before it is known what it is."""
 
-    coordinator: AuditedCoordinator
-    agent: AuditedAgent
+    coordinator: StormyCoordinator
+    agent: StormyAgent
 
 
 class Faults:
@@ -35,7 +35,7 @@ class Faults:
         self,
         scheduler: Scheduler,
         weather: Weather,
-        processes: tuple[Sequence[AuditedCoordinator], Sequence[AuditedAgent]],
+        processes: tuple[Sequence[StormyCoordinator], Sequence[StormyAgent]],
         servers: tuple[Sequence[StormyStore], StormyBus],
     ) -> None:
         self.coordinators, self.agents = processes
