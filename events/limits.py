@@ -90,6 +90,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     killed_delay_s_max: Duration = 60.0
     """Longest of these waits, seconds."""
 
+    settling_delay_s: Wait = 1.0
+    """Seconds until another node is asked what became of a transaction; doubles with each time in a
+    row up to `settling_delay_s_max`. There is no last time: nothing is guessed."""
+
+    settling_delay_s_max: Duration = 300.0
+    """Longest of these waits, seconds."""
+
     refused_delay_s: Wait = 0.2
     """Seconds before a task that a node refused is placed again; doubles with each refusal in a
     row up to `refused_delay_s_max`."""

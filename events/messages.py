@@ -53,6 +53,8 @@ class Execute(Message, frozen=True, kw_only=True, tag="execute"):
     needs: Needs | None = None
     traceparent: str = ""
     epoch: int = 0
+    settle: bool = False
+    """Do not run it: say whether its transaction was committed, and else see that it never is."""
     once: dict[str, Value] = {}
     """What `ctx.once` of earlier attempts is recorded with, by name."""
 
@@ -202,6 +204,8 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     capacity: Needs = Needs()
     host: HostSample = HostSample()
     weight: float = 1.0
+    transactional: tuple[str, ...] = ()
+    """Those of the tasks that are."""
     at: int = 0
     protocol: int = 0
 

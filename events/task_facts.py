@@ -57,6 +57,8 @@ class TaskDispatched(Fact, frozen=True, kw_only=True):
     generation: int = 0
     build_id: str = ""
     """The build of the tasks that the node has."""
+    transactional: bool = False
+    """The node runs it in a transaction of the user's, together with its completion."""
 
 
 class TaskPending(Fact, frozen=True, kw_only=True):
@@ -181,6 +183,19 @@ class TaskFailed(Fact, frozen=True, kw_only=True):
     said: Said | None = None
     flow: Flow = Flow()
     cancelled: tuple[str, ...] = ()
+
+
+class TaskSettling(Fact, frozen=True, kw_only=True):
+    """A transactional task is to fail, or is given up with its run, as soon as a node has made sure
+    that it has not completed and never will. Should it have, it completes.
+    """
+
+    TYPE = "task.settling.v1"
+    step: str
+    attempt: int
+    failure: Failure
+    kind: Literal["failed", "timed_out", "lost"] = "failed"
+    why: str = ""
 
 
 class TaskDeadLettered(Fact, frozen=True, kw_only=True):

@@ -88,7 +88,8 @@ async def run_agent(
 def make_parts(plan: Plan, bus: Bus, journal: JournalPort, closing: ExitStack) -> Parts:
     """Returns an agent's parts over this bus and journal, with this host around them."""
     config = plan.config.agent
-    settings = settings_of(config, plan.registry.timeouts_s(), plan.capacity)
+    registry = plan.registry
+    settings = settings_of(config, registry.timeouts_s(), plan.capacity, registry.transactional)
     clock = SystemClock()
     inbox = Inbox()
     processes = HostProcesses(_minted(clock), plan.environment, PROCESS_STOP_GRACE_S)

@@ -9,6 +9,7 @@ import math
 import re
 import socket
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Literal
 
@@ -159,13 +160,17 @@ def load_config(
 
 
 def settings_of(
-    config: AgentConfig, tasks: Mapping[str, float | None], capacity: Needs
+    config: AgentConfig,
+    tasks: Mapping[str, float | None],
+    capacity: Needs,
+    transactional: AbstractSet[str] = frozenset(),
 ) -> Settings:
     """Returns what the core has to know; `tasks` maps names to their own timeouts in seconds."""
     slots = config.slots or max(SLOTS_MIN, round(capacity.cpu) * SLOTS_PER_CORE)
     return Settings(
         node=config.node,
         tasks=frozenset(tasks),
+        transactional=transactional,
         timeouts_s={name: limit for name, limit in tasks.items() if limit is not None},
         labels=config.labels,
         build_id=config.build_id,

@@ -7,6 +7,7 @@ from typing import TypeVar, overload
 
 from events.codec import encode
 from events.errors import InvalidValue
+from events.ids import Attempt
 from events.limits import DETAILS_BYTES_MAX
 from events.messages import Execute
 from events.values import Value, admit
@@ -101,6 +102,7 @@ class TaskContext:
         self._cancelled = threading.Event()
         self._why: Why | None = None
         self._on_cancel: list[Callable[[], None]] = []
+        self._connection: object = None
         self.started_at = started_at
         self.speech = Speech()
         self.secrets = Secrets(source, self.speech)
@@ -127,6 +129,16 @@ class TaskContext:
     @property
     def token(self) -> int:
         return self._execute.token
+
+    @property
+    def attempt_id(self) -> Attempt:
+        """Run, step, generation and number together."""
+        return self._execute.attempt
+
+    @property
+    def settles(self) -> bool:
+        """Whether this attempt only says what became of the task's transaction."""
+        return self._execute.settle
 
     @property
     def task(self) -> str:
@@ -200,6 +212,22 @@ class TaskContext:
         """
         return Values(given, self._lists, self)
 
+    def transaction(self, kind: type[T]) -> T:
+        """The connection of a transactional task, of this class, inside its transaction: what is
+        done with it is committed when the handler returns, and rolled back when it raises.
+
+        Raises `TaskError` (`invalid_connection`) where there is none, or one of another class.
+        """
+        if isinstance(self._connection, kind):
+            return self._connection
+        found = type(self._connection).__name__ if self._connection is not None else "none"
+        message = f"{self.task} has no connection of class {kind.__name__}, but {found}: is it "
+        raise TaskError(
+            "invalid_connection",
+            f"{message}declared with transactional=, and opens that one?",
+            retryable=False,
+        )
+
     @overload
     def once(self, name: str, fn: Callable[[], Awaitable[T]]) -> Awaitable[T]: ...
 
@@ -252,6 +280,10 @@ class TaskContext:
             raise TaskCancelled
 
     # -- for the agent ----------------------------------------------------------------------------
+
+    def enter(self, connection: object) -> None:
+        """The handler is called in a transaction of this connection."""
+        self._connection = connection
 
     def cancel(self, why: Why = "recalled") -> None:
         self._why = self._why or why

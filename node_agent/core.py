@@ -379,6 +379,7 @@ class AgentCore:
             capacity=settings.capacity,
             host=self._host,
             weight=settings.weight,
+            transactional=tuple(sorted(settings.transactional)),
             at=now.wall_us,
             protocol=PROTOCOL,
         )

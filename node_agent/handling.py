@@ -88,6 +88,12 @@ def invalid_inputs(task: str, message: str, usage: Usage) -> Broke:
     return Broke(Failure(code="invalid_inputs", message=text), False, usage)
 
 
+def not_transactional(task: str, usage: Usage) -> Broke:
+    """This node cannot say what became of the task's transaction."""
+    message = f"task {task} is no transactional one on this node"
+    return Broke(Failure(code="not_transactional", message=message), True, usage)
+
+
 def code_of(error: BaseException) -> str:
     """`ConnectionResetError` → `connection_reset_error`."""
     name = type(error).__name__

@@ -51,6 +51,15 @@ class TaskRegistry:
         """Every task's longest execution, None where it declares none."""
         return {name: one.declared.terms.timeout_s for name, one in self._tasks.items()}
 
+    @property
+    def transactional(self) -> frozenset[str]:
+        """Names of the tasks that are transactions in a database of the user's."""
+        return frozenset(
+            name
+            for name, one in self._tasks.items()
+            if isinstance(one.declared, TaskType) and one.declared.terms.transactional is not None
+        )
+
     def inside(self, outermost: Interceptor) -> "TaskRegistry":
         """Returns the same tasks with one more interceptor, around all others."""
         return TaskRegistry(self.declared(), (outermost, *self.interceptors))

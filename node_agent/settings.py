@@ -8,8 +8,8 @@ from events.policies import Needs
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`tasks`: names of the registered task types; `timeouts_s`: the longest that those may run
-    which say so themselves. Times are seconds.
+    """`tasks`: names of the registered task types, of which some are `transactional`; `timeouts_s`:
+    the longest that those may run which say so themselves. Times are seconds.
 
     `lease_margin_s` is taken off every lease, against clocks that run at different speeds; never
     more than half of the lease.
@@ -18,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     tasks: AbstractSet[str] = frozenset()
     timeouts_s: dict[str, float] = {}
+    transactional: AbstractSet[str] = frozenset()
     labels: dict[str, str] = {}
     build_id: str = ""
     weight: float = 1.0

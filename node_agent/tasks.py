@@ -40,13 +40,19 @@ class Kind(Enum):
     SUBPROCESS = "subprocess"
 
 
+Connect = Callable[[], object]
+"""Opens a connection of psycopg: an async function for an async task, a plain one for a plain."""
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """`timeout_s`: longest execution on this node, however long the definition allows."""
+    """`timeout_s`: longest execution on this node, however long the definition allows.
+    `transactional`: the task is one transaction in the database that this connects to."""
 
     name: str
     timeout_s: float | None = None
     needs: Needs = Needs()
     description: str = ""
+    transactional: Connect | None = None
 
 
 class TaskType(Generic[P, R_co]):
@@ -105,8 +111,13 @@ def task(
     timeout_s: float | None = None,
     needs: Needs | None = None,
     description: str = "",
+    transactional: Connect | None = None,
 ) -> Callable[[Callable[P, R_co]], TaskType[P, R_co]]:
     """Declares a function, async or plain, as a task; plain ones run in a thread.
+
+    With `transactional`, a function that opens a connection of psycopg, the task is one transaction
+    in that database: what it does there (see `TaskContext.transaction`) is committed together with
+    its completion, once for all attempts, or not at all.
 
     Its parameters are the step's inputs, checked by their annotations; one annotated `TaskContext`
     receives the context. Raises `Misconfigured` for a bad name, or parameters by position only.
@@ -119,6 +130,7 @@ def task(
             timeout_s=_timeout(timeout_s, origin),
             needs=needs or Needs(),
             description=description or inspect.getdoc(function) or "",
+            transactional=_connect(transactional, origin),
         )
         return TaskType(function, terms, origin)
 
@@ -160,6 +172,15 @@ def _refuse_bare(name: object) -> None:
             f"@task is used without parentheses on {name.__module__}.{name.__qualname__}: "
             'write @task() or @task(name="…")'
         )
+
+
+def _connect(connect: Connect | None, origin: str) -> Connect | None:
+    if connect is None or callable(connect):
+        return connect
+    raise Misconfigured(
+        f"{origin} has transactional={connect!r}: expected a function without parameters that "
+        "opens a connection of psycopg"
+    )
 
 
 def _name(name: str, origin: str) -> str:

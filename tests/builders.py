@@ -137,7 +137,12 @@ class Play:
         )
 
     def place(
-        self, step: str, node: str = "n1", incarnation: str = "i1", build_id: str = ""
+        self,
+        step: str,
+        node: str = "n1",
+        incarnation: str = "i1",
+        build_id: str = "",
+        transactional: bool = False,
     ) -> list[Fact]:
         return self.give(
             i.Place(
@@ -146,6 +151,7 @@ class Play:
                 incarnation=incarnation,
                 placement=Placement(),
                 build_id=build_id,
+                transactional=transactional,
             )
         )
 

@@ -14,6 +14,7 @@ FAILURES = {
     "that is no Unicode. Final.",
     "call_refused": "A `call` could not start its run: no such workflow, input refused, or too "
     "many levels of runs.",
+    "cancelled": "A transactional task was waiting for its next attempt when its run ended.",
     "child_cancelled": "The run that a `call` started was cancelled by somebody else.",
     "expression_failed": "An expression has no value: it divides by zero, mixes types, reads what "
     "is not there.",
@@ -23,6 +24,8 @@ FAILURES = {
     "invalid_wait": "What a `wait` computed is no duration or instant.",
     "lost": "More attempts were lost with their nodes than `limits.losses_max`.",
     "no_progress": "Nothing in the run can go on: a bug of ours, told instead of a run that hangs.",
+    "not_transactional": "A node was asked what became of a transaction, and has the task as an "
+    "ordinary one. Another one is asked.",
     "payload_too_large": "A value is over its limit; the message names value and limit. Final.",
     "poison_task": "`limits.kills_max` agents died with an attempt of the task. Its dead letter "
     "has the evidence: `dalsegno dead-letter show`.",

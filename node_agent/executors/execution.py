@@ -27,7 +27,7 @@ from node_agent.context import Signal, TaskContext
 from node_agent.credentials import SecretSource
 from node_agent.errors import TaskCancelled
 from node_agent.executors.handlers import Handlers
-from node_agent.handling import admit_output, broke, done, invalid_inputs
+from node_agent.handling import admit_output, broke, done, invalid_inputs, not_transactional
 from node_agent.lists import ListReader
 from node_agent.once import Keeper
 from node_agent.registry import Registered, TaskRegistry
@@ -139,9 +139,11 @@ class Executions:
         execution.input_bytes = len(encode(execute.inputs))
         prepared = self._prepared.get(execute.task) or self._prepare(execute.task)
         try:
-            arguments = _bound(prepared.one, execution)
+            arguments = {} if execute.settle else _bound(prepared.one, execution)
         except InvalidInputs as error:
             return invalid_inputs(execute.task, str(error), self._used(execution, began_us))
+        if execute.settle and not _is_transactional(prepared.one):
+            return not_transactional(execute.task, self._used(execution, began_us))
         try:
             returned = await self._call(execution, prepared, arguments)
             output = admit_output(returned, self._around.output_bytes_max)
@@ -196,7 +198,8 @@ class Executions:
         declared = one.declared
         direct = None
         if isinstance(declared, TaskType) and declared.kind is Kind.ASYNC:
-            direct = None if wants_context or registry.interceptors else declared
+            needs_more = wants_context or registry.interceptors or declared.terms.transactional
+            direct = None if needs_more else declared
         prepared = self._prepared[name] = _Prepared(one, handler, direct)
         return prepared
 
@@ -214,6 +217,11 @@ class Executions:
 def _bound(one: Registered, execution: _Execution) -> Arguments:
     inputs = execution.start.execute.inputs
     return one.signature.bind(inputs) if one.signature else dict(inputs)
+
+
+def _is_transactional(one: Registered) -> bool:
+    declared = one.declared
+    return isinstance(declared, TaskType) and declared.terms.transactional is not None
 
 
 def _said(execution: _Execution) -> Said | None:

@@ -7,6 +7,7 @@
 Interceptors stand around each, the first of them outermost.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import anyio
@@ -19,6 +20,7 @@ from node_agent.clock import Clock
 from node_agent.context import TaskContext
 from node_agent.errors import TaskError
 from node_agent.executors.processes import Finished, Job, ProcessRunner
+from node_agent.executors.transactions import Transactional
 from node_agent.registry import Registered
 from node_agent.tasks import Arguments, Handler, Interceptor, Kind, SubprocessTask, TaskType
 
@@ -49,13 +51,18 @@ class Handlers:
         if isinstance(declared, SubprocessTask):
             return partial(self._run_program, declared)
         context_name = one.signature.context_name if one.signature else None
+        if (connect := declared.terms.transactional) is not None:
+            work = Transactional(declared, connect, self._output_bytes_max)
+            if declared.kind is Kind.ASYNC:
+                return _in_transaction(work, context_name)
+            return partial(self._run_in_thread, work.run_in_thread, context_name)
         if declared.kind is Kind.ASYNC:
             return _async_handler(declared, context_name)
-        return partial(self._run_in_thread, declared, context_name)
+        return partial(self._run_in_thread, _plainly(declared), context_name)
 
     async def _run_in_thread(
         self,
-        declared: TaskType[..., object],
+        function: Callable[[TaskContext, Arguments], object],
         context_name: str | None,
         ctx: TaskContext,
         arguments: Arguments,
@@ -65,7 +72,7 @@ class Handlers:
         def work() -> object:
             before_us = self._clock.thread_cpu_us()
             try:
-                return declared.function(**given)
+                return function(ctx, given)
             finally:
                 ctx.cpu_s = (self._clock.thread_cpu_us() - before_us) / 1_000_000
 
@@ -100,6 +107,17 @@ def _async_handler(declared: TaskType[..., object], context_name: str | None) ->
         if not hasattr(returned, "__await__"):
             raise InvariantViolation(f"{declared.origin} is not an async function")
         return await returned
+
+    return call
+
+
+def _plainly(declared: TaskType[..., object]) -> Callable[[TaskContext, Arguments], object]:
+    return lambda _, given: declared.function(**given)
+
+
+def _in_transaction(work: Transactional, context_name: str | None) -> Handler:
+    async def call(ctx: TaskContext, arguments: Arguments) -> object:
+        return await work.run(ctx, _given(arguments, context_name, ctx))
 
     return call
 

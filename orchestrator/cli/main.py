@@ -138,6 +138,13 @@ def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
     )
     _add_keys(_group(app, "keys", group, "Make keys, see what they are used for, change them."))
     _add(app, "migrate", "care:migrate", group, "Make the schema, or bring it up to date.")
+    _add(
+        app,
+        "task-table",
+        "task_table:task_table",
+        group,
+        "Print the SQL of the table for transactional tasks.",
+    )
     _add(app, "doctor", "doctor:doctor", group, "Look at the whole cluster; say what to mend.")
     _add(
         app,

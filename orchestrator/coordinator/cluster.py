@@ -123,6 +123,7 @@ class Cluster:
             capacity=beat.capacity,
             weight=beat.weight if beat.weight > 0 else 1.0,
             build_id=beat.build_id,
+            transactional=frozenset(beat.transactional),
             refusal=self._refusal(node),
         )
         self.changes += 1
@@ -150,6 +151,7 @@ class Cluster:
         tasks = frozenset(beat.tasks)
         if slots.tasks != tasks:
             slots.tasks = tasks
+            slots.transactional = frozenset(beat.transactional)
             self.changes += 1
 
     def set_status(self, node: Node, status: str) -> None:

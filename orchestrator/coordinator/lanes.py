@@ -100,7 +100,7 @@ class Lanes:
 
 def _kind(state: RunState, step_id: str) -> Kind:
     step, options = state.steps[step_id], state.options
-    is_alone = bool(step.excluded or step.kills or step.target or step.off)
+    is_alone = bool(step.excluded or step.kills or step.target or step.off or step.transactional)
     is_apart = is_alone or options.concurrency_max is not None or bool(wanted_build(state))
     return (
         options.priority,

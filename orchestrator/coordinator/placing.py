@@ -16,6 +16,7 @@ from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.pinning import wanted_build
 from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, Wishes, place
+from orchestrator.kernel.settling import may_be_placed
 
 Queue = list[tuple[int, int, int, Lane, list[Key]]]
 """A heap of lanes with the tasks that may be looked at, the next one last: by priority, then by how
@@ -75,7 +76,7 @@ class Placing:
         if slot is None or key[1] not in slot.state.ready:
             self._memory.runs.ready.remove(key)
             return True
-        if not self._may_decide(slot):
+        if not (may_be_placed(slot.state, key[1]) and self._may_decide(slot)):
             return True
         if _capped(slot):
             return False
@@ -87,7 +88,7 @@ class Placing:
         return True
 
     def _may_decide(self, slot: Slot) -> bool:
-        if slot.net is None or slot.state.closing is not None:
+        if slot.net is None:
             return False
         if self._turn.is_in_flight(slot.run_id):
             return False
@@ -100,6 +101,7 @@ class Placing:
             incarnation=answer.incarnation,
             placement=answer.placement,
             build_id=answer.build_id,
+            transactional=answer.transactional,
         )
         self._turn.decide(slot, given, self._turn.stamp(slot.shard))
         self._memory.runs.ready.remove(key)
@@ -174,7 +176,8 @@ def _found(
 
 def _wishes(slot: Slot, step_id: str) -> Wishes:
     step = slot.state.steps[step_id]
-    return Wishes(step.excluded, wanted_build(slot.state), step.target, step.off)
+    build = wanted_build(slot.state)
+    return Wishes(step.excluded, build, step.target, step.off, step.transactional)
 
 
 def _capped(slot: Slot) -> bool:

@@ -188,7 +188,14 @@ class Runs:
             self._recent.popitem(last=False)
 
 
-ENDING = (t.TaskCompleted, t.AttemptFailed, t.TaskFailed, t.TaskCancelled, o.ResultGiven)
+ENDING = (
+    t.TaskCompleted,
+    t.AttemptFailed,
+    t.TaskFailed,
+    t.TaskCancelled,
+    t.TaskSettling,
+    o.ResultGiven,
+)
 FLOWING = (
     t.TaskCompleted,
     r.RunStarted,
@@ -220,8 +227,8 @@ def _made_ready(state: RunState, fact: Fact) -> Sequence[str]:
     """Steps that `fact` put into the ready set, or that want another node now."""
     if isinstance(fact, FLOWING):
         return [enabled.step for enabled in fact.flow.enabled]
-    if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed, o.TaskMoved)):
+    if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed, t.TaskSettling, o.TaskMoved)):
         return [fact.step] if fact.step in state.ready else []
-    if isinstance(fact, (r.RunForked, r.RunResumed, r.RunPinned, o.RunRestored)):
+    if isinstance(fact, (r.RunForked, r.RunResumed, r.RunPinned, r.RunClosing, o.RunRestored)):
         return list(state.ready)
     return []

@@ -145,6 +145,18 @@ def _step(name: str, step: NetStep, state: StepState, pending: str) -> StepView:
     )
 
 
+def _settles(state: StepState) -> str:
+    """That a task is given up, and what keeps that from being settled."""
+    if state.settling is None:
+        return ""
+    told = "what became of its transaction is asked for"
+    if state.obstacle:
+        return f"{told}: {state.obstacle}: {state.obstacle_detail}"
+    if not state.settling.tries or state.failure is None:
+        return told
+    return f"{told}, in vain so far: {state.failure.code}: {state.failure.message}"
+
+
 def _task(name: str, action: Task, state: StepState) -> TaskView:
     pending = ": ".join(filter(None, (state.obstacle, state.obstacle_detail)))
     return TaskView(
@@ -154,6 +166,6 @@ def _task(name: str, action: Task, state: StepState) -> TaskView:
         node=state.node,
         started_at=state.started_at,
         ended_at=state.ended_at,
-        pending="timer" if state.status == "retrying" else pending,
+        pending=_settles(state) or ("timer" if state.status == "retrying" else pending),
         task=action.task,
     )

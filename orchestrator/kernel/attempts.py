@@ -25,6 +25,7 @@ from orchestrator.kernel.mapwalk import MapWalk
 from orchestrator.kernel.operatorfolds import MOVED
 from orchestrator.kernel.poison import bury, convicted, may_have_killed, pause_s
 from orchestrator.kernel.retry import delay_s, refusal
+from orchestrator.kernel.settling import ABANDONED, ask_again, begin_settling, may_have_committed
 from orchestrator.kernel.within import given_back, given_up
 
 Kind = Literal["failed", "timed_out", "lost"]
@@ -150,26 +151,55 @@ def _killed(d: Decision, step_id: str, loss: LossReason) -> Killed:
 
 def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
     """Another attempt, an error arc, or failure; in a closing run only the note that it is over."""
-    if d.state.closing is not None:
-        number = d.state.steps[step_id].attempt
-        d.record(TaskCancelled(step=step_id, attempt=number, why=ended.failure.code))
-        settle(d)
-        return
-    if given_up(d, step_id):
-        number, why = d.state.steps[step_id].attempt, ended.failure.code
-        flow = given_back(d, step_id)
-        d.record(TaskCancelled(step=step_id, attempt=number, why=why, flow=flow))
-        settle(d)
-        return
-    why = _no_further(d, step_id, ended)
-    if why:
+    if d.state.steps[step_id].settling is not None:
+        _settled(d, step_id, ended)
+    elif is_given_up(d, step_id):
+        give_up(d, step_id, ended, ended.failure.code)
+    elif why := _no_further(d, step_id, ended):
         if ended.killed is not None and convicted(d, step_id):
             ended.failure = bury(d, step_id, ended.killed)
         elif ended.kind == "lost":
             ended.failure = Failure(code=LOST, message=f"{why}; the last one: {ended.loss}")
-        fail_task(d, step_id, ended, why)
+        give_up(d, step_id, ended, why)
     else:
         _again(d, step_id, ended)
+        settle(d)
+
+
+def is_given_up(d: Decision, step_id: str) -> bool:
+    """Whether nothing follows from an attempt but its end."""
+    return d.state.closing is not None or given_up(d, step_id)
+
+
+def give_up(d: Decision, step_id: str, ended: Ended, why: str) -> None:
+    """There is no further attempt. Of a transactional task it is settled first what became of those
+    that there were."""
+    step = d.state.steps.get(step_id)
+    if step is not None and may_have_committed(step):
+        begin_settling(d, step_id, ended.failure, ended.kind, why)
+        settle(d)
+    else:
+        _give_up(d, step_id, ended, why)
+
+
+def _give_up(d: Decision, step_id: str, ended: Ended, why: str) -> None:
+    if not is_given_up(d, step_id):
+        fail_task(d, step_id, ended, why)
+        return
+    number = d.state.steps[step_id].attempt
+    flow = Flow() if d.state.closing is not None else given_back(d, step_id)
+    d.record(TaskCancelled(step=step_id, attempt=number, why=ended.failure.code, flow=flow))
+    settle(d)
+
+
+def _settled(d: Decision, step_id: str, ended: Ended) -> None:
+    """The task has not completed and never will, or that is still not known."""
+    settling = d.state.steps[step_id].settling
+    if settling is not None and ended.failure.code in {ABANDONED, PayloadTooLarge.code}:
+        known = Ended(failure=settling.failure, kind=settling.kind, ended_at=ended.ended_at)
+        _give_up(d, step_id, known, settling.why)
+    else:
+        ask_again(d, step_id, ended.failure, ended.loss)
         settle(d)
 
 

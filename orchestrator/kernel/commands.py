@@ -19,7 +19,7 @@ def command(
     `epoch`: under which the sender owns the shard."""
     step = state.steps[step_id]
     attempt = state.attempt_of(step_id)
-    if state.closing is not None:
+    if state.closing is not None and step.settling is None:
         reason = state.closing.reason or f"the run ends as {state.closing.status}"
         return Cancel(attempt=attempt, shard=shard, code=state.closing.status, reason=reason)
     if step.recalled:
@@ -41,4 +41,5 @@ def command(
         traceparent=traceparent,
         epoch=epoch,
         once=step.once,
+        settle=step.settling is not None,
     )

@@ -38,6 +38,7 @@ from orchestrator.kernel.operating import give_result, move, terminate
 from orchestrator.kernel.pausing import pause, resume
 from orchestrator.kernel.pinning import pin_at_start, pin_to_first, repin
 from orchestrator.kernel.restoring import restore
+from orchestrator.kernel.settling import may_be_placed
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.timers import fire_timers
 from orchestrator.kernel.updates import update
@@ -186,7 +187,7 @@ def _fork(d: Decision, given: i.Fork) -> None:
 
 def _place(d: Decision, given: i.Place) -> None:
     state = d.state
-    if given.step not in state.ready or state.closing is not None or state.paused is not None:
+    if not may_be_placed(state, given.step):
         return
     pin_to_first(d, given.step, given.node, given.build_id)
     step = d.state.steps[given.step]
@@ -200,6 +201,7 @@ def _place(d: Decision, given: i.Place) -> None:
             start_due_at=d.state.timers.get(f"start:{given.step}"),
             generation=step.generation,
             build_id=given.build_id,
+            transactional=given.transactional,
         )
     )
 

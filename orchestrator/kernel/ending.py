@@ -20,6 +20,7 @@ from orchestrator.kernel.loops import advance
 from orchestrator.kernel.maps import advance as advance_map
 from orchestrator.kernel.maps import failing, idle
 from orchestrator.kernel.scope import Scope
+from orchestrator.kernel.settling import settle_idle
 from orchestrator.kernel.within import fail_group
 
 NO_PROGRESS = "no_progress"
@@ -125,7 +126,9 @@ def close(
     failure: Failure | None = None,
     step: str = "",
 ) -> None:
-    """Decides the end. Tasks without an attempt outstanding are cancelled at once."""
+    """Decides the end. Tasks without an attempt outstanding are cancelled at once; but for a
+    transactional one that has had attempts it is settled first what became of them."""
+    settle_idle(d, f"the run ends as {status}")
     if d.state.is_held:
         d.record(
             r.RunClosing(

@@ -136,6 +136,7 @@ class Place(Input, frozen=True, kw_only=True):
     incarnation: str
     placement: Placement
     build_id: str = ""
+    transactional: bool = False
 
 
 class Unplaced(Input, frozen=True, kw_only=True):

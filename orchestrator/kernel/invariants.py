@@ -18,10 +18,16 @@ def _status(state: RunState) -> Iterator[str]:
         yield f"status {state.status!r} is not one of the closed set"
     if state.terminal and (state.is_held or state.ready or state.timers or state.closing):
         yield f"{state.status} run still has something outstanding, ready, timed or closing"
-    if state.closing is not None and (state.ready or state.timers or state.stuck):
+    if state.closing is not None and (_goes_on(state) or state.stuck):
         yield "a closing run still has something ready, timed or stuck"
     if state.terminal != (state.ended_at is not None):
         yield "ended_at and a terminal status come together"
+
+
+def _goes_on(state: RunState) -> bool:
+    """Whether anything is ready or timed but what is to be settled."""
+    timed = {key.partition(":")[2] for key in state.timers}
+    return not (timed | set(state.ready)) <= set(state.settling)
 
 
 def _tasks(state: RunState) -> Iterator[str]:
@@ -37,6 +43,8 @@ def _tasks(state: RunState) -> Iterator[str]:
             yield f"{step_id} is {step.status} and not outstanding"
         if step.recalled and step_id not in state.outstanding and step_id not in state.calls:
             yield f"{step_id} is recalled and not outstanding"
+        if (step.settling is not None) != (step_id in state.settling):
+            yield f"{step_id} is to be settled by its run or by itself, not by both"
         if step.status == "retrying" and f"retry:{step_id}" not in state.timers:
             yield f"{step_id} waits for a retry without a timer"
 

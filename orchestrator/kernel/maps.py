@@ -58,11 +58,15 @@ def given_up(state: RunState, step_id: str) -> bool:
 
 
 def idle(state: RunState, among: Iterable[str]) -> tuple[str, ...]:
-    """Those of `among` that are open and that no node or child run holds: items of maps first, and
-    a map only with its last item."""
+    """Those of `among` that are open and that neither a node nor a child run holds, nor a
+    settlement: items of maps first, and a map only with its last item."""
     open_ = {"ready", "retrying", "entered", "waiting"}
-    found = [step_id for step_id in among if state.steps[step_id].status in open_]
-    with_others = (*state.outstanding, *state.calls)
+    found = [
+        step_id
+        for step_id in among
+        if state.steps[step_id].status in open_ and step_id not in state.settling
+    ]
+    with_others = (*state.outstanding, *state.calls, *state.settling)
     held = {map_id for step_id in with_others if (map_id := state.map_of(step_id))}
     items = [step_id for step_id in found if state.map_of(step_id)]
     others = [step_id for step_id in found if not (state.map_of(step_id) or step_id in held)]

@@ -30,6 +30,7 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.ready.pop(step_id, None)
     state.outstanding.pop(step_id, None)
     state.calls.pop(step_id, None)
+    state.settling.pop(step_id, None)
     without_timers(state, step_id)
     if map_id := state.map_of(step_id):
         end_item(state, map_id, step_id, "completed" if status == "skipped" else status)
@@ -43,7 +44,7 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.awaiting.pop(step_id, None)
     state.turning.pop(step_id, None)
     state.given_up.pop(step_id, None)
-    step.loop = step.map = None
+    step.loop = step.map = step.settling = None
 
 
 def without_timers(state: RunState, step_id: str) -> None:

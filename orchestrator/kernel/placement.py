@@ -27,6 +27,8 @@ class NodeSlots(msgspec.Struct):
     capacity: Needs = Needs()
     weight: float = 1.0
     build_id: str = ""
+    transactional: frozenset[str] = frozenset()
+    """Tasks that it runs in a transaction of the user's."""
     refusal: str = ""
     """Why it is given nothing new, in words; "" if it may be."""
 
@@ -41,6 +43,7 @@ class Chosen(msgspec.Struct, frozen=True):
     incarnation: str
     placement: Placement
     build_id: str = ""
+    transactional: bool = False
 
 
 class Obstructed(msgspec.Struct, frozen=True):
@@ -59,6 +62,8 @@ class Wishes(msgspec.Struct, frozen=True):
     build: str = ""
     target: str = ""
     off: tuple[str, ...] = ()
+    transactional: bool = False
+    """Earlier attempts were transactions: only who looks at what they have committed may go on."""
 
 
 def place(task: Task, nodes: Iterable[NodeSlots], wishes: Wishes) -> Chosen | Obstructed:
@@ -68,6 +73,8 @@ def place(task: Task, nodes: Iterable[NodeSlots], wishes: Wishes) -> Chosen | Ob
     excluded = wishes.excluded
     for node in nodes:
         reason = _unwanted(node, wishes) or _unfit(task, node, wishes.build)
+        if not reason and wishes.transactional and task.task not in node.transactional:
+            reason = f"does not run {task.task} in a transaction, as earlier attempts were"
         if reason:
             why_not[node.node] = reason
         else:
@@ -84,7 +91,8 @@ def place(task: Task, nodes: Iterable[NodeSlots], wishes: Wishes) -> Chosen | Ob
     placement = Placement(
         candidates=len(free), score=round(1 - best.load, 3), excluded=noted, weight=best.weight
     )
-    return Chosen(best.node, best.incarnation, placement, best.build_id)
+    is_transaction = task.task in best.transactional
+    return Chosen(best.node, best.incarnation, placement, best.build_id, is_transaction)
 
 
 def _unwanted(node: NodeSlots, wishes: Wishes) -> str:

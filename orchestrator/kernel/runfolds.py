@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 
 from events import run_facts as r
 from events.facts import Enabled, Fact
-from orchestrator.kernel.moves import apply_flow, call, cancel_steps, enable, end_item
+from orchestrator.kernel.moves import (
+    apply_flow,
+    call,
+    cancel_steps,
+    enable,
+    end_item,
+    make_ready,
+)
 from orchestrator.kernel.state import Closing, Paused, RunState
 from orchestrator.kernel.stepfolds import WITHIN_TIMEOUT
 
@@ -51,6 +58,7 @@ def begin_anew(
     state.ready.clear()
     state.outstanding.clear()
     state.calls.clear()
+    state.settling.clear()
     _without_given_up(state, at)
     state.timers = {} if due_at is None else {"run": due_at}
     for renewed in steps:
@@ -104,6 +112,9 @@ def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
     state.closing = Closing(fact.status, fact.reason, fact.failure, fact.step)
     cancel_steps(state, fact.cancelled, at)
     state.timers.clear()
+    for step_id in state.settling:
+        if state.steps[step_id].status == "retrying":
+            make_ready(state, step_id, at)
     state.awaiting.clear()
     state.paused = None
     _nothing_undecided(state)
@@ -159,6 +170,7 @@ def _end(state: RunState, status: str, at: int) -> None:
     state.outstanding.clear()
     state.awaiting.clear()
     state.calls.clear()
+    state.settling.clear()
     state.paused = None
     _nothing_undecided(state)
 

@@ -25,6 +25,8 @@ A step that waits: waiting ──► completed | failed | cancelled. One with a 
 Field order is part of the serialised form, so equal folds give equal bytes.
 """
 
+from typing import Literal
+
 import msgspec
 
 from events.facts import Failure, LossReason, PartOf
@@ -48,6 +50,16 @@ class LoopState(msgspec.Struct, omit_defaults=True):
     items: list[Value] | None = None
     outputs: list[Value] = []
     output_bytes: int = 0
+
+
+class Settling(msgspec.Struct, omit_defaults=True):
+    """How the task fails once it is settled that it has not completed; how often that was asked in
+    vain."""
+
+    failure: Failure
+    kind: Literal["failed", "timed_out", "lost"] = "failed"
+    why: str = ""
+    tries: int = 0
 
 
 class StepState(msgspec.Struct, omit_defaults=True):
@@ -94,6 +106,9 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """Of a map that is under way."""
     once: dict[str, Value] = {}
     """What parts of its handler that are done once have returned, by name."""
+    transactional: bool = False
+    """An attempt of it has been a transaction in the user's database."""
+    settling: Settling | None = None
     kills: list[Killed] = []
     """Attempts that may have taken their agents with them."""
     target: str = ""
@@ -208,6 +223,9 @@ class RunState(msgspec.Struct, omit_defaults=True):
     """What operators did last, newest last."""
     actions_seen: dict[str, None] = {}
     """Ids of these, and of earlier ones."""
+    settling: dict[str, None] = {}
+    """Transactional tasks that are given up as soon as it is settled that they have not completed.
+    """
 
     @property
     def terminal(self) -> bool:
@@ -233,8 +251,9 @@ class RunState(msgspec.Struct, omit_defaults=True):
 
     @property
     def is_held(self) -> bool:
-        """Whether a node has an attempt, or a step a child run: nothing ends before these have."""
-        return bool(self.outstanding or self.calls)
+        """Whether a node has an attempt, a step a child run, or a transaction is to be settled:
+        nothing ends before these have."""
+        return bool(self.outstanding or self.calls or self.settling)
 
     @property
     def is_busy(self) -> bool:

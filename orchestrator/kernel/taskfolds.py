@@ -4,8 +4,14 @@ from collections.abc import Callable, Mapping
 
 from events import task_facts as t
 from events.facts import Fact
-from orchestrator.kernel.moves import apply_flow, cancel_steps, close_step, make_ready
-from orchestrator.kernel.state import RunState, StepState
+from orchestrator.kernel.moves import (
+    apply_flow,
+    cancel_steps,
+    close_step,
+    make_ready,
+    without_timers,
+)
+from orchestrator.kernel.state import RunState, Settling, StepState
 
 
 def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
@@ -16,6 +22,7 @@ def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
     step.progress = 0
     step.node = fact.node
     step.incarnation = fact.incarnation
+    step.transactional = step.transactional or fact.transactional
     step.dispatched_at = at
     step.started_at = None
     step.obstacle = step.obstacle_detail = ""
@@ -71,6 +78,8 @@ def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
     if fact.counted:
         step.counted += 1
         step.delay_s = fact.delay_s
+    if step.settling is not None:
+        step.settling.tries += 1
     step.refusals = step.refusals + 1 if fact.loss == "refused" else 0
     step.recalled = ""
     step.started_at = fact.started_at or step.started_at
@@ -110,6 +119,17 @@ def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
     apply_flow(state, fact.flow, at)
 
 
+def _settling(state: RunState, fact: t.TaskSettling, at: int) -> None:
+    step = state.steps[fact.step]
+    step.settling = Settling(failure=fact.failure, kind=fact.kind, why=fact.why)
+    step.failure = fact.failure
+    step.recalled = step.obstacle = step.obstacle_detail = ""
+    state.settling[fact.step] = None
+    state.outstanding.pop(fact.step, None)
+    without_timers(state, fact.step)
+    make_ready(state, fact.step, at)
+
+
 def _dead_lettered(_state: RunState, _fact: t.TaskDeadLettered, _at: int) -> None:
     """Evidence for people; what becomes of the task says the failure that follows."""
 
@@ -130,6 +150,7 @@ TASK_FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     t.AttemptFailed: _attempt_failed,
     t.TaskRetryDue: _retry_due,
     t.TaskFailed: _task_failed,
+    t.TaskSettling: _settling,
     t.TaskDeadLettered: _dead_lettered,
     t.TaskCancelled: _task_cancelled,
 }

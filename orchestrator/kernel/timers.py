@@ -13,14 +13,14 @@ from orchestrator.kernel.attempts import (
     START_TIMEOUT,
     Ended,
     end_attempt,
-    fail_task,
+    give_up,
 )
 from orchestrator.kernel.calls import call_again, is_call
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.flow import timeouts
 from orchestrator.kernel.waits import wait_is_over
-from orchestrator.kernel.within import give_up
+from orchestrator.kernel.within import give_up as give_group_up
 
 RUN_TIMEOUT = "run_timeout"
 
@@ -70,7 +70,7 @@ def _group_is_late(d: Decision, key: str, group_id: str) -> None:
     """What follows already from what has happened goes first; it may be the group's end."""
     settle(d)
     if key in d.state.timers and not d.state.is_to_go_on:
-        give_up(d, group_id)
+        give_group_up(d, group_id)
         settle(d)
 
 
@@ -92,7 +92,7 @@ def _give_up(d: Decision, step_id: str, code: str) -> None:
     failure = Failure(code=code, message=f"task {step_id} was not {_verb(code)} in time")
     ended = Ended(failure=failure, kind="timed_out")
     if code == CLOSE_TIMEOUT:
-        fail_task(d, step_id, ended, "schedule-to-close ended")
+        give_up(d, step_id, ended, "schedule-to-close ended")
     else:
         end_attempt(d, step_id, ended)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import psycopg
+from psycopg.rows import TupleRow
 
 from events.values import Value
 from node_agent import TaskContext, subprocess_task, task
@@ -116,3 +118,47 @@ async def once_gated(ctx: TaskContext, gate: str) -> Value:
     first = await ctx.once("first", part)
     note(ctx, f"has {first}")
     return first
+
+
+# -- transactions in a database of the scenario's -------------------------------------------------
+
+
+def die_once() -> None:
+    mark = Path(f"{os.environ['LEDGER']}.killed")
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Deadly(psycopg.AsyncConnection[TupleRow]):
+    """Kills its process once: when what it has committed is not reported yet."""
+
+    async def close(self) -> None:
+        die_once()
+        await super().close()
+
+
+async def deadly() -> Deadly:
+    return await Deadly.connect(os.environ["ORDERS_DSN"])
+
+
+def orders() -> psycopg.Connection[TupleRow]:
+    return psycopg.connect(os.environ["ORDERS_DSN"])
+
+
+@task(name="e2e.pay", transactional=deadly)
+async def pay(ctx: TaskContext) -> str:
+    note(ctx, "start")
+    connection = ctx.transaction(Deadly)
+    await connection.execute("INSERT INTO effects (attempt) VALUES (%s)", (ctx.attempt,))
+    return f"paid by {ctx.attempt}"
+
+
+@task(name="e2e.pay_slowly", transactional=orders)
+def pay_slowly(ctx: TaskContext, gate: str) -> str:
+    note(ctx, "start")
+    connection = ctx.transaction(psycopg.Connection)
+    connection.execute("INSERT INTO effects (attempt) VALUES (%s)", (ctx.attempt,))
+    until_there(gate)
+    note(ctx, "commits")
+    return f"paid by {ctx.attempt}"

@@ -10,23 +10,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 
 from events.api import RunView, SignalRun, StartRun
+from events.completions import COMPLETIONS_TABLE
 from events.connection import Connection
 from events.values import Value
 from orchestrator.adapters.nats.client import connect
 from orchestrator.cli.connection_file import read_addresses
 from tests.e2e.cluster import ROOT
 from tests.e2e.command_line import Done, dalsegno, dev
+from tests.servers import DatabaseFactory
 from tests.web import Scripted, serving
+
+pytest_plugins = ["tests.servers"]
 
 EXAMPLES = ROOT / "examples"
 TASKS = ("examples_tasks.py", "etl_tasks.py")
 WORKFLOWS = sorted(
     path.name
     for path in EXAMPLES.iterdir()
-    if path.suffix in {".yaml", ".py"} and path.name not in TASKS
+    if path.suffix in {".yaml", ".py"} and path.name not in {*TASKS, "transfer.py"}
 )
 
 
@@ -224,6 +229,34 @@ def test_what_a_service_knows_is_put_in(folder: Path) -> None:
         done = ran(folder, "enrich.py", value)
     assert done.json["output"] == {"user": "GUIDO", "count": 5, "city": "Arezzo", "total": 15}
     assert [seen.path for seen in service.seen] == ["/?name=GUIDO"]
+
+
+def accounts(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(COMPLETIONS_TABLE.encode())
+        connection.execute(
+            "CREATE TABLE account (name text PRIMARY KEY, balance bigint CHECK (balance >= 0))"
+        )
+        connection.execute("INSERT INTO account VALUES ('ann', 100), ('bo', 0)")
+
+
+@pytest.mark.timeout(120)
+def test_a_transfer_needs_a_database_of_the_user_s(
+    tmp_path: Path, database_factory: DatabaseFactory
+) -> None:
+    dsn = database_factory(accounts)
+    (line,) = commands("transfer.py")
+    arguments = shlex.split(line.replace("examples/", f"{EXAMPLES}/"))[1:]
+    done = dalsegno(tmp_path, *arguments, "--json", TRANSFER_DSN=dsn)
+    assert done.json["output"] == {"balances": {"ann": 70, "bo": 30}}, done
+    refused = [one.replace("30", "300") for one in arguments]
+    done = dalsegno(tmp_path, *refused, "--json", TRANSFER_DSN=dsn)
+    assert (done.code, done.json["status"]) == (1, "failed"), done
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute("SELECT balance FROM account ORDER BY name").fetchall()
+        states = connection.execute("SELECT state FROM dalsegno.task_completions").fetchall()
+    assert rows == [(70,), (30,)]
+    assert sorted(states) == [("abandoned",), ("completed",)]
 
 
 @pytest.mark.timeout(120)

@@ -437,11 +437,15 @@ FACTS: tuple[Fact, ...] = (
         start_due_at=AT,
         generation=1,
         build_id="b7",
+        transactional=True,
     ),
     t.TaskPending(step="fetch", obstacle="no_slot", detail="2 suitable nodes are full"),
     t.TaskStarted(step="fetch", attempt=2, started_at=AT, due_at=AT + 5),
     t.TaskProgressed(step="fetch", attempt=2, details=VALUE, fraction=0.5, sequence=3),
     t.OnceRecorded(step="fetch", attempt=2, name="charge", value=VALUE),
+    t.TaskSettling(
+        step="fetch", attempt=2, failure=FAILURE, kind="lost", why="attempt 2 of 2 was the last"
+    ),
     t.TaskDeadLettered(
         step="fetch",
         task="census.fetch",
@@ -537,6 +541,7 @@ COMMANDS: tuple[m.Command, ...] = (
         traceparent="00-aa-bb-01",
         epoch=9,
         once={"charge": VALUE},
+        settle=True,
     ),
     m.Cancel(attempt=ATTEMPT, shard=3, code="timed_out", reason="too late"),
     m.Settle(attempts=(ATTEMPT,), once=((ATTEMPT, "charge"),)),
@@ -587,6 +592,7 @@ HEARTBEAT = m.Heartbeat(
     capacity=NEEDS,
     host=HOST,
     weight=2.5,
+    transactional=("fetch",),
     at=AT,
     protocol=1,
 )

@@ -77,6 +77,27 @@ def deadly() -> Play:
     return play
 
 
+def settled() -> Play:
+    """Transactional tasks are given up, one of which had committed."""
+    play = started(workflow(parallel(a=task("a"), b=task("b", retry=AGAIN), c=task("c"))))
+    for step in ("a", "b", "c"):
+        play.place(step, transactional=True)
+    play.fail("a")
+    play.place("a", "n2")
+    play.complete("a", {"paid": 1})
+    play.fail("b")
+    play.lose("c")
+    play.cancel("too late")
+    play.place("b")
+    play.lose("b")
+    play.place("c")
+    play.fail("c", "task_abandoned", retryable=False)
+    play.due(1.0)
+    play.place("b")
+    play.fail("b", "task_abandoned", retryable=False)
+    return play
+
+
 def failed() -> Play:
     """A timeout recalls an attempt, which then fails for good while another one is outstanding."""
     play = started(
@@ -416,6 +437,7 @@ def helped() -> Play:
 SCENES: dict[str, Callable[[], Play]] = {
     "completed": completed,
     "deadly": deadly,
+    "settled": settled,
     "failed": failed,
     "cancelled": cancelled,
     "timed_out": timed_out,

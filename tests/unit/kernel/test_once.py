@@ -1,5 +1,7 @@
 """Parts of handlers that are done once per task: recorded as facts, sent with every attempt."""
 
+import pytest
+
 from events import messages as m
 from events.codec import encode
 from events.definition import Handler
@@ -71,6 +73,7 @@ def test_an_unknown_task_s_value_is_fenced() -> None:
     assert not is_recorded(play.state, stray)
 
 
+@pytest.mark.edge("ONCE_VALUES_MAX")
 def test_more_than_may_be_kept_fails_the_task() -> None:
     handled = Handler(codes=("too_much_once",))
     play = one_task(on_error=(handled,))
@@ -80,6 +83,7 @@ def test_more_than_may_be_kept_fails_the_task() -> None:
     assert names(facts) == ["task.failed", "run.completed"]
 
 
+@pytest.mark.edge("ONCE_BYTES_MAX")
 def test_larger_than_may_be_kept_fails_the_task() -> None:
     room = ONCE_BYTES_MAX - len(encode({"n": ""}))
     play = one_task(retry=Retry(attempts_max=3))
