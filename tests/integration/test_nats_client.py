@@ -16,11 +16,13 @@ from events.api import (
     ListNodes,
     Nodes,
     Refused,
+    RegisterWorkflow,
     RunAnswer,
     RunView,
     ShowRun,
 )
 from events.connection import Connection
+from events.definition import Definition
 from events.errors import Conflict, Corrupt, DalsegnoError, InvalidValue, Rejected, Unavailable
 from events.ids import shard_of
 from events.reading import ANSWER
@@ -140,6 +142,28 @@ async def test_what_concerns_the_cluster_is_asked_of_one_coordinator_only(
 async def test_nobody_there_is_said_with_the_mend(client: Client) -> None:
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1.*is a coordinator .* running\?"):
         await client.request(Hello(), timeout_s=0.3)
+
+
+async def test_a_shard_without_an_owner_is_named_with_how_long(
+    client: Client, coordinators: Coordinators
+) -> None:
+    shard = shard_of("run", SHARDS)
+    coordinators.start("other", [one for one in range(SHARDS) if one != shard], politely)
+    await client.request(ListNodes())
+    expected = rf"show_run: shard {shard} has no owner on NATS .*, since 1\.\d* s ago at least"
+    with pytest.raises(Unavailable, match=expected):
+        await client.request(ShowRun(run_id="run"), timeout_s=1.4)
+
+
+async def test_a_workflow_is_registered_with_its_owner(
+    client: Client, coordinators: Coordinators
+) -> None:
+    for shard in range(SHARDS):
+        coordinators.start(f"c{shard}", [shard], politely)
+    for number in range(8):
+        definition = Definition(name=f"w{number}", steps=())
+        await client.request(RegisterWorkflow(definition=definition))
+        assert coordinators.asked[-1][0] == f"c{shard_of(definition.name, SHARDS)}"
 
 
 async def test_a_request_outlives_a_takeover(

@@ -56,10 +56,13 @@ from events.reading import ANSWER
 from events.streams import Topology
 from events.subjects import Subjects
 from orchestrator.adapters.nats.link import Link
+from orchestrator.adapters.nats.session import NobodyAnswers, TooSlow
 
 TIMEOUT_S = 30.0
-ANSWER_S = 5.0
-"""How long one try waits for its answer, beyond what the request itself asks the owner to wait."""
+ANSWER_FIRST_S, ANSWER_LAST_S = 2.0, 8.0
+"""How long one try waits for its answer, beyond what the request itself asks the owner to wait; the
+first is short, as an owner that was killed with the request in its hands never answers, the next
+ones are longer, as one that is slow does."""
 AWAIT_S = 3.0
 PAUSE_FIRST_S, PAUSE_LAST_S = 0.02, 0.5
 
@@ -139,19 +142,34 @@ class Client:
         verb = str(request.__struct_config__.tag)
         call = Call(self._subjects.api(verb, shard), encode(request))
         wait_s = request.wait_s if isinstance(request, (AwaitRun, StartRun)) else 0.0
-        pause_s, trouble = PAUSE_FIRST_S, "no time to try"
+        pause_s, answer_s, trouble = PAUSE_FIRST_S, ANSWER_FIRST_S, "no time to try"
+        nobody_since: float | None = None
         while (left_s := deadline - self._clock()) > 0:
             try:
-                return await self._try(call, min(left_s, ANSWER_S + wait_s))
+                return await self._try(call, min(left_s, answer_s + wait_s))
+            except NobodyAnswers as error:
+                trouble, asked_at = str(error), deadline - left_s
+                nobody_since = asked_at if nobody_since is None else nobody_since
+            except TooSlow as error:
+                trouble, nobody_since = str(error), None
+                answer_s = min(2 * answer_s, ANSWER_LAST_S)
             except (Unavailable, Fenced, Conflict) as error:
-                trouble = str(error)
+                trouble, nobody_since = str(error), None
             await anyio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, PAUSE_LAST_S)
+        for_s = None if nobody_since is None else self._clock() - nobody_since
+        raise Unavailable(f"{verb}: {self._unanswered(shard, for_s, trouble)}")
+
+    def _unanswered(self, shard: int | None, for_s: float | None, trouble: str) -> str:
+        """Why there was no answer before the deadline; for so long there was nobody to give one."""
+        mend = f"is a coordinator with the prefix {self._subjects.prefix!r} running?"
+        if shard is not None and for_s is not None:
+            return (
+                f"shard {shard} has no owner on NATS at {self._link.shown}, since {for_s:.3g} s "
+                f"ago at least; {mend} `dalsegno doctor` says more"
+            )
         whom = "a coordinator" if shard is None else f"the owner of shard {shard}"
-        raise Unavailable(
-            f"{verb}: no answer from {whom} on NATS at {self._link.shown} ({trouble}); is a "
-            f"coordinator with the prefix {self._subjects.prefix!r} running?"
-        )
+        return f"no answer from {whom} on NATS at {self._link.shown} ({trouble}); {mend}"
 
     async def _try(self, call: Call, timeout_s: float) -> AnyAnswer:
         try:
@@ -171,7 +189,7 @@ class Client:
 
 
 def _about(request: AnyRequest) -> str | None:
-    """The run or node whose owner has to answer; None when any coordinator can."""
+    """The run, node or workflow whose owner has to answer; None when any coordinator can."""
     match request:
         case (
             StartRun()
@@ -193,7 +211,9 @@ def _about(request: AnyRequest) -> str | None:
             return request.run_id
         case ShowNode() | CordonNode() | DrainNode() | UncordonNode():
             return request.node
-        case Hello() | RegisterWorkflow() | ListNodes() | KeepValues() | FetchValues():
+        case RegisterWorkflow():
+            return request.definition.name
+        case Hello() | ListNodes() | KeepValues() | FetchValues():
             return None
         case _:
             assert_never(request)
