@@ -138,8 +138,8 @@ class Cluster:
     # -- clients ----------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
-        async with connect(self.connection, timeout_s=60) as client:
+    async def client(self, timeout_s: float = 60.0) -> AsyncIterator[Client]:
+        async with connect(self.connection, timeout_s=timeout_s) as client:
             yield client
 
     async def register(self, client: Client, *definitions: Definition) -> None:

@@ -6,11 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import psycopg
-from psycopg import sql
 
 from events.logmap import LogMap, shards_text
-from orchestrator.adapters.embedded import EmbeddedServers
+from orchestrator.adapters.embedded import EmbeddedPostgres, EmbeddedServers
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.config import LogPlace
 from tests.e2e.cluster import ROOT, SHARDS, Cluster
@@ -19,16 +17,13 @@ EAST, WEST = "east", "west"
 
 
 class TwoLogs(Cluster):
-    """Log `east` has the first half of the shards, `west` the other; one server."""
+    """Log `east` has the first half of the shards, `west` the other, in a server of its own."""
 
-    def __init__(self, folder: Path, servers: EmbeddedServers) -> None:
+    def __init__(self, folder: Path, servers: EmbeddedServers, west: EmbeddedPostgres) -> None:
         super().__init__(folder, servers)
-        with psycopg.connect(servers.postgres.dsn, autocommit=True) as connection:
-            for name in (EAST, WEST):
-                statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-                connection.execute(statement)
+        self.west = west
         self.map = LogMap({EAST: range(SHARDS // 2), WEST: range(SHARDS // 2, SHARDS)})
-        self.dsns = {name: servers.postgres.dsn_of(name) for name in (EAST, WEST)}
+        self.dsns = {EAST: servers.postgres.dsn, WEST: west.dsn}
         self.places = tuple(
             LogPlace(name=name, dsn=dsn, shards=shards_text(self.map.own(name)))
             for name, dsn in self.dsns.items()
@@ -57,8 +52,8 @@ class TwoLogs(Cluster):
 
 @contextmanager
 def two_logs(folder: Path, coordinators: int = 1, agents: int = 1) -> Iterator[TwoLogs]:
-    with EmbeddedServers() as servers:
-        made = TwoLogs(folder, servers)
+    with EmbeddedServers() as servers, EmbeddedPostgres() as west:
+        made = TwoLogs(folder, servers, west)
         try:
             for number in range(1, coordinators + 1):
                 made.start_coordinator(f"c{number}")

@@ -64,6 +64,7 @@ ANSWER_FIRST_S, ANSWER_LAST_S = 2.0, 8.0
 first is short, as an owner that was killed with the request in its hands never answers, the next
 ones are longer, as one that is slow does."""
 AWAIT_S = 3.0
+NO_TIME = "no time to try"
 PAUSE_FIRST_S, PAUSE_LAST_S = 0.02, 0.5
 
 
@@ -142,7 +143,7 @@ class Client:
         verb = str(request.__struct_config__.tag)
         call = Call(self._subjects.api(verb, shard), encode(request))
         wait_s = request.wait_s if isinstance(request, (AwaitRun, StartRun)) else 0.0
-        pause_s, answer_s, trouble = PAUSE_FIRST_S, ANSWER_FIRST_S, "no time to try"
+        pause_s, answer_s, trouble = PAUSE_FIRST_S, ANSWER_FIRST_S, ""
         nobody_since: float | None = None
         while (left_s := deadline - self._clock()) > 0:
             try:
@@ -151,14 +152,14 @@ class Client:
                 trouble, asked_at = str(error), deadline - left_s
                 nobody_since = asked_at if nobody_since is None else nobody_since
             except TooSlow as error:
-                trouble, nobody_since = str(error), None
+                trouble, nobody_since = trouble or str(error), None  # what was said tells more
                 answer_s = min(2 * answer_s, ANSWER_LAST_S)
             except (Unavailable, Fenced, Conflict) as error:
                 trouble, nobody_since = str(error), None
             await anyio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, PAUSE_LAST_S)
         for_s = None if nobody_since is None else self._clock() - nobody_since
-        raise Unavailable(f"{verb}: {self._unanswered(shard, for_s, trouble)}")
+        raise Unavailable(f"{verb}: {self._unanswered(shard, for_s, trouble or NO_TIME)}")
 
     def _unanswered(self, shard: int | None, for_s: float | None, trouble: str) -> str:
         """Why there was no answer before the deadline; for so long there was nobody to give one."""
