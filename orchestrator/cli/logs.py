@@ -19,6 +19,9 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
     "color_message",
 }
 
+SAID_BY_US = ("psycopg",)
+"""Loggers that warn, in words of their own, of what we tell of ourselves a moment later."""
+
 
 def set_up(config: LogConfig) -> None:
     """Makes stderr the only place that logs go to."""
@@ -26,6 +29,8 @@ def set_up(config: LogConfig) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=config.level, handlers=[handler], force=True)
+    for name in SAID_BY_US:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def extras(record: logging.LogRecord) -> dict[str, object]:

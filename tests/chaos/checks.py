@@ -14,6 +14,7 @@ from events.ids import shard_of
 from tests.chaos.cluster import SHARDS
 from tests.chaos.evidence import Evidence, Recorded
 from tests.chaos.flows import Ended, Flow, all_flows
+from tests.chaos.handlers import Line
 from tests.chaos.load import Started
 
 F = TypeVar("F")
@@ -29,7 +30,7 @@ TERMINAL: Mapping[type, str] = {
 def check(evidence: Evidence, runs: Mapping[str, Started]) -> list[str]:
     """Everything that is not as it was promised."""
     found: list[str] = []
-    for checker in (versions_follow, epochs_follow, effects):
+    for checker in (versions_follow, epochs_follow, effects, parts):
         found += checker(evidence)
     for checker_of_runs in (ends, accepted):
         found += checker_of_runs(evidence, runs)
@@ -194,6 +195,42 @@ def _effects_of_run(run_id: str, events: list[Recorded], evidence: Evidence) -> 
             if line.what == "start" and line.wall_us > one.committed_us
         ]
     return found
+
+
+def parts(evidence: Evidence) -> list[str]:
+    """Of a part that is done once every attempt goes on with the recorded value, and nothing is
+    called any more when it is recorded."""
+    found = []
+    for stream, events in evidence.streams.items():
+        for one in events:
+            if isinstance(one.fact, t.OnceRecorded):
+                key = f"{stream.removeprefix('run:')}/{one.fact.step}~0"
+                found += _part(key, one.fact, one.committed_us, evidence.ledger.get(key, []))
+    for key, lines in evidence.ledger.items():
+        for what in {line.what for line in lines if line.what.startswith("saw ")}:
+            if len(values := {line.value for line in lines if line.what == what}) > 1:
+                found.append(f"attempts of {key} went on with {' and '.join(sorted(values))}")
+    return found
+
+
+def _part(key: str, fact: t.OnceRecorded, committed_us: int, lines: list[Line]) -> list[str]:
+    found = [
+        f"{key} went on with {line.value}, while {fact.value} is recorded"
+        for line in lines
+        if line.what == f"saw {fact.name}" and line.value != fact.value
+    ]
+    found += [
+        f"{key} went on with {line.value} {(committed_us - line.wall_us) / 1000:.1f} ms before "
+        "that was recorded"
+        for line in lines
+        if line.what == f"saw {fact.name}" and line.wall_us < committed_us
+    ]
+    return found + [
+        f"{key} did {fact.name} again, {(line.wall_us - committed_us) / 1000:.1f} ms after it was "
+        "recorded"
+        for line in lines
+        if line.what == f"did {fact.name}" and line.wall_us > committed_us
+    ]
 
 
 # -- helpers -------------------------------------------------------------------------------------

@@ -110,6 +110,13 @@ def _long(name: str) -> Definition:
     return flow.definition()
 
 
+def _parts() -> Definition:
+    flow = Workflow("parts")
+    step = flow.task("parts", "chaos.parts", left=flow.input.n)
+    flow.output(step.retry(100, initial="200ms", factor=1.0).output)
+    return flow.definition()
+
+
 def _doomed() -> Definition:
     flow = Workflow("doomed")
     flow.task("never", "chaos.doomed").retry(DOOMED_ATTEMPTS, initial="200ms")
@@ -155,6 +162,7 @@ def all_flows() -> tuple[Flow, ...]:
             ends=lambda n: (*completed(n + 1), Ended("cancelled")),
             cancelled=True,
         ),
+        Flow(definition=_parts(), weight=3, tasks=1, ends=lambda n: completed(n + 1)),
         Flow(definition=_doomed(), weight=1, tasks=3, ends=lambda _: (Ended("failed"),)),
     )
 

@@ -18,6 +18,7 @@ from node_agent import TaskContext, TaskError, task
 LINE_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_DSYNC
 FLAKY_PERCENT = 30
 BEAT_S = 0.3
+PARTS = ("first", "second")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     wall_us: int
     monotonic_us: int
+    value: str = ""
+    """Of a part that is done once: `did` says what was called, `saw` what the handler went on with.
+    """
 
 
 @cache
@@ -37,7 +41,7 @@ def _file(pid: int) -> int:
     return os.open(Path(os.environ["CHAOS_LEDGER"]) / f"{pid}.jsonl", LINE_FLAGS, 0o644)
 
 
-def note(ctx: TaskContext, what: str) -> None:
+def note(ctx: TaskContext, what: str, value: str = "") -> None:
     """One line in one write, so that a kill leaves whole lines only."""
     line = Line(
         what=what,
@@ -47,12 +51,13 @@ def note(ctx: TaskContext, what: str) -> None:
         pid=os.getpid(),
         wall_us=time.time_ns() // 1000,
         monotonic_us=time.monotonic_ns() // 1000,
+        value=value,
     )
     os.write(_file(os.getpid()), msgspec.json.encode(line) + b"\n")
 
 
-async def noted(ctx: TaskContext, what: str) -> None:
-    await anyio.to_thread.run_sync(note, ctx, what)
+async def noted(ctx: TaskContext, what: str, value: str = "") -> None:
+    await anyio.to_thread.run_sync(note, ctx, what, value)
 
 
 @task(name="chaos.add")
@@ -99,4 +104,22 @@ def in_thread(ctx: TaskContext, left: int, takes_s: float = 0.1) -> int:
     if ctx.wait_cancelled(takes_s):
         ctx.raise_if_cancelled()
     note(ctx, "end")
+    return left + 1
+
+
+@task(name="chaos.parts")
+async def parts(ctx: TaskContext, left: int) -> int:
+    """Two parts that are done once, each with a value that no other call gives."""
+    await noted(ctx, "start")
+    for part in PARTS:
+
+        async def effect(part: str = part) -> str:
+            value = f"{part} by {ctx.attempt} of {os.getpid()} at {time.monotonic_ns()}"
+            await noted(ctx, f"did {part}", value)
+            return value
+
+        seen = await ctx.once(part, effect)
+        await noted(ctx, f"saw {part}", seen)
+        await anyio.sleep(BEAT_S)
+    await noted(ctx, "end")
     return left + 1

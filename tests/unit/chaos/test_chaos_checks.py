@@ -30,15 +30,18 @@ class World:
             r.SignalReceived(id=SIGNAL_ID, name="go"),
             t.TaskCompleted(step="first", attempt=1, output=N + 1),
             t.TaskCompleted(step="last", attempt=2, output=N + 2),
+            t.OnceRecorded(step="part", attempt=1, name="first", value="a"),
             r.RunCompleted(output=N + 2),
         ]
-        self.epochs = [3, 3, 4, 4, 4]
+        self.epochs = [3, 3, 4, 4, 4, 4]
         self.lines = [
             line("first", 1, "start", 100),
             line("first", 1, "end", 150),
             line("last", 1, "start", 210),
             line("last", 2, "start", 250),
             line("last", 2, "end", 260),
+            line("part", 1, "did first", 480, "a"),
+            line("part", 1, "saw first", 510, "a"),
         ]
         view = RunView(
             run_id=RUN, workflow="waits", workflow_version="v", version=5, status="completed"
@@ -77,7 +80,7 @@ class World:
         return Recorded(Event(header, fact, ""), version, version * 100)
 
 
-def line(step: str, attempt: int, what: str, at_us: int) -> Line:
+def line(step: str, attempt: int, what: str, at_us: int, value: str = "") -> Line:
     return Line(
         what=what,
         key=f"{RUN}/{step}~0",
@@ -86,6 +89,7 @@ def line(step: str, attempt: int, what: str, at_us: int) -> Line:
         pid=1,
         wall_us=at_us,
         monotonic_us=at_us,
+        value=value,
     )
 
 
@@ -114,15 +118,15 @@ def execute_for_nobody(it: World) -> None:
 
 
 def append_with_an_older_epoch(it: World) -> None:
-    it.epochs[4] = 3
+    it.epochs[5] = 3
 
 
 def go_on_after_the_end(it: World) -> None:
-    it.facts[3], it.facts[4] = it.facts[4], it.facts[3]
+    it.facts[3], it.facts[5] = it.facts[5], it.facts[3]
 
 
 def end_wrongly(it: World) -> None:
-    it.facts[4] = r.RunCompleted(output=N)
+    it.facts[5] = r.RunCompleted(output=N)
 
 
 def tell_another_end(it: World) -> None:
@@ -150,6 +154,18 @@ def start_it_twice(it: World) -> None:
     it.client.refused.append("made once more")
 
 
+def go_on_with_another_value(it: World) -> None:
+    it.lines.append(line("part", 2, "saw first", 620, "b"))
+
+
+def go_on_too_early(it: World) -> None:
+    it.lines[-1] = line("part", 1, "saw first", 490, "a")
+
+
+def do_a_part_again(it: World) -> None:
+    it.lines.append(line("part", 2, "did first", 520, "b"))
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -158,7 +174,10 @@ def start_it_twice(it: World) -> None:
         (complete_without_effect, "first~0@1 is completed without end"),
         (lower_the_token, "the token of waits-1/last~0 does not grow"),
         (execute_for_nobody, "other/first~0 was executed, and its run is not in the log"),
-        (append_with_an_older_epoch, "version 5 of epoch 3, after epoch 4"),
+        (append_with_an_older_epoch, "version 6 of epoch 3, after epoch 4"),
+        (go_on_with_another_value, "part~0 went on with b, while a is recorded"),
+        (go_on_too_early, "0.0 ms before that was recorded"),
+        (do_a_part_again, "did first again, 0.0 ms after"),
         (go_on_after_the_end, "its last event is TaskCompleted"),
         (end_wrongly, "which it could not have undisturbed"),
         (tell_another_end, "a client was told failed"),
