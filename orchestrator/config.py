@@ -18,7 +18,7 @@ from events.configuration import (
     with_files,
 )
 from events.connection import Connection
-from events.constraints import SHARDS_MAX, Name, Prefix, Rule, Shards
+from events.constraints import SHARDS_MAX, Count, Duration, Name, Prefix, Rule, Shards, Wait
 from events.errors import Misconfigured
 from events.limits import CONFIG_BYTES_MAX, Limits
 from events.logmap import LogMap, shards_of_text
@@ -81,6 +81,20 @@ class KeysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Id of the key for whatever is written from now on; empty: the last one."""
 
 
+class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `dalsegno archive` moves out of the log and sweeps up. Nothing happens by itself."""
+
+    folder: str = ""
+    """Where archives are written to and looked for; on a disk that is backed up."""
+    closed_after_s: Wait = 0.0
+    """Age from which `archive run` moves runs that have ended; 0: none, unless it is told one."""
+    runs_max: Count = 10_000
+    """Runs in one archive; what is more goes into the next."""
+    unnamed_after_s: Duration = 604_800.0
+    """Age from which `archive sweep` removes stored values that no event names. Nobody may take so
+    long to start a run with a value that was stored for it."""
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a process says on stderr."""
 
@@ -103,6 +117,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: Limits = Limits()
     projections: Projections = Projections()
     keys: KeysConfig = KeysConfig()
+    retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()
 
 

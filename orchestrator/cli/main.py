@@ -108,7 +108,17 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(letters, "show", "dead_letters:show", None, "Show the evidence of a run's, and ways on.")
     _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
     _add(app, "verify", "verifying:verify", group, "Audit runs against the log.")
+    _add_archive(_group(app, "archive", group, "Move ended runs to files, and bring them back."))
     _add_snapshots(_group(app, "snapshot", group, "Keep, list, show and delete states of runs."))
+
+
+def _add_archive(archive: cyclopts.App) -> None:
+    _add(archive, "run", "archives:run", None, "Move runs that ended long ago to an archive.")
+    _add(archive, "list", "archives:list_", None, "List the archives that the log knows.")
+    _add(archive, "verify", "archives:verify", None, "Audit an archive, run by run.")
+    _add(archive, "show", "archives:show", None, "List the runs of an archive, or show one.")
+    _add(archive, "restore", "archives:restore", None, "Bring runs back into the log.")
+    _add(archive, "sweep", "archives:sweep", None, "Remove stored values that no event names.")
 
 
 def _add_snapshots(snapshot: cyclopts.App) -> None:

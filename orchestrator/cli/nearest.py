@@ -11,6 +11,7 @@ from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.ids import given_run_id
 from orchestrator.cli.stores import open_logs
 from orchestrator.config import databases
+from orchestrator.replay.archives import moved
 
 NAMED_MAX = 3
 LOOKED_AT = 1000
@@ -36,6 +37,8 @@ async def refused(common: Common, run_id: str, error: Rejected) -> Rejected:
         return error
     try:
         async with await open_logs(config) as store:
+            if (tombstone := await store.archived(run_id)) is not None:
+                return Rejected(moved(tombstone))
             known = await store.read(run_stream(run_id), 0, 1)
             return error if known else Rejected(f"{error}{await nearest(store, run_id)}")
     except (Misconfigured, Unavailable):

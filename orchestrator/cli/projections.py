@@ -10,6 +10,7 @@ from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.projections import PostgresProjections
 from orchestrator.adapters.postgres.settings import Settings
+from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import (
     COMMON,
     Common,
@@ -265,6 +266,8 @@ async def _verify(settings: Settings, config: Config) -> Verified:
         said = await kept_of(projected, generation)
     async with PostgresProjections(settings) as log:
         expected = await fresh(log, said.position)
+    async with await PostgresStore.open(settings) as store:
+        archived_until = await store.archives().archived_until()
     kept_us = round(config.projections.minutes_kept_s * 1_000_000)
     minutes_from = generation.recorded_at - kept_us + CLOCKS_APART_US
     return Verified(
@@ -274,7 +277,7 @@ async def _verify(settings: Settings, config: Config) -> Verified:
         labels=len(said.labels),
         nodes=len(said.nodes),
         unread=len(said.unread),
-        findings=tuple(compare(said, expected, minutes_from)),
+        findings=tuple(compare(said, expected, minutes_from, archived_until)),
     )
 
 

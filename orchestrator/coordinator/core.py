@@ -359,11 +359,11 @@ class Coordinator:
         if isinstance(work, w.ReportWork):
             memory.acks.done(work.delivery)
         elif isinstance(work, w.RequestWork):
-            if isinstance(work.request, StartRun | ForkRun) and not given.fork:
+            if isinstance(work.request, StartRun | ForkRun) and not (given.fork or given.moved):
                 work.tries = 0
                 return True
-            message = f"there is no run {given.run_id}: `dalsegno run list` shows those there are"
-            memory.refuse(work.reply_to, Rejected(message))
+            missing = f"there is no run {given.run_id}: `dalsegno run list` shows those there are"
+            memory.refuse(work.reply_to, Rejected(given.moved or missing))
         return False
 
     def _definition_loaded(self, given: s.DefinitionLoaded) -> None:

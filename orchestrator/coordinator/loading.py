@@ -14,6 +14,7 @@ from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import Store
+from orchestrator.replay.archives import moved
 from orchestrator.replay.bases import LeftAside, newest_base
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Rebuilder
@@ -103,8 +104,14 @@ class Loader:
             rebuilt = await self._rebuilder.run(run_id, output.at)
         except (Corrupt, InvariantViolation) as error:
             return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
-        _tell(() if rebuilt is None else rebuilt.left_aside)
+        if rebuilt is None:
+            return s.RunLoaded(run_id=run_id, fork=fork, era=era, moved=await self._moved(run_id))
+        _tell(rebuilt.left_aside)
         return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
+
+    async def _moved(self, run_id: str) -> str:
+        tombstone = await self._store.archived(run_id)
+        return "" if tombstone is None else moved(tombstone)
 
     async def _past(self, output: s.FindPast) -> s.PastFound:
         run_id, id_ = output.run_id, output.id

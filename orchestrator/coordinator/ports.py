@@ -13,6 +13,7 @@ from events.api import AnyAnswer, AnyRequest
 from events.envelope import Stored
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
 from events.references import Payload
+from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.ports import IndexedHistory, IndexRow
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
@@ -118,6 +119,10 @@ class Store(IndexedHistory, Payloads, Protocol):
 
     async def landed(self, batch: Batch) -> bool:
         """Whether the batch is in the log, by event ids; waits for an append still under way."""
+
+    async def archived(self, run_id: str) -> Tombstone | None:
+        """What is left of a run that was moved to an archive; None for every other one. To begin
+        such a run is a conflict."""
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         """Events with position > `after`, in order of position; misses none that commits later."""

@@ -57,13 +57,15 @@ class HeartbeatArrived(Signal, frozen=True, kw_only=True):
 
 class RunLoaded(Signal, frozen=True, kw_only=True):
     """`rebuilt` None: there is no such run. `parked`: why the stream cannot be read. `fork`: the id
-    of the new run that is to begin from this state. `era` is that of the question."""
+    of the new run that is to begin from this state. `era` is that of the question. `moved`: the
+    run ended and is in an archive, in words."""
 
     run_id: str
     fork: str = ""
     era: int = 0
     rebuilt: Rebuilt | None = None
     parked: str = ""
+    moved: str = ""
 
 
 class PastFound(Signal, frozen=True, kw_only=True):

@@ -47,11 +47,16 @@ def kept(whole: Gathered) -> Kept:
     )
 
 
-def compare(found: Kept, expected: Kept, minutes_from: int) -> list[Finding]:
-    """Where they differ; tallies of minutes before `minutes_from` may be gone."""
-    said, folded = (_lately(one.tallies, minutes_from) for one in (found, expected))
+def compare(
+    found: Kept, expected: Kept, minutes_from: int, archived_until: int = 0
+) -> list[Finding]:
+    """Where they differ; tallies of minutes before `minutes_from` may be gone. Of what was before
+    `archived_until` the log has not all any more: nothing is said of it."""
+    said, folded = (_lately(one.tallies, minutes_from, archived_until) for one in (found, expected))
     pairs = [Finding(what="tallies", message=text) for text in differences(said, folded)]
     for label in sorted(found.labels ^ expected.labels, key=str):
+        if label.started_at <= archived_until and label in found.labels:
+            continue
         which = "kept, but not in the log" if label in found.labels else "missing"
         named = f"{label.kind} {label.name}={label.text} of run {label.run_id}"
         pairs.append(Finding(what="labels", message=f"{named}: {which}"))
@@ -66,9 +71,12 @@ def compare(found: Kept, expected: Kept, minutes_from: int) -> list[Finding]:
     return pairs
 
 
-def _lately(tallies: Mapping[Key, Tally], minutes_from: int) -> dict[Key, Tally]:
+def _lately(
+    tallies: Mapping[Key, Tally], minutes_from: int, archived_until: int
+) -> dict[Key, Tally]:
     return {
         key: tally
         for key, tally in tallies.items()
-        if key.width_s != MINUTE_S or key.at >= minutes_from
+        if (key.width_s != MINUTE_S or key.at >= minutes_from)
+        and (not archived_until or (key.width_s and key.at > archived_until))
     }

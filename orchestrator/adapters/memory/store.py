@@ -37,6 +37,7 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.errors import InvariantViolation
 from orchestrator.kernel.state import TERMINAL
+from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
 
 
@@ -65,6 +66,8 @@ class MemoryLog:
         self._log: list[Stored] = []
         self._streams: dict[str, list[Stored]] = {}
         self._batches: list[LogBatch] = []
+        self.tombstones: dict[str, Tombstone] = {}
+        """Runs that were moved to archives."""
         self._index: dict[str, IndexRow] = {}
         self._leases: dict[int, Holding] = {}
         self._attending: dict[str, int] = {}
@@ -78,6 +81,9 @@ class MemoryLog:
         if fenced:
             return FencedOff(shards=tuple(sorted(fenced)))
         self._require_no_hole(batch)
+        moved = {e.stream for e in batch.events if e.version == 1 and self._is_moved(e.stream)}
+        if moved:
+            return Conflicted(streams=tuple(sorted(moved)))
         taken = [(event, found) for event in batch.events if (found := self._at(event))]
         foreign = {event.stream for event, found in taken if event.state != found.state}
         if foreign:
@@ -141,6 +147,9 @@ class MemoryLog:
         kept = msgspec.structs.replace(event, position=len(self._log) + 1)
         self._log.append(kept)
         self._streams.setdefault(event.stream, []).append(kept)
+
+    def _is_moved(self, stream: str) -> bool:
+        return stream.removeprefix(run_stream("")) in self.tombstones
 
     def _chain(self, events: Sequence[Stored]) -> None:
         before = self._batches[-1].digest if self._batches else b""
@@ -314,6 +323,9 @@ class MemoryStore:
 
     async def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
         return self.log.kept_digests(positions)
+
+    async def archived(self, run_id: str) -> Tombstone | None:
+        return self.log.tombstones.get(run_id)
 
     async def read_streams(
         self, prefix: str, after: tuple[str, int] = ("", 0), limit: int = 1000

@@ -5,6 +5,7 @@ committed before; none of its shards had a newer epoch when it committed. `lande
 
                       ┌─ position ───────────────► Appended
     append ── sql ────┼─ leases missing ─────────► FencedOff
+                      ├─ a run was archived ─────► Conflicted
                       ├─ a place is taken ─ read ► Conflicted; Appended if all hold our bytes
                       ├─ an error of the server ─► Unavailable, nothing happened
                       └─ no answer ──────────────► Unavailable(unknown) ── landed ► True or False
@@ -106,11 +107,13 @@ class Appender:
             return await self._explain_conflict(batch, error)
         except psycopg.Error as error:
             raise translate(error, f"appending batch {batch.id}") from error
-        position, held, torn = row
+        position, held, torn, moved = row
         if position is not None:
             return Appended(position=position)
         if fenced := _missing(batch, held):
             return FencedOff(shards=fenced)
+        if moved:
+            return Conflicted(streams=tuple(sorted(moved)))
         raise InvariantViolation(f"batch {batch.id} would leave a hole in {sorted(torn)[0]}")
 
     async def _send(self, connection: Connection, batch: Batch) -> TupleRow:

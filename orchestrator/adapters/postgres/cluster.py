@@ -19,6 +19,7 @@ import msgspec
 
 from events.envelope import Stored
 from events.errors import InvariantViolation
+from events.ids import run_stream
 from events.limits import BatchLimits
 from events.logmap import LogMap
 from events.references import Payload
@@ -35,6 +36,7 @@ from orchestrator.coordinator.ports import (
     SnapshotInfo,
     SnapshotPlace,
 )
+from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.routing import Routed
 
 T = TypeVar("T")
@@ -185,6 +187,20 @@ class PostgresCluster(PostgresStore):
         return await self._routed.load_payload(hash_)
 
     # ------------------------------------------------------------------ what is an owner's
+
+    async def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
+        asked: dict[str, dict[int, int]] = {}
+        for position in positions:
+            name, own = self.place(position)
+            asked.setdefault(name, {})[own] = position
+        found: dict[int, bytes] = {}
+        for name, places in asked.items():
+            kept = await (await self.log(name)).kept_digests(list(places))
+            found |= {places[own]: digest for own, digest in kept.items()}
+        return found
+
+    async def archived(self, run_id: str) -> Tombstone | None:
+        return await (await self._of(run_stream(run_id))).archived(run_id)
 
     async def append(self, batch: Batch) -> AppendOutcome:
         raise InvariantViolation(f"batch {batch.id} is for one log, and was given to all")

@@ -1,5 +1,6 @@
 """The store: the coordinator's port `Store`, over Postgres."""
 
+from asyncio import get_running_loop
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,7 @@ from events.limits import BatchLimits
 from events.references import Payload, checked
 from events.sealing import Keyring, NoKeys
 from orchestrator.adapters.postgres.append import Appender
+from orchestrator.adapters.postgres.archives import PostgresArchives, tombstone
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
 from orchestrator.adapters.postgres.columns import (
     index_columns,
@@ -32,6 +34,7 @@ from orchestrator.coordinator.ports import (
     Appended,
     AppendOutcome,
     Batch,
+    Conflicted,
     Due,
     IndexRow,
     Lease,
@@ -39,6 +42,7 @@ from orchestrator.coordinator.ports import (
     SnapshotInfo,
     SnapshotPlace,
 )
+from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.log_batches import LogBatch
 
 AFTER_ALL = "\U0010ffff"
@@ -46,6 +50,9 @@ GATHERED_MAX = 256
 """Streams that are read with one statement."""
 GATHERED_EVENTS = 50
 """Of each of them; of a longer one the rest is read by itself."""
+
+LOOK_AGAIN_S = 30.0
+"""How long it is taken for granted that no run was moved to an archive yet."""
 
 
 class PostgresStore:
@@ -65,6 +72,8 @@ class PostgresStore:
         self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
         self._knows = newest()
         self._reading = Gathering(self._read_many, GATHERED_MAX)
+        self._has_archives = False
+        self._look_at = 0.0
         self.info = LogInfo(name="", shards=0, schema=0)
 
     @classmethod
@@ -96,6 +105,8 @@ class PostgresStore:
         outcome = await self._appender.append(batch)
         if isinstance(outcome, Appended):
             self._waker.grown()
+        elif isinstance(outcome, Conflicted):
+            self._look_at = 0.0  # it may be about a run that was just moved to an archive
         return outcome
 
     async def landed(self, batch: Batch) -> bool:
@@ -155,6 +166,22 @@ class PostgresStore:
         """How many events of a stored name have positions > `after`; reads that part of the log."""
         rows = await self._rows("count_type", "counting", {"topic": topic, "after": after})
         return int(rows[0][0])
+
+    def archives(self) -> PostgresArchives:
+        """What was moved to archives, and may be."""
+        return PostgresArchives(self._pool, self._queries)
+
+    async def archived(self, run_id: str) -> Tombstone | None:
+        """What is left here of a run that was moved to an archive. Where nothing ever was, that is
+        asked only now and then: it would cost every start of a run a round trip."""
+        now = get_running_loop().time()
+        if not self._has_archives and now >= self._look_at:
+            self._look_at = now + LOOK_AGAIN_S
+            ((self._has_archives,),) = await self._rows("has_archives", "looking for archives")
+        if not self._has_archives:
+            return None
+        rows = await self._rows("tombstone", f"looking for run {run_id}", {"run_id": run_id})
+        return tombstone(rows[0]) if rows else None
 
     async def first_events(self, topic: str, after: int, limit: int = 1000) -> list[Stored]:
         """First events of streams that have this stored name, with positions > `after`; reads that

@@ -1,6 +1,7 @@
 -- Why: everything that a batch changes becomes durable in one round trip, or nothing does.
 -- gate: the ordering lock, taken before any position is drawn, so that positions commit in order.
 -- torn: streams that would get a hole, which is a bug of the caller and must not become history.
+-- moved: streams of runs that were moved to an archive, and are not to be begun again.
 -- chained: the row of the batch itself, behind that of the batch before.
 -- held: the leases that still have the claimed epoch; a new epoch has to wait until we have committed.
 WITH gate AS MATERIALIZED (
@@ -20,9 +21,14 @@ WITH gate AS MATERIALIZED (
         SELECT FROM dalsegno.events AS e
         WHERE e.originator_id = h.stream AND e.originator_version = h.version - 1
     )
+), moved AS MATERIALIZED (
+    SELECT h.stream
+    FROM unnest(%(head_streams)b, %(head_versions)b) AS h (stream, version)
+    JOIN dalsegno.archived_run AS a ON a.run_id = substr(h.stream, 5)
+    WHERE h.version = 1 AND starts_with(h.stream, 'run:') AND a.restored_at IS NULL
 ), granted AS MATERIALIZED (
     SELECT (SELECT count(*) FROM held) = cardinality(%(shards)b)
-        AND NOT EXISTS (SELECT FROM torn) AS whole
+        AND NOT EXISTS (SELECT FROM torn) AND NOT EXISTS (SELECT FROM moved) AS whole
 ), stored AS (
     INSERT INTO dalsegno.events (originator_id, originator_version, topic, state)
     SELECT e.stream, e.version, e.topic, e.state
@@ -58,4 +64,5 @@ SELECT (
            SELECT max(notification_id) FROM stored WHERE (SELECT number FROM chained) > 0
        ) AS position,
        ARRAY(SELECT shard FROM held) AS held,
-       ARRAY(SELECT stream FROM torn) AS torn
+       ARRAY(SELECT stream FROM torn) AS torn,
+       ARRAY(SELECT stream FROM moved) AS moved

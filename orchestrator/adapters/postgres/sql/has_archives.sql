@@ -1,0 +1,2 @@
+-- Why: nobody needs to ask for tombstones where there are none.
+SELECT EXISTS (SELECT FROM dalsegno.archived_run)
