@@ -19,6 +19,7 @@ TITLES = {
     "limits": "Limits",
     "projections": "Projections",
     "keys": "Keys",
+    "retention": "Retention",
     "log": "Logs",
     "agent": "The agent",
 }

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.postgres import arrays
-from orchestrator.adapters.postgres.arrays import Packed, TextArray, integers, texts
+from orchestrator.adapters.postgres.arrays import Packed, TextArray, byteas, integers, texts
 from orchestrator.adapters.postgres.columns import (
     event_columns,
     head_columns,
@@ -50,6 +50,8 @@ FROM generate_series(1, {RUNS}) AS n, generate_series(1, 3) AS version;
 INSERT INTO dalsegno.shard_lease SELECT n, 1, 'a', now() FROM generate_series(0, 15) AS n;
 INSERT INTO dalsegno.snapshots (stream, version, digest, fingerprint, checksum, state)
 SELECT 'run:r' || n, 3, '', '', '', '' FROM generate_series(1, {RUNS}) AS n;
+INSERT INTO dalsegno.archived_run
+SELECT 'a' || n, 'w', '1', 'completed', 3, '', 1, n, 'f', now() FROM generate_series(1, 20000) AS n;
 INSERT INTO dalsegno.log_batch
 SELECT n, 30 * n - 29, 30 * n, 30, '', '', 1 FROM generate_series(1, {RUNS} / 10) AS n;
 INSERT INTO dalsegno.kept_snapshots
@@ -128,6 +130,23 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     "read_streams": (
         {"prefix": "run:", "past": "run;", "after": "run:r5", "version": 1, "limit": 100},
         {"events_pkey"},
+    ),
+    "tombstone": ({"run_id": "a7"}, {"archived_run_pkey"}),
+    "batches_of": ({"positions": integers([7, 8])}, {"log_batch_last_position"}),
+    "mark_gone": ({"numbers": integers([7]), "gones": byteas([b"x"])}, {"log_batch_pkey"}),
+    "restored": ({"run_id": "a7"}, {"archived_run_pkey"}),
+    "archive_remove": (
+        {"streams": texts(["run:r7"]), "run_ids": texts(["r7"])},
+        {"events_pkey", "run_index_pkey", "snapshots_pkey"},
+    ),
+    "archive_tombstones": (
+        {
+            "name": "f",
+            "run_ids": texts(["r7"]),
+            "run_versions": integers([3]),
+            "run_digests": texts([""]),
+        },
+        {"run_index_pkey"},
     ),
     "read_batches": ({"after": 7, "limit": 100}, {"log_batch_pkey"}),
     "index_row": ({"run_id": "r7"}, {"run_index_pkey"}),
@@ -378,6 +397,18 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "load_payload",
         "put_payloads",
     }
+    archives = {
+        "archive_begin",
+        "archive_candidates",
+        "archive_done",
+        "archive_known",
+        "archived_until",
+        "delete_payloads",
+        "has_archives",
+        "payload_names",
+        "raw_payloads",
+        "restore_events",
+    }
     audits = {"drop_stray_index_rows", "count_type", "log_totals"}
     lists = {"find_runs", "find_labelled_runs"}
     of_few_rows = {
@@ -394,4 +425,5 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "projection_retire",
         "projection_take_from_service",
     }
-    assert set(Queries().names()) == set(CASES) | set(ASKED) | cheap | audits | lists | of_few_rows
+    known = cheap | archives | audits | lists | of_few_rows
+    assert set(Queries().names()) == set(CASES) | set(ASKED) | known

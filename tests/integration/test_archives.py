@@ -1,0 +1,304 @@
+"""Runs go to archives and come back, whole, whatever happens in the middle of it."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from events.catalogue import Catalogue
+from events.cluster_facts import NodeRegistered
+from events.envelope import Head, Stamp, Stored, seal
+from events.errors import Corrupt, Unavailable
+from events.ids import node_stream, run_stream, shard_of
+from events.policies import Origin
+from events.references import Payload
+from events.run_facts import RunForked
+from events.values import Value
+from orchestrator.adapters.archives.reading import ArchiveReader
+from orchestrator.adapters.archives.writing import ArchiveWriter
+from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.coordinator.ports import Appended, Batch, Conflicted
+from orchestrator.replay import archives as a
+from orchestrator.replay.anchors import anchor_of
+from orchestrator.replay.archiving import Archiver, Moved, Wanted
+from orchestrator.replay.auditing_archives import audit
+from orchestrator.replay.ports import IndexRow, row_of
+from orchestrator.replay.verify import Verifier
+from orchestrator.replay.verify_log import LogVerifier, Standing
+from tests.builders import NOW, Play, Setting, started, task, workflow
+from tests.logs import extend
+from tests.postgres import Observer
+
+pytest_plugins = ["tests.servers", "tests.postgres"]
+pytestmark = [pytest.mark.anyio, pytest.mark.real]
+
+RUNS = [f"run-{number}" for number in range(3)]
+WANTED = Wanted(before=NOW + 1)
+NODE = node_stream("n1")
+REGISTERED = NodeRegistered(node="n1", incarnation="i1", tasks=("work",), slots=9, credits=9)
+CHUNK = Payload.of(b"[1,2]")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def store(dsn: str) -> AsyncIterator[PostgresStore]:
+    async with await PostgresStore.open(dsn) as store:
+        yield store
+
+
+@pytest.fixture
+async def plays(store: PostgresStore) -> list[Play]:
+    """Three runs that have ended, whose events lie between each other."""
+    value: Value = {
+        "$ref": "list",
+        "count": 2,
+        "bytes": 4,
+        "chunks": [{"count": 2, "hash": CHUNK.hash}],
+    }
+    plays = [
+        started(workflow(task("a")), Setting(run_id=run_id), value).finish() for run_id in RUNS
+    ]
+    await store.put_payloads([CHUNK])
+    await append(store, extend(Head(NODE), facts=[REGISTERED]))
+    histories = [play.stored() for play in plays]
+    for at in range(len(histories[0])):
+        await append(store, [history[at] for history in histories], plays if not at else ())
+    for play in plays:
+        await store.replace_index_rows([row(store, play)])
+    return plays
+
+
+async def append(
+    store: PostgresStore, events: Sequence[Stored], plays: Sequence[Play] = ()
+) -> object:
+    (lease,) = await store.acquire([0], "a", 60.0)
+    index = tuple(
+        msgspec.structs.replace(row(store, play), version=1, status="running") for play in plays
+    )
+    return await store.append(Batch(id="b", leases=(lease,), events=tuple(events), index=index))
+
+
+def row(store: PostgresStore, play: Play) -> IndexRow:
+    run_id = play.state.run_id
+    return row_of(run_id, shard_of(run_id, store.info.shards), play.state)
+
+
+def archiver(store: PostgresStore) -> Archiver:
+    verifier = Verifier(store, Catalogue(), store.info.shards)
+    return Archiver(store, store, store.archives(), verifier)
+
+
+async def written(store: PostgresStore, path: Path, moved: Moved) -> ArchiveReader:
+    info = store.info
+    anchor = await anchor_of(store, info.name)
+    head = a.Head(log=info.name, shards=info.shards, created_at=NOW, anchor=anchor)
+    writer = ArchiveWriter(path, head)
+    made = archiver(store)
+    async for one in made.candidates(WANTED, moved):
+        await made.write(one, writer)
+    writer.finish()
+    writer.close()
+    reader = ArchiveReader(path)
+    await store.archives().begin(path.name, reader.digest, len(reader.manifest.runs), 1)
+    return reader
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def findings(store: PostgresStore) -> list[tuple[str, str]]:
+    async def tell(_standing: Standing) -> None: ...
+
+    verifier = Verifier(store, Catalogue(), store.info.shards)
+    done = await LogVerifier(store, verifier, Standing(), tell).run()
+    return [(one.check, one.run_id) for one in done.findings]
+
+
+async def test_runs_go_and_leave_a_log_that_is_sound(
+    store: PostgresStore, plays: list[Play], tmp_path: Path
+) -> None:
+    moved = Moved()
+    reader = await written(store, tmp_path / "x", moved)
+    await archiver(store).remove("x", reader, moved)
+    assert (moved.runs, moved.events) == (3, sum(len(play.facts) for play in plays))
+    assert [event.stream for event in await store.read_log()] == [NODE]
+    assert await store.index_rows() == []
+    assert await findings(store) == []
+    assert [one.done for one in await store.archives().known()] == [True]
+    assert await audit(reader, Catalogue()) == []
+    tombstone = await store.archived("run-1")
+    assert tombstone is not None
+    assert (tombstone.archive, tombstone.status) == ("x", "completed")
+    assert "was moved to the archive x" in a.moved(tombstone)
+
+
+async def test_a_run_that_went_cannot_begin_again(
+    store: PostgresStore, plays: list[Play], tmp_path: Path
+) -> None:
+    moved = Moved()
+    await archiver(store).remove("x", await written(store, tmp_path / "x", moved), moved)
+    again = await append(store, plays[0].stored()[:1])
+    assert again == Conflicted(streams=("run:run-0",))
+    assert await store.read("run:run-0") == []
+
+
+async def test_a_run_comes_back_as_it_was(
+    store: PostgresStore, plays: list[Play], tmp_path: Path, eyes: Observer
+) -> None:
+    before = await store.read("run:run-1")
+    row_before = await store.index_row("run-1")
+    moved, made = Moved(), archiver(store)
+    reader = await written(store, tmp_path / "x", moved)
+    await made.remove("x", reader, moved)
+    await eyes.do("DELETE FROM dalsegno.payloads")
+    run = reader.find("run-1")
+    assert run is not None
+    assert await made.restore(reader, run, shard_of("run-1", store.info.shards))
+    assert await store.read("run:run-1") == before
+    assert await store.index_row("run-1") == row_before
+    assert await store.load_payload(CHUNK.hash) == CHUNK.data
+    assert await store.archived("run-1") is None
+    assert await findings(store) == []
+    assert not await made.restore(reader, run, 0)
+    later = Moved()
+    assert [one async for one in made.candidates(WANTED, later)] == []
+
+
+async def test_what_was_interrupted_goes_on(
+    store: PostgresStore, plays: list[Play], tmp_path: Path
+) -> None:
+    """Killed behind the first transaction of the removal: the rest is still in the log."""
+    moved = Moved()
+    reader = await written(store, tmp_path / "x", moved)
+    position = reader.manifest.head.anchor.position
+    await store.archives().remove("x", reader.manifest.runs[:1], position)
+    assert await findings(store) == []
+    assert len(await store.index_rows()) == 2
+    assert [one.done for one in await store.archives().known()] == [False]
+    for _ in range(2):
+        await archiver(store).remove("x", ArchiveReader(tmp_path / "x"), moved)
+    assert moved.runs == 2
+    assert [event.stream for event in await store.read_log()] == [NODE]
+    assert await findings(store) == []
+
+
+async def test_a_file_that_was_not_finished_leaves_nothing(
+    store: PostgresStore, plays: list[Play], tmp_path: Path
+) -> None:
+    anchor = await anchor_of(store, "main")
+    head = a.Head(log="main", shards=8, created_at=NOW, anchor=anchor)
+    writer = ArchiveWriter(tmp_path / "x", head)
+    writer.close()
+    assert files(tmp_path) == []
+    with pytest.raises(Unavailable, match="cannot be written"):
+        ArchiveWriter(tmp_path / "nowhere" / "x", head)
+
+
+async def test_what_a_fork_stands_on_is_kept_and_named(
+    store: PostgresStore, plays: list[Play], tmp_path: Path
+) -> None:
+    reader = await written(store, tmp_path / "x", Moved())
+    await fork(store, "run-1")
+    moved = Moved()
+    await archiver(store).remove("x", reader, moved)
+    assert moved.runs == 2
+    assert await store.read("run:run-1") != []
+    late = Moved()
+    assert [one async for one in archiver(store).candidates(WANTED, late)] == []
+    assert late.kept == [("run-1", "run fork is a fork of it: that one goes first")]
+
+
+async def fork(store: PostgresStore, source: str) -> None:
+    fact = RunForked(
+        run_id="fork",
+        source_run_id=source,
+        source_version=2,
+        workflow="workflow",
+        workflow_version="version-1",
+        origin=Origin(kind="fork", run_id=source, version=2),
+    )
+    event = seal(Head(run_stream("fork")), fact, "f", Stamp(recorded_at=NOW))
+    assert isinstance(await append(store, [event]), Appended)
+
+
+async def test_a_damaged_run_is_kept_and_named(
+    store: PostgresStore, plays: list[Play], eyes: Observer
+) -> None:
+    await eyes.do(
+        "UPDATE dalsegno.events SET state = state || ' ' "
+        "WHERE originator_id = 'run:run-1' AND originator_version = 2"
+    )
+    moved = Moved()
+    going = [one.run_id async for one in archiver(store).candidates(WANTED, moved)]
+    assert going == ["run-0", "run-2"]
+    assert "it is damaged: event 2 of run:run-1" in moved.kept[0][1]
+
+
+@pytest.mark.parametrize("where", ["run", "manifest", "end", "cut"])
+async def test_a_flipped_byte_in_an_archive_is_named(
+    store: PostgresStore, plays: list[Play], tmp_path: Path, where: str
+) -> None:
+    path = tmp_path / "x"
+    reader = await written(store, path, Moved())
+    run = reader.find("run-1")
+    assert run is not None
+    data = bytearray(path.read_bytes())
+    last = reader.manifest.runs[-1]
+    place = {
+        "run": run.offset + 20,
+        "manifest": last.offset + last.bytes + 20,
+        "end": -300,
+        "cut": 0,
+    }
+    data[place[where]] ^= 1
+    path.write_bytes(data[:-1] if where == "cut" else data)
+    if where == "run":
+        damaged = ArchiveReader(path)
+        (finding,) = await audit(damaged, Catalogue())
+        assert finding.run_id == "run-1"
+        assert "its bytes have another digest" in finding.message
+        with pytest.raises(Corrupt, match="run run-1 is damaged"):
+            await archiver(store).remove("x", damaged, Moved())
+        assert len(await store.read("run:run-1")) == len(plays[1].facts)
+    elif where == "cut":
+        with pytest.raises(Corrupt, match="cut short"):
+            ArchiveReader(path)
+    else:
+        with pytest.raises(Corrupt, match=r"list of runs|its end"):
+            ArchiveReader(path)
+
+
+async def test_values_that_nobody_names_are_swept_up(
+    store: PostgresStore, plays: list[Play], eyes: Observer
+) -> None:
+    other, young = Payload.of(b"[3]"), Payload.of(b"[4]")
+    await store.put_payloads([other])
+    before = await eyes.value("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+    assert isinstance(before, int)
+    await store.put_payloads([young])
+    made = archiver(store)
+    assert await made.sweep(before, lambda _: None, remove=False) == (1, 3)
+    assert await store.load_payload(other.hash) == other.data
+    assert await made.sweep(before, lambda _: None, remove=True) == (1, 3)
+    assert await store.load_payload(other.hash) is None
+    assert await store.load_payload(CHUNK.hash) == CHUNK.data
+    assert await store.load_payload(young.hash) == young.data
+
+
+async def test_a_value_that_is_stored_again_is_young_again(
+    store: PostgresStore, plays: list[Play], eyes: Observer
+) -> None:
+    other = Payload.of(b"[3]")
+    await store.put_payloads([other])
+    await eyes.do("UPDATE dalsegno.payloads SET stored_at = now() - interval '30 days'")
+    await store.put_payloads([other])
+    old = await eyes.value(
+        "SELECT count(*) FROM dalsegno.payloads WHERE stored_at < now() - interval '1 day'"
+    )
+    assert old == 1  # the other one, which nobody has stored again
