@@ -12,10 +12,11 @@ time, and whoever follows the cluster follows each log by itself.
 
 import heapq
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import msgspec
+from psycopg.rows import TupleRow
 
 from events.envelope import Stored
 from events.errors import InvariantViolation
@@ -100,6 +101,22 @@ class PostgresCluster(PostgresStore):
             return self._told(name, await log.read_log(self._after(name, after), limit))
 
         return _first(await self._each(read), _position, limit)
+
+    async def read_streams(
+        self, prefix: str, after: tuple[str, int] = ("", 0), limit: int = 1000
+    ) -> list[Stored]:
+        """Without the copies of definitions."""
+
+        async def read(name: str, log: PostgresStore) -> list[Stored]:
+            found, last = list[Stored](), after
+            while page := await log.read_streams(prefix, last, limit):
+                found += (one for one in page if self.map.of_stream(one.stream) == name)
+                last = page[-1].stream, page[-1].version
+                if len(found) >= limit or len(page) < limit:
+                    break
+            return self._told(name, found)
+
+        return _first(await self._each(read), lambda one: (one.stream, one.version, ""), limit)
 
     async def last_position(self) -> int:
         async def last(name: str, log: PostgresStore) -> int:
@@ -207,6 +224,11 @@ class PostgresCluster(PostgresStore):
 
     async def put_payloads(self, payloads: Sequence[Payload]) -> None:
         raise InvariantViolation("payloads are put into one log, and were given to all")
+
+    async def _rows(
+        self, name: str, doing: str, values: dict[str, Any] | None = None
+    ) -> list[TupleRow]:
+        raise InvariantViolation(f"{doing} is a matter of one log, and all were asked")
 
     async def acquire(
         self, shards: Sequence[int], holder: str, ttl_s: float, most: int | None = None

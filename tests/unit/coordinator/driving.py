@@ -10,7 +10,7 @@ from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.definition import Definition, TaskStep
 from events.envelope import Head, Stored, unseal
-from events.ids import Attempt, run_stream, shard_of
+from events.ids import Attempt, definition_stream, run_stream, shard_of
 from events.limits import Limits
 from events.messages import Completed, Execute, Heartbeat, Reports
 from events.operator_facts import RunRestored
@@ -53,10 +53,14 @@ def two_tasks(name: str = "two") -> Definition:
 
 
 class Drive:
-    """Keeps the outputs of the last steps until they are taken."""
+    """Keeps the outputs of the last steps until they are taken. `own`: the shards of its log, where
+    the cluster has several `logs`."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        identity = Identity(name="c1", seed="s", shards=SHARDS)
+    def __init__(
+        self, settings: Settings | None = None, own: frozenset[int] = frozenset(), logs: int = 1
+    ) -> None:
+        identity = Identity(name="c1", seed="s", shards=SHARDS, own=own, logs=logs)
+        self.identity = identity
         self.settings = settings or Settings()
         self.core = Coordinator(identity, self.settings, engine())
         self.outputs: list[s.CoordinatorOutput] = []
@@ -68,6 +72,8 @@ class Drive:
         """What the store says about nodes; nothing about others."""
         self.registered: dict[str, list[DefinitionRegistered]] = {}
         """What the store says about workflows: what others have registered."""
+        self.streams_are_away = False
+        """Whether nothing can be read of nodes."""
 
     # -- time and inputs --------------------------------------------------------------------------
 
@@ -112,7 +118,7 @@ class Drive:
                 self.step(s.ActiveFound(shards=active.shards, rows=(), more=False, era=active.era))
             for ask in self.take(s.LoadHead):
                 self.step(s.HeadLoaded(head=Head(ask.stream)))
-            for node in self.take(s.LoadNode):
+            for node in self.take(s.LoadNode) if not self.streams_are_away else ():
                 nothing = s.NodeLoaded(node=node.node, head=Head(f"node:{node.node}"))
                 said = self.streams.get(node.node, nothing)
                 self.step(msgspec.structs.replace(said, step=node.step))
@@ -123,6 +129,8 @@ class Drive:
     def definition(self, ask: s.LoadDefinition) -> s.DefinitionLoaded:
         """The store's answer as it is now."""
         registered = self.registered.get(ask.workflow, [])
+        if self.identity.own and not ask.home:
+            registered = self._copies(ask.workflow)
         after = ask.after.version if ask.after else 0
         head = Head(f"definition:{ask.workflow}", max(len(registered), after))
         return s.DefinitionLoaded(
@@ -131,7 +139,17 @@ class Drive:
             head=head,
             after=after,
             step=ask.step,
+            home=ask.home,
         )
+
+    def _copies(self, workflow: str) -> list[DefinitionRegistered]:
+        """What our own log has of a workflow that another one knows."""
+        found = (
+            unseal(one, Catalogue()).fact
+            for one in self.log
+            if one.stream == definition_stream(workflow)
+        )
+        return [fact for fact in found if isinstance(fact, DefinitionRegistered)]
 
     def elsewhere(self, definition: Definition) -> str:
         """Another coordinator registers a version; returns which one."""
