@@ -7,6 +7,7 @@ to.
     a run:   none ──► running ◄──► paused
                          │            │
                          ├► closing ◄─┤     closing: the end is decided, nothing new is given out
+                                              but attempts that settle a transactional task
                          ▼     ▼      ▼
                         ended, for ever
 """
@@ -41,6 +42,8 @@ RUN_BEFORE: Mapping[type[Fact], frozenset[str]] = {
     o.RunRestored: GOING,
 }
 """Statuses that a run may have before a fact; any open one before all others."""
+
+GIVEN_OUT = (t.TaskDispatched, t.TaskPending, t.TaskRetryDue)
 
 HELD = frozenset({"dispatched", "running"})
 
@@ -83,11 +86,18 @@ def forbidden(state: RunState, fact: Fact, *, first: bool) -> Iterator[str]:
     """Why `fact` may not follow in this state. `first`: it begins its stream."""
     now = "none" if first else phase(state)
     allowed = RUN_BEFORE.get(type(fact), OPEN)
-    if now not in allowed:
+    if now not in allowed and not (now == "closing" and _settles(state, fact)):
         yield f"{fact.TYPE} in a run that is {now}: allowed when it is {_words(allowed)}"
     steps = STEP_BEFORE.get(type(fact))
     if steps is not None:
         yield from _of_step(state, fact, steps)
+
+
+def _settles(state: RunState, fact: Fact) -> bool:
+    """Whether it is about a task whose fate its database has to tell before the run can end: such
+    an attempt is given out like any other."""
+    step = state.steps.get(getattr(fact, "step", ""))
+    return isinstance(fact, GIVEN_OUT) and step is not None and step.settling is not None
 
 
 def _of_step(state: RunState, fact: Fact, allowed: frozenset[str]) -> Iterator[str]:

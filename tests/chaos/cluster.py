@@ -1,5 +1,6 @@
 """The whole cluster: two coordinators, three agents, three NATS servers, Postgres and its standby.
 
+A Postgres of its own has the effects of transactional tasks; it is never under fault.
 Everybody reaches everybody else by a wire of their own (`wires.py`), so that any pair can be cut.
 """
 
@@ -9,8 +10,10 @@ from types import TracebackType
 from typing import Self
 
 from events.connection import Connection
+from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.embedded.ports import HOST
 from orchestrator.adapters.embedded.postgres import USER
+from tests.chaos.evidence import make_effects
 from tests.chaos.nats import NAMES as NATS
 from tests.chaos.nats import NatsCluster
 from tests.chaos.postgres import Pair
@@ -50,6 +53,8 @@ class Cluster:
             undo.callback(self.nats.close)
             self.processes = Processes(self.logs)
             undo.callback(self.processes.close)
+            self.effects = undo.enter_context(EmbeddedPostgres(self.folder / "servers" / "effects"))
+            make_effects(self.effects.dsn)
             self.postgres.start()
             self.nats.start()
             self._lay_wires()
@@ -144,6 +149,7 @@ class Cluster:
             "DALSEGNO_SLOTS": str(SLOTS),
             "DALSEGNO_DRAIN_TIMEOUT_S": "3",
             "CHAOS_LEDGER": str(self.ledger),
+            "CHAOS_EFFECTS_DSN": self.effects.dsn,
         }
 
     def _keep_logs(self) -> None:

@@ -7,6 +7,7 @@ import msgspec
 import psycopg
 
 from events.catalogue import Catalogue
+from events.completions import COMPLETIONS_TABLE
 from events.envelope import Event, Stored, unseal
 from tests.chaos.handlers import Line
 
@@ -50,16 +51,34 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     streams: dict[str, list[Recorded]]
     ledger: dict[str, list[Line]]
     leases: list[tuple[str, str]]
+    paid: dict[str, int]
+    """Of task keys, how many effects transactional tasks have in their database."""
 
 
-def gather(dsn: str, ledger: Path) -> Evidence:
+def gather(dsn: str, ledger: Path, effects_dsn: str) -> Evidence:
     log = read_log(dsn)
     streams = defaultdict[str, list[Recorded]](list)
     for one in log:
         streams[one.event.header.stream].append(one)
     return Evidence(
-        log=log, streams=dict(streams), ledger=read_ledger(ledger), leases=read_leases(dsn)
+        log=log,
+        streams=dict(streams),
+        ledger=read_ledger(ledger),
+        leases=read_leases(dsn),
+        paid=read_effects(effects_dsn),
     )
+
+
+def make_effects(dsn: str) -> None:
+    """The tables that transactional tasks write."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(COMPLETIONS_TABLE.encode())
+        connection.execute("CREATE TABLE effect (key text NOT NULL, attempt bigint NOT NULL)")
+
+
+def read_effects(dsn: str) -> dict[str, int]:
+    with psycopg.connect(dsn) as connection:
+        return dict(connection.execute("SELECT key, count(*) FROM effect GROUP BY key").fetchall())
 
 
 def watch_leases(dsn: str) -> None:

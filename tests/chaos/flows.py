@@ -12,6 +12,7 @@ FLAKY_ATTEMPTS = 40
 LONG_S = 6.0
 DOOMED_ATTEMPTS = 3
 SIGNAL = "go"
+PAID_STEP = "pay"
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -117,6 +118,13 @@ def _parts() -> Definition:
     return flow.definition()
 
 
+def _paid(name: str, takes_s: float) -> Definition:
+    flow = Workflow(name)
+    step = flow.task(PAID_STEP, "chaos.pay", left=flow.input.n, takes_s=takes_s)
+    flow.output(step.retry(FLAKY_ATTEMPTS, initial="100ms", cap="1s").output)
+    return flow.definition()
+
+
 def _doomed() -> Definition:
     flow = Workflow("doomed")
     flow.task("never", "chaos.doomed").retry(DOOMED_ATTEMPTS, initial="200ms")
@@ -163,6 +171,14 @@ def all_flows() -> tuple[Flow, ...]:
             cancelled=True,
         ),
         Flow(definition=_parts(), weight=3, tasks=1, ends=lambda n: completed(n + 1)),
+        Flow(definition=_paid("paid", 0.05), weight=4, tasks=1, ends=lambda n: completed(n + 1)),
+        Flow(
+            definition=_paid("paid-off", 1.0),
+            weight=2,
+            tasks=1,
+            ends=lambda n: (*completed(n + 1), Ended("cancelled")),
+            cancelled=True,
+        ),
         Flow(definition=_doomed(), weight=1, tasks=3, ends=lambda _: (Ended("failed"),)),
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import msgspec
+import psycopg
 
 from node_agent import TaskContext, TaskError, task
 
@@ -60,6 +61,11 @@ async def noted(ctx: TaskContext, what: str, value: str = "") -> None:
     await anyio.to_thread.run_sync(note, ctx, what, value)
 
 
+def chance(ctx: TaskContext) -> int:
+    """0 to 99, by key and number of the attempt."""
+    return zlib.crc32(f"{ctx.idempotency_key}@{ctx.attempt}".encode()) % 100
+
+
 @task(name="chaos.add")
 async def add(ctx: TaskContext, left: int, takes_s: float = 0.02) -> int:
     await noted(ctx, "start")
@@ -72,8 +78,7 @@ async def add(ctx: TaskContext, left: int, takes_s: float = 0.02) -> int:
 async def flaky(ctx: TaskContext, left: int) -> int:
     """Fails some of its attempts; which ones follows from key and number."""
     await noted(ctx, "start")
-    chance = zlib.crc32(f"{ctx.idempotency_key}@{ctx.attempt}".encode()) % 100
-    if chance < FLAKY_PERCENT:
+    if chance(ctx) < FLAKY_PERCENT:
         raise TaskError("flaky", "not this time")
     await noted(ctx, "end")
     return left + 1
@@ -121,5 +126,24 @@ async def parts(ctx: TaskContext, left: int) -> int:
         seen = await ctx.once(part, effect)
         await noted(ctx, f"saw {part}", seen)
         await anyio.sleep(BEAT_S)
+    await noted(ctx, "end")
+    return left + 1
+
+
+async def effects() -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(os.environ["CHAOS_EFFECTS_DSN"])
+
+
+@task(name="chaos.pay", transactional=effects)
+async def pay(ctx: TaskContext, left: int, takes_s: float = 0.1) -> int:
+    """Its effect and its completion are one commit. Some attempts fail, after the effect."""
+    connection = ctx.transaction(psycopg.AsyncConnection)
+    await noted(ctx, "start")
+    await connection.execute(
+        "INSERT INTO effect (key, attempt) VALUES (%s, %s)", (ctx.idempotency_key, ctx.attempt)
+    )
+    await anyio.sleep(takes_s)
+    if chance(ctx) < FLAKY_PERCENT:
+        raise TaskError("flaky", "not this time")
     await noted(ctx, "end")
     return left + 1

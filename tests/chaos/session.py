@@ -73,7 +73,7 @@ async def play(it: Cluster, wanted: Wanted) -> Outcome:
     codes = [it.processes.ask_to_end(name) for name in tuple(it.processes.programs)]
     late = [wait() for wait in codes]
     log.info("checking")
-    evidence = gather(it.postgres.dsn(), it.ledger)
+    evidence = gather(it.postgres.dsn(), it.ledger, it.effects.dsn)
     violations = [
         *checks.check(evidence, load.runs),
         *settled,

@@ -30,18 +30,22 @@ class World:
             r.SignalReceived(id=SIGNAL_ID, name="go"),
             t.TaskCompleted(step="first", attempt=1, output=N + 1),
             t.TaskCompleted(step="last", attempt=2, output=N + 2),
+            t.TaskCompleted(step="pay", attempt=1),
             t.OnceRecorded(step="part", attempt=1, name="first", value="a"),
             r.RunCompleted(output=N + 2),
         ]
-        self.epochs = [3, 3, 4, 4, 4, 4]
+        self.epochs = [3, 3, 4, 4, 4, 4, 4]
+        self.paid = {f"{RUN}/pay~0": 1}
         self.lines = [
             line("first", 1, "start", 100),
             line("first", 1, "end", 150),
             line("last", 1, "start", 210),
             line("last", 2, "start", 250),
             line("last", 2, "end", 260),
-            line("part", 1, "did first", 480, "a"),
-            line("part", 1, "saw first", 510, "a"),
+            line("pay", 1, "start", 420),
+            line("pay", 1, "end", 430),
+            line("part", 1, "did first", 580, "a"),
+            line("part", 1, "saw first", 610, "a"),
         ]
         view = RunView(
             run_id=RUN, workflow="waits", workflow_version="v", version=5, status="completed"
@@ -63,7 +67,8 @@ class World:
             ledger.setdefault(one.key, []).append(one)
         streams = {f"run:{RUN}": log} if log else {}
         return check(
-            Evidence(log=log, streams=streams, ledger=ledger, leases=[]), {RUN: self.client}
+            Evidence(log=log, streams=streams, ledger=ledger, leases=[], paid=self.paid),
+            {RUN: self.client},
         )
 
     def _recorded(self, version: int) -> Recorded:
@@ -118,15 +123,15 @@ def execute_for_nobody(it: World) -> None:
 
 
 def append_with_an_older_epoch(it: World) -> None:
-    it.epochs[5] = 3
+    it.epochs[6] = 3
 
 
 def go_on_after_the_end(it: World) -> None:
-    it.facts[3], it.facts[5] = it.facts[5], it.facts[3]
+    it.facts[3], it.facts[6] = it.facts[6], it.facts[3]
 
 
 def end_wrongly(it: World) -> None:
-    it.facts[5] = r.RunCompleted(output=N)
+    it.facts[6] = r.RunCompleted(output=N)
 
 
 def tell_another_end(it: World) -> None:
@@ -155,15 +160,27 @@ def start_it_twice(it: World) -> None:
 
 
 def go_on_with_another_value(it: World) -> None:
-    it.lines.append(line("part", 2, "saw first", 620, "b"))
+    it.lines.append(line("part", 2, "saw first", 720, "b"))
 
 
 def go_on_too_early(it: World) -> None:
-    it.lines[-1] = line("part", 1, "saw first", 490, "a")
+    it.lines[-1] = line("part", 1, "saw first", 590, "a")
 
 
 def do_a_part_again(it: World) -> None:
-    it.lines.append(line("part", 2, "did first", 520, "b"))
+    it.lines.append(line("part", 2, "did first", 620, "b"))
+
+
+def pay_twice(it: World) -> None:
+    it.paid = dict.fromkeys(it.paid, 2)
+
+
+def pay_nothing(it: World) -> None:
+    it.paid = {}
+
+
+def pay_for_nobody(it: World) -> None:
+    it.paid["other/pay~0"] = 1
 
 
 @pytest.mark.parametrize(
@@ -174,9 +191,12 @@ def do_a_part_again(it: World) -> None:
         (complete_without_effect, "first~0@1 is completed without end"),
         (lower_the_token, "the token of waits-1/last~0 does not grow"),
         (execute_for_nobody, "other/first~0 was executed, and its run is not in the log"),
-        (append_with_an_older_epoch, "version 6 of epoch 3, after epoch 4"),
+        (append_with_an_older_epoch, "version 7 of epoch 3, after epoch 4"),
         (go_on_with_another_value, "part~0 went on with b, while a is recorded"),
         (go_on_too_early, "0.0 ms before that was recorded"),
+        (pay_twice, "pay~0 has 2 effects"),
+        (pay_nothing, "pay~0 is completed without its effect"),
+        (pay_for_nobody, "other/pay~0 has an effect and no completion"),
         (do_a_part_again, "did first again, 0.0 ms after"),
         (go_on_after_the_end, "its last event is TaskCompleted"),
         (end_wrongly, "which it could not have undisturbed"),

@@ -17,6 +17,7 @@ from events.references import Payload
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.errors import Misconfigured
 from orchestrator.kernel.env import MICROSECONDS
+from orchestrator.kernel.settling import ABANDONED
 from orchestrator.replay.dependencies import Dependencies
 from orchestrator.replay.findings import NAMES, Finding, ignored_checks
 from orchestrator.replay.verify import Verifier
@@ -79,6 +80,19 @@ def test_another_attempt_than_the_next_is_found() -> None:
     at = of(facts, t.TaskDispatched)
     facts[at] = replace(facts[at], attempt=3)
     assert found(play, facts)[0] == ("transitions", at + 1)
+
+
+def test_a_run_that_ends_gives_out_only_what_settles_a_transaction() -> None:
+    play = started(workflow(task("a")))
+    play.place("a", transactional=True)
+    play.cancel()
+    play.give_back("a")
+    play.place("a")
+    play.fail("a", ABANDONED)
+    facts = list(play.facts)
+    assert found(play, facts) == []
+    del facts[of(facts, t.TaskSettling)]
+    assert "transitions" in {check for check, _ in found(play, facts)}
 
 
 def test_a_run_that_is_paused_dispatches_nothing() -> None:
