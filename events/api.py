@@ -385,6 +385,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of answers."""
 
 
+class StrangeReports(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a node has reported what the log does not know, since when, and when last;
+    microseconds. A coordinator counts since it was started."""
+
+    node: str
+    number: int
+    since: int
+    last_at: int
+
+
 class Here(Answer, frozen=True, kw_only=True, tag="here"):
     coordinator: str
     shards: int
@@ -392,6 +402,7 @@ class Here(Answer, frozen=True, kw_only=True, tag="here"):
     release: str = ""
     at: int = 0
     """The coordinator's wall clock in microseconds; 0 from one that does not say."""
+    strange: tuple[StrangeReports, ...] = ()
 
 
 class Registered(Answer, frozen=True, kw_only=True, tag="registered"):

@@ -348,6 +348,10 @@ INBOX_MAX = 10_000
 PENDING_NOTED_MAX = 100
 """Obstacles that are recorded in one look at what waits. The rest comes with the next one."""
 
+STRANGE_NODES_MAX = 1000
+"""Nodes whose reports of what the log does not know a coordinator counts one by one. Those of more
+are counted together."""
+
 INDEX_ROWS_MAX = 500
 """Rows of one look at the index of runs. The rest comes with the next look."""
 

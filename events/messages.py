@@ -37,7 +37,9 @@ class Execute(Message, frozen=True, kw_only=True, tag="execute"):
 
     The agent may start it only while its attempt lease for `shard` is valid and within
     `start_within_s` of receipt; otherwise it refuses. `details` are the previous attempt's last
-    heartbeat details. `epoch`: of the owner that sent this, 0 if it does not say.
+    heartbeat details. `epoch`: of the owner that sent this, 0 if it does not say. `dispatched_at`:
+    when the log says that the attempt was dispatched. A log that was restored from a backup may
+    dispatch one of the same name again, as another one; every report says which it is of.
     """
 
     attempt: Attempt
@@ -55,6 +57,7 @@ class Execute(Message, frozen=True, kw_only=True, tag="execute"):
     epoch: int = 0
     settle: bool = False
     """Do not run it: say whether its transaction was committed, and else see that it never is."""
+    dispatched_at: int = 0
     once: dict[str, Value] = {}
     """What `ctx.once` of earlier attempts is recorded with, by name."""
 
@@ -99,6 +102,8 @@ class Commands(Message, frozen=True, kw_only=True):
 
 
 # -- node → coordinator ---------------------------------------------------------------------------
+#
+# `dispatched_at` of a report is that of the command which led to it; 0 if the agent does not say.
 
 
 class Started(Message, frozen=True, kw_only=True, tag="started"):
@@ -106,6 +111,7 @@ class Started(Message, frozen=True, kw_only=True, tag="started"):
 
     attempt: Attempt
     started_at: int
+    dispatched_at: int = 0
 
 
 class Progressed(Message, frozen=True, kw_only=True, tag="progressed"):
@@ -116,6 +122,7 @@ class Progressed(Message, frozen=True, kw_only=True, tag="progressed"):
     details: Value = None
     fraction: float | None = None
     sequence: int = 0
+    dispatched_at: int = 0
 
 
 class Once(Message, frozen=True, kw_only=True, tag="once"):
@@ -125,6 +132,7 @@ class Once(Message, frozen=True, kw_only=True, tag="once"):
     attempt: Attempt
     name: str
     value: Value = None
+    dispatched_at: int = 0
 
 
 class Completed(Message, frozen=True, kw_only=True, tag="completed"):
@@ -135,6 +143,7 @@ class Completed(Message, frozen=True, kw_only=True, tag="completed"):
     ended_at: int = 0
     usage: Usage = Usage()
     said: Said | None = None
+    dispatched_at: int = 0
 
 
 class Failed(Message, frozen=True, kw_only=True, tag="failed"):
@@ -150,6 +159,7 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     ended_at: int = 0
     usage: Usage = Usage()
     said: Said | None = None
+    dispatched_at: int = 0
 
 
 class Returned(Message, frozen=True, kw_only=True, tag="returned"):
@@ -162,6 +172,7 @@ class Returned(Message, frozen=True, kw_only=True, tag="returned"):
     reason: LossReason
     message: str = ""
     started: bool = False
+    dispatched_at: int = 0
 
 
 Report = Started | Progressed | Once | Completed | Failed | Returned

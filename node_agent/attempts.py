@@ -40,6 +40,7 @@ class Held:
         "beat",
         "beat_due_us",
         "close_due_us",
+        "dispatched_at",
         "durable",
         "epoch",
         "execute",
@@ -68,6 +69,7 @@ class Held:
         self.attempt = attempt
         self.shard = shard
         self.execute: Execute | None = None
+        self.dispatched_at = 0
         self.epoch = 0
         self.beat = 0
         self.state = State.QUEUED

@@ -11,6 +11,8 @@ until it has really ended (see `slots`), and its late result is dropped.
 
 from typing import assert_never
 
+import msgspec
+
 from events.codec import encode
 from events.errors import InvariantViolation
 from events.facts import LossReason
@@ -82,7 +84,10 @@ class Roster:
         """Takes the attempt, or answers for it; `refusal` is why nothing new is taken, or empty."""
         attempt = command.attempt
         entry = self.holdings.get(attempt)
-        if entry is not None:
+        if entry is not None and _is_namesake(entry, command):
+            self.drop((attempt,))
+            self._take(command, now)
+        elif entry is not None:
             self._send_again(entry)
         elif self.holdings.is_over(attempt):
             self._answer_over(command, "refused")
@@ -141,6 +146,8 @@ class Roster:
         entry = self.holdings.get(sign.attempt)
         if entry is None or entry.execute is None or not self._slots.is_running(sign.attempt):
             return
+        if entry.state is State.QUEUED:
+            return  # what runs is a namesake, and a stray
         self._alive(entry, now)
         if sign.has_details or sign.fraction is not None:
             self._note_progress(entry, sign)
@@ -206,6 +213,7 @@ class Roster:
         entry = self.holdings.ended(attempt)
         if entry is not None:
             report = outcomes.too_large(entry, now)
+            report = msgspec.structs.replace(report, dispatched_at=entry.dispatched_at)
             self.holdings.end(entry, report)
             self._commit.end(entry, report)
 
@@ -215,7 +223,12 @@ class Roster:
         """A part of a handler is done: its value is reported once it is durable here."""
         entry = self.holdings.get(kept.attempt)
         if entry is not None and entry.state in {State.RUNNING, State.ENDING}:
-            once = Once(attempt=kept.attempt, name=kept.name, value=kept.value)
+            once = Once(
+                attempt=kept.attempt,
+                name=kept.name,
+                value=kept.value,
+                dispatched_at=entry.dispatched_at,
+            )
             self._commit.note(entry, once, kept.size)
 
     def report_once(self, noted: list[Note], now: Now) -> None:
@@ -264,6 +277,7 @@ class Roster:
         if live.report is not None:
             entry = self._take_over(live.attempt, live.shard, now)
             self.holdings.end(entry, live.report)
+            entry.dispatched_at = live.report.dispatched_at
             entry.durable = True
         else:
             report = Returned(
@@ -301,6 +315,7 @@ class Roster:
             return
         entry = self._take_over(attempt, command.shard, now)
         entry.execute = command
+        entry.dispatched_at = command.dispatched_at
         entry.epoch, entry.beat = command.epoch, self._leases.next_beat
         self.holdings.open_count += 1
         if command.start_within_s is not None:
@@ -395,7 +410,11 @@ class Roster:
             self._send_once(entry, now)
         if _is_due(entry.started_report_due_us, now):
             entry.started_report_due_us = None
-            started = Started(attempt=entry.attempt, started_at=entry.started_at)
+            started = Started(
+                attempt=entry.attempt,
+                started_at=entry.started_at,
+                dispatched_at=entry.dispatched_at,
+            )
             self._outbox.add_passing(entry.shard, started)
         if _is_due(entry.close_due_us, now):
             self._stop(entry, "start_to_close_timeout", now)
@@ -413,6 +432,7 @@ class Roster:
 
     def _end(self, entry: Held, report: Final) -> None:
         self.holdings.open_count -= 1
+        report = msgspec.structs.replace(report, dispatched_at=entry.dispatched_at)
         self.holdings.end(entry, report)
         self._commit.end(entry, report)
 
@@ -439,12 +459,14 @@ class Roster:
         self._outbox.add_passing(command.shard, report)
 
     def _note_progress(self, entry: Held, sign: ExecutionProgressed) -> None:
-        last = entry.progress or Progressed(attempt=entry.attempt)
+        known = Progressed(attempt=entry.attempt, dispatched_at=entry.dispatched_at)
+        last = entry.progress or known
         entry.progress = Progressed(
             attempt=entry.attempt,
             details=sign.details if sign.has_details else last.details,
             fraction=last.fraction if sign.fraction is None else sign.fraction,
             sequence=last.sequence + 1,
+            dispatched_at=entry.dispatched_at,
         )
         if sign.has_details:
             entry.progress_bytes = sign.details_bytes
@@ -459,6 +481,12 @@ class Roster:
         due_us = entry.next_due_us()
         if due_us is not None and (entry.wake_us is None or due_us < entry.wake_us):
             entry.wake_us = self._timers.add(due_us, entry.attempt)
+
+
+def _is_namesake(entry: Held, command: Execute) -> bool:
+    """Whether the log has dispatched another attempt under this name, after a restore from a
+    backup: what is known here of the first is nobody's any more."""
+    return 0 < entry.dispatched_at < command.dispatched_at
 
 
 def _is_due(due_us: int | None, now: Now) -> bool:

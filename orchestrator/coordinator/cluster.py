@@ -26,6 +26,7 @@ from events.envelope import Head
 from events.messages import Heartbeat
 from orchestrator.coordinator.nodelog import NodeLog
 from orchestrator.coordinator.settings import Settings
+from orchestrator.coordinator.strangers import Strangers
 from orchestrator.kernel.env import MICROSECONDS, microseconds
 from orchestrator.kernel.placement import NodeSlots
 
@@ -60,6 +61,7 @@ class Cluster:
 
     def __init__(self, settings: Settings, owns: Callable[[str], bool]) -> None:
         self.nodes: dict[str, Node] = {}
+        self.strangers = Strangers()
         self.changes = 0
         """Grows whenever a node may have become suitable for what it was not."""
         self._settings = settings

@@ -274,6 +274,7 @@ class Coordinator:
                 owned=owned,
                 release=memory.engine.release,
                 at=memory.now.wall,
+                strange=memory.cluster.strangers.told(),
             )
             memory.answer(given.reply_to, answer)
         elif isinstance(request, ListNodes):
@@ -358,6 +359,9 @@ class Coordinator:
             return bool(work.missing)
         if isinstance(work, w.ReportWork):
             memory.acks.done(work.delivery)
+            node, why = work.delivery.reports.node, "there is no such run"
+            if strange := memory.cluster.strangers.note(node, work.report, why, memory.now.wall):
+                memory.out.append(strange)
         elif isinstance(work, w.RequestWork):
             if isinstance(work.request, StartRun | ForkRun) and not (given.fork or given.moved):
                 work.tries = 0

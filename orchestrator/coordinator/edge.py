@@ -151,6 +151,8 @@ class Edge:
             case s.RecordHashes():
                 if self._observers.hashes is not None:
                     self._observers.hashes.record(output.hashes)
+            case s.Strange():
+                _tell_of_strange(output)
             case s.RunEnded():
                 if self._observers.telemetry is not None:
                     self._observers.telemetry.ended(output.run, output.traceparent)
@@ -194,7 +196,7 @@ class Edge:
                 await self._load(output)
             case s.Stopped():
                 self._stopped.set()
-            case s.Serve() | s.RecordHashes() | s.RunEnded():
+            case s.Serve() | s.RecordHashes() | s.RunEnded() | s.Strange():
                 pass
 
     async def _try(self, effect: Awaitable[None]) -> None:
@@ -319,3 +321,14 @@ class Edge:
     async def _heartbeats(self) -> None:
         async for beat, reply_to in self._bus.heartbeats():
             await self._inbox.put(s.HeartbeatArrived(beat=beat, reply_to=reply_to))
+
+
+def _tell_of_strange(found: s.Strange) -> None:
+    log.warning(
+        "node %s reports attempt %s, which the log does not know (%s); nothing of it is recorded "
+        "(%d so far): was the database restored from a backup?",
+        found.node,
+        found.attempt,
+        found.why,
+        found.number,
+    )

@@ -10,6 +10,7 @@ import msgspec
 from events.api import AnyAnswer, AnyRequest, RunView
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Head
+from events.ids import Attempt
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
 from events.references import Payload
 from orchestrator.coordinator.nodelog import Cordon, Drain
@@ -388,6 +389,15 @@ class RunEnded(Signal, frozen=True, kw_only=True):
     traceparent: str
 
 
+class Strange(Signal, frozen=True, kw_only=True):
+    """For the log of this process: a node reports what the history does not know; so many times."""
+
+    node: str
+    attempt: Attempt
+    why: str
+    number: int
+
+
 class Stopped(Signal, frozen=True, kw_only=True):
     pass
 
@@ -425,5 +435,6 @@ CoordinatorOutput = (
     | Serve
     | RecordHashes
     | RunEnded
+    | Strange
     | Stopped
 )

@@ -193,6 +193,9 @@ class Turn:
         if slot is None:
             return
         node = work.delivery.reports.node
+        strange = self.memory.cluster.strangers.look(slot.state, node, report, self.memory.now.wall)
+        if strange is not None:
+            self.memory.out.append(strange)
         stamp = self.stamp(slot.shard, f"node:{node}", str(report.attempt))
         touched = self.decide(slot, i.Reported(report=report), stamp)
         touched.works.append(work)

@@ -1,11 +1,12 @@
 """What a doctor makes of what was read of a cluster: findings with their mend. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
-from events.api import Here, NodeView
+from events.api import Here, NodeView, StrangeReports
 from orchestrator.insight.projections import Standing
 from orchestrator.kernel.env import MICROSECONDS
 
@@ -228,6 +229,7 @@ def of_coordinators(greetings: Sequence[Greeting], shards: int, release: str) ->
         )
         if here.at:
             yield _clock("coordinator", f"{here.coordinator} clock", one.ahead_s)
+        yield from map(_strange, here.strange)
     owned = {shard for one in greetings for shard in one.here.owned}
     if lacking := sorted(set(range(shards)) - owned):
         words = f"nobody answers for shards {', '.join(map(str, lacking))}"
@@ -235,6 +237,17 @@ def of_coordinators(greetings: Sequence[Greeting], shards: int, release: str) ->
         yield Finding("coordinator", "shards", "problem", words, mend)
     elif shards:
         yield Finding("coordinator", "shards", "ok", f"all {shards} have an owner")
+
+
+def _strange(found: StrangeReports) -> Finding:
+    since = datetime.fromtimestamp(found.since / MICROSECONDS, UTC).isoformat(timespec="seconds")
+    reports = _counted(found.number, "report")
+    words = f"{reports} of attempts that the log does not know, since {since}"
+    mend = (
+        "if the database was restored from a backup, that is expected, and nothing of them is "
+        "recorded; if not, find out which log this node has worked for"
+    )
+    return Finding("node", f"{found.node or 'others'} reports", "warning", words, mend)
 
 
 def of_nodes(nodes: Sequence[NodeView]) -> Iterator[Finding]:

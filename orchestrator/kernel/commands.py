@@ -40,6 +40,7 @@ def command(
         needs=task.needs,
         traceparent=traceparent,
         epoch=epoch,
+        dispatched_at=step.dispatched_at or 0,
         once=step.once,
         settle=step.settling is not None,
     )

@@ -32,6 +32,7 @@ from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.forking import fork
+from orchestrator.kernel.histories import is_of_another_history
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.once import once_done
 from orchestrator.kernel.operating import give_result, move, terminate
@@ -227,9 +228,9 @@ def _due(d: Decision, _: i.Due) -> None:
 
 
 def _reported(d: Decision, given: i.Reported) -> None:
-    """Reports of fenced attempts change nothing."""
+    """Reports of fenced attempts change nothing, nor those of their namesakes before a restore."""
     report = given.report
-    if not d.state.holds(report.attempt):
+    if not d.state.holds(report.attempt) or is_of_another_history(d.state, report):
         return
     match report:
         case m.Completed():

@@ -539,6 +539,7 @@ COMMANDS: tuple[m.Command, ...] = (
         heartbeat_s=0.5,
         needs=NEEDS,
         traceparent="00-aa-bb-01",
+        dispatched_at=AT,
         epoch=9,
         once={"charge": VALUE},
         settle=True,
@@ -549,9 +550,9 @@ COMMANDS: tuple[m.Command, ...] = (
     m.Drain(reason="update"),
 )
 REPORTS: tuple[m.Report, ...] = (
-    m.Started(attempt=ATTEMPT, started_at=AT),
-    m.Once(attempt=ATTEMPT, name="charge", value=VALUE),
-    m.Progressed(attempt=ATTEMPT, details=VALUE, fraction=0.5, sequence=3),
+    m.Started(attempt=ATTEMPT, started_at=AT, dispatched_at=AT),
+    m.Once(attempt=ATTEMPT, name="charge", value=VALUE, dispatched_at=AT),
+    m.Progressed(attempt=ATTEMPT, details=VALUE, fraction=0.5, sequence=3, dispatched_at=AT),
     m.Completed(
         attempt=ATTEMPT,
         output=VALUE,
@@ -560,6 +561,7 @@ REPORTS: tuple[m.Report, ...] = (
         ended_at=AT + 5,
         usage=USAGE,
         said=SAID,
+        dispatched_at=AT,
     ),
     m.Failed(
         attempt=ATTEMPT,
@@ -571,8 +573,11 @@ REPORTS: tuple[m.Report, ...] = (
         ended_at=AT + 5,
         usage=USAGE,
         said=SAID,
+        dispatched_at=AT,
     ),
-    m.Returned(attempt=ATTEMPT, reason="refused", message="no slot", started=True),
+    m.Returned(
+        attempt=ATTEMPT, reason="refused", message="no slot", started=True, dispatched_at=AT
+    ),
 )
 HEARTBEAT = m.Heartbeat(
     node="n1",
@@ -760,7 +765,14 @@ NODE = api.NodeView(
     clock_ahead_s=-0.5,
 )
 ANSWERS: tuple[api.AnyAnswer, ...] = (
-    api.Here(coordinator="c1", shards=16, owned=(0, 3), release="0.1.0", at=AT),
+    api.Here(
+        coordinator="c1",
+        shards=16,
+        owned=(0, 3),
+        release="0.1.0",
+        strange=(api.StrangeReports(node="n2", number=3, since=AT, last_at=AT + 7),),
+        at=AT,
+    ),
     api.Registered(workflow="census", workflow_version="v1", created=True),
     api.RunAnswer(run=RUN, created=True),
     api.Updated(run_id="run-1", version=9, variables={"limit": 5}),

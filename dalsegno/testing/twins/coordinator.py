@@ -234,7 +234,7 @@ class CoordinatorTwin(Process):
                 self._serve(leases)
             case s.Stopped():
                 self.crash("stopped as asked")
-            case s.Announce() | s.RunEnded() | s.RecordHashes():
+            case s.Announce() | s.RunEnded() | s.RecordHashes() | s.Strange():
                 pass
             case _:
                 self._load(output)

@@ -36,7 +36,9 @@ def test_execute_has_everything_that_the_node_needs() -> None:
         heartbeat_s=7.0,
         needs=Needs(cpu=2.0),
         traceparent="trace",
+        dispatched_at=play.state.steps["a"].dispatched_at or 0,
     )
+    assert play.state.steps["a"].dispatched_at
 
 
 def test_the_token_grows_with_every_attempt_and_details_are_handed_on() -> None:

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from events.messages import Cancel, Drop, Execute, Returned, Settle
+from events.messages import Cancel, Completed, Drop, Execute, Returned, Settle
 from node_agent.journal import Accepted, Begun, Forgot
-from node_agent.steps import Acknowledge, CancelExecution, Journal, NotBegun, StartExecution
+from node_agent.steps import Acknowledge, CancelExecution, Done, Journal, NotBegun, StartExecution
 from tests.unit.node_agent.fakes import attempt, execute
 from tests.unit.node_agent.rig import LEASE_TTL_S, WALL_AT_START, Rig, of, seconds, with_settings
 
@@ -275,3 +275,50 @@ def test_a_late_answer_of_an_earlier_owner_does_not_let_its_commands_start() -> 
     rig.grant(epoch=3)
     rig.command(_of_epoch("early", 3))
     assert rig.started == []
+
+
+def dispatched(at: int, left: int) -> Execute:
+    return msgspec.structs.replace(execute(left=left), dispatched_at=at)
+
+
+def test_a_report_says_which_dispatch_it_is_of() -> None:
+    rig = Rig()
+    rig.grant()
+    rig.command(dispatched(5, left=1))
+    rig.end(attempt())
+    assert [report.dispatched_at for report in rig.finals(attempt())] == [5]
+
+
+def test_a_namesake_of_what_runs_waits_until_that_has_ended_whose_result_nobody_gets() -> None:
+    """The log was restored from a backup, and has dispatched another attempt under this name."""
+    rig = Rig()
+    rig.grant()
+    rig.command(dispatched(5, left=1))
+    outputs = rig.command(dispatched(9, left=2))
+    assert of(outputs, CancelExecution) == [CancelExecution(attempt(), "dropped")]
+    assert of(outputs, StartExecution) == []
+    (start,) = of(rig.end(attempt(), Done(output="old")), StartExecution)
+    assert start.execute.inputs == {"left": 2}
+    assert rig.finals(attempt()) == []
+    rig.end(attempt(), Done(output="new"))
+    (report,) = rig.finals(attempt())
+    assert isinstance(report, Completed)
+    assert (report.output, report.dispatched_at) == ("new", 9)
+
+
+def test_the_result_of_a_namesake_is_not_sent_for_the_new_one() -> None:
+    rig = Rig()
+    rig.grant()
+    rig.command(dispatched(5, left=1))
+    rig.end(attempt(), Done(output="old"))
+    (start,) = of(rig.command(dispatched(9, left=2)), StartExecution)
+    assert start.execute.inputs == {"left": 2}
+
+
+def test_an_earlier_dispatch_of_what_is_here_changes_nothing() -> None:
+    rig = Rig()
+    rig.grant()
+    rig.command(dispatched(9, left=2))
+    outputs = rig.command(dispatched(5, left=1))
+    assert of(outputs, CancelExecution) == []
+    assert of(outputs, StartExecution) == []
