@@ -86,6 +86,27 @@ class QueryRun(Request, frozen=True, kw_only=True, tag="query_run"):
     expression: str
 
 
+class CompleteTask(Request, frozen=True, kw_only=True, tag="complete_task"):
+    """Complete the attempt of a token, whose handler has ended with `ctx.defer()`. The same again
+    is the same completion. `run_id` is the token's.
+    """
+
+    run_id: str
+    token: str
+    output: Value = None
+
+
+class FailTask(Request, frozen=True, kw_only=True, tag="fail_task"):
+    """Fail it; `retryable` false: for good."""
+
+    run_id: str
+    token: str
+    message: str = ""
+    code: str = "failed"
+    details: Value = None
+    retryable: bool = True
+
+
 class PauseRun(Request, frozen=True, kw_only=True, tag="pause_run"):
     """Dispatch nothing new and let no timer fire until the run is resumed."""
 
@@ -256,6 +277,8 @@ AnyRequest = (
     | SignalRun
     | UpdateRun
     | QueryRun
+    | CompleteTask
+    | FailTask
     | PauseRun
     | ResumeRun
     | RepinRun

@@ -436,6 +436,9 @@ LINE_CHARACTERS_MAX = 2_000
 DETAILS_BYTES_MAX = 64 * 1024
 """Bytes of heartbeat details or of an emitted event's data; more fails the attempt."""
 
+TOKEN_CHARS_MAX = 2_000
+"""Characters of a completion token. A longer one is refused: it is none of ours."""
+
 ONCE_VALUES_MAX = 100
 """Values that `ctx.once` keeps for one task; one more fails the attempt with `too_much_once`."""
 

@@ -162,6 +162,19 @@ class Failed(Message, frozen=True, kw_only=True, tag="failed"):
     dispatched_at: int = 0
 
 
+class Deferred(Message, frozen=True, kw_only=True, tag="deferred"):
+    """The handler has ended, and whoever has the token of the attempt completes it. `digest`: of
+    the token's secret."""
+
+    attempt: Attempt
+    digest: str
+    started_at: int = 0
+    ended_at: int = 0
+    usage: Usage = Usage()
+    said: Said | None = None
+    dispatched_at: int = 0
+
+
 class Returned(Message, frozen=True, kw_only=True, tag="returned"):
     """The attempt ended without a result: refused, cancelled as asked, or lost in a restart.
 
@@ -175,7 +188,7 @@ class Returned(Message, frozen=True, kw_only=True, tag="returned"):
     dispatched_at: int = 0
 
 
-Report = Started | Progressed | Once | Completed | Failed | Returned
+Report = Started | Progressed | Once | Completed | Failed | Deferred | Returned
 
 
 class Reports(Message, frozen=True, kw_only=True):

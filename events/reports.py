@@ -19,7 +19,7 @@ from events.errors import Corrupt, InvalidValue
 from events.facts import Failure
 from events.ids import Attempt
 from events.limits import VALUE_DEPTH_MAX
-from events.messages import Completed, Failed, Once, Progressed, Report, Reports
+from events.messages import Completed, Deferred, Failed, Once, Progressed, Report, Reports
 from events.reading import NUL, REPORTS, has_long_number
 from events.task_facts import Said
 from events.values import Value, admit
@@ -56,7 +56,7 @@ def read_reports(data: bytes) -> Received:
 
 def _may_be_deep(report: Report) -> bool:
     """Whether values have to be looked at that nobody looks at later. Outputs the kernel bounds."""
-    if isinstance(report, Completed):
+    if isinstance(report, Completed | Deferred):
         return report.said is not None and _is_deep_said(report.said)
     if isinstance(report, Progressed):
         return _is_deep(report.details, VALUE_DEPTH_MAX)

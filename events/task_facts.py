@@ -185,6 +185,21 @@ class TaskFailed(Fact, frozen=True, kw_only=True):
     cancelled: tuple[str, ...] = ()
 
 
+class TaskDeferred(Fact, frozen=True, kw_only=True):
+    """The handler of an attempt has ended, and somebody who has its token will say what came of it:
+    the one whose secret has this `digest`. Until then no node has it; `due_at`: by when.
+    """
+
+    TYPE = "task.deferred.v1"
+    step: str
+    attempt: int
+    digest: str
+    due_at: int | None = None
+    started_at: int = 0
+    usage: Usage | None = None
+    said: Said | None = None
+
+
 class TaskSettling(Fact, frozen=True, kw_only=True):
     """A transactional task is to fail, or is given up with its run, as soon as a node has made sure
     that it has not completed and never will. Should it have, it completes.

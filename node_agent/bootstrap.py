@@ -1,5 +1,6 @@
 """Composition root of the agent process: configuration and tasks in, a running agent out."""
 
+import base64
 import logging
 import os
 import signal
@@ -39,6 +40,8 @@ from node_agent.registry import TaskRegistry
 from node_agent.steps import DrainRequested
 
 PROCESS_STOP_GRACE_S = 5.0
+SECRET_BYTES = 18
+"""Of entropy in the token of an attempt that somebody else completes."""
 
 log = logging.getLogger("dalsegno.agent")
 
@@ -105,7 +108,7 @@ def make_parts(plan: Plan, bus: Bus, journal: JournalPort, closing: ExitStack) -
             plan.environment, Path(config.secrets_dir) if config.secrets_dir else None
         ),
         lists=ListReader(bus),
-        keeper=Keeper(inbox.put),
+        keeper=Keeper(inbox.put, _secret),
         signal=inbox.signal,
         ended=inbox.put,
         output_bytes_max=config.output_bytes_max,
@@ -144,6 +147,10 @@ async def _drain_on_signal(
         task_status.started()
         async for number in signals:
             inbox.put(DrainRequested(f"the agent was told to stop ({number.name})"))
+
+
+def _secret() -> str:
+    return base64.urlsafe_b64encode(os.urandom(SECRET_BYTES)).decode().rstrip("=")
 
 
 def _minted(clock: Clock) -> str:

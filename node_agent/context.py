@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
 from events.codec import encode
+from events.completion_tokens import digest_of, token_of
 from events.errors import InvalidValue
 from events.ids import Attempt
 from events.limits import DETAILS_BYTES_MAX
 from events.messages import Execute
 from events.values import Value, admit
 from node_agent.credentials import SecretSource
+from node_agent.deferring import Deferral
 from node_agent.errors import TaskCancelled, TaskError
 from node_agent.lists import ListReader, Values
 from node_agent.once import Keeper, Once
@@ -103,6 +105,8 @@ class TaskContext:
         self._why: Why | None = None
         self._on_cancel: list[Callable[[], None]] = []
         self._connection: object = None
+        self._keeper = keeper
+        self._secret = ""
         self.started_at = started_at
         self.speech = Speech()
         self.secrets = Secrets(source, self.speech)
@@ -211,6 +215,29 @@ class TaskContext:
         Raises `TaskError` (`no_list`) for what is neither.
         """
         return Values(given, self._lists, self)
+
+    def completion_token(self) -> str:
+        """A token with which somebody else completes this attempt, after the handler has returned
+        `ctx.defer()`: `dalsegno task complete TOKEN`, or a client's `complete_task`. The same each
+        time; whoever has it may complete this attempt, so hand it over like a password.
+
+        Raises `TaskError` (`no_token`) where none can be made.
+        """
+        self._secret = self._secret or self._keeper.secret()
+        if not self._secret:
+            raise TaskError("no_token", "there is no source of secrets here", retryable=False)
+        return token_of(self._execute.attempt, self._secret)
+
+    def defer(self) -> Deferral:
+        """To be returned: the handler ends, its slot is free, and the attempt stays open until the
+        token is used, or its time is over. What becomes of this agent does not matter any more.
+
+        Raises `TaskError` (`no_token`) when nobody was given the token.
+        """
+        if not self._secret:
+            message = "nobody could complete it: hand ctx.completion_token() over before"
+            raise TaskError("no_token", message, retryable=False)
+        return Deferral(digest_of(self._secret))
 
     def transaction(self, kind: type[T]) -> T:
         """The connection of a transactional task, of this class, inside its transaction: what is

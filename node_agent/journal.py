@@ -23,9 +23,9 @@ from typing import Protocol
 import msgspec
 
 from events.ids import Attempt
-from events.messages import Completed, Failed, Once, Returned
+from events.messages import Completed, Deferred, Failed, Once, Returned
 
-Final = Completed | Failed | Returned
+Final = Completed | Failed | Deferred | Returned
 """A report that ends an attempt."""
 
 

@@ -35,8 +35,13 @@ class Keeper:
     """Takes values to the core, and wakes who waits for their settlement. One for all handlers of
     an agent, made in its event loop, in whose thread `take` is called."""
 
-    def __init__(self, take: Callable[[OnceKept], None]) -> None:
+    def __init__(
+        self, take: Callable[[OnceKept], None], secret: Callable[[], str] = lambda: ""
+    ) -> None:
+        """`secret`: makes those of tokens, of 128 bits of entropy at the least; "" where there are
+        none."""
         self._take = take
+        self.secret = secret
         self._waiting: dict[tuple[Attempt, str], asyncio.Future[None]] = {}
         self.loop = asyncio.get_running_loop()
         self.home = threading.get_ident()

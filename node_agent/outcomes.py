@@ -5,11 +5,11 @@ from typing import assert_never
 from events.codec import encode
 from events.facts import Failure, LossReason, Usage
 from events.ids import Attempt
-from events.messages import Completed, Failed, Returned
+from events.messages import Completed, Deferred, Failed, Returned
 from events.task_facts import Said
 from node_agent.attempts import Held
 from node_agent.journal import Final
-from node_agent.steps import Broke, Ceased, Done, NotBegun, Now, Result, Why
+from node_agent.steps import Broke, Ceased, Done, NotBegun, Now, Postponed, Result, Why
 
 REPORT_OVERHEAD_BYTES = 512
 """What a report is taken to need beside output and things said, when a message is filled."""
@@ -50,6 +50,17 @@ def final_of(held: Held, result: Result, now: Now) -> Final:
                 usage=result.usage,
                 said=result.said,
             )
+        case Postponed() if held.verdict is None:
+            return Deferred(
+                attempt=held.attempt,
+                digest=result.digest,
+                started_at=held.started_at,
+                ended_at=now.wall_us,
+                usage=result.usage,
+                said=result.said,
+            )
+        case Postponed():
+            return returned(held)
         case Broke() if held.verdict is None:
             return _failed(held, result, now)
         case Broke():

@@ -84,6 +84,14 @@ class Broke(Step, frozen=True):
     retry_after_s: float = 0.0
 
 
+class Postponed(Step, frozen=True):
+    """The handler ended, and has given somebody a token to complete the attempt with."""
+
+    digest: str
+    usage: Usage = Usage()
+    said: Said | None = None
+
+
 class Ceased(Step, frozen=True):
     """The handler ended because it was cancelled."""
 
@@ -95,7 +103,7 @@ class NotBegun(Step, frozen=True):
     """The handler was not called: the lease had passed by the time that it could have been."""
 
 
-Result = Done | Broke | Ceased | NotBegun
+Result = Done | Broke | Postponed | Ceased | NotBegun
 
 
 # -- inputs ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from events.task_facts import Said
 from node_agent.clock import Clock
 from node_agent.context import Signal, TaskContext
 from node_agent.credentials import SecretSource
+from node_agent.deferring import Deferral
 from node_agent.errors import TaskCancelled
 from node_agent.executors.handlers import Handlers
 from node_agent.handling import admit_output, broke, done, invalid_inputs, not_transactional
@@ -32,7 +33,16 @@ from node_agent.lists import ListReader
 from node_agent.once import Keeper
 from node_agent.registry import Registered, TaskRegistry
 from node_agent.signatures import InvalidInputs
-from node_agent.steps import Broke, Ceased, ExecutionEnded, NotBegun, Result, StartExecution, Why
+from node_agent.steps import (
+    Broke,
+    Ceased,
+    ExecutionEnded,
+    NotBegun,
+    Postponed,
+    Result,
+    StartExecution,
+    Why,
+)
 from node_agent.tasks import Arguments, Handler, Kind, TaskType
 
 NAMES_SHOWN = 5
@@ -146,6 +156,9 @@ class Executions:
             return not_transactional(execute.task, self._used(execution, began_us))
         try:
             returned = await self._call(execution, prepared, arguments)
+            if isinstance(returned, Deferral):
+                used = self._used(execution, began_us)
+                return Postponed(returned.digest, used, _said(execution))
             output = admit_output(returned, self._around.output_bytes_max)
         except asyncio.CancelledError as error:
             return self._ceased(execution, error, began_us)

@@ -27,6 +27,7 @@ from node_agent.completions import (
     look,
 )
 from node_agent.context import TaskContext
+from node_agent.deferring import Deferral
 from node_agent.errors import TaskError
 from node_agent.handling import Output, admit_output
 from node_agent.tasks import Arguments, Connect, Outcome, TaskType
@@ -145,6 +146,10 @@ class Transactional:
 
     def _admitted(self, returned: object) -> Output:
         """Before the commit: what cannot be reported must not be done."""
+        if isinstance(returned, Deferral):
+            raise self._wrong(
+                "a transactional task completes with its transaction, nobody else can"
+            )
         return admit_output(returned, self._bytes_max)
 
     def _wrong(self, message: str) -> TaskError:

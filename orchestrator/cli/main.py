@@ -86,6 +86,9 @@ def _work(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(run, "pause", "steering:pause", None, "Dispatch nothing new until it is resumed.")
     _add(run, "resume", "steering:resume", None, "Let a paused run go on.")
     _add(run, "repin", "steering:repin", None, "Give a run's tasks to nodes of another build.")
+    task = _group(app, "task", group, "Complete a task by the token that its handler gave away.")
+    _add(task, "complete", "redeeming:complete", None, "Say what it returns.")
+    _add(task, "fail", "redeeming:fail", None, "Say that its attempt has failed.")
     _add_nodes(_group(app, "nodes", group, "List, show, cordon and drain nodes."))
 
 

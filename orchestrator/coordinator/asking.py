@@ -5,7 +5,9 @@ from typing import assert_never
 from events.api import (
     CancelRun,
     CompleteStep,
+    CompleteTask,
     FailStep,
+    FailTask,
     MoveStep,
     PauseRun,
     RepinRun,
@@ -16,13 +18,16 @@ from events.api import (
     Updated,
     UpdateRun,
 )
+from events.completion_tokens import read_token
+from events.errors import Rejected
 from events.facts import Failure
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
 Helping = SkipStep | CompleteStep | FailStep | MoveStep | TerminateRun
-Asked = CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun | RepinRun | Helping
+Redeeming = CompleteTask | FailTask
+Asked = Redeeming | CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun | RepinRun | Helping
 
 
 def asked(request: Asked) -> i.RunInput:
@@ -31,6 +36,8 @@ def asked(request: Asked) -> i.RunInput:
             return i.Cancel(reason=request.reason)
         case UpdateRun():
             return i.Update(id=request.id, name=request.name, data=request.data)
+        case CompleteTask() | FailTask():
+            return _redeemed(request)
         case PauseRun():
             return i.Pause(reason=request.reason)
         case ResumeRun():
@@ -46,6 +53,22 @@ def asked(request: Asked) -> i.RunInput:
             )
         case _:
             return _helped(request)
+
+
+def _redeemed(request: Redeeming) -> i.Redeem:
+    """Raises `Rejected` for what is no token, or one of another run."""
+    token = read_token(request.token)
+    if token.attempt.run_id != request.run_id:
+        raise Rejected(f"the token is of run {token.attempt.run_id}, not of {request.run_id}")
+    if isinstance(request, CompleteTask):
+        return i.Redeem(attempt=token.attempt, digest=token.digest, output=request.output)
+    message = request.message or f"{request.actor} said that it failed"
+    return i.Redeem(
+        attempt=token.attempt,
+        digest=token.digest,
+        failure=Failure(code=request.code, message=message, details=request.details),
+        retryable=request.retryable,
+    )
 
 
 def _helped(request: Helping) -> i.RunInput:

@@ -11,9 +11,11 @@ from events.api import (
     AwaitRun,
     CancelRun,
     CompleteStep,
+    CompleteTask,
     CordonNode,
     DrainNode,
     FailStep,
+    FailTask,
     ForkRun,
     MoveStep,
     PauseRun,
@@ -48,6 +50,8 @@ RunRequest = (
     | SignalRun
     | UpdateRun
     | QueryRun
+    | CompleteTask
+    | FailTask
     | PauseRun
     | ResumeRun
     | RepinRun
@@ -108,9 +112,11 @@ def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:
             yield from _signal(request, limits)
         case SkipStep() | CompleteStep() | FailStep() | MoveStep() | RestoreRun() | RerunRun():
             yield from action_complaints(request, limits)
+        case FailTask():
+            yield from _failed(request, limits)
         case QueryRun():
             yield from _query(request, limits)
-        case ShowRun() | AwaitRun():
+        case CompleteTask() | ShowRun() | AwaitRun():
             pass
 
 
@@ -125,7 +131,9 @@ def _admit_values(request: RunRequest, limits: Limits) -> None:
             admit(request.correlation, "correlation")
         case UpdateRun():
             admit(request.data, "data")
-        case SkipStep() | CompleteStep():
+        case FailTask():
+            admit(request.details, "details")
+        case SkipStep() | CompleteStep() | CompleteTask():
             admit(request.output, "output")
         case _:
             pass
@@ -156,6 +164,13 @@ def _signal(request: SignalRun | UpdateRun, limits: Limits) -> Iterator[str]:
     if not request.id:
         yield "id is empty: expected one that is the same when the request is sent again"
     yield from _text("id", request.id, limits)
+
+
+def _failed(request: FailTask, limits: Limits) -> Iterator[str]:
+    if not request.code:
+        yield "code is empty: expected one that policies and error arcs may look at"
+    yield from _text("code", request.code, limits)
+    yield from _reason(request.message, limits)
 
 
 def _query(request: QueryRun, limits: Limits) -> Iterator[str]:

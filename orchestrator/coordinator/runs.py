@@ -194,6 +194,7 @@ ENDING = (
     t.TaskFailed,
     t.TaskCancelled,
     t.TaskSettling,
+    t.TaskDeferred,
     o.ResultGiven,
 )
 FLOWING = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from events.ids import Attempt
 from events.messages import Command, Drop, Once, Settle
 from orchestrator.coordinator.transaction import NodeKey, Touched, Transaction
+from orchestrator.kernel.histories import is_of_another_history
 from orchestrator.kernel.once import is_recorded
 from orchestrator.kernel.state import RunState
 
@@ -14,7 +15,9 @@ SETTLED_IN_COMMAND_MAX = 256
 
 def answer_once(touched: Touched, state: RunState, report: Once, key: NodeKey) -> None:
     """The handler waits: it goes on with a value that is recorded, and ends if it is fenced."""
-    if is_recorded(state, report):
+    if is_of_another_history(state, report):
+        touched.fenced.append((key, report.attempt))
+    elif is_recorded(state, report):
         touched.once.append((key, (report.attempt, report.name)))
     elif not state.holds(report.attempt):
         touched.fenced.append((key, report.attempt))

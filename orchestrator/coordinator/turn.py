@@ -36,7 +36,7 @@ from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 
-FINAL = (m.Completed, m.Failed, m.Returned)
+FINAL = (m.Completed, m.Failed, m.Deferred, m.Returned)
 
 
 class Turn:

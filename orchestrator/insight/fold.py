@@ -65,6 +65,7 @@ PASSED = frozenset(
         "task.started.v1",
         "task.progressed.v1",
         "task.recalled.v1",
+        "task.deferred.v1",
         "task.settling.v1",
         "once.recorded.v1",
         "task.dead_lettered.v1",

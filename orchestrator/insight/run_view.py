@@ -145,6 +145,9 @@ def _step(name: str, step: NetStep, state: StepState, pending: str) -> StepView:
     )
 
 
+WAITS_FOR = {"retrying": "timer", "deferred": "its completion by token"}
+
+
 def _settles(state: StepState) -> str:
     """That a task is given up, and what keeps that from being settled."""
     if state.settling is None:
@@ -166,6 +169,6 @@ def _task(name: str, action: Task, state: StepState) -> TaskView:
         node=state.node,
         started_at=state.started_at,
         ended_at=state.ended_at,
-        pending=_settles(state) or ("timer" if state.status == "retrying" else pending),
+        pending=_settles(state) or WAITS_FOR.get(state.status, pending),
         task=action.task,
     )

@@ -28,6 +28,7 @@ from orchestrator.kernel import inputs as i
 from orchestrator.kernel.attempts import attempt_completed, attempt_failed, attempt_lost
 from orchestrator.kernel.calls import child_ended
 from orchestrator.kernel.decision import Decision, Keep, Observer
+from orchestrator.kernel.deferring import deferred, redeem
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
@@ -223,6 +224,11 @@ def _lost(d: Decision, given: i.AttemptLost) -> None:
         attempt_lost(d, given.attempt.step, given.reason, given.message)
 
 
+def _redeem(d: Decision, given: i.Redeem) -> None:
+    _exists(d.state)
+    redeem(d, given)
+
+
 def _due(d: Decision, _: i.Due) -> None:
     fire_timers(d)
 
@@ -246,6 +252,8 @@ def _reported(d: Decision, given: i.Reported) -> None:
             _progressed(d, report)
         case m.Once():
             once_done(d, report)
+        case m.Deferred():
+            deferred(d, report)
         case _:
             assert_never(report)
 
@@ -307,6 +315,7 @@ DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
     i.Place: _place,
     i.Unplaced: _unplaced,
     i.ChildEnded: child_ended,
+    i.Redeem: _redeem,
     i.Due: _due,
 }
 """By kind of input; a test holds it complete."""

@@ -62,7 +62,7 @@ def all_renewed(d: Decision, run_id: str, generation: int | None = None) -> tupl
 
 def _open_steps(d: Decision) -> list[str]:
     """Those that somebody is to do, those that wait, and groups whose time runs."""
-    open_ = {"ready", "dispatched", "running", "retrying", "waiting", "calling"}
+    open_ = {"ready", "dispatched", "running", "retrying", "waiting", "calling", "deferred"}
     return [
         step_id
         for step_id, step in d.state.steps.items()

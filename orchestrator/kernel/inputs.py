@@ -158,6 +158,16 @@ class ChildEnded(Input, frozen=True, kw_only=True):
     retryable: bool = True
 
 
+class Redeem(Input, frozen=True, kw_only=True):
+    """Somebody has the token of an attempt, and says what came of it: `output`, or `failure`."""
+
+    attempt: Attempt
+    digest: str
+    output: Value = None
+    failure: Failure | None = None
+    retryable: bool = True
+
+
 class Due(Input, frozen=True, kw_only=True):
     """Whatever timers are due by now."""
 
@@ -180,5 +190,6 @@ RunInput = (
     | Place
     | Unplaced
     | ChildEnded
+    | Redeem
     | Due
 )

@@ -9,7 +9,7 @@ HELD = frozenset({"dispatched", "running"})
 
 def violations(state: RunState) -> list[str]:
     """Everything that is wrong with `state`, in words; empty when it is sound."""
-    found = (_status, _tasks, _calls, _tokens, _loops, _maps, _progress)
+    found = (_status, _tasks, _apart, _calls, _tokens, _loops, _maps, _progress)
     return [complaint for look in found for complaint in look(state)]
 
 
@@ -43,10 +43,17 @@ def _tasks(state: RunState) -> Iterator[str]:
             yield f"{step_id} is {step.status} and not outstanding"
         if step.recalled and step_id not in state.outstanding and step_id not in state.calls:
             yield f"{step_id} is recalled and not outstanding"
-        if (step.settling is not None) != (step_id in state.settling):
-            yield f"{step_id} is to be settled by its run or by itself, not by both"
         if step.status == "retrying" and f"retry:{step_id}" not in state.timers:
             yield f"{step_id} waits for a retry without a timer"
+
+
+def _apart(state: RunState) -> Iterator[str]:
+    """What no node holds, and no timer brings on, is known to the run and to the step."""
+    for step_id, step in state.steps.items():
+        if (step.status == "deferred") != (step_id in state.deferred):
+            yield f"{step_id} is {step.status}, and its token is waited for or not"
+        if (step.settling is not None) != (step_id in state.settling):
+            yield f"{step_id} is to be settled by its run or by itself, not by both"
 
 
 def _calls(state: RunState) -> Iterator[str]:

@@ -60,7 +60,7 @@ def given_up(state: RunState, step_id: str) -> bool:
 def idle(state: RunState, among: Iterable[str]) -> tuple[str, ...]:
     """Those of `among` that are open and that neither a node nor a child run holds, nor a
     settlement: items of maps first, and a map only with its last item."""
-    open_ = {"ready", "retrying", "entered", "waiting"}
+    open_ = {"ready", "retrying", "entered", "waiting", "deferred"}
     found = [
         step_id
         for step_id in among

@@ -31,6 +31,7 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.outstanding.pop(step_id, None)
     state.calls.pop(step_id, None)
     state.settling.pop(step_id, None)
+    state.deferred.pop(step_id, None)
     without_timers(state, step_id)
     if map_id := state.map_of(step_id):
         end_item(state, map_id, step_id, "completed" if status == "skipped" else status)
@@ -49,7 +50,7 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
 
 def without_timers(state: RunState, step_id: str) -> None:
     if state.timers:
-        for what in ("start", "close", "execute", "retry", "wait", "until", "within"):
+        for what in ("start", "close", "execute", "defer", "retry", "wait", "until", "within"):
             state.timers.pop(f"{what}:{step_id}", None)
 
 

@@ -33,7 +33,7 @@ from orchestrator.kernel.within import given_up
 TERMINATED = "terminated"
 """Code of the failure of a run that an operator has ended at once."""
 
-OPEN = ("ready", "retrying", "dispatched", "running", "waiting", "calling")
+OPEN = ("ready", "retrying", "dispatched", "running", "waiting", "calling", "deferred")
 MOVABLE = ("ready", "retrying", "dispatched", "running")
 INSIDE = frozenset({"entered", *OPEN})
 

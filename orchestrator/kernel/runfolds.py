@@ -59,6 +59,7 @@ def begin_anew(
     state.outstanding.clear()
     state.calls.clear()
     state.settling.clear()
+    state.deferred.clear()
     _without_given_up(state, at)
     state.timers = {} if due_at is None else {"run": due_at}
     for renewed in steps:
@@ -171,6 +172,7 @@ def _end(state: RunState, status: str, at: int) -> None:
     state.awaiting.clear()
     state.calls.clear()
     state.settling.clear()
+    state.deferred.clear()
     state.paused = None
     _nothing_undecided(state)
 

@@ -106,6 +106,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """Of a map that is under way."""
     once: dict[str, Value] = {}
     """What parts of its handler that are done once have returned, by name."""
+    digest: str = ""
+    """Of the secret of the token of its last attempt, if that was deferred."""
     transactional: bool = False
     """An attempt of it has been a transaction in the user's database."""
     settling: Settling | None = None
@@ -223,6 +225,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     """What operators did last, newest last."""
     actions_seen: dict[str, None] = {}
     """Ids of these, and of earlier ones."""
+    deferred: dict[str, int] = {}
+    """Step → number of the attempt that somebody who has its token completes."""
     settling: dict[str, None] = {}
     """Transactional tasks that are given up as soon as it is settled that they have not completed.
     """
@@ -308,7 +312,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Whether something will come that makes the run go on."""
-        return bool(self.is_held or self.ready or self.awaiting) or self._waits_for_timer
+        is_awaited = self.is_held or self.ready or self.awaiting or self.deferred
+        return bool(is_awaited) or self._waits_for_timer
 
     @property
     def next_due_at(self) -> int | None:

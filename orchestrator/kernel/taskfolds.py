@@ -20,6 +20,7 @@ def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
     step.attempt = fact.attempt
     step.token = state.version
     step.progress = 0
+    step.digest = ""
     step.node = fact.node
     step.incarnation = fact.incarnation
     step.transactional = step.transactional or fact.transactional
@@ -89,8 +90,9 @@ def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
     if fact.killed is not None:
         step.kills.append(fact.killed)
     state.outstanding.pop(fact.step, None)
+    state.deferred.pop(fact.step, None)
     state.ready.pop(fact.step, None)
-    for what in ("start", "execute"):
+    for what in ("start", "execute", "defer"):
         state.timers.pop(f"{what}:{fact.step}", None)
     if fact.next_attempt_at <= state.clock(at):
         make_ready(state, fact.step, at, fact.start_due_at)
@@ -117,6 +119,19 @@ def _task_failed(state: RunState, fact: t.TaskFailed, at: int) -> None:
         state.failure = fact.failure
         state.failed_step = fact.step
     apply_flow(state, fact.flow, at)
+
+
+def _deferred(state: RunState, fact: t.TaskDeferred, _at: int) -> None:
+    step = state.steps[fact.step]
+    step.status = "deferred"
+    step.started_at = fact.started_at or step.started_at
+    step.digest = fact.digest
+    del state.outstanding[fact.step]
+    state.deferred[fact.step] = fact.attempt
+    for what in ("start", "execute"):
+        state.timers.pop(f"{what}:{fact.step}", None)
+    if fact.due_at is not None:
+        state.timers[f"defer:{fact.step}"] = fact.due_at
 
 
 def _settling(state: RunState, fact: t.TaskSettling, at: int) -> None:
@@ -151,6 +166,7 @@ TASK_FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     t.TaskRetryDue: _retry_due,
     t.TaskFailed: _task_failed,
     t.TaskSettling: _settling,
+    t.TaskDeferred: _deferred,
     t.TaskDeadLettered: _dead_lettered,
     t.TaskCancelled: _task_cancelled,
 }

@@ -21,7 +21,9 @@ from orchestrator.kernel.state import RunState
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Kept, Rebuilder
 
-OPEN_STEPS = frozenset({"ready", "dispatched", "running", "retrying", "waiting", "calling"})
+OPEN_STEPS = frozenset(
+    {"ready", "dispatched", "running", "retrying", "waiting", "calling", "deferred"}
+)
 UNDER_WAY = OPEN_STEPS | {"entered"}
 RETRYABLE = frozenset({"failed", "timed_out", "cancelled"})
 

@@ -53,8 +53,11 @@ STEP_BEFORE: Mapping[type[Fact], frozenset[str]] = {
     t.TaskStarted: HELD,
     t.TaskProgressed: HELD,
     t.TaskRecalled: HELD,
-    t.TaskCompleted: HELD,
-    t.AttemptFailed: HELD | {"ready"},
+    t.TaskCompleted: HELD | {"deferred"},
+    t.OnceRecorded: HELD,
+    t.TaskDeferred: HELD,
+    t.TaskSettling: HELD | {"ready", "retrying"},
+    t.AttemptFailed: HELD | {"ready", "deferred"},
     t.TaskRetryDue: frozenset({"retrying"}),
     t.TaskCancelled: HELD | {"calling"},
     r.WaitEnded: frozenset({"waiting"}),
@@ -66,7 +69,7 @@ STEP_BEFORE: Mapping[type[Fact], frozenset[str]] = {
     r.MapAdvanced: frozenset({"entered"}),
     r.MapDecided: frozenset({"entered"}),
     r.MapCompleted: frozenset({"entered"}),
-    o.ResultGiven: HELD | {"ready", "retrying", "waiting", "calling"},
+    o.ResultGiven: HELD | {"ready", "retrying", "waiting", "calling", "deferred"},
 }
 """Statuses that a step may have before a fact about it."""
 

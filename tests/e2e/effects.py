@@ -162,3 +162,12 @@ def pay_slowly(ctx: TaskContext, gate: str) -> str:
     until_there(gate)
     note(ctx, "commits")
     return f"paid by {ctx.attempt}"
+
+
+@task(name="e2e.signed")
+async def signed(ctx: TaskContext, folder: str) -> object:
+    """Gives its token to somebody outside: a file for each attempt."""
+    note(ctx, "start")
+    handed = anyio.Path(folder) / f"token-{ctx.attempt}"
+    await handed.write_text(ctx.completion_token())
+    return ctx.defer()

@@ -443,6 +443,15 @@ FACTS: tuple[Fact, ...] = (
     t.TaskStarted(step="fetch", attempt=2, started_at=AT, due_at=AT + 5),
     t.TaskProgressed(step="fetch", attempt=2, details=VALUE, fraction=0.5, sequence=3),
     t.OnceRecorded(step="fetch", attempt=2, name="charge", value=VALUE),
+    t.TaskDeferred(
+        step="fetch",
+        attempt=2,
+        digest="d1",
+        due_at=AT + 5,
+        started_at=AT,
+        usage=USAGE,
+        said=SAID,
+    ),
     t.TaskSettling(
         step="fetch", attempt=2, failure=FAILURE, kind="lost", why="attempt 2 of 2 was the last"
     ),
@@ -553,6 +562,15 @@ REPORTS: tuple[m.Report, ...] = (
     m.Started(attempt=ATTEMPT, started_at=AT, dispatched_at=AT),
     m.Once(attempt=ATTEMPT, name="charge", value=VALUE, dispatched_at=AT),
     m.Progressed(attempt=ATTEMPT, details=VALUE, fraction=0.5, sequence=3, dispatched_at=AT),
+    m.Deferred(
+        attempt=ATTEMPT,
+        digest="d1",
+        started_at=AT,
+        ended_at=AT + 5,
+        usage=USAGE,
+        said=SAID,
+        dispatched_at=AT,
+    ),
     m.Completed(
         attempt=ATTEMPT,
         output=VALUE,
@@ -647,6 +665,16 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     ),
     api.UpdateRun(actor="user:ada", run_id="run-1", name="raise", id="u1", data=VALUE),
     api.QueryRun(actor="user:ada", run_id="run-1", expression="vars.limit"),
+    api.CompleteTask(actor="user:ada", run_id="run-1", token="dst1.x.y", output=VALUE),
+    api.FailTask(
+        actor="user:ada",
+        run_id="run-1",
+        token="dst1.x.y",
+        message="unsigned",
+        code="late",
+        details=VALUE,
+        retryable=False,
+    ),
     api.PauseRun(actor="user:ada", run_id="run-1", reason="a look first"),
     api.ResumeRun(actor="user:ada", run_id="run-1", reason="looked"),
     api.ForkRun(

@@ -77,6 +77,23 @@ def deadly() -> Play:
     return play
 
 
+def deferred() -> Play:
+    """Somebody else completes one attempt, in the second try; another one is too late."""
+    limits = Timeouts(start_to_close_s=10.0)
+    play = started(workflow(parallel(a=task("a", retry=AGAIN), b=task("b", timeouts=limits))))
+    play.place_all()
+    for step in ("a", "b"):
+        play.report(m.Deferred(attempt=play.attempt(step), digest="d1"))
+    failure = Failure(code="unsigned", message="nobody has signed")
+    play.give(i.Redeem(attempt=play.attempt("a"), digest="d1", failure=failure))
+    play.due(2.0)
+    play.place("a")
+    play.report(m.Deferred(attempt=play.attempt("a"), digest="d2"))
+    play.give(i.Redeem(attempt=play.attempt("a"), digest="d2", output={"signed": True}))
+    play.due(8.0)
+    return play
+
+
 def settled() -> Play:
     """Transactional tasks are given up, one of which had committed."""
     play = started(workflow(parallel(a=task("a"), b=task("b", retry=AGAIN), c=task("c"))))
@@ -438,6 +455,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "completed": completed,
     "deadly": deadly,
     "settled": settled,
+    "deferred": deferred,
     "failed": failed,
     "cancelled": cancelled,
     "timed_out": timed_out,

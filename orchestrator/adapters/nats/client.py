@@ -18,9 +18,11 @@ from events.api import (
     AwaitRun,
     CancelRun,
     CompleteStep,
+    CompleteTask,
     CordonNode,
     DrainNode,
     FailStep,
+    FailTask,
     FetchValues,
     ForkRun,
     Hello,
@@ -48,6 +50,7 @@ from events.api import (
     UpdateRun,
 )
 from events.codec import encode
+from events.completion_tokens import read_token
 from events.connection import Connection
 from events.errors import BY_CODE, Conflict, Fenced, Rejected, Unavailable
 from events.ids import shard_of
@@ -55,6 +58,7 @@ from events.jetstream import Call
 from events.reading import ANSWER
 from events.streams import Topology
 from events.subjects import Subjects
+from events.values import Value
 from orchestrator.adapters.nats.link import Link
 from orchestrator.adapters.nats.session import NobodyAnswers, TooSlow
 
@@ -111,6 +115,30 @@ class Client:
             return answer.run
         left_s = None if deadline is None else max(0.0, deadline - self._clock())
         return await self.await_run(request.run_id, left_s)
+
+    async def complete_task(self, token: str, output: Value = None, actor: str = "user") -> RunView:
+        """Completes the task's attempt for which a handler has made the token; returns its run. Of
+        a handler that has not ended yet it waits for the end. Raises `Rejected` for a token that is
+        none, or fenced, and `Unavailable`."""
+        run_id = read_token(token).attempt.run_id
+        request = CompleteTask(run_id=run_id, token=token, output=output, actor=actor)
+        return await self._redeemed(request)
+
+    async def fail_task(
+        self, token: str, message: str, code: str = "failed", retryable: bool = True
+    ) -> RunView:
+        """Fails it, like `complete_task`; its retry policy may try again if it is `retryable`."""
+        run_id = read_token(token).attempt.run_id
+        request = FailTask(
+            run_id=run_id, token=token, message=message, code=code, retryable=retryable
+        )
+        return await self._redeemed(request)
+
+    async def _redeemed(self, request: CompleteTask | FailTask) -> RunView:
+        answer = await self.request(request)
+        if isinstance(answer, RunAnswer):
+            return answer.run
+        raise Unavailable(f"a coordinator answers {type(answer).__name__} to a completion")
 
     async def greet(self, shard: int | None, timeout_s: float) -> Here:
         """Who owns a shard; or any coordinator. Raises `Unavailable` when nobody answers."""
@@ -197,6 +225,8 @@ def _about(request: AnyRequest) -> str | None:
             | CancelRun()
             | SignalRun()
             | PauseRun()
+            | CompleteTask()
+            | FailTask()
             | ResumeRun()
             | RepinRun()
             | SkipStep()
