@@ -90,6 +90,11 @@ def _say(out: "Console", plan: Retry) -> None:
         f"Run [bold]{plain(plan.run_id)}[/] of {plain(plan.workflow)} is {status(plan.status)}. "
         f"A new run begins from its version {plan.version} of {plan.last_version}."
     )
+    say_what_follows(out, plan)
+
+
+def say_what_follows(out: "Console", plan: Retry) -> None:
+    """What a run that goes on from there keeps, and does again."""
     out.print(f"  kept, {counted(len(plan.kept), 'step')}: {_names(list(plan.kept))}")
     again = [f"{one.step} ({one.was or 'open'})" for one in plan.again]
     out.print(f"  runs again, {counted(len(again), 'step')} and what follows them: {_names(again)}")

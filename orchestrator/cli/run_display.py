@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from events.api import RunView, StepView, TaskView
+from events.api import ActionView, RunView, StepView, TaskView
 from orchestrator.cli.output import (
     BAD,
     DIM,
@@ -47,8 +47,15 @@ def run_json(run: RunView) -> Shown:
         "steps": [_step(step) for step in run.steps],
         "tasks": [_task(task) for task in run.tasks],
     }
-    more = {"pending": run.pending, "build": run.build}
+    more: Shown = {"pending": run.pending, "build": run.build}
+    if run.actions:
+        more["actions"] = [_action(one) for one in run.actions]
     return shown | {name: text for name, text in more.items() if text}
+
+
+def _action(did: ActionView) -> Shown:
+    shown = msgspec.to_builtins(did)
+    return {**shown, "at": instant(did.at)} if isinstance(shown, dict) else {}
 
 
 def _step(step: StepView) -> Shown:
@@ -91,7 +98,30 @@ def print_run(run: RunView, *, all_rows: bool = False) -> None:
         out.print(step_table(run, run.steps) if run.steps else "no step has begun")
     else:
         print_summary(out, run)
+    if run.actions:
+        out.print()
+        out.print(action_table(run.actions))
     _print_end(out, run)
+
+
+def action_table(actions: Iterable[ActionView]) -> "Table":
+    """What operators did, and the version by which each is undone."""
+    made = table("operator", "did", "step?", "to?", "at", "event>", "undone by?", "reason?")
+    return rows(made, (_action_row(did) for did in actions))
+
+
+def _action_row(did: ActionView) -> tuple[str, ...]:
+    back = f"restore --to {did.backup}" if did.backup and did.what != "move" else ""
+    return (
+        plain(did.by),
+        did.what,
+        plain(did.step),
+        plain(did.to),
+        clock(did.at),
+        str(did.version),
+        back,
+        plain(did.reason),
+    )
 
 
 def step_table(run: RunView, steps: Iterable[StepView]) -> "Table":
