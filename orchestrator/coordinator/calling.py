@@ -83,15 +83,16 @@ def _see_to_orphan(turn: "Turn", work: w.CallWork) -> None:
     child = memory.runs.get(work.orphan)
     if child is None and not work.missing:
         memory.load_run(work.orphan, work)
-    elif child is None or child.state.terminal or not _is_of(child, parent, work.step):
+    elif child is None or child.state.terminal or not _is_from(child, parent):
         pass
     elif turn.is_undecided(child.head.stream):
         memory.intake.append(work)
     elif turn.slot(work.orphan, work) is not None:
         failure, causation = parent.state.failure, f"run:{parent.run_id}"
         stamp = turn.stamp(child.shard, causation=causation)
+        step = child.state.origin.step
         given: Cancel | Terminate = Cancel(
-            reason=f"its parent {parent.run_id} does not have it as {work.step} any more"
+            reason=f"its parent {parent.run_id} does not have it as {step} any more"
         )
         if failure is not None and failure.code == TERMINATED:
             given = Terminate(by=f"the end of its parent {parent.run_id}")
@@ -106,6 +107,10 @@ def _is_given_up(parent: Slot, step: str) -> bool:
 def _is_of(child: Slot, parent: Slot, step: str) -> bool:
     origin = child.state.origin
     return (origin.kind, origin.run_id, origin.step) == ("parent", parent.run_id, step)
+
+
+def _is_from(child: Slot, parent: Slot) -> bool:
+    return (child.state.origin.kind, child.state.origin.run_id) == ("parent", parent.run_id)
 
 
 def _start(turn: "Turn", work: w.CallWork, parent: Slot, child_id: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.memory import Memory
+from orchestrator.coordinator.ports import IndexRow
 from orchestrator.coordinator.runs import Slot
 
 
@@ -28,6 +29,13 @@ def see_to_orphans(memory: Memory, slot: Slot, orphans: Iterable[tuple[str, str]
         look = w.CallWork(
             run_id=slot.run_id, step=step_id, orphan=child_id, arrived_in=memory.steps
         )
+        memory.intake.append(look)
+
+
+def see_to_strays(memory: Memory, rows: Iterable[IndexRow]) -> None:
+    """The same for what another owner, or we ourselves before a restart, did not come to."""
+    for row in rows:
+        look = w.CallWork(run_id=row.parent, step="", orphan=row.run_id, arrived_in=memory.steps)
         memory.intake.append(look)
 
 

@@ -25,7 +25,7 @@ from events.envelope import Head
 from events.errors import Corrupt, Rejected, Unavailable
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
-from orchestrator.coordinator.children import loaded
+from orchestrator.coordinator.children import loaded, see_to_strays
 from orchestrator.coordinator.committing import Committing
 from orchestrator.coordinator.copies import home_away, source_away
 from orchestrator.coordinator.definitions import Known
@@ -447,6 +447,7 @@ class Coordinator:
         for row in given.rows:
             if memory.runs.get(row.run_id) is None and row.run_id not in memory.parked:
                 memory.load_run(row.run_id)
+        see_to_strays(memory, given.strays)
         if given.more:
             after = given.rows[-1].run_id
             memory.out.append(s.FindActive(shards=given.shards, after=after, era=memory.era))

@@ -13,7 +13,7 @@ from events.limits import INDEX_ROWS_MAX
 from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
-from orchestrator.coordinator.ports import Store
+from orchestrator.coordinator.ports import IndexRow, Store
 from orchestrator.replay.archives import moved
 from orchestrator.replay.bases import LeftAside, newest_base
 from orchestrator.replay.ports import History
@@ -62,9 +62,15 @@ class Loader:
                 return await self._payload(output)
             case s.FindActive():
                 rows = await self._store.active_runs(output.shards, output.after, INDEX_ROWS_MAX)
-                more = len(rows) == INDEX_ROWS_MAX
+                more, strays = len(rows) == INDEX_ROWS_MAX, list[IndexRow]()
+                if not more:
+                    strays = await self._store.stray_children(output.shards, INDEX_ROWS_MAX)
                 return s.ActiveFound(
-                    shards=output.shards, rows=tuple(rows), more=more, era=output.era
+                    shards=output.shards,
+                    rows=tuple(rows),
+                    strays=tuple(strays),
+                    more=more,
+                    era=output.era,
                 )
             case s.FindDue():
                 due = await self._store.due_runs(

@@ -138,6 +138,10 @@ class Store(IndexedHistory, Payloads, Protocol):
         and those of which fewer children are open than they wait for. Run ids > `after`, in order
         of run id."""
 
+    async def stray_children(self, shards: Sequence[int], limit: int) -> list[IndexRow]:
+        """Open runs that were started by one which has ended, or by one of which more children are
+        open than it waits for."""
+
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Keeps it, and of the stream's older ones of its kind only the newest few; a newer one
         stays, and so does every manual one. One of the same kind at the same version is replaced.

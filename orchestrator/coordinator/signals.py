@@ -182,10 +182,12 @@ class LeasesUnknown(Signal, frozen=True, kw_only=True):
 
 
 class ActiveFound(Signal, frozen=True, kw_only=True):
-    """`era` is that of the question."""
+    """`era` is that of the question. `strays`: child runs that no step may have any more, told with
+    the last rows."""
 
     shards: tuple[int, ...]
     rows: tuple[IndexRow, ...]
+    strays: tuple[IndexRow, ...] = ()
     more: bool
     era: int = 0
 

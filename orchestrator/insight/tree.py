@@ -11,10 +11,12 @@ import msgspec
 from events.api import RunView, StepView
 from events.facts import Called, Fact, Flow
 from events.net import Net
+from events.operator_facts import ResultGiven, RunRestored
 from events.run_facts import ChildCalled, LoopAdvanced, RunForked
 from events.task_facts import TaskCancelled, TaskCompleted, TaskDispatched, TaskFailed
 from orchestrator.kernel.instances import inside, outside, static_of, suffix_of
 
+ItemFact = TaskDispatched | TaskCompleted | TaskFailed | TaskCancelled | ResultGiven
 ENDS = {TaskCompleted: "completed", TaskFailed: "failed", TaskCancelled: "cancelled"}
 
 
@@ -47,10 +49,22 @@ def grow(view: RunView, net: Net, facts: Iterable[tuple[Fact, int]]) -> Twig:
     grower = _Grower(root, net)
     for step in sorted(view.steps, key=lambda one: one.name.count("[")):
         grower.step(step)
-    for fact, at in facts:
-        grower.fact(fact, at)
+    told = list(facts)
+    stands = _standing(told)
+    for number, (fact, at) in enumerate(told):
+        grower.fact(fact, at, stands=number in stands)
     _in_order(root)
     return root
+
+
+def _standing(facts: list[tuple[Fact, int]]) -> set[int]:
+    """The places of those facts that no restore went back behind."""
+    places: list[int] = []
+    for number, (fact, _) in enumerate(facts):
+        if isinstance(fact, RunRestored):
+            places = [place for place in places if place < fact.version]
+        places.append(number)
+    return set(places)
 
 
 class _Grower:
@@ -88,22 +102,35 @@ class _Grower:
             self._steps.get(holder, self._root).twigs.append(found)
         return found
 
-    def fact(self, fact: Fact, at: int) -> None:
+    def fact(self, fact: Fact, at: int, *, stands: bool) -> None:
+        """Of what a restore went back behind only the child runs are told: they were there."""
         for called in _called(fact):
             self._child(called, at)
-        if isinstance(fact, LoopAdvanced):
+        if isinstance(fact, RunRestored):
+            self._restored(fact, at)
+        elif not stands:
+            return
+        elif isinstance(fact, LoopAdvanced):
             self._iteration(fact, at)
-        elif isinstance(fact, TaskDispatched | TaskCompleted | TaskFailed | TaskCancelled):
+        elif isinstance(fact, ItemFact):
             self._item_fact(fact, at)
 
-    def _item_fact(
-        self, fact: TaskDispatched | TaskCompleted | TaskFailed | TaskCancelled, at: int
-    ) -> None:
+    def _restored(self, fact: RunRestored, at: int) -> None:
+        """Among the steps of the run."""
+        note = f"{fact.by}: {fact.reason}"
+        name = f"to version {fact.version}"
+        self._root.twigs.append(
+            Twig(kind="restored", name=name, started_at=at, ended_at=at, note=note)
+        )
+
+    def _item_fact(self, fact: ItemFact, at: int) -> None:
         item = self._item(fact.step)
         if item is None:
             return
         if isinstance(fact, TaskDispatched):
             item.started_at, item.status = item.started_at or at, "dispatched"
+        elif isinstance(fact, ResultGiven):
+            item.status, item.ended_at = fact.status, at
         else:
             item.status, item.ended_at = ENDS[type(fact)], at
 
@@ -139,7 +166,7 @@ class _Grower:
 def _called(fact: Fact) -> Iterable[Called]:
     if isinstance(fact, ChildCalled):
         return (fact.call,)
-    if isinstance(fact, RunForked):
+    if isinstance(fact, RunForked | RunRestored):
         return tuple(one.call for one in fact.renewed if one.call is not None)
     flow = getattr(fact, "flow", None)
     return flow.calls if isinstance(flow, Flow) else ()

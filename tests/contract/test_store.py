@@ -475,6 +475,26 @@ class TestIndex:
         kept = await store.index_row("two")
         assert kept == row("two", parent="tended", calls=1)
 
+    async def test_children_that_no_parent_waits_for_are_strays(
+        self, store: AuditedStore, lease: Lease
+    ) -> None:
+        rows = [
+            row("tended", calls=1),
+            row("one", parent="tended"),
+            row("gone", status="failed"),
+            row("left", parent="gone"),
+            row("ended", parent="gone", status="completed"),
+            row("restored", calls=1),
+            row("old", parent="restored"),
+            row("new", parent="restored", outstanding=1),
+            row("unknown", parent="nobody"),
+        ]
+        await store.append(run_batch([lease], *rows))
+        strays = await store.stray_children([0], 10)
+        assert sorted(item.run_id for item in strays) == ["left", "new", "old"]
+        assert len(await store.stray_children([0], 1)) == 1
+        assert await store.stray_children([1], 10) == []
+
     async def test_a_lost_row_is_written_again_only_from_the_whole_stream(
         self, store: AuditedStore, lease: Lease
     ) -> None:

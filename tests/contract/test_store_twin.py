@@ -167,6 +167,7 @@ async def _look(pair: Pair, world: World) -> None:
     await pair.both("due_runs", random.sample(SHARDS, 2), random.randint(0, 3), limit)
     after = random.randint(0, 3), random.choice(["", run])
     await pair.both("due_runs", random.sample(SHARDS, 2), 3, limit, after)
+    await pair.both("stray_children", SHARDS, 1000)
     await pair.both("active_runs", random.sample(SHARDS, 2), random.choice(["", run]), limit)
     await pair.both("stream_names", "run:", random.choice(["", run_stream(run)]), limit)
     await pair.both("index_rows", random.choice(["", run]), limit)

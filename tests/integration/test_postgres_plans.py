@@ -156,6 +156,10 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         PAGE,
         {"run_index_active", "run_index_calling", "run_index_children"},
     ),
+    "stray_children": (
+        {"shards": integers([0, 1]), "limit": 100},
+        {"run_index_children", "run_index_pkey"},
+    ),
     "save_snapshot": (SNAPSHOT, {"snapshots_pkey"}),
     "projection_rows": ({"after": 7, "limit": 100, "large": 9}, {"events_notification_id_idx"}),
     "projection_state_of": ({"position": 7}, {"events_notification_id_idx"}),

@@ -1,18 +1,22 @@
 """The diagrams of runs and steps are what histories do: no arrow is missing, none is invented."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from events.policies import Timeouts
+from events import messages as m
+from events.definition import CallStep
+from events.operator_facts import RunRestored
+from events.policies import Retry, Timeouts
 from orchestrator.kernel.snapshot import restore
-from tests.builders import Play, started, task, workflow
+from tests.builders import Play, index, started, task, workflow
 from tests.golden.scenes import SCENES
-from tests.property.test_kernel_runs import history
-from tests.worlds import Author, Rolled
+from tests.property.test_kernel_runs import EXPRESSIONS, history
+from tests.property.test_operators import Operated
+from tests.worlds import INPUT, Author, Rolled, setting_of
 
 PAGE = Path(__file__).parents[2] / "docs/explanation/state-machines.md"
 NEW = "[*]"
@@ -30,10 +34,48 @@ def out_of_patience() -> Play:
     return play
 
 
+def called_off() -> Play:
+    """An operator lets a run go on without one that it has started."""
+    play = started(workflow(CallStep(id="call", workflow="other"), task("a")))
+    play.skip("call")
+    return play
+
+
+def helped_out() -> Iterator[Play]:
+    """An operator gives a task its result: while it runs, or is about to be tried once more."""
+    gives: tuple[Callable[[Play], object], ...] = (
+        lambda play: play.complete_for("a"),
+        lambda play: play.skip("a"),
+    )
+    for give in gives:
+        for fails in (False, True):
+            play = started(workflow(task("a", retry=Retry(attempts_max=2, initial_s=60.0))))
+            play.place("a")
+            play.report(m.Started(attempt=play.attempt("a"), started_at=play.now))
+            if fails:
+                play.fail("a")
+            give(play)
+            yield play
+
+
+def helped(seed: int) -> Play:
+    """Operators do what comes to their mind."""
+    choose = Rolled(seed)
+    definition = Author(choose).write()
+    play = Play(index(definition, EXPRESSIONS), setting_of(definition), EXPRESSIONS)
+    play.start(INPUT)
+    Operated(play, choose).act(60)
+    return play
+
+
 def plays() -> Iterator[Play]:
     for scene in SCENES.values():
         yield scene()
     yield out_of_patience()
+    yield called_off()
+    yield from helped_out()
+    for seed in range(SEEDS // 4):
+        yield helped(seed)
     for seed in range(SEEDS):
         choose = Rolled(seed)
         yield history(Author(choose).write(), choose, 60)
@@ -46,8 +88,11 @@ def taken() -> tuple[frozenset[Arrow], frozenset[Arrow]]:
     steps: set[Arrow] = set()
     for play in plays():
         run, known = NEW, dict[str, str]()
-        for stored in play.states:
+        for fact, stored in zip(play.facts, play.states, strict=True):
             state = restore(stored)
+            if isinstance(fact, RunRestored):  # each step is what it was then
+                run = state.status
+                known = {name: step.status for name, step in state.steps.items()}
             is_closing = state.closing is not None and not state.terminal
             status = "closing" if is_closing else state.status
             runs.add((run, status))

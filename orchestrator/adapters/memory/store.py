@@ -204,6 +204,16 @@ class MemoryLog:
         active = (row for row in self._open(shards) if self._is_active(row))
         return self._sorted(row for row in active if row.run_id > after)[:limit]
 
+    def stray_children(self, shards: Sequence[int], limit: int) -> list[IndexRow]:
+        return self._sorted(row for row in self._open(shards) if self._is_stray(row))[:limit]
+
+    def _is_stray(self, row: IndexRow) -> bool:
+        parent = self._index.get(row.parent) if row.parent else None
+        if parent is None or parent.status in TERMINAL:
+            return parent is not None
+        siblings = (one for one in self._index.values() if one.parent == row.parent)
+        return parent.calls < sum(1 for one in siblings if one.status not in TERMINAL)
+
     def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
         current = [r for r in rows if r.version == len(self._streams.get(run_stream(r.run_id), ()))]
         self._index.update((row.run_id, row) for row in current)
@@ -351,6 +361,9 @@ class MemoryStore:
 
     async def active_runs(self, shards: Sequence[int], after: str, limit: int) -> list[IndexRow]:
         return self.log.active_runs(shards, after, limit)
+
+    async def stray_children(self, shards: Sequence[int], limit: int) -> list[IndexRow]:
+        return self.log.stray_children(shards, limit)
 
     async def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
         return self.log.replace_index_rows(rows)

@@ -252,6 +252,10 @@ class PostgresStore:
         values = {"shards": integers(shards), "after": after, "limit": limit}
         return [index_row(r) for r in await self._rows("active_runs", "taking over", values)]
 
+    async def stray_children(self, shards: Sequence[int], limit: int) -> list[IndexRow]:
+        values = {"shards": integers(shards), "limit": limit}
+        return [index_row(r) for r in await self._rows("stray_children", "taking over", values)]
+
     async def replace_index_rows(self, rows: Sequence[IndexRow]) -> list[str]:
         """Writes rows that were folded from the log; returns the runs whose row was written.
 

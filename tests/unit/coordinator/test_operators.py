@@ -23,15 +23,16 @@ from events.api import (
 from events.definition import CallStep, Definition, TaskStep, WaitStep
 from events.envelope import Stored
 from events.errors import Rejected
-from events.ids import child_run, run_stream
+from events.ids import child_run, run_stream, shard_of
 from events.limits import STEPS_NAMED_MAX, Limits
 from events.messages import Cancel, Drop, Execute
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.door import RunRequest, admit_request
-from orchestrator.coordinator.ports import Batch
+from orchestrator.coordinator.ports import Batch, Lease
+from orchestrator.coordinator.runs import Slot
 from orchestrator.replay.export import Exported
 from orchestrator.replay.retrying import find
-from tests.unit.coordinator.driving import Drive
+from tests.unit.coordinator.driving import SHARDS, Drive
 
 CHILD = Definition(name="child", steps=(WaitStep(id="go", signal="go"),))
 PARENT = Definition(
@@ -184,6 +185,28 @@ class TestChildren:
         assert second != CHILD_ID
         assert drive.rebuilt(CHILD_ID).state.status == "cancelled"
         assert drive.rebuilt(second).state.status == "waiting"
+
+    def test_whoever_takes_over_ends_a_child_that_was_left_behind(self) -> None:
+        """The parent is terminated, and its owner killed before it could end the child."""
+        drive = begun_parent()
+        drive.ask(TerminateRun(run_id="r1"))
+        (batch,) = drive.batches()
+        drive.log += batch.events
+        child, parent = drive.rebuilt(CHILD_ID), drive.rebuilt("r1")
+        assert (child.state.terminal, parent.state.terminal) == (False, True)
+        row = Slot(CHILD_ID, shard_of(CHILD_ID, SHARDS), child.state, child.head).row()
+        heir = Drive()
+        heir.log = drive.log
+        for definition in (CHILD, PARENT):
+            heir.elsewhere(definition)
+        heir.step()
+        leases = tuple(Lease(shard=n, epoch=2, holder="c1") for n in range(SHARDS))
+        heir.step(s.LeasesAcquired(leases=leases, asked_at=heir.at))
+        (ask,) = heir.take(s.FindActive)
+        heir.step(s.ActiveFound(shards=ask.shards, rows=(), strays=(row,), more=False, era=ask.era))
+        heir.answer_loads().commit()
+        heir.read_runs()
+        assert heir.rebuilt(CHILD_ID).state.status == "failed"
 
 
 class TestMoves:

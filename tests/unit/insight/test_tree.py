@@ -42,6 +42,34 @@ def test_steps_stand_in_the_iterations_of_their_loops() -> None:
     ]
 
 
+def test_what_a_restore_went_back_behind_is_not_told_but_its_child_runs_are() -> None:
+    play = play_of(
+        workflow(MapStep(id="m", items=[1, 2], task="t"), CallStep(id="c", workflow="other"))
+    )
+    play.run("m[0]")
+    back = play.state.version
+    play.run("m[1]")
+    child = play.state.calls["c"]
+    play.restore(back)
+    tree = grown(play)
+    assert drawn(tree) == [
+        "run run-1 running",
+        "  map m entered",
+        "    item [0] completed",
+        "  restored to version 4 ",
+    ]
+    assert tree.twigs[1].note == "user:op: back"
+    play.run("m[1]")
+    runs = next(one for one in grown(play).twigs if one.name == "c").twigs
+    assert [one.run_id for one in runs] == [child, play.state.calls["c"]]
+
+
+def test_an_item_that_an_operator_has_dealt_with_is_over() -> None:
+    play = play_of(workflow(MapStep(id="m", items=[1, 2], task="t")))
+    play.skip("m[0]")
+    assert drawn(grown(play))[2:] == ["    item [0] skipped"]
+
+
 def test_an_iteration_under_way_has_begun_and_not_ended() -> None:
     play = play_of(workflow(ForEachStep(id="l", items=[1, 2], steps=(task("x"),))))
     play.wait(1.0).run("x[0]")
