@@ -15,7 +15,6 @@ from events.ids import run_stream
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import me
-from orchestrator.cli.log import with_store
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import console, plain, print_json, status
 from orchestrator.cli.progress import awaited
@@ -23,6 +22,7 @@ from orchestrator.cli.reasons import DEED, Deed
 from orchestrator.cli.retrying import say_what_follows
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.runs import answered
+from orchestrator.cli.stores import with_store
 from orchestrator.kernel.state import TERMINAL
 from orchestrator.replay.retrying import Retry, Wanted, plan
 from orchestrator.replay.snapshots import snapshot_place
@@ -73,7 +73,7 @@ def restore(  # noqa: PLR0913 -- they are options of a command
     Examples
     --------
     dalsegno run restore nightly-17 --to 12 --reason "the price list was wrong"
-    dalsegno run restore nightly-17 --snapshot nightly-17@40-recovery --reason "undo" --yes
+    dalsegno run restore night-17 --snapshot night-17@40-recovery --reason undo
     """
     if (to is None) == (not snapshot):
         raise Misconfigured("expected either --to VERSION or --snapshot ID")
@@ -119,7 +119,7 @@ def rerun(  # noqa: PLR0913 -- they are options of a command
     Examples
     --------
     dalsegno run rerun nightly-17 --failed --reason "the disk is mended"
-    dalsegno run rerun nightly-17 --step load --step 'parse[2]' --reason "new rules" --yes
+    dalsegno run rerun night-17 --step load --step 'parse[2]' --reason rules --yes
     """
     steps = tuple(step or ())
     if bool(steps) + failed + all > 1:

@@ -51,8 +51,8 @@ def skip(
 
     Examples
     --------
-    dalsegno run skip nightly-17 notify --reason "the mail server is down for the weekend"
-    dalsegno run skip nightly-17 'fetch[3]' --output '{"rows": []}' --reason "it is gone" --yes
+    dalsegno run skip nightly-17 notify --reason "the mail server is down"
+    dalsegno run skip night-17 'fetch[3]' --output '{"n": 0}' --reason gone --yes
     """
     value = read_input(output, "--output")
     request = SkipStep(
@@ -83,7 +83,7 @@ def complete(
 
     Examples
     --------
-    dalsegno run complete order-17 ship --output '{"parcel": "A-17"}' --reason "shipped by hand"
+    dalsegno run complete order-17 ship --output '"A-17"' --reason "by hand"
     """
     value: Value = read_input(output, "--output")
     request = CompleteStep(
@@ -117,7 +117,7 @@ def fail(
 
     Examples
     --------
-    dalsegno run fail order-17 pay --message "the bank has closed the account" --code declined
+    dalsegno run fail order-17 pay --message "account closed" --code declined
     """
     request = FailStep(
         actor=me(),
@@ -158,7 +158,7 @@ def move(
     Examples
     --------
     dalsegno run move nightly-17 render --to gpu-2 --reason "gpu-1 throttles"
-    dalsegno run move nightly-17 render --off gpu-1 --off gpu-3 --reason "new drivers there" --yes
+    dalsegno run move night-17 render --off gpu-1 --off gpu-3 --reason new --yes
     """
     request = MoveStep(
         actor=me(),
