@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import assert_never
 
 from events.catalogue import Catalogue
@@ -14,8 +15,10 @@ from events.references import Payload
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import IndexRow, Store
+from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay.archives import moved
 from orchestrator.replay.bases import LeftAside, newest_base
+from orchestrator.replay.naming import perhaps_named
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.retrying import find
@@ -113,10 +116,19 @@ class Loader:
         if rebuilt is None:
             return s.RunLoaded(run_id=run_id, fork=fork, era=era, moved=await self._moved(run_id))
         _tell(rebuilt.left_aside)
+        if fork and self._cluster is not self._store:
+            await self._copy_named(rebuilt.state)
         return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
 
+    async def _copy_named(self, state: RunState) -> None:
+        """A fork has what its source names, also when that is in another log."""
+        for hash_ in perhaps_named(serialise(state)):
+            with suppress(Corrupt):  # as in the source: told to whoever reads it
+                if await self._store.load_payload(hash_) is None:
+                    await self._copied(hash_)
+
     async def _moved(self, run_id: str) -> str:
-        tombstone = await self._store.archived(run_id)
+        tombstone = await self._cluster.archived(run_id)
         return "" if tombstone is None else moved(tombstone)
 
     async def _past(self, output: s.FindPast) -> s.PastFound:

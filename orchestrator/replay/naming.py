@@ -1,5 +1,6 @@
 """Naming: the stored values that an event names by their hash."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -8,6 +9,7 @@ from events.facts import Fact, Flow
 from events.references import HASH, MARK
 from events.run_facts import MapPartCompleted
 
+QUOTED_HASH = re.compile(rb'"([0-9a-f]{64})"')
 SIGNS = (b'"$ref"', b'"chunks"', b'"hash"')
 """One of these is in the bytes of every event that names a stored value."""
 
@@ -18,6 +20,12 @@ def named(state: bytes, fact: Fact) -> list[str]:
         return []
     found = [*_of_map(fact), *_of_references(msgspec.to_builtins(fact))]
     return list(dict.fromkeys(hash_ for hash_ in found if HASH.fullmatch(hash_)))
+
+
+def perhaps_named(state: bytes) -> list[str]:
+    """Everything in a stored state that has the form of such a hash: all that it names, and perhaps
+    more."""
+    return list(dict.fromkeys(found.decode() for found in QUOTED_HASH.findall(state)))
 
 
 def _of_map(fact: Fact) -> Iterator[str]:

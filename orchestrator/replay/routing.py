@@ -7,6 +7,7 @@ from typing import Protocol
 from events.envelope import Stored
 from events.errors import Unavailable
 from events.logmap import LogMap
+from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.ports import IndexedHistory, IndexRow
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
@@ -15,6 +16,8 @@ class ReadableLog(IndexedHistory, Protocol):
     """One log, as far as others read it."""
 
     async def load_payload(self, hash_: str) -> bytes | None: ...
+
+    async def archived(self, run_id: str) -> Tombstone | None: ...
 
 
 class Routed:
@@ -49,6 +52,10 @@ class Routed:
     async def index_row(self, run_id: str) -> IndexRow | None:
         log = await self._log(self.map.of(run_id))
         return await log.index_row(run_id)
+
+    async def archived(self, run_id: str) -> Tombstone | None:
+        log = await self._log(self.map.of(run_id))
+        return await log.archived(run_id)
 
     async def load_payload(self, hash_: str) -> bytes | None:
         """From whichever has it; None only when all have said that they have not."""

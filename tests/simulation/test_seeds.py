@@ -47,6 +47,17 @@ def test_no_promise_is_broken_in_two_logs(start: int) -> None:
         assert not found.violations, f"{_again(seed, found.violations)} --logs 2"
 
 
+REMEMBERED_IN_TWO_LOGS = {
+    298: "a fork named stored lists that only the log of its source had",
+}
+
+
+@pytest.mark.parametrize("seed", REMEMBERED_IN_TWO_LOGS)
+def test_a_remembered_history_of_two_logs_keeps_its_promises(seed: int) -> None:
+    found = run_in_two_logs(seed)
+    assert not found.violations, _again(seed, found.violations)
+
+
 @pytest.mark.parametrize("seed", REMEMBERED)
 def test_a_remembered_history_keeps_its_promises(seed: int) -> None:
     found = run_seed(seed)
