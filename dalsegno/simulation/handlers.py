@@ -25,6 +25,7 @@ from node_agent.steps import (
     NotBegun,
     Result,
     StartExecution,
+    Why,
 )
 
 US = 1_000_000
@@ -70,10 +71,22 @@ class ModelledTasks:
     def start(self, output: StartExecution) -> None:
         self._process.soon(100, "", lambda: self._begin(output))
 
-    def cancel(self, attempt: Attempt) -> None:
+    def cancel(self, attempt: Attempt, _why: Why, /) -> None:
+        self._cancel(attempt)
+
+    def settled(self, attempt: Attempt, name: str, /) -> None:
+        """Models take no steps of their own that could be settled."""
+
+    def _cancel(self, attempt: Attempt) -> None:
         self._cancelled.add(attempt)
         if attempt in self._running:
             self._process.soon(1000, "", lambda: self._end(attempt, Ceased()))
+
+    def die(self) -> None:
+        """With its node: nobody hears of what was under way."""
+        for begun in self._running.values():
+            begun.ended_at = self._process.scheduler.now
+        self._running.clear()
 
     def _begin(self, output: StartExecution) -> None:
         execute, attempt = output.execute, output.execute.attempt
@@ -82,7 +95,7 @@ class ModelledTasks:
             return
         self._running[attempt] = self._began(execute)
         if attempt in self._cancelled:
-            self.cancel(attempt)
+            self._cancel(attempt)
         takes_s, result = outcome(self._model, self._seed, execute)
         self._process.soon(round(takes_s * US), "", lambda: self._end(attempt, result))
         if execute.heartbeat_s is not None:

@@ -7,6 +7,7 @@ checks those that a user would lose work by; the simulator of this repository ch
 from collections.abc import Sequence
 
 from dalsegno.simulation.handlers import Begun, Ledger
+from dalsegno.simulation.scene import Tasks
 from dalsegno.testing.twins.coordinator import finish
 from dalsegno.testing.twins.scheduler import SECOND, Scheduler
 from events import run_facts as r
@@ -23,23 +24,21 @@ from orchestrator.coordinator.ports import Appended, AppendOutcome, Batch, Lease
 from orchestrator.kernel.state import TERMINAL, RunState, serialise
 from orchestrator.replay.rebuild import Rebuilder
 
+HEALED = ("is back", "goes on", "is well again", "meet again", "is quick again", "from now on")
 ENDS = (r.RunCompleted, r.RunFailed, r.RunCancelled, r.RunTimedOut)
 
 
 class Records:
-    def __init__(
-        self, scheduler: Scheduler, log: MemoryLog, shards: int, needs: dict[str, Needs]
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, log: MemoryLog, shards: int, tasks: Tasks) -> None:
         self.ledger = Ledger()
         self.violations: list[str] = []
         self.timeline: list[Happening] = []
         self.changed_at = 0
-        self.tasks: dict[tuple[str, str], str] = {}
-        """What an attempt's step does, by run and step, from the commands."""
         self._scheduler = scheduler
         self._log = log
         self._shards = shards
-        self._needs = needs
+        self._tasks = tasks
+        self._workflows: dict[str, str] = {}
         self._catalogue = Catalogue()
         self._epochs: dict[int, int] = {}
         self._begun: dict[str, int] = {}
@@ -53,6 +52,16 @@ class Records:
     def happens(self, who: str, what: str, kind: str = "task") -> None:
         at_s = self._scheduler.now / SECOND
         self.timeline.append(Happening(at_s=at_s, who=who, what=what, kind=kind))  # type: ignore[arg-type]
+
+    def noted(self, text: str) -> None:
+        """Faults, deaths, boots and what is well again; the rest is noise."""
+        if text.startswith("fault: "):
+            self.happens("fault", text.removeprefix("fault: "), "fault")
+        elif text.endswith(HEALED):
+            self.happens("fault", f"over: {text}", "process")
+        elif " dies: " in text or " boots, life " in text:
+            who, _, what = text.partition(" ")
+            self.happens(who, what, "process")
 
     # -- the store --------------------------------------------------------------------------------
 
@@ -84,6 +93,7 @@ class Records:
             self.violated(f"{event.header.type} after the end of run {run_id}")
         if isinstance(fact, (r.RunStarted, r.RunForked)):
             self._begun[run_id] = self._scheduler.now
+            self._workflows[run_id] = fact.workflow
             self.happens(run_id, f"begins {fact.workflow}", "run")
         elif isinstance(fact, ENDS):
             self._ended[run_id] = self._scheduler.now
@@ -132,13 +142,12 @@ class Records:
         if attempt in self.ledger.executions:
             self.violated(f"{attempt} was started a second time")
         begun = self.ledger.executions[attempt] = Begun(node, self._scheduler.now)
-        self.tasks[attempt.run_id, attempt.step] = execute.task
         self._figures(attempt.run_id, attempt.step).attempts += 1
         self.happens(node, f"begins {attempt.run_id}/{attempt.step} @{attempt.number}")
         return begun
 
     def _figures(self, run_id: str, step: str) -> SimulatedTask:
-        task = self.tasks.get((run_id, step), step)
+        task = self._tasks.named(self._workflows.get(run_id, ""), step)
         return self.ledger.tasks.setdefault(task, SimulatedTask())
 
     # -- the end ----------------------------------------------------------------------------------
@@ -146,11 +155,11 @@ class Records:
     def figures(self) -> dict[str, SimulatedTask]:
         """Of every task, with what its attempts have cost; those that were cut off by the death of
         their node until then."""
-        deaths = self._scheduler.now
+        now = self._scheduler.now
         for attempt, begun in self.ledger.executions.items():
-            task = self.tasks[attempt.run_id, attempt.step]
-            seconds = ((begun.ended_at or min(deaths, begun.at)) - begun.at) / SECOND
-            found, needs = self.ledger.tasks[task], self._needs.get(task, Needs())
+            task = self._tasks.named(self._workflows.get(attempt.run_id, ""), attempt.step)
+            seconds = ((now if begun.ended_at is None else begun.ended_at) - begun.at) / SECOND
+            found, needs = self.ledger.tasks[task], self._tasks.needs.get(task, Needs())
             found.busy_s += seconds
             found.cpu_s += seconds * needs.cpu
             found.memory_byte_s += seconds * needs.memory_bytes

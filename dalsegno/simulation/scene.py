@@ -11,6 +11,7 @@ from events.simulation import Plan
 from node_agent.settings import Settings as NodeSettings
 from orchestrator.bootstrap import make_engine
 from orchestrator.coordinator.engine import Engine
+from orchestrator.kernel.instances import static_of
 
 CREDITS_PER_SLOT = 4
 BUILD = "simulated"
@@ -69,9 +70,21 @@ def _capacity(needs: Sequence[Needs]) -> Needs:
     return Needs(**most, custom=custom)
 
 
-def needs_of(plan: Plan) -> dict[str, Needs]:
-    """What an attempt of each task occupies: what its step declares, the most where several do."""
-    found: dict[str, list[Needs]] = {}
-    for task in tasks_of(nets(plan.definitions)):
-        found.setdefault(task.task, []).append(task.needs or Needs())
-    return {name: _capacity(needs) for name, needs in found.items()}
+class Tasks:
+    """The tasks of a plan: what steps are called by, and what an attempt occupies: what its step
+    declares, the most where several do."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._names: dict[tuple[str, str], str] = {}
+        found: dict[str, list[Needs]] = {}
+        for definition, net in zip(plan.definitions, nets(plan.definitions), strict=True):
+            for step in net.steps:
+                action = step.action.body if isinstance(step.action, Map) else step.action
+                if isinstance(action, Task):
+                    self._names[definition.name, step.id] = action.task
+                    found.setdefault(action.task, []).append(action.needs or Needs())
+        self.needs = {name: _capacity(needs) for name, needs in found.items()}
+
+    def named(self, workflow: str, step: str) -> str:
+        """The task of an instance of a step."""
+        return self._names.get((workflow, static_of(step)), step)

@@ -4,7 +4,7 @@ A seed enables a random part of what can go wrong, so that some worlds know one 
 and others know all of it: faults that hide each other are met apart as well as together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 
 import msgspec
@@ -118,6 +118,45 @@ class Weather(msgspec.Struct):
         """From now on the world is fair."""
         self.lose = self.repeat = self.late = 0.0
         self.store_dies_before = self.store_dies_after = self.store_slow = 0.0
+
+
+KINDS_OF = {
+    "crashes": ("crash coordinator", "crash coordinator at", "crash agent", "crash agent at"),
+    "pauses": ("pause coordinator", "pause coordinator at", "pause agent"),
+    "partitions": (
+        "cut coordinator",
+        "cut agent",
+        "mute coordinator",
+        "mute agent",
+        "deafen coordinator",
+        "deafen agent",
+        "part coordinator and agent",
+        "cut coordinator from store",
+    ),
+    "messages": (),
+    "disks": ("power loss", "lose journal", "slow disk of agent"),
+    "clocks": ("clock jump",),
+    "store": ("slow store", "store outage", "lose answers of store"),
+    "bus": ("bus outage", "bus wipe"),
+    "drains": ("stop coordinator", "drain agent"),
+}
+"""What users ask for by one word."""
+
+
+def asked_for(names: Collection[str], rng: Random) -> Weather:
+    """The weather of a seed with these kinds of faults, each seed with some part of them."""
+    weather = draw(rng)
+    kinds = tuple(kind for name in names for kind in KINDS_OF[name])
+    weather.kinds = tuple(kind for kind in kinds if rng.random() < 0.5) or kinds
+    if not kinds:
+        weather.faults = 0
+    if "messages" not in names:
+        weather.lose = weather.repeat = weather.late = 0.0
+    if "store" not in names:
+        weather.store_dies_before = weather.store_dies_after = weather.store_slow = 0.0
+    if "clocks" not in names:
+        weather.skew_s = 0.0
+    return weather
 
 
 def fair() -> Weather:

@@ -55,6 +55,13 @@ def _serve(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(
         app, "try", "trying:try_", group, "Run one workflow file to its end, on servers of its own."
     )
+    _add(
+        app,
+        "simulate",
+        "simulating:simulate",
+        group,
+        "Play a workflow many times in a simulated cluster, under faults.",
+    )
     _add(app, "dev", "dev:dev", group, "Run servers, a coordinator and agents in this folder.")
     _add(app, "coordinator", "services:coordinator", group, "Run a coordinator until SIGTERM.")
     _add(app, "agent", "services:agent", group, "Run a node agent until SIGTERM.")
