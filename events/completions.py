@@ -14,7 +14,8 @@ CREATE SCHEMA IF NOT EXISTS dalsegno;
 CREATE TABLE IF NOT EXISTS dalsegno.task_completions (
     -- Run, step and generation: what may complete only once.
     task_key text PRIMARY KEY,
-    -- Fences: that of the newest attempt that has begun; one with a lower token cannot commit.
+    -- Fences: that of the newest attempt that has begun; one with a lower one cannot commit. It is
+    -- made of the instant of dispatch and the attempt's number.
     token bigint NOT NULL,
     state text NOT NULL CHECK (state IN ('begun', 'completed', 'abandoned')),
     attempt bigint NOT NULL,

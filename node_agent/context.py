@@ -23,6 +23,9 @@ from node_agent.steps import FENCING, ExecutionProgressed, Why
 Signal = Callable[[ExecutionProgressed], None]
 """Takes a sign of life to the core; callable from any thread."""
 
+FENCE_BITS = 10
+"""Of a fence that are the attempt's number; the others are microseconds, until the year 2255."""
+
 T = TypeVar("T")
 
 logger = logging.getLogger("dalsegno.task")
@@ -138,6 +141,13 @@ class TaskContext:
     def attempt_id(self) -> Attempt:
         """Run, step, generation and number together."""
         return self._execute.attempt
+
+    @property
+    def fence(self) -> int:
+        """Grows with every attempt of the task, also when the log was restored from a backup and
+        counts `token` from an earlier place: the instant of dispatch goes before the number."""
+        number = self._execute.attempt.number
+        return (self._execute.dispatched_at << FENCE_BITS) + number % (1 << FENCE_BITS)
 
     @property
     def settles(self) -> bool:

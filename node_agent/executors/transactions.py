@@ -91,9 +91,9 @@ class Transactional:
         connection: AsyncConnection = await opened
         try:
             if ctx.settles:
-                return _settled(await _ask(connection, abandon(ctx.attempt_id, ctx.token)))
-            found = await _ask(connection, claim(ctx.attempt_id, ctx.token))
-            if not is_ours(found, ctx.token):
+                return _settled(await _ask(connection, abandon(ctx.attempt_id, ctx.fence)))
+            found = await _ask(connection, claim(ctx.attempt_id, ctx.fence))
+            if not is_ours(found, ctx.fence):
                 return found.result
             return await self._carry_out(connection, ctx, arguments)
         finally:
@@ -107,7 +107,7 @@ class Transactional:
             async with connection.transaction():
                 returned = self._declared.function(**arguments)
                 output = self._admitted(await returned if isawaitable(returned) else returned)
-                await _drive(connection, complete(ctx.attempt_id, ctx.token, output))
+                await _drive(connection, complete(ctx.attempt_id, ctx.fence, output))
         except Overtaken:
             return _overtaken(await _ask(connection, look(ctx.attempt_id)))
         return _returned(output)
@@ -122,9 +122,9 @@ class Transactional:
             raise self._wrong("a plain handler needs a plain function that connects")
         try:
             if ctx.settles:
-                return _settled(_ask_plainly(connection, abandon(ctx.attempt_id, ctx.token)))
-            found = _ask_plainly(connection, claim(ctx.attempt_id, ctx.token))
-            if not is_ours(found, ctx.token):
+                return _settled(_ask_plainly(connection, abandon(ctx.attempt_id, ctx.fence)))
+            found = _ask_plainly(connection, claim(ctx.attempt_id, ctx.fence))
+            if not is_ours(found, ctx.fence):
                 return found.result
             return self._carry_out_plainly(connection, ctx, arguments)
         finally:
@@ -137,7 +137,7 @@ class Transactional:
         try:
             with connection.transaction():
                 output = self._admitted(self._declared.function(**arguments))
-                _drive_plainly(connection, complete(ctx.attempt_id, ctx.token, output))
+                _drive_plainly(connection, complete(ctx.attempt_id, ctx.fence, output))
         except Overtaken:
             return _overtaken(_ask_plainly(connection, look(ctx.attempt_id)))
         return _returned(output)

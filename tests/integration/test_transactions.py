@@ -120,9 +120,9 @@ def name(request: pytest.FixtureRequest, database: str) -> str:
 
 
 def command(name: str, number: int = 1, settle: bool = False, **inputs: Value) -> Execute:
-    """An attempt; its token grows with its number."""
+    """An attempt; it is dispatched a microsecond after the one before."""
     made = execute(task=name, number=number)
-    return msgspec.structs.replace(made, token=10 * number, settle=settle, inputs=inputs)
+    return msgspec.structs.replace(made, dispatched_at=number, settle=settle, inputs=inputs)
 
 
 async def run(given: Execute) -> Final:
@@ -156,7 +156,7 @@ async def test_effect_and_completion_are_committed_together(name: str) -> None:
     assert report.output == {"attempt": 1, "share": 0.1}
     async with observer(Database.dsn) as eyes:
         assert await effects(eyes) == [1]
-        assert await states(eyes) == [(attempt().task_key, 10, "completed")]
+        assert await states(eyes) == [(attempt().task_key, 1025, "completed")]
 
 
 @pytest.mark.parametrize("how", ["", "named"])
@@ -175,7 +175,7 @@ async def test_a_failed_attempt_leaves_nothing(name: str, how: str) -> None:
     assert isinstance(await run(command(name, how=how)), Failed)
     async with observer(Database.dsn) as eyes:
         assert await effects(eyes) == []
-        assert await states(eyes) == [(attempt().task_key, 10, "begun")]
+        assert await states(eyes) == [(attempt().task_key, 1025, "begun")]
     assert isinstance(await run(command(name, 2)), Completed)
 
 
@@ -186,6 +186,15 @@ async def test_an_older_attempt_is_refused_once_a_newer_has_begun(name: str) -> 
     assert report.failure.code == "fenced_transaction"
     async with observer(Database.dsn) as eyes:
         assert await effects(eyes) == []
+
+
+async def test_a_log_that_was_restored_begins_again_with_a_lower_number(name: str) -> None:
+    """Its first attempt is dispatched later than the fifth of the history that was lost."""
+    await run(msgspec.structs.replace(command(name, 5, how="raise"), dispatched_at=50, token=99))
+    again = msgspec.structs.replace(command(name, 1), dispatched_at=60, token=9)
+    assert isinstance(await run(again), Completed)
+    async with observer(Database.dsn) as eyes:
+        assert await effects(eyes) == [1]
 
 
 async def test_of_two_at_work_one_commits_and_both_have_its_result(name: str) -> None:
@@ -225,7 +234,7 @@ async def test_a_late_commit_finds_the_tombstone(name: str) -> None:
         assert (report.failure.code, report.retryable) == ("task_abandoned", False)
     async with observer(Database.dsn) as eyes:
         assert await effects(eyes) == []
-        assert await states(eyes) == [(attempt().task_key, 20, "abandoned")]
+        assert await states(eyes) == [(attempt().task_key, 2050, "abandoned")]
     again = await run(command(name, 3))
     assert isinstance(again, Failed)
     assert again.failure.code == "task_abandoned"
