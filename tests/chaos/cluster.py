@@ -1,4 +1,4 @@
-"""The whole cluster: two coordinators, three agents, three NATS servers, Postgres and its standby.
+"""The whole cluster: coordinators, agents, NATS servers, Postgres and its standby, a projector.
 
 A Postgres of its own has the effects of transactional tasks; it is never under fault.
 Everybody reaches everybody else by a wire of their own (`wires.py`), so that any pair can be cut.
@@ -22,6 +22,8 @@ from tests.chaos.wires import Wires
 
 COORDINATORS = ("c1", "c2")
 AGENTS = ("n1", "n2", "n3")
+PROJECTORS = ("p1",)
+PROGRAMS = (*COORDINATORS, *AGENTS, *PROJECTORS)
 SITES = ("a", "b")
 SHARDS = 8
 SLOTS = 12
@@ -59,7 +61,7 @@ class Cluster:
             self.nats.start()
             self._lay_wires()
             self._declare()
-            for name in (*COORDINATORS, *AGENTS):
+            for name in PROGRAMS:
                 self.processes.start(name)
             self._undo = undo.pop_all()
         return self
@@ -81,15 +83,15 @@ class Cluster:
 
     def aim_wires(self) -> None:
         """After a server was built anew: its site's wires lead to it."""
-        for name in COORDINATORS:
+        for name in (*COORDINATORS, *PROJECTORS):
             for site in SITES:
                 self.wires.lead(f"{name}>pg-{site}", self.postgres.servers[site].port)
 
     def _lay_wires(self) -> None:
-        for name in (*COORDINATORS, *AGENTS, "client"):
+        for name in (*PROGRAMS, "client"):
             for server in NATS:
                 self.wires.add(f"{name}>{server}", self.nats.ports[server])
-        for name in COORDINATORS:
+        for name in (*COORDINATORS, *PROJECTORS):
             for site in SITES:
                 self.wires.add(f"{name}>pg-{site}", self.postgres.servers[site].port)
 
@@ -120,6 +122,9 @@ class Cluster:
             self.processes.declare(name, argv, self._coordinator(name))
         for name in AGENTS:
             self.processes.declare(name, ["node_agent"], self._agent(name))
+        for name in PROJECTORS:
+            argv = ["orchestrator.cli.main", "projections", "run"]
+            self.processes.declare(name, argv, self._coordinator(name))
 
     def _common(self, name: str) -> dict[str, str]:
         return {

@@ -12,7 +12,7 @@ import msgspec
 
 from node_agent.frames import read_segment
 from node_agent.journal import Ledger, Live
-from tests.chaos.cluster import AGENTS, COORDINATORS
+from tests.chaos.cluster import AGENTS, COORDINATORS, PROGRAMS, PROJECTORS
 
 EXPECTED_ERRORS: dict[str, str] = {
     r"stream \S+ of NATS takes no message": "the last resort when JetStream is wiped",
@@ -21,6 +21,7 @@ EXPECTED_ERRORS: dict[str, str] = {
 EXPECTED_ENDS = {
     COORDINATORS: (4,),  # Postgres or NATS was away when it began
     AGENTS: (4,),  # the disk was full
+    PROJECTORS: (4,),  # Postgres or NATS was away when it began
 }
 EXPECTED_LINES = (
     r"^dalsegno: ",
@@ -40,7 +41,7 @@ class Line(msgspec.Struct, frozen=True):
 def complaints(logs: Path) -> list[str]:
     """Lines of our processes that nobody expects, the first few of each file."""
     found: list[str] = []
-    for name in (*COORDINATORS, *AGENTS):
+    for name in PROGRAMS:
         path = logs / f"{name}.log"
         bad = [text for text in path.read_text(errors="replace").splitlines() if is_bad(text)]
         found += [f"{name} said: {text[:600]}" for text in bad[:SHOWN_MAX]]

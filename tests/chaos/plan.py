@@ -13,7 +13,8 @@ import msgspec
 COORDINATORS = ("c1", "c2")
 AGENTS = ("n1", "n2", "n3")
 NATS = ("nats1", "nats2", "nats3")
-CLIENTS = (*COORDINATORS, *AGENTS, "client")
+PROJECTORS = ("p1",)
+CLIENTS = (*COORDINATORS, *AGENTS, *PROJECTORS, "client")
 
 FIRST_AT_S = 3.0
 PAUSE_S = (1.0, 7.0)
@@ -57,7 +58,7 @@ def _pairs(near: Sequence[str], far: Sequence[str]) -> tuple[str, ...]:
 
 
 TO_NATS = _pairs(CLIENTS, NATS)
-TO_POSTGRES = _pairs(COORDINATORS, ("pg-a", "pg-b"))
+TO_POSTGRES = _pairs((*COORDINATORS, *PROJECTORS), ("pg-a", "pg-b"))
 ROUTES = _pairs(NATS, NATS)
 REPLICATION = ("standby>primary",)
 
@@ -65,6 +66,8 @@ KINDS = (
     Kind("kill", 8, COORDINATORS, (0.2, 8.0)),
     Kind("kill", 8, AGENTS, (0.2, 8.0)),
     Kind("kill", 5, NATS, (0.5, 8.0)),
+    Kind("kill", 2, PROJECTORS, (0.2, 5.0)),
+    Kind("pause", 1, PROJECTORS, (0.5, 20.0)),
     Kind("kill-all", 1, ("coordinators", "agents", "nats", "everybody"), (0.2, 3.0)),
     Kind("pause", 5, COORDINATORS, (0.5, 12.0)),
     Kind("pause", 4, AGENTS, (0.5, 10.0)),
@@ -73,7 +76,7 @@ KINDS = (
     Kind("pause", 2, ("standby",), (0.5, 16.0)),
     Kind("kill", 2, ("primary",), (0.2, 1.0)),
     Kind("kill", 2, ("standby",), (0.5, 3.0)),
-    Kind("restart", 3, (*COORDINATORS, *AGENTS), (0.1, 1.0)),
+    Kind("restart", 3, (*COORDINATORS, *AGENTS, *PROJECTORS), (0.1, 1.0)),
     Kind("hold", 5, TO_NATS, (0.5, 10.0), ("there", "back", "both")),
     Kind("hold", 4, TO_POSTGRES, (0.5, 14.0), ("there", "back", "both")),
     Kind("hold", 2, ROUTES, (0.5, 8.0), ("there", "back", "both")),

@@ -68,7 +68,7 @@ async def play(it: Cluster, wanted: Wanted) -> Outcome:
             await anyio.to_thread.run_sync(watch_leases, it.postgres.dsn())
             log.info("the cluster is up")
             span_us = await _under_load(load, inflicting, wanted)
-            settled = await _settle(it)
+            settled = [*await _settle(it), *await _projected(it)]
             services.cancel_scope.cancel()
     codes = [it.processes.ask_to_end(name) for name in tuple(it.processes.programs)]
     late = [wait() for wait in codes]
@@ -124,6 +124,21 @@ async def _settle(it: Cluster) -> list[str]:
                 return []
             await anyio.sleep(0.5)
     return found
+
+
+async def _projected(it: Cluster) -> list[str]:
+    """Lists and statistics catch up with the log."""
+    command = [sys.executable, "-m", "orchestrator.cli.main", "projections", "status"]
+    command += ["--behind-max-s", "5", "--dsn", it.postgres.dsn()]
+    said = ""
+    with anyio.move_on_after(SETTLE_S):
+        while True:
+            done = await anyio.run_process(command, cwd=ROOT, check=False)
+            if done.returncode == 0:
+                return []
+            said = (done.stdout + done.stderr).decode()
+            await anyio.sleep(0.5)
+    return [f"projections do not catch up: {said}"]
 
 
 def verified(dsn: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from events.references import Payload
 from orchestrator.adapters.embedded.account import server_account
 from orchestrator.adapters.embedded.home import temporary_root
 from orchestrator.adapters.postgres.schema import migrate
@@ -79,6 +80,17 @@ async def test_an_append_has_landed_when_the_standby_has_it(pair: Pair, wires: W
         wires.mend(REPLICATION)
         assert await store.landed(sent)
         assert isinstance(await store.append(sent), Appended)
+
+
+async def test_a_payload_is_kept_when_the_standby_has_it(pair: Pair, wires: Wires) -> None:
+    payload = Payload.of(b'"a large value"')
+    async with await PostgresStore.open(hasty(pair.dsn())) as store:
+        wires.hold(REPLICATION)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await store.put_payloads([payload])
+        wires.mend(REPLICATION)
+        await store.put_payloads([payload])
 
 
 async def test_an_append_that_only_a_lost_server_has_can_be_repeated(

@@ -303,7 +303,10 @@ class PostgresStore:
         hashes, datas = texts([p.hash for p in payloads]), byteas(sealed)
         async with self._pool.use("storing payloads") as connection:
             values = {"hashes": hashes, "datas": datas}
-            await connection.execute(self._queries["put_payloads"], values)
+            cursor = await connection.execute(self._queries["put_payloads"], values)
+            if cursor.rowcount < len({p.hash for p in payloads}):
+                # Some were there, maybe since a commit that nobody has waited for.
+                await connection.execute(self._queries["make_durable"])
 
     async def load_payload(self, hash_: str) -> bytes | None:
         rows = await self._rows("load_payload", f"loading payload {hash_}", {"hash": hash_})
