@@ -56,7 +56,7 @@ class Coordinator:
         self._turns = Turns(self._memory, self._committing)
         self._looked_at = 0
         self._poll_at = 0
-        self._stopping = False
+        self._stopping = self._released = False
         self._warm_next: set[int] = set()
         """Shards of which all active runs are known, and are being read."""
         self._warm_after: set[str] = set()
@@ -146,6 +146,8 @@ class Coordinator:
             return
         self._looked_at = now
         self._drop(memory.ownership.expired(now))
+        if self._stopping and not self._released and not memory.ownership.held:
+            self._release()  # what is in flight lands without us, or is refused
         watch(memory)
         self._answer_waiters(now)
         if now >= self._poll_at and memory.ownership.held:
@@ -173,10 +175,10 @@ class Coordinator:
         if self._stopping:
             return
         ttl_s = memory.settings.lease_ttl_s
-        if ownership.time_to_ask(now):
+        if ownership.time_to_attend(now):
             memory.out.append(s.Attend(ttl_s=ttl_s))
-            if ownership.held:
-                memory.out.append(s.RenewLeases(leases=ownership.held, ttl_s=ttl_s))
+        if ownership.time_to_ask(now) and ownership.held:
+            memory.out.append(s.RenewLeases(leases=ownership.held, ttl_s=ttl_s))
         if most := ownership.time_to_take(now):
             missing = ownership.missing
             memory.out.append(s.AcquireLeases(shards=missing, most=most, ttl_s=ttl_s))
@@ -250,12 +252,16 @@ class Coordinator:
         memory.out.append(s.Serve(leases=memory.ownership.held))
 
     def _stop(self, _: s.StopRequested) -> None:
-        """Flush what is in flight, release the leases, say that we have stopped."""
+        """Flush what is in flight, release the leases, say that we have stopped. While the store is
+        away nothing can be flushed, until the leases have ended."""
         self._stopping = True
         self._committing.on_idle(self._release)
 
     def _release(self) -> None:
         memory: Memory = self._memory
+        if self._released:
+            return
+        self._released = True
         held: tuple[Lease, ...] = memory.ownership.held
         self._drop([lease.shard for lease in held])
         memory.out.append(s.ReleaseLeases(leases=held, leaving=True))

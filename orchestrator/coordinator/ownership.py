@@ -18,7 +18,8 @@ from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.env import MICROSECONDS, microseconds
 
 TAKE_SHARE = 1 / 12
-"""Of a lease's time: how often who has too few looks for free shards."""
+"""Of a lease's time: how often everybody looks who else is there, and who has too few shards looks
+for free ones. So those of one that stops are taken up soon."""
 
 
 class Ownership:
@@ -31,7 +32,7 @@ class Ownership:
         self._leases: dict[int, Lease] = {}
         self._until: dict[int, int] = {}
         self._alone_from: dict[int, int] = {}
-        self._ask_at = self._take_at = 0
+        self._ask_at = self._take_at = self._attend_at = 0
         self._is_taking = False
         self._share = 0
         self.held: tuple[Lease, ...] = ()
@@ -64,8 +65,15 @@ class Ownership:
     def missing(self) -> tuple[int, ...]:
         return tuple(shard for shard in self._shards if shard not in self._leases)
 
+    def time_to_attend(self, now: int) -> bool:
+        """Whether to say now that we are there, and to hear who else is; if so, not again soon."""
+        if now < self._attend_at:
+            return False
+        self._attend_at = now + self._take_every
+        return True
+
     def time_to_ask(self, now: int) -> bool:
-        """Whether leases are to be asked for now; if so, not again for a third of the ttl."""
+        """Whether leases are to be renewed now; if so, not again for a third of the ttl."""
         if now < self._ask_at:
             return False
         self._ask_at = now + self._every

@@ -100,9 +100,10 @@ class System:
     def pid(self, name: str) -> int:
         return self._processes[name].pid
 
-    def kill(self, name: str) -> None:
-        self._processes[name].send_signal(signal.SIGKILL)
-        self._processes[name].wait()
+    def end(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        process = self._processes.pop(name)
+        process.send_signal(how)
+        process.wait()
 
     def close(self) -> None:
         for process in self._processes.values():
@@ -110,6 +111,11 @@ class System:
             process.wait()
 
     def ask(self, text: str) -> list[tuple[int, ...]]:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            return connection.execute(text.encode()).fetchall()
+
+    def texts(self, text: str) -> list[tuple[str | None, ...]]:
+        """Rows of texts."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             return connection.execute(text.encode()).fetchall()
 
@@ -172,7 +178,7 @@ async def take_over(system: System, kill_at: float) -> int:
     await anyio.sleep(max(0.0, kill_at - time.time()))
     system.start_coordinator("second")
     await system.until("SELECT count(*) FROM dalsegno.coordinator", lambda n: n == 2)
-    system.kill("first")
+    system.end("first")
     return time.time_ns() // 1000
 
 

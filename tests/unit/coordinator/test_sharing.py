@@ -183,3 +183,21 @@ def test_the_time_of_a_run_does_not_go_back_under_another_owner() -> None:
     (batch,) = drive.batches()
     paused = [unseal(one, Catalogue()) for one in batch.events if one.type == "run.paused.v1"]
     assert [one.header.recorded_at for one in paused] == [ahead]
+
+
+def test_who_else_is_there_is_looked_at_often_so_that_no_shard_stays_free_for_long() -> None:
+    drive = told(Drive().step(), "c1", "c2")
+    drive.take(s.Attend)
+    drive.wait(drive.settings.lease_ttl_s)
+    assert len(drive.take(s.Attend)) == pytest.approx(12, abs=1)
+
+
+def test_who_stops_while_the_store_is_away_waits_no_longer_than_its_leases_last() -> None:
+    drive = Drive().ready().start(KEPT)
+    (append,) = drive.take(s.Append)
+    drive.step(s.AppendFailed(batch_id=append.batch.id, unknown=False), s.StopRequested())
+    assert drive.take(s.Stopped) == []
+    drive.wait(drive.settings.lease_ttl_s)
+    assert len(drive.take(s.Stopped)) == 1
+    drive.wait(drive.settings.lease_ttl_s)
+    assert drive.take(s.Stopped) == [], "once"
