@@ -13,7 +13,7 @@ A variable with `_FILE` behind it names a file that holds the value, as secrets 
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -212,7 +212,7 @@ def _converted(layer: Layer, name: str, value: object, kind: object) -> object:
     try:
         plain = msgspec.convert(value, bare(kind), strict=not layer.texts)
     except msgspec.ValidationError as error:
-        words = [PLAIN.get(bare(kind), ""), expectation(kind)]
+        words = [PLAIN.get(bare(kind), "") or _choices(kind), expectation(kind)]
         said = f"expected {', '.join(filter(None, words))}" if words[0] else str(error)
         raise Misconfigured(
             f"{layer.source}: {name} is {_shown(name, value)}: {said.replace('`', '')}"
@@ -224,6 +224,15 @@ def _converted(layer: Layer, name: str, value: object, kind: object) -> object:
         raise Misconfigured(
             f"{layer.source}: {name} is {_shown(name, plain)}: expected {expected}"
         ) from None
+
+
+def _choices(kind: object) -> str:
+    """What may be said where only some values may; empty elsewhere."""
+    shape = bare(kind)
+    if get_origin(shape) is not Literal:
+        return ""
+    *others, last = map(str, get_args(shape))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _shown(name: str, value: object) -> str:

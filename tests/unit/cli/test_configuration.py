@@ -117,6 +117,7 @@ WRONG = [
     ("nats.urls", "http://h:4222", "expected one or more of the form nats://host:port"),
     ("nats.urls", "nats://a:4222,nats://b:x", "ports 1 to 65535"),
     ("nats.connect_timeout_s", "0", "0.0: expected more than 0"),
+    ("nats.replicas", "2", "'2': expected 1, 3 or 5"),
     ("engine.lease_ttl_s", "-1", "-1.0: expected more than 0, at most ten years"),
     ("engine.lease_ttl_s", "nan", "nan: expected more than 0"),
     ("engine.lease_ttl_s", "inf", "inf: expected more than 0, at most ten years in seconds"),

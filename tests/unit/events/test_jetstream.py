@@ -24,6 +24,13 @@ def test_a_stream_is_declared_by_limits_and_on_disk() -> None:
     assert config["subjects"] == ["dalsegno.report.>"]
     assert config["max_age"] == 3600 * 10**9
     assert config["max_bytes"] == 256 * 2**20
+    assert config["num_replicas"] == 1
+
+
+def test_each_stream_is_kept_by_as_many_servers_as_the_topology_says() -> None:
+    three = Topology(replicas=3)
+    for stream in (three.commands, three.reports):
+        assert msgspec.json.decode(jetstream.create_stream(stream).body)["num_replicas"] == 3
 
 
 def test_a_report_consumer_reads_its_shards_back_for_a_minute_by_the_servers_clock() -> None:

@@ -127,7 +127,11 @@ def test_slots_and_credits_follow_from_the_cores_when_not_given() -> None:
             {},
             "flag: nats.urls is ['nats://h:0']: expected one or more of the form nats://host:port",
         ),
-        ({"log.level": "LOUD"}, {}, "flag: log.level is 'LOUD': Invalid enum value"),
+        (
+            {"log.level": "LOUD"},
+            {},
+            "flag: log.level is 'LOUD': expected DEBUG, INFO, WARNING or ERROR",
+        ),
         ({}, {"DALSEGNO_LABELS": "zone"}, "environment: agent.labels is 'zone': Expected object"),
     ],
 )
