@@ -128,7 +128,7 @@ def close(
 ) -> None:
     """Decides the end. Tasks without an attempt outstanding are cancelled at once; but for a
     transactional one that has had attempts it is settled first what became of them."""
-    settle_idle(d, f"the run ends as {status}")
+    settle_idle(d, d.state.steps, f"the run ends as {status}")
     if d.state.is_held:
         d.record(
             r.RunClosing(

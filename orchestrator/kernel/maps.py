@@ -31,6 +31,7 @@ from orchestrator.kernel.mapparts import handed_over, is_part, results
 from orchestrator.kernel.maprules import ENTRY_BYTES, Tally, needed, verdict
 from orchestrator.kernel.mapstate import Ending, MapState
 from orchestrator.kernel.mapwalk import MapWalk
+from orchestrator.kernel.settling import settle_idle
 from orchestrator.kernel.state import RunState
 
 TOO_FEW = "too_few_completed"
@@ -178,10 +179,14 @@ def _decide(d: Decision, map_id: str, ending: Ending) -> None:
     this."""
     recalled: list[int] = []
     cancelled: list[int] = []
-    for step_id in d.state.steps:
-        if d.state.map_of(step_id) == map_id:
-            is_held = step_id in d.state.outstanding or step_id in d.state.calls
-            (recalled if is_held else cancelled).append(index_of(step_id))
+    items = [step_id for step_id in d.state.steps if d.state.map_of(step_id) == map_id]
+    settle_idle(d, items, f"{map_id} is decided")
+    for step_id in items:
+        if step_id in d.state.outstanding or step_id in d.state.calls:
+            recalled.append(index_of(step_id))
+        elif step_id not in d.state.settling:
+            cancelled.append(index_of(step_id))
+    is_held = recalled or any(step_id in d.state.settling for step_id in items)
     stuck = [one for one in d.state.stuck if d.state.map_of(one) == map_id]
     cancelled += [index_of(one) for one in stuck]
     d.record(
@@ -190,7 +195,7 @@ def _decide(d: Decision, map_id: str, ending: Ending) -> None:
             failure=ending.failure,
             recalled=tuple(recalled),
             cancelled=tuple(cancelled),
-            flow=Flow(turned=() if recalled else (map_id,)),
+            flow=Flow(turned=() if is_held else (map_id,)),
         )
     )
 

@@ -60,6 +60,6 @@ def bury(d: Decision, step_id: str, last: Killed) -> Failure:
     )
     return Failure(
         code=POISON,
-        message=f"{len(kills)} attempts took their agents with them, on {nodes}",
+        message=f"agents died with {len(kills)} of its attempts, on {nodes}",
         details={"attempts": [one.attempt for one in kills], "nodes": [one.node for one in kills]},
     )

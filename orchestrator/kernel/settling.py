@@ -13,6 +13,7 @@ more. Only then does the failure follow that was decided before.
 Where nobody has reach, it is asked again, later each time: nothing is guessed.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from events.facts import Failure, LossReason
@@ -38,9 +39,10 @@ def begin_settling(d: Decision, step_id: str, failure: Failure, kind: Kind, why:
     d.record(TaskSettling(step=step_id, attempt=step.attempt, failure=failure, kind=kind, why=why))
 
 
-def settle_idle(d: Decision, why: str) -> None:
-    """Begins to settle every task that has had attempts, and that no node holds now."""
-    for step_id, step in list(d.state.steps.items()):
+def settle_idle(d: Decision, among: Iterable[str], why: str) -> None:
+    """Begins to settle those of these tasks that have had attempts, and that no node holds now."""
+    for step_id in tuple(among):
+        step = d.state.steps[step_id]
         if step.status in {"ready", "retrying"} and may_have_committed(step):
             begin_settling(d, step_id, step.failure or Failure(code="cancelled"), "failed", why)
 

@@ -22,6 +22,7 @@ from orchestrator.kernel.instances import prefix, static_of, suffix_of
 from orchestrator.kernel.maps import given_up as item_given_up
 from orchestrator.kernel.maps import idle
 from orchestrator.kernel.mapwalk import MapWalk
+from orchestrator.kernel.settling import settle_idle
 from orchestrator.kernel.stepfolds import WITHIN_TIMEOUT
 
 
@@ -29,6 +30,7 @@ def give_up(d: Decision, group_id: str) -> None:
     """The time of a group is over, and it is not."""
     limit_s = d.net.limits[static_of(group_id)]
     failure = Failure(code=WITHIN_TIMEOUT, message=f"{group_id} was not over within {limit_s:g} s")
+    settle_idle(d, _inside(d, group_id), f"{group_id} is late")
     held = _held(d, group_id)
     if not held:
         _fail(d, group_id, failure)
@@ -37,7 +39,7 @@ def give_up(d: Decision, group_id: str) -> None:
         GroupGivenUp(
             step=group_id,
             failure=failure,
-            recalled=held,
+            recalled=tuple(one for one in held if _is_with_somebody(d, one)),
             cancelled=_idle(d, group_id),
             flow=Walk(d.net, d.state, d.env).vacate(group_id).flow(),
         )
@@ -98,11 +100,18 @@ def _group_of(d: Decision, step_id: str) -> str:
 
 
 def _held(d: Decision, group_id: str) -> tuple[str, ...]:
-    """What nodes and child runs have of a group."""
-    held = (*d.state.outstanding, *d.state.calls)
+    """What nodes and child runs have of a group, and what is to be settled."""
+    held = dict.fromkeys((*d.state.outstanding, *d.state.calls, *d.state.settling))
     return tuple(step_id for step_id in held if d.net.is_inside(step_id, group_id))
 
 
+def _is_with_somebody(d: Decision, step_id: str) -> bool:
+    return step_id in d.state.outstanding or step_id in d.state.calls
+
+
 def _idle(d: Decision, group_id: str) -> tuple[str, ...]:
-    inside = [step_id for step_id in d.state.steps if d.net.is_inside(step_id, group_id)]
-    return idle(d.state, inside)
+    return idle(d.state, _inside(d, group_id))
+
+
+def _inside(d: Decision, group_id: str) -> list[str]:
+    return [step_id for step_id in d.state.steps if d.net.is_inside(step_id, group_id)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from events.definition import Handler
+from events.definition import Handler, MapStep, WithinStep
 from events.facts import LossReason
 from events.limits import Limits
 from events.messages import Cancel, Execute
@@ -201,3 +201,41 @@ def test_a_node_that_would_run_it_blindly_is_refused() -> None:
     nobody = place(wanted, [blind], Wishes(transactional=True))
     assert isinstance(nobody, Obstructed)
     assert "n2: does not run work in a transaction" in nobody.detail
+
+
+# -- maps and groups ------------------------------------------------------------------------------
+
+AGAIN = Retry(kind="fixed", attempts_max=9, initial_s=60.0)
+
+
+def test_a_map_that_is_decided_settles_what_waits_for_its_next_attempt() -> None:
+    """Three items: one completes, which decides it; one is with a node; one waits."""
+    step = MapStep(id="m", task="work", items="${ input }", complete_when="any", retry=AGAIN)
+    play = started(workflow(step), Setting(limits=LIMITS), [1, 2, 3])
+    for item in ("m[0]", "m[1]", "m[2]"):
+        play.place(item, transactional=True)
+    play.fail("m[2]")
+    facts = play.complete("m[0]", 1)
+    assert names(facts) == ["task.completed", "task.settling", "map.decided"]
+    play.give_back("m[1]")
+    assert set(play.state.ready) == {"m[1]", "m[2]"}
+    for item in ("m[1]", "m[2]"):
+        play.place(item)
+        play.fail(item, ABANDONED)
+    assert play.state.status == "completed"
+    play.check_replay()
+
+
+def test_a_group_that_is_late_settles_what_waits_for_its_next_attempt() -> None:
+    late = Handler(codes=("within_timeout",), steps=(task("usual"),))
+    group = WithinStep(id="g", timeout_s=30.0, steps=(task("a", retry=AGAIN),), on_error=(late,))
+    play = started(workflow(group), Setting(limits=LIMITS))
+    play.place("a", transactional=True)
+    play.fail("a")
+    assert names(play.due(30.0)) == ["task.settling", "group.given_up"]
+    play.place("a")
+    assert isinstance(sent(play), Execute)
+    assert "usual" not in play.state.steps
+    assert names(play.fail("a", ABANDONED)) == ["task.cancelled", "task.failed"]
+    assert "usual" in play.state.ready
+    play.check_replay()
