@@ -9,9 +9,20 @@ from typing import Literal
 import msgspec
 
 from events.definition import Definition
-from events.facts import HostSample
 from events.policies import Attribute, Origin, RunOptions
 from events.values import Value
+from events.views import (
+    ActionView,
+    CordonView,
+    ErrorView,
+    NodeView,
+    RunView,
+    StepView,
+    TaskView,
+)
+
+__all__ = ["ActionView", "CordonView", "ErrorView", "NodeView", "RunView", "StepView", "TaskView"]
+"""Views are known by both names: whoever has the answers needs no other module."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,6 +58,8 @@ class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
     """Goes before that of the options: a build id, or `pinned`."""
     tags: dict[str, str] = {}
     attributes: dict[str, Attribute] = {}
+    subject: str = ""
+    """Whose personal values the run has; named, the run is personal."""
 
 
 class CancelRun(Request, frozen=True, kw_only=True, tag="cancel_run"):
@@ -269,6 +282,18 @@ class UncordonNode(Request, frozen=True, kw_only=True, tag="uncordon_node"):
     reason: str = ""
 
 
+class ErasePersonal(Request, frozen=True, kw_only=True, tag="erase_personal"):
+    """Record that a data key is dropped, which so many `runs` had, all of them ended. `run_id`, one
+    of them, says whose shard it is. The same again changes nothing.
+    """
+
+    run_id: str
+    key_id: str
+    subject: str
+    runs: int
+    reason: str = ""
+
+
 AnyRequest = (
     Hello
     | RegisterWorkflow
@@ -294,114 +319,13 @@ AnyRequest = (
     | AwaitRun
     | KeepValues
     | FetchValues
+    | ErasePersonal
     | ListNodes
     | ShowNode
     | CordonNode
     | DrainNode
     | UncordonNode
 )
-
-
-class StepView(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    kind: str
-    status: str
-    started_at: int | None = None
-    ended_at: int | None = None
-    pending: str | msgspec.UnsetType = msgspec.UNSET
-    """What a step that is no task waits for, when it does."""
-
-
-class TaskView(msgspec.Struct, frozen=True, kw_only=True):
-    name: str
-    status: str
-    attempts: int = 0
-    node: str = ""
-    started_at: int | None = None
-    ended_at: int | None = None
-    pending: str = ""
-    """Why it waits, when it does."""
-    task: str | msgspec.UnsetType = msgspec.UNSET
-    """Its task type."""
-
-
-class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
-    code: str
-    message: str = ""
-    step: str = ""
-    details: Value = None
-
-
-class ActionView(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator did to a run: `what` is skip, complete, fail, move, restore or rerun, and
-    `version` that of its event. `to`: the version that the run went back to, or where the task may
-    go. `backup`: going back to this version undoes it."""
-
-    what: str
-    at: int
-    version: int
-    by: str = ""
-    reason: str = ""
-    step: str = ""
-    to: str = ""
-    backup: int | msgspec.UnsetType = msgspec.UNSET
-
-
-class RunView(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as people and programs are shown it. `steps` in order of completion, open ones last."""
-
-    run_id: str
-    workflow: str
-    workflow_version: str
-    version: int
-    status: str
-    output: Value = None
-    error: ErrorView | None = None
-    steps: tuple[StepView, ...] = ()
-    tasks: tuple[TaskView, ...] = ()
-    started_at: int | None = None
-    ended_at: int | None = None
-    pending: str | msgspec.UnsetType = msgspec.UNSET
-    """What keeps the whole run from going on, when something does."""
-    build: str | msgspec.UnsetType = msgspec.UNSET
-    """The build that its tasks keep to, when they do."""
-    actions: tuple[ActionView, ...] | msgspec.UnsetType = msgspec.UNSET
-    """What operators did last, newest last, if anything."""
-
-
-class CordonView(msgspec.Struct, frozen=True, kw_only=True):
-    """Who wanted a node cordoned, since when and why; `drain_due_at`: until when it may finish what
-    runs, if it is drained. Microseconds."""
-
-    actor: str = ""
-    reason: str = ""
-    since: int = 0
-    drain_due_at: int | None = None
-
-
-class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """`outstanding`: attempts that the coordinator has given it; `held`: those that the node says
-    it has, of all coordinators. `clock_ahead_s`: of the node's wall clock compared with the
-    coordinator's when its last heartbeat arrived, if it says so.
-    """
-
-    node: str
-    status: Literal["healthy", "suspected", "lost", "draining", "left"]
-    incarnation: str = ""
-    slots: int = 0
-    credits: int = 0
-    outstanding: int = 0
-    tasks: tuple[str, ...] = ()
-    labels: dict[str, str] = {}
-    build_id: str = ""
-    silent_s: float = 0.0
-    host: HostSample = HostSample()
-    weight: float | msgspec.UnsetType = msgspec.UNSET
-    held: int | msgspec.UnsetType = msgspec.UNSET
-    cordon: CordonView | msgspec.UnsetType = msgspec.UNSET
-    refusal: str | msgspec.UnsetType = msgspec.UNSET
-    """Why it is given nothing new, if so."""
-    clock_ahead_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -482,6 +406,13 @@ class Refused(Answer, frozen=True, kw_only=True, tag="refused"):
     message: str
 
 
+class ErasureRecorded(Answer, frozen=True, kw_only=True, tag="erasure_recorded"):
+    """`recorded` is false where it was recorded before."""
+
+    key_id: str
+    recorded: bool = True
+
+
 AnyAnswer = (
     Here
     | Registered
@@ -490,6 +421,7 @@ AnyAnswer = (
     | Queried
     | Kept
     | Fetched
+    | ErasureRecorded
     | Nodes
     | NodeAnswer
     | Refused

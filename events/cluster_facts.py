@@ -107,6 +107,18 @@ class LeaseReleased(Fact, frozen=True, kw_only=True):
     holder: str
 
 
+class PersonalErased(Fact, frozen=True, kw_only=True):
+    """The data key `key_id` was dropped, and with it every value of the `runs` that had it, so
+    many; who and why is recorded. In a stream of its own, as the runs have ended.
+    """
+
+    TYPE = "personal.erased.v1"
+    key_id: str
+    subject: str
+    runs: int
+    reason: str = ""
+
+
 class DefinitionRegistered(Fact, frozen=True, kw_only=True):
     """A version of a workflow, by its definition's hash, with the net that its runs execute."""
 

@@ -9,10 +9,18 @@ import msgspec
 
 from events.catalogue import Catalogue
 from events.codec import decode, digest, encode
-from events.errors import Corrupt
+from events.errors import Corrupt, MissingKey
 from events.facts import Fact
+from events.personal import put_together, taken_apart
+from events.sealing import EventKey
 
 NAMESPACE = "default"
+PERSONAL = 1
+"""The codec of events whose values stand aside."""
+
+CLOSED = "its data key was not asked for"
+PERSONAL_MARK = b'"codec":1'
+"""In the bytes of each of them, and of hardly any other."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,8 +29,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `actor`: who caused it (`system`, `node:<id>`, `user:<name>`). `causation`: id of the input or
     event that led to it. `correlation`: id of the business transaction, empty when it is the stream
     itself.
-    `epoch`: the appending coordinator's. `codec`: flags, 0 is plain JSON. `key_id`: encryption key
-    of the data, empty is none.
+    `epoch`: the appending coordinator's. `codec`: 0 is plain JSON; with 1 the values of users stand
+    aside in `sealed`, which opens with the data key `key_id` (see `personal`).
     """
 
     id: str
@@ -47,8 +55,14 @@ class _Writing(Header, frozen=True, kw_only=True, omit_defaults=True):
     data: Fact
 
 
+class _WritingSealed(Header, frozen=True, kw_only=True, omit_defaults=True):
+    data: object
+    sealed: bytes
+
+
 class _Reading(Header, frozen=True, kw_only=True, omit_defaults=True):
     data: msgspec.Raw = msgspec.Raw(b"{}")
+    sealed: bytes = b""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -68,6 +82,27 @@ class Stored(msgspec.Struct, frozen=True):
     state: bytes
     position: int | None = None
     """Place in the whole log, known only once read from it."""
+    opened: bytes | None = None
+    """The values of a personal event, as whoever read it has opened them; empty: erased."""
+    trouble: str = ""
+    """Why they could not be opened."""
+
+
+class Seals(msgspec.Struct, frozen=True):
+    """What is needed to open a personal event: the data key, what its bytes are bound to, and the
+    sealed bytes."""
+
+    key_id: str
+    bound: bytes
+    sealed: bytes
+
+
+def seals_of(stored: Stored) -> Seals | None:
+    """None for an event that is plain. Raises `Corrupt` as `unseal` does."""
+    if PERSONAL_MARK not in stored.state:
+        return None
+    raw = decode(stored.state, _Reading, f"event {stored.version} of {stored.stream}")
+    return Seals(raw.key_id, _bound(raw), raw.sealed) if raw.codec == PERSONAL else None
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +124,23 @@ class Head(msgspec.Struct):
     version: int = 0
     digest: str = ""
     segment: int = 0
+    key: EventKey | None = None
+    """What the values of users are sealed with in the events to come; None: they stay as they are.
+    """
 
 
 def seal(head: Head, fact: Fact, event_id: str, stamp: Stamp) -> Stored:
     """Returns `fact` as the next stored event of the stream and moves `head` to it."""
-    state = encode(
+    state = _plain(head, fact, event_id, stamp)
+    if head.key is not None:
+        state = _personal(head.key, fact, state)
+    head.version += 1
+    head.digest = digest(state)
+    return Stored(head.stream, head.version, fact.TYPE, state)
+
+
+def _plain(head: Head, fact: Fact, event_id: str, stamp: Stamp) -> bytes:
+    return encode(
         _Writing(
             id=event_id,
             stream=head.stream,
@@ -112,9 +159,23 @@ def seal(head: Head, fact: Fact, event_id: str, stamp: Stamp) -> Stored:
             data=fact,
         )
     )
-    head.version += 1
-    head.digest = digest(state)
-    return Stored(head.stream, head.version, fact.TYPE, state)
+
+
+def _personal(key: EventKey, fact: Fact, plain: bytes) -> bytes:
+    """The same event with the values of users sealed; as it is when it has none."""
+    data, values = taken_apart(fact)
+    if not values:
+        return plain
+    raw = decode(plain, _Reading, "an event")
+    header = {name: getattr(raw, name) for name in Header.__struct_fields__}
+    header |= {"codec": PERSONAL, "key_id": key.id}
+    sealed = key.cipher.seal(encode(values), _bound(raw))
+    return encode(_WritingSealed(**header, data=data, sealed=sealed))
+
+
+def _bound(header: Header) -> bytes:
+    """Sealed values open nowhere else."""
+    return f"{header.id}|{header.stream}|{header.version}|{header.type}".encode()
 
 
 def unseal(stored: Stored, catalogue: Catalogue) -> Event:
@@ -127,6 +188,18 @@ def unseal(stored: Stored, catalogue: Catalogue) -> Event:
     raw = decode(stored.state, _Reading, what)
     if (raw.stream, raw.version, raw.type) != (stored.stream, stored.version, stored.type):
         raise Corrupt(f"{what} says that it is event {raw.version} of {raw.stream}, {raw.type}")
-    if raw.codec or raw.key_id:
+    data = msgspec.Raw(_together(raw, stored, what)) if raw.codec or raw.key_id else raw.data
+    return Event(raw, catalogue.decode(raw.type, data, what), digest(stored.state))
+
+
+def _together(raw: _Reading, stored: Stored, what: str) -> bytes:
+    """The data of a personal event with its values. Raises `MissingKey`, `Corrupt`."""
+    if raw.codec != PERSONAL:
         raise Corrupt(f"{what} uses codec {raw.codec} with key {raw.key_id!r}: expected plain JSON")
-    return Event(raw, catalogue.decode(raw.type, raw.data, what), digest(stored.state))
+    if stored.opened is None:
+        raise MissingKey(f"{what} is personal: {stored.trouble or CLOSED}")
+    values = decode(stored.opened, list, f"the values of {what}") if stored.opened else None
+    try:
+        return encode(put_together(decode(raw.data, dict, what), values))
+    except LookupError as error:
+        raise Corrupt(f"{what} lacks a value that it has a mark for") from error

@@ -42,6 +42,10 @@ def shard_of(run_id: str, shards: int) -> int:
     return crc32(run_id.encode()) % shards
 
 
+def erasure_stream(key_id: str) -> str:
+    return f"erasure:{key_id}"
+
+
 CHILD_CHARS = 16
 STEERING = b"h" * 12
 """The last characters of a child's id. Each is one of eight letters whose codes differ in three

@@ -74,6 +74,8 @@ class RunOptions(Policy, frozen=True, kw_only=True):
     build: str = ""
     """The build of the tasks that the run keeps to: an agent's build id, or `pinned`; empty: any.
     """
+    personal: bool = False
+    """Whether what users and handlers say in the run is sealed with a key that can be dropped."""
 
 
 class Origin(Policy, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ class RunStarted(Fact, frozen=True, kw_only=True):
     due_at: int | None = None
     flow: Flow = Flow()
     part: PartOf | None = None
+    subject: str = ""
+    """Whose values the run has, where they are sealed; its own name, `run:<id>`, of nobody else."""
 
 
 class Renewed(Part, frozen=True, kw_only=True):

@@ -10,12 +10,30 @@ were copied to another place do not open there.
 
 from typing import Protocol
 
-from events.errors import Misconfigured, MissingKey
+import msgspec
+
+from events.errors import Misconfigured, MissingKey, Rejected
 
 MAGIC = b"DSK1"
 KEY_ID_MAX = 40
 HEAD_BYTES = len(MAGIC) + 1 + KEY_ID_MAX
 """Of stored bytes, enough to see what they are sealed with."""
+
+
+class Cipher(Protocol):
+    """A data key. Pure: the same in, the same out, so that it may be used in decisions."""
+
+    def seal(self, plain: bytes, bound: bytes) -> bytes: ...
+
+    def open(self, sealed: bytes, bound: bytes) -> bytes:
+        """Raises `Corrupt`."""
+
+
+class EventKey(msgspec.Struct, frozen=True):
+    """The data key that a run's events are written with, and its id."""
+
+    id: str
+    cipher: Cipher
 
 
 class Keyring(Protocol):
@@ -35,6 +53,11 @@ class Keyring(Protocol):
         """Plain bytes come back as they are. Raises `MissingKey`, and `Corrupt` for bytes that were
         changed or sealed for another place."""
 
+    def new_data_key(self) -> bytes:
+        """By chance. Raises `Rejected` when there is no key that it could be sealed with."""
+
+    def cipher(self, data_key: bytes) -> Cipher: ...
+
 
 class NoKeys:
     """The keyring of who has none: writes plain, reads plain."""
@@ -49,6 +72,15 @@ class NoKeys:
         if key_id := key_of(stored):
             raise MissingKey(missing(key_id))
         return stored
+
+    def new_data_key(self) -> bytes:
+        raise Rejected(
+            "personal runs need a key, and none is configured: make one with `dalsegno keys new`, "
+            "and set keys.file for every coordinator"
+        )
+
+    def cipher(self, data_key: bytes) -> Cipher:
+        raise MissingKey("no keys are configured")
 
 
 def key_of(stored: bytes) -> str:

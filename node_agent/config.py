@@ -44,7 +44,7 @@ from events.policies import PINNED, Needs
 from node_agent.settings import Settings
 
 FILE = "dalsegno.toml"
-OTHER_SECTIONS = ("postgres", "logs", "coordinator", "engine", "limits")
+OTHER_SECTIONS = ("postgres", "logs", "coordinator", "engine", "limits", "projections", "keys")
 SLOTS_PER_CORE = 4
 SLOTS_MIN = 8
 CREDITS_PER_SLOT = 4

@@ -73,8 +73,13 @@ class Workflow:
         *,
         description: str = "",
         timeout: Duration | None = None,
+        personal: bool = False,
     ) -> None:
+        """`personal`: what users and handlers say in a run is sealed with a key that can be dropped
+        (`dalsegno erase`)."""
         options = options or RunOptions()
+        if personal:
+            options = msgspec.structs.replace(options, personal=True)
         if timeout is not None:
             options = msgspec.structs.replace(options, timeout_s=seconds(timeout))
         self.name = name

@@ -219,6 +219,7 @@ def _options(options: RunOptions) -> Form:
         form["priority"] = options.priority
     _put(form, "concurrency_max", options.concurrency_max)
     _put(form, "build", options.build)
+    _put(form, "personal", options.personal)
     return form
 
 

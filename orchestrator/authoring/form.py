@@ -113,6 +113,13 @@ class FormReader:
         self._expected(field, "a whole number")
         return 0
 
+    def boolean(self, field: Field) -> bool:
+        value = field.node.value if isinstance(field.node, Scalar) else None
+        if isinstance(value, bool):
+            return value
+        self._expected(field, "true or false")
+        return False
+
     def number(self, field: Field) -> float:
         value = field.node.value if isinstance(field.node, Scalar) else None
         if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -167,6 +167,12 @@ OPTIONS = Shape(
             "The build of the tasks that a run keeps to: an agent's build id, or `pinned` for that "
             "of the node which its first task is given to.",
         ),
+        Key(
+            "personal",
+            {"type": "boolean"},
+            "What users and handlers say in a run is sealed with a key that can be dropped.",
+            usual=False,
+        ),
     ),
 )
 WORKFLOW = Shape(

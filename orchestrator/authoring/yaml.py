@@ -314,6 +314,7 @@ class _Reader:
             attributes=_read(found, "attributes", self._form.scalar_map, {}),
             concurrency_max=_read(found, "concurrency_max", self._form.integer, None),
             build=_read(found, "build", self._form.text, ""),
+            personal=_read(found, "personal", self._form.boolean, False),
         )
 
     def _error_policy(self, field: Field) -> ErrorPolicy:

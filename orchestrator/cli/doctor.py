@@ -26,7 +26,7 @@ from orchestrator.cli.output import BAD, GOOD, UNSURE, console, plain, print_jso
 from orchestrator.cli.stores import log_settings
 from orchestrator.config import Config
 from orchestrator.insight import diagnosis as d
-from orchestrator.insight.keyrings import key_uses, of_keys
+from orchestrator.insight.keyrings import key_uses, of_erasure, of_keys
 
 DATA = Path(".dalsegno")
 """Where `dalsegno dev` and an agent of this folder keep their data, unless told otherwise."""
@@ -122,9 +122,11 @@ async def _keys(config: Config, settings: Settings) -> list[d.Finding]:
         keys = keys_of(config)
         async with await PostgresStore.open(settings) as store:
             uses = await store.resealing.uses()
+            left = await store.data_keys.erasures_left()
     except DalsegnoError as error:
         return [_unreached("keys", error)]
-    return list(of_keys(key_uses(uses, keys.ids, keys.current)))
+    found = list(of_keys(key_uses(uses, keys.ids, keys.current)))
+    return found + [of_erasure(subject) for _, subject in left]
 
 
 async def _nats(config: Config) -> tuple[bool, list[d.Finding]]:

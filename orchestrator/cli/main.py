@@ -163,6 +163,7 @@ def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add_projections(
         _group(app, "projections", group, "Keep and check what lists and statistics are read from.")
     )
+    _add(app, "erase", "erasing:erase", group, "Make what users said in runs unreadable, for ever.")
     _add_keys(_group(app, "keys", group, "Make keys, see what they are used for, change them."))
     _add(app, "migrate", "care:migrate", group, "Make the schema, or bring it up to date.")
     _add(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import msgspec
 
+from events.personal import ERASED
 from events.redaction import redact_text
 from orchestrator.cli.times import length
 
@@ -148,6 +149,8 @@ def counted(number: int, thing: str) -> str:
 
 def value_text(value: object) -> str:
     """A user value in a few lines, redacted and cut."""
+    if value == ERASED:
+        return "(erased)"
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     if len(text) > VALUE_CHARS_MAX:
         text = f"{text[:VALUE_CHARS_MAX]} … ({len(text)} characters; --json shows all)"

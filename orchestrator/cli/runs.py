@@ -37,6 +37,8 @@ def start(  # noqa: PLR0913 -- they are options of a command
     all: bool = False,  # noqa: A002
     tag: Annotated[list[str] | None, Parameter(negative="")] = None,
     attribute: Annotated[list[str] | None, Parameter(negative="")] = None,
+    personal: bool = False,
+    subject: str = "",
     reading: Reading = AS_IT_IS,
     common: Common = COMMON,
 ) -> int:
@@ -62,6 +64,11 @@ def start(  # noqa: PLR0913 -- they are options of a command
         To find the run by, beside those of its workflow; may be repeated.
     attribute
         The same with a type: true, false and numbers are what they are; may be repeated.
+    personal
+        Seal what users and handlers say in it, so that `dalsegno erase` can make it unreadable.
+    subject
+        The same under a name that other runs may have too, to be erased together: a pseudonym, for
+        it is not sealed itself.
 
     Examples
     --------
@@ -91,6 +98,7 @@ def start(  # noqa: PLR0913 -- they are options of a command
             tags=tags,
             attributes=attributes,
             build=build,
+            subject=subject or (f"run:{run_id}" if personal else ""),
         )
         return await _start(config, request, wait)
 

@@ -159,6 +159,7 @@ def _call(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) -> Start
         input=state.steps[work.step].inputs.get("input"),
         origin=origin,
         build=wanted_build(state),
+        subject=state.subject,
     )
 
 
@@ -184,6 +185,7 @@ def _start_part(turn: "Turn", work: w.CallWork, parent: Slot, origin: Origin) ->
         workflow_version=state.workflow_version,
         options=options,
         origin=origin,
+        subject=state.subject,
     )
     begin_run(turn, work, request, (part, mapped))
 

@@ -224,7 +224,10 @@ class Committing:
     def _ended(self, slot: Slot) -> None:
         memory = self._memory
         waiters = memory.waiters.take(slot.run_id)
-        memory.runs.retire(slot)
+        if slot.state.subject:
+            memory.runs.discard(slot.run_id)  # its values may be erased from now on
+        else:
+            memory.runs.retire(slot)
         if slot.net is None or not (waiters or memory.identity.traced):
             return
         view = run_view(slot.state, slot.net.net)

@@ -39,6 +39,7 @@ from orchestrator.coordinator.payloads import (
     payload_not_loaded,
     payload_request,
 )
+from orchestrator.coordinator.personal import key_loaded
 from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.restoring import past_found
 from orchestrator.coordinator.runs import Slot
@@ -72,6 +73,7 @@ class Coordinator:
             s.HeadLoaded: self._head_loaded,
             s.PayloadLoaded: lambda given: payload_loaded(self._memory, given),
             s.PayloadKept: lambda given: payload_kept(self._memory, given),
+            s.KeyLoaded: lambda given: key_loaded(self._memory, given),
             s.LoadFailed: self._load_failed,
             s.AppendDone: self._append_done,
             s.AppendFailed: lambda given: self._committing.failed(given.batch_id, given.unknown),

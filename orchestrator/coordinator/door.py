@@ -14,6 +14,7 @@ from events.api import (
     CompleteTask,
     CordonNode,
     DrainNode,
+    ErasePersonal,
     FailStep,
     FailTask,
     ForkRun,
@@ -60,6 +61,7 @@ RunRequest = (
     | ForkRun
     | ShowRun
     | AwaitRun
+    | ErasePersonal
 )
 
 NodeRequest = ShowNode | CordonNode | DrainNode | UncordonNode
@@ -97,7 +99,7 @@ def admit_node_request(request: NodeRequest, limits: Limits) -> None:
         raise Rejected("; ".join(wrong))
 
 
-def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:
+def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:  # noqa: C901 -- one for each
     match request:
         case StartRun():
             yield from _start(request, limits)
@@ -116,6 +118,10 @@ def _fields(request: RunRequest, limits: Limits) -> Iterator[str]:
             yield from _failed(request, limits)
         case QueryRun():
             yield from _query(request, limits)
+        case ErasePersonal():
+            yield from _text("key_id", request.key_id, limits)
+            yield from _text("subject", request.subject, limits)
+            yield from _reason(request.reason, limits)
         case CompleteTask() | ShowRun() | AwaitRun():
             pass
 
@@ -145,6 +151,7 @@ def _start(request: StartRun, limits: Limits) -> Iterator[str]:
         yield name
     yield from _text("workflow_version", request.workflow_version, limits)
     yield from _text("build", request.build, limits)
+    yield from _text("subject", request.subject, limits)
     if request.options is not None:
         for where, message in ranges.options_complaints(request.options, limits):
             yield f"options.{where}: {message}"

@@ -190,6 +190,7 @@ class Edge:
                 | s.LoadNode()
                 | s.LoadHead()
                 | s.LoadPayload()
+                | s.LoadKey()
                 | s.FindActive()
                 | s.FindDue()
             ):

@@ -9,6 +9,7 @@ from events.ids import run_stream
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.copies import ready_to_fork
+from orchestrator.coordinator.personal import event_key
 from orchestrator.coordinator.runs import Slot
 from orchestrator.replay.rebuild import Rebuilt
 
@@ -36,12 +37,15 @@ def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | Non
     state, run_id = base.state, request.run_id
     if not ready_to_fork(turn, state, memory.shard(run_id), work):
         return None
+    key = event_key(memory, work, run_id, state.subject) if state.subject else None
+    if state.subject and key is None:
+        return None
     del memory.bases[run_id]
     net = memory.definitions.net(state.workflow, state.workflow_version)
     if net is None:
         raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")
     _check(base, request)
-    slot = Slot(run_id, memory.shard(run_id), state, Head(run_stream(run_id)), net)
+    slot = Slot(run_id, memory.shard(run_id), state, Head(run_stream(run_id), key=key), net)
     slot.traceparent = base.traceparent
     if not memory.is_home(request.source_run_id):
         slot.tail_bytes = ALL  # its source may be away when it is read again

@@ -48,7 +48,7 @@ class Loader:
         self._catalogue = catalogue
         self._rebuilder = Rebuilder(self._cluster, catalogue)
 
-    async def load(self, output: s.Load) -> s.CoordinatorInput:
+    async def load(self, output: s.Load) -> s.CoordinatorInput:  # noqa: C901, PLR0911 -- all
         match output:
             case s.LoadRun():
                 return await self._run(output)
@@ -63,6 +63,8 @@ class Loader:
                 return s.HeadLoaded(head=head)
             case s.LoadPayload():
                 return await self._payload(output)
+            case s.LoadKey():
+                return await self._key(output)
             case s.FindActive():
                 rows = await self._store.active_runs(output.shards, output.after, INDEX_ROWS_MAX)
                 more, strays = len(rows) == INDEX_ROWS_MAX, list[IndexRow]()
@@ -83,6 +85,13 @@ class Loader:
                 return s.DueFound(rows=tuple(due), before=output.before, more=more)
             case _:
                 assert_never(output)
+
+    async def _key(self, output: s.LoadKey) -> s.KeyLoaded:
+        try:
+            key = await self._store.join_data_key(output.run_id, output.subject, output.id)
+        except (Corrupt, Rejected) as error:
+            return s.KeyLoaded(run_id=output.run_id, trouble=str(error))
+        return s.KeyLoaded(run_id=output.run_id, key=key)
 
     async def _payload(self, output: s.LoadPayload) -> s.PayloadLoaded:
         data, damaged = None, ""
@@ -111,6 +120,8 @@ class Loader:
         run_id, fork, era = output.run_id, output.fork, output.era
         try:
             rebuilt = await self._rebuilder.run(run_id, output.at)
+            if rebuilt is not None and rebuilt.state.subject and not rebuilt.state.terminal:
+                rebuilt.head.key = await self._cluster.data_key_of(run_id)
         except (Corrupt, InvariantViolation) as error:
             return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
         if rebuilt is None:

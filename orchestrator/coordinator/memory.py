@@ -81,13 +81,13 @@ class Memory:
         """The step in which each shard that is held was acquired."""
         self.out: list[s.CoordinatorOutput] = []
         self.chunk_requests = 0
+        self.keys: dict[str, s.KeyLoaded] = {}
+        """Data keys of runs that are just about to begin."""
         self.due_next: s.FindDue | None = None
         """The next page of due runs, asked for once those of the last one are loaded."""
         self._timers: list[tuple[int, str]] = []
-        self._minted = 0
-        self._works_waiting = 0
-        self._load_queue: deque[s.LoadRun] = deque()
-        self._loading: set[str] = set()
+        self._minted = self._works_waiting = 0
+        self._load_queue, self._loading = deque[s.LoadRun](), set[str]()
 
     # -- clock and ids ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from events.api import AnyAnswer, AnyRequest
 from events.envelope import Stored
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
 from events.references import Payload
+from events.sealing import EventKey
 from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.ports import IndexedHistory, IndexRow
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
@@ -149,6 +150,14 @@ class Store(IndexedHistory, Payloads, Protocol):
 
     async def delete_snapshot(self, place: SnapshotPlace) -> bool:
         """Whether there was one to delete."""
+
+    async def join_data_key(self, run_id: str, subject: str, id_: str) -> EventKey:
+        """What a personal run of this subject is written with, from its first event on; made under
+        this id if it is the subject's first. Raises `Rejected`, `MissingKey`."""
+
+    async def data_key_of(self, run_id: str) -> EventKey:
+        """What a personal run goes on with. Raises `Corrupt` when it was erased or is not there,
+        `MissingKey`."""
 
     async def attend(self, name: str, ttl_s: float) -> list[str]:
         """Notes that this coordinator is there, for so long by the database's clock. Returns the

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from events.api import (
     AnyAnswer,
     AwaitRun,
+    ErasePersonal,
     ForkRun,
     MoveStep,
     Queried,
@@ -26,6 +27,7 @@ from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
+from orchestrator.coordinator.personal import record_erasure
 from orchestrator.coordinator.restoring import go_back, with_backup
 from orchestrator.coordinator.starting import begin_run
 from orchestrator.coordinator.transaction import Touched
@@ -80,6 +82,8 @@ def _carry_out(turn: "Turn", work: w.RequestWork) -> None:
             touched = go_back(turn, work, request)
             if touched is not None:
                 _answered(turn, work, touched)
+        case ErasePersonal():
+            record_erasure(turn, work, request)
         case _:
             _ask(turn, work, request)
 

@@ -13,6 +13,7 @@ from events.envelope import Head
 from events.ids import Attempt
 from events.messages import Commands, Heartbeat, HeartbeatAnswer
 from events.references import Payload
+from events.sealing import EventKey
 from orchestrator.coordinator.nodelog import Cordon, Drain
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
@@ -129,6 +130,14 @@ class PayloadLoaded(Signal, frozen=True, kw_only=True):
     first: int = 0
 
 
+class KeyLoaded(Signal, frozen=True, kw_only=True):
+    """What a run that begins is written with; None because of the `trouble`."""
+
+    run_id: str
+    key: EventKey | None = None
+    trouble: str = ""
+
+
 class PayloadKept(Signal, frozen=True, kw_only=True):
     """It is durable, for the client that asked; or not, because of the `trouble`."""
 
@@ -221,6 +230,7 @@ CoordinatorInput = (
     | HeadLoaded
     | PayloadLoaded
     | PayloadKept
+    | KeyLoaded
     | LoadFailed
     | AppendDone
     | AppendFailed
@@ -317,6 +327,14 @@ class LoadHead(Signal, frozen=True, kw_only=True):
     stream: str
 
 
+class LoadKey(Signal, frozen=True, kw_only=True):
+    """The data key of a subject, for a run that begins; `id`: of a new one, if it has none."""
+
+    run_id: str
+    subject: str
+    id: str
+
+
 class LoadPayload(Signal, frozen=True, kw_only=True):
     hash: str
     reply_to: str = ""
@@ -408,7 +426,15 @@ Leasing = Attend | AcquireLeases | RenewLeases | ReleaseLeases
 """What the store is asked about who owns what."""
 
 Load = (
-    LoadRun | FindPast | LoadDefinition | LoadNode | LoadHead | LoadPayload | FindActive | FindDue
+    LoadRun
+    | FindPast
+    | LoadDefinition
+    | LoadNode
+    | LoadHead
+    | LoadPayload
+    | LoadKey
+    | FindActive
+    | FindDue
 )
 """Questions to the store; the answer comes back as an input."""
 
@@ -426,6 +452,7 @@ CoordinatorOutput = (
     | LoadNode
     | LoadHead
     | LoadPayload
+    | LoadKey
     | KeepPayload
     | FindActive
     | FindDue

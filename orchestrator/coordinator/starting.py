@@ -11,6 +11,7 @@ from events.ids import traceparent
 from events.policies import PINNED
 from orchestrator.coordinator.copies import Starter, ready_to_start
 from orchestrator.coordinator.labelling import labelled
+from orchestrator.coordinator.personal import event_key, subject_of
 from orchestrator.coordinator.runs import blank
 from orchestrator.coordinator.transaction import Touched
 from orchestrator.kernel import inputs as i
@@ -37,13 +38,20 @@ def begin_run(
     if slot is None and work.tries:
         memory.load_run(request.run_id, work)
         return None
+    options = labelled(request.options or known.options(version), request)
+    options = msgspec.structs.replace(options, build=_build(request, options.build))
+    subject, key = subject_of(request.run_id, request.subject, personal=options.personal), None
+    if subject and (slot is None or slot.head.version == 0):
+        key = event_key(memory, work, request.run_id, subject)
+        if key is None:
+            return None
     if slot is None:
         slot = blank(request.run_id, memory.shard(request.run_id))
         slot.traceparent = request.traceparent or traceparent(request.run_id)
         memory.runs.add(slot, memory.now.monotonic)
     slot.net = slot.net or memory.definitions.net(request.workflow, version)
-    options = labelled(request.options or known.options(version), request)
-    options = msgspec.structs.replace(options, build=_build(request, options.build))
+    slot.head.key = slot.head.key or key
+    request = msgspec.structs.replace(request, subject=subject)
     of, mapped = part or (None, None)
     given = i.Start(
         request=request, workflow_version=version, options=options, part=of, mapped=mapped

@@ -70,6 +70,7 @@ PASSED = frozenset(
         "once.recorded.v1",
         "task.dead_lettered.v1",
         "lease.acquired.v1",
+        "personal.erased.v1",
         "lease.released.v1",
         "definition.registered.v1",
     }

@@ -8,10 +8,13 @@ without being made. An event whose bytes are not what its name promises is not g
 import msgspec
 
 from events.catalogue import FACTS, Catalogue
-from events.envelope import Stored, unseal
+from events.codec import encode
+from events.envelope import PERSONAL, PERSONAL_MARK, Stored, unseal
 from events.errors import Corrupt
 from events.facts import Fact
+from events.personal import put_together
 from events.policies import Attribute
+from events.values import Value
 
 
 class Glimpsed(msgspec.Struct, frozen=True, gc=False):
@@ -93,13 +96,27 @@ _CATALOGUE = Catalogue()
 def glimpse(position: int, state: bytes) -> Seen:
     """What an event says, or why that cannot be read."""
     try:
-        seen = _DECODER.decode(state)
+        seen = _DECODER.decode(_structure(state) if PERSONAL_MARK in state else state)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Unread(position=position, why=f"it cannot be decoded: {error}")
     if seen.codec or seen.type not in KNOWN:
         what = f"codec {seen.codec}" if seen.codec else f"the type {seen.type!r}"
         return Unread(position=position, why=f"this release does not know {what}")
     return _node_event(position, state, seen) if seen.stream.startswith(NODE) else seen
+
+
+def _structure(state: bytes) -> bytes:
+    """A personal event without what its users say, and so also without labels: what is derived from
+    it is the same before and after they are erased. Any other event as it is."""
+    event: dict[str, Value] = msgspec.json.decode(state)
+    if event.get("codec") != PERSONAL:
+        return state
+    data = put_together(event.get("data"), None)
+    if isinstance(data, dict) and isinstance(options := data.get("options"), dict):
+        options.pop("tags", None)
+        options.pop("attributes", None)
+    kept = {name: value for name, value in event.items() if name not in ("codec", "sealed")}
+    return encode({**kept, "data": data})
 
 
 def _node_event(position: int, state: bytes, seen: Glimpse) -> NodeEvent | Unread:

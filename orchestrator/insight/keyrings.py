@@ -73,5 +73,12 @@ def of_keys(found: Sequence[KeyUse]) -> Iterator[Finding]:
             yield Finding("keys", "plain", "warning", f"{_counted(one)} not sealed", MEND_OLD)
 
 
+def of_erasure(subject: str) -> Finding:
+    """An erasure that was broken off."""
+    said = f"erasing the values of {subject} is recorded and not done"
+    mend = f"`dalsegno erase --subject {subject}` again"
+    return Finding("keys", subject, "problem", said, mend)
+
+
 def _counted(one: KeyUse) -> str:
     return ", ".join(f"{count} {place}" for place, count in sorted(one.uses.items())) or "nothing"

@@ -90,6 +90,7 @@ def _start(d: Decision, given: i.Start) -> None:
             due_at=d.env.due(timeout_s),
             flow=flow,
             part=given.part,
+            subject=request.subject,
         )
     )
     pin_at_start(d)

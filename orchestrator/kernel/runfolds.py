@@ -26,6 +26,7 @@ def _started(state: RunState, fact: r.RunStarted, at: int) -> None:
     state.origin = fact.origin
     state.started_at = at
     state.part = fact.part
+    state.subject = fact.subject
     if fact.due_at is not None:
         state.timers["run"] = fact.due_at
     apply_flow(state, fact.flow, at)

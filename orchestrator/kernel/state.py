@@ -180,6 +180,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     (see `instances`). `calls`: step → the child run that it has. Items of a map are steps only
     while they are under way. `part`: of the map of another run that this run does. `given_up`:
     groups whose time is over, and that wait for what nodes and child runs still have of them.
+    `subject`: whose values it has, where these are sealed.
     """
 
     run_id: str = ""
@@ -217,6 +218,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     build: str | None = None
     """The build that its tasks keep to, "" for any; None: not decided, see `pinning`."""
     part: PartOf | None = None
+    subject: str = ""
     given_up: dict[str, Failure] = {}
     generation: int = 0
     """Of the steps that begin now: grows when steps begin anew that nodes or child runs may still

@@ -105,7 +105,7 @@ def read_export(lines: Iterable[bytes], catalogue: Catalogue, name: str) -> Expo
             end = decode(line, End, f"{name}:{number}")
             continue
         place = decode(line, Place, f"{name}:{number}")
-        stored = Stored(place.stream, place.version, place.type, line)
+        stored = Stored(place.stream, place.version, place.type, line, opened=b"")  # no keys here
         head = heads.setdefault(place.stream, Head(place.stream))
         try:
             follow(head, stored, catalogue)

@@ -69,6 +69,13 @@ class History(Protocol):
         with its version when it cannot be used."""
 
 
+class Log(History, Protocol):
+    """The whole log beside its streams."""
+
+    async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
+        """Events with position > `after`, in order of position; misses none that commits later."""
+
+
 class IndexedHistory(History, Protocol):
     """The same with the index of runs, and a list of the snapshots."""
 

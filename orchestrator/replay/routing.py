@@ -7,6 +7,7 @@ from typing import Protocol
 from events.envelope import Stored
 from events.errors import Unavailable
 from events.logmap import LogMap
+from events.sealing import EventKey
 from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.ports import IndexedHistory, IndexRow
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
@@ -18,6 +19,8 @@ class ReadableLog(IndexedHistory, Protocol):
     async def load_payload(self, hash_: str) -> bytes | None: ...
 
     async def archived(self, run_id: str) -> Tombstone | None: ...
+
+    async def data_key_of(self, run_id: str) -> EventKey: ...
 
 
 class Routed:
@@ -56,6 +59,10 @@ class Routed:
     async def archived(self, run_id: str) -> Tombstone | None:
         log = await self._log(self.map.of(run_id))
         return await log.archived(run_id)
+
+    async def data_key_of(self, run_id: str) -> EventKey:
+        log = await self._log(self.map.of(run_id))
+        return await log.data_key_of(run_id)
 
     async def load_payload(self, hash_: str) -> bytes | None:
         """From whichever has it; None only when all have said that they have not."""

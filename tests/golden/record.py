@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from events.codec import encode
+from events.envelope import Head, Stamp, seal
+from events.sealing import EventKey
+from orchestrator.adapters.crypto.keyring import DataKey
 from tests.golden import samples
 from tests.golden.files import FROZEN, RELEASE, Line, write_history, write_lines
 from tests.golden.scenes import SCENES, history
@@ -24,6 +27,13 @@ def facts() -> Iterator[Line]:
     for fact in samples.FACTS:
         yield Line(fact.TYPE, "full", encode(fact))
         yield Line(fact.TYPE, "bare", encode(samples.bare(fact)))
+
+
+def personal() -> Iterator[Line]:
+    """Facts as they are stored in personal runs, whole envelopes, under the key `samples.KEY`."""
+    for fact in samples.RUN_FACTS:
+        head = Head("run:run-1", 4, "before", key=EventKey("k1", DataKey(samples.KEY)))
+        yield Line(fact.TYPE, "full", seal(head, fact, "e1", Stamp(recorded_at=samples.AT)).state)
 
 
 def both(family: str, found: Iterable[msgspec.Struct]) -> Iterator[Line]:
@@ -46,6 +56,7 @@ def main() -> None:
     if RELEASE in FROZEN:
         raise SystemExit(f"{RELEASE} is published: its formats are frozen, the next has a folder")
     write_lines("facts", facts())
+    write_lines("personal", personal())
     write_lines("messages", messages())
     for name, scene in SCENES.items():
         write_history(name, history(scene()))

@@ -41,6 +41,8 @@ from events.values import Value
 T = TypeVar("T", bound=msgspec.Struct)
 
 AT = 1_700_000_000_000_000
+KEY = bytes(range(32))
+"""The data key of the personal samples."""
 ATTEMPT = Attempt("run-1", "fetch", 1, 2)
 VALUE: Value = {
     "text": 'é\U0001f600"\\\n\x00',
@@ -71,6 +73,7 @@ OPTIONS = RunOptions(
     attributes={"amount": 2.5, "vip": True, "count": 3, "city": "Oslo"},
     concurrency_max=7,
     build="b7",
+    personal=True,
 )
 ORIGIN = Origin(kind="parent", run_id="run-0", step="spawn", version=9, depth=1)
 HOST = HostSample(cpu_share=0.5, memory_used_bytes=2**30, memory_total_bytes=2**31, load=1.25)
@@ -314,6 +317,7 @@ FACTS: tuple[Fact, ...] = (
         due_at=AT,
         flow=FLOW,
         part=PART,
+        subject="customer-81",
     ),
     r.RunForked(
         run_id="run-2",
@@ -527,6 +531,7 @@ FACTS: tuple[Fact, ...] = (
     c.NodeLeft(node="n1", incarnation="i1", reason="update"),
     c.LeaseAcquired(shard=3, epoch=9, holder="c1", previous_holder="c0"),
     c.LeaseReleased(shard=3, epoch=9, holder="c1"),
+    c.PersonalErased(key_id="k1", subject="customer-81", runs=3, reason="request 4711"),
     c.DefinitionRegistered(
         workflow="census", workflow_version="v1", definition=DEFINITION, net=NET
     ),
@@ -658,6 +663,7 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         build="pinned",
         tags={"team": "census"},
         attributes={"amount": 2.5},
+        subject="customer-81",
     ),
     api.CancelRun(actor="user:ada", run_id="run-1", reason="enough"),
     api.SignalRun(
@@ -731,6 +737,14 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     ),
     api.RerunRun(
         actor="user:ada", run_id="run-1", id="x1", steps=("fetch",), all=True, reason="mended"
+    ),
+    api.ErasePersonal(
+        actor="user:ada",
+        run_id="run-1",
+        key_id="k1",
+        subject="customer-81",
+        runs=3,
+        reason="request 4711",
     ),
 )
 RUN = api.RunView(
@@ -809,8 +823,11 @@ ANSWERS: tuple[api.AnyAnswer, ...] = (
     api.NodeAnswer(node=NODE),
     api.Kept(hash="aa"),
     api.Fetched(values=msgspec.Raw(b"[1]")),
+    api.ErasureRecorded(key_id="k1", recorded=False),
     api.Refused(code="rejected", message="no such run"),
 )
+
+RUN_FACTS = tuple(f for f in FACTS if type(f).__module__ in (r.__name__, t.__name__, o.__name__))
 
 
 def bare(sample: T) -> T:

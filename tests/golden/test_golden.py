@@ -17,11 +17,12 @@ from events import messages as m
 from events import net as n
 from events.catalogue import Catalogue
 from events.codec import encode
-from events.envelope import unseal
+from events.envelope import Stored, seals_of, unseal
 from events.operator_facts import RunRestored
 from events.run_facts import RunForked
 from events.task_facts import TaskCompleted
 from orchestrator.adapters.cel import CelExpressions
+from orchestrator.adapters.crypto.keyring import DataKey
 from orchestrator.kernel.evolve import FOLDS, evolve
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.restoring import rewind
@@ -55,6 +56,7 @@ ALONE = {
     "message/Heartbeat": m.Heartbeat,
 }
 RECORDED_FACTS = [line for release in releases() for line in read_lines(release, "facts")]
+RECORDED_PERSONAL = list(read_lines("0.3.0", "personal"))
 RECORDED_MESSAGES = [line for release in releases() for line in read_lines(release, "messages")]
 
 
@@ -65,6 +67,25 @@ def label(line: object) -> str:
 @pytest.mark.parametrize("release", FROZEN)
 def test_what_was_published_stays_as_it_is(release: str) -> None:
     assert digest(release) == FROZEN[release]
+
+
+# -- personal -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", RECORDED_PERSONAL, ids=label)
+def test_a_recorded_personal_event_opens_with_its_key_for_ever(line: Line) -> None:
+    fact = next(one for one in samples.FACTS if line.name == one.TYPE)
+    stored = Stored("run:run-1", 5, line.name, line.data)
+    seals = seals_of(stored)
+    assert seals is None or seals.key_id == "k1"
+    if seals is not None:
+        values = DataKey(samples.KEY).open(seals.sealed, seals.bound)
+        stored = msgspec.structs.replace(stored, opened=values)
+    assert unseal(stored, CATALOGUE).fact == fact
+
+
+def test_personal_events_are_written_as_they_were_recorded() -> None:
+    assert [tuple(line) for line in RECORDED_PERSONAL] == [tuple(one) for one in record.personal()]
 
 
 # -- facts ----------------------------------------------------------------------------------------

@@ -63,6 +63,12 @@ class Keys:
                 f"bytes sealed with key {key_id} were changed, or belong elsewhere"
             ) from error
 
+    def new_data_key(self) -> bytes:
+        return new_key()
+
+    def cipher(self, data_key: bytes) -> "DataKey":
+        return DataKey(data_key)
+
 
 class DataKey:
     """A key of its own for what one person's runs say. Pure: the same in, the same out."""

@@ -19,6 +19,8 @@ from events.envelope import Stored
 from events.ids import run_stream
 from events.limits import BatchLimits
 from events.references import Payload, checked
+from events.sealing import EventKey, Keyring, NoKeys
+from orchestrator.adapters.memory.datakeys import MemoryDataKeys
 from orchestrator.adapters.memory.snapshots import MemorySnapshots
 from orchestrator.coordinator.batches import check_batch
 from orchestrator.coordinator.ports import (
@@ -58,7 +60,9 @@ class MemoryLog:
         limits: BatchLimits | None = None,
         snapshots_kept: int = 3,
         recovery_snapshots_kept: int = 10,
+        keys: Keyring = NoKeys(),
     ) -> None:
+        self.data_keys = MemoryDataKeys(keys)
         self._now = now
         kept = {"automatic": snapshots_kept, "recovery": recovery_snapshots_kept}
         self.snapshots = MemorySnapshots(now, kept)
@@ -103,10 +107,10 @@ class MemoryLog:
         return own > 0
 
     def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
-        return self._streams.get(stream, [])[max(after, 0) :][:limit]
+        return self.data_keys.opened(self._streams.get(stream, [])[max(after, 0) :][:limit])
 
     def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
-        return self._log[max(after, 0) :][:limit]
+        return self.data_keys.opened(self._log[max(after, 0) :][:limit])
 
     def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
         return self._batches[max(after, 0) :][:limit]
@@ -130,7 +134,8 @@ class MemoryLog:
     ) -> list[Stored]:
         names = sorted(name for name in self._streams if name.startswith(prefix))
         events = (event for name in names if name >= after[0] for event in self._streams[name])
-        return list(islice((e for e in events if (e.stream, e.version) > after), limit))
+        found = (e for e in events if (e.stream, e.version) > after)
+        return self.data_keys.opened(list(islice(found, limit)))
 
     def last_position(self) -> int:
         return len(self._log)
@@ -393,6 +398,12 @@ class MemoryStore:
 
     async def load_payload(self, hash_: str) -> bytes | None:
         return self.log.load_payload(hash_)
+
+    async def join_data_key(self, run_id: str, subject: str, id_: str) -> EventKey:
+        return self.log.data_keys.join(run_id, subject, id_)
+
+    async def data_key_of(self, run_id: str) -> EventKey:
+        return self.log.data_keys.of_run(run_id)
 
     async def attend(self, name: str, ttl_s: float) -> list[str]:
         return self.log.attend(name, ttl_s)

@@ -21,6 +21,7 @@ from events.api import (
     CompleteTask,
     CordonNode,
     DrainNode,
+    ErasePersonal,
     FailStep,
     FailTask,
     FetchValues,
@@ -238,7 +239,7 @@ def _about(request: AnyRequest) -> str | None:
             | RerunRun()
         ):
             return request.run_id
-        case UpdateRun() | QueryRun() | ForkRun() | ShowRun() | AwaitRun():
+        case UpdateRun() | QueryRun() | ForkRun() | ShowRun() | AwaitRun() | ErasePersonal():
             return request.run_id
         case ShowNode() | CordonNode() | DrainNode() | UncordonNode():
             return request.node

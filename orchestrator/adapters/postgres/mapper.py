@@ -41,6 +41,7 @@ class EnvelopeMapper(Mapper[str]):
             stored_event.originator_version,
             stored_event.topic,
             stored_event.state,
+            opened=b"",  # personal values read as erased: the library has no keys
         )
         event = unseal(stored, self._catalogue)
         return LibraryEvent(event.header, event.fact, event.digest)

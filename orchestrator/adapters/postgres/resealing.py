@@ -7,6 +7,8 @@ statement that does nothing where somebody was faster. It may be broken off and 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from psycopg.rows import TupleRow
+
 from events.sealing import Keyring
 from orchestrator.adapters.postgres.connections import Pool
 from orchestrator.adapters.postgres.queries import Queries
@@ -46,6 +48,8 @@ class Resealing:
             yield "snapshots", name
         async for name in self._reseal_payloads():
             yield "lists", name
+        async for name in self._reseal_data_keys():
+            yield "data keys", name
 
     async def _reseal_snapshots(self) -> AsyncIterator[str]:
         place = SnapshotPlace()
@@ -62,19 +66,30 @@ class Resealing:
 
     async def _reseal_payloads(self) -> AsyncIterator[str]:
         after = ""
-        while True:
-            values = {"after": after, "current": self._keys.current, "limit": PAGE}
-            async with self._pool.use("looking for stored lists") as connection:
-                cursor = connection.cursor(binary=True)
-                await cursor.execute(self._queries["payloads_of_other_keys"].encode(), values)
-                page = await cursor.fetchall()
+        while page := await self._page("payloads_of_other_keys", after):
             for after, stored in page:
-                bound = after.encode()
-                data = self._keys.seal(self._keys.open(stored, bound), bound)
-                await self._execute("reseal_payload", {"hash": after, "data": data, "old": stored})
+                values = {"hash": after, "data": self._resealed(after, stored), "old": stored}
+                await self._execute("reseal_payload", values)
                 yield after
-            if len(page) < PAGE:
-                return
+
+    async def _reseal_data_keys(self) -> AsyncIterator[str]:
+        after = ""
+        while page := await self._page("sealed_data_keys", after):
+            for after, sealed in page:
+                data = self._resealed(after, sealed)
+                await self._execute("reseal_data_key", {"id": after, "data": data, "old": sealed})
+                yield after
+
+    async def _page(self, name: str, after: str) -> list[TupleRow]:
+        """Names and sealed bytes of what another key has sealed; those after `after`."""
+        values = {"after": after, "current": self._keys.current, "limit": PAGE}
+        async with self._pool.use("looking for what other keys have sealed") as connection:
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(self._queries[name].encode(), values)
+            return await cursor.fetchall()
+
+    def _resealed(self, name: str, stored: bytes) -> bytes:
+        return self._keys.seal(self._keys.open(stored, name.encode()), name.encode())
 
     async def _execute(self, name: str, values: Mapping[str, Any]) -> None:
         async with self._pool.use("sealing with the current key") as connection:

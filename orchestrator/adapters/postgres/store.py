@@ -11,7 +11,7 @@ from events.envelope import Stored
 from events.errors import MissingKey
 from events.limits import BatchLimits
 from events.references import Payload, checked
-from events.sealing import Keyring, NoKeys
+from events.sealing import EventKey, Keyring, NoKeys
 from orchestrator.adapters.postgres.append import Appender
 from orchestrator.adapters.postgres.archives import PostgresArchives, tombstone
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
@@ -22,6 +22,7 @@ from orchestrator.adapters.postgres.columns import (
     log_batch,
 )
 from orchestrator.adapters.postgres.connections import Dialer, Pool
+from orchestrator.adapters.postgres.datakeys import DataKeys
 from orchestrator.adapters.postgres.gathering import Gathering
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.resealing import Resealing
@@ -67,6 +68,7 @@ class PostgresStore:
         self._pool = Pool(dialer, settings.read_timeout_s)
         self._keys = keys
         self._snapshots = Snapshots(self._pool, queries, settings.kept, keys)
+        self.data_keys = DataKeys(self._pool, queries, keys)
         self.resealing = Resealing(self._pool, queries, keys, self._snapshots)
         self._appender = Appender(dialer, self._pool, limits)
         self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
@@ -126,9 +128,8 @@ class PostgresStore:
 
     async def _read_one(self, stream: str, after: int, limit: int) -> list[Stored]:
         values = {"stream": stream, "after": after, "limit": limit}
-        return [
-            _stored(row) for row in await self._rows("read_stream", f"reading {stream}", values)
-        ]
+        rows = await self._rows("read_stream", f"reading {stream}", values)
+        return await self.data_keys.opened([_stored(row) for row in rows])
 
     async def _read_many(self, wanted: Sequence[tuple[str, int]]) -> list[list[Stored]]:
         """The first few events of each, which is all of most."""
@@ -139,14 +140,17 @@ class PostgresStore:
             "afters": integers([after for _, after in wanted]),
             "limit": GATHERED_EVENTS,
         }
+        rows = await self._rows("read_tails", "reading streams", values)
+        events = await self.data_keys.opened([_stored(row) for _, *row in rows])
         found: list[list[Stored]] = [[] for _ in wanted]
-        for place, *row in await self._rows("read_tails", "reading streams", values):
-            found[place - 1].append(_stored(row))
+        for (place, *_), event in zip(rows, events, strict=True):
+            found[place - 1].append(event)
         return found
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         values = {"after": after, "limit": limit}
-        return [_stored(row) for row in await self._rows("read_log", "reading the log", values)]
+        rows = await self._rows("read_log", "reading the log", values)
+        return await self.data_keys.opened([_stored(row) for row in rows])
 
     async def read_streams(
         self, prefix: str, after: tuple[str, int] = ("", 0), limit: int = 1000
@@ -155,7 +159,8 @@ class PostgresStore:
         in order of stream and version."""
         values = {"prefix": prefix, "past": prefix + AFTER_ALL, "limit": limit}
         values |= {"after": after[0], "version": after[1]}
-        return [_stored(row) for row in await self._rows("read_streams", "auditing", values)]
+        rows = await self._rows("read_streams", "auditing", values)
+        return await self.data_keys.opened([_stored(row) for row in rows])
 
     async def last_position(self) -> int:
         """Position of the last event, 0 in an empty log."""
@@ -188,7 +193,7 @@ class PostgresStore:
         part of the log."""
         values = {"topic": topic, "after": after, "limit": limit}
         rows = await self._rows("first_events", f"looking for {topic}", values)
-        return [_stored(row) for row in rows]
+        return await self.data_keys.opened([_stored(row) for row in rows])
 
     def begins_before(self, event: Stored) -> int:
         """A position that is not after anything that may have followed from an event."""
@@ -198,7 +203,7 @@ class PostgresStore:
         """Events that are dead letters, with positions < `before`, the newest first."""
         values = {"before": before, "limit": limit}
         rows = await self._rows("dead_letters", "looking for dead letters", values)
-        return [_stored(row) for row in rows]
+        return await self.data_keys.opened([_stored(row) for row in rows])
 
     async def keep_subscribers_awake(self) -> None:
         """Wakes subscriptions of the eventsourcing library after appends of this store, until it is
@@ -316,6 +321,14 @@ class PostgresStore:
             return checked(hash_, self._keys.open(bytes(rows[0][0]), hash_.encode()))
         except MissingKey as error:
             raise MissingKey(f"payload {hash_}: {error}") from error
+
+    # ------------------------------------------------------------------ data keys
+
+    async def join_data_key(self, run_id: str, subject: str, id_: str) -> EventKey:
+        return await self.data_keys.join(run_id, subject, id_)
+
+    async def data_key_of(self, run_id: str) -> EventKey:
+        return await self.data_keys.of_run(run_id)
 
     # ------------------------------------------------------------------ leases
 

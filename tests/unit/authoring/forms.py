@@ -22,6 +22,7 @@ options:
   priority: 3
   concurrency_max: 10
   build: pinned
+  personal: true
 steps:
   - id: fetch
     task: shop.fetch

@@ -347,6 +347,7 @@ _OPTIONS = st.builds(
     ),
     concurrency_max=st.none() | st.integers(1, 100),
     build=st.sampled_from(("", "b7", "pinned")),
+    personal=st.booleans(),
 )
 
 

@@ -59,6 +59,7 @@ SAMPLES: list[str | tuple[str, Limits]] = [
     "a: 1e999",
     "a: .nan",
     "workflow: w\noptions: {attributes: {region: [eu]}}\nsteps: [{id: a, task: t}]",
+    "workflow: w\noptions: {personal: 1}\nsteps: [{id: a, task: t}]",
     "a: 99999999999999999999",
     # shapes
     "[]",

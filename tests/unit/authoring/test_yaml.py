@@ -27,6 +27,7 @@ options:
   tags: {team: a}
   priority: -3
   concurrency_max: 10
+  personal: true
 steps:
   - id: list
     task: census.list_files
@@ -72,6 +73,7 @@ EXPECTED = Definition(
         tags={"team": "a"},
         priority=-3,
         concurrency_max=10,
+        personal=True,
     ),
     steps=(
         TaskStep(
@@ -145,9 +147,9 @@ def test_every_part_has_its_place() -> None:
     def at(where: str) -> tuple[int, int]:
         return places[where].line, places[where].column
 
-    assert at("steps") == (11, 1)
-    assert at("steps[0]") == (12, 5)
-    assert at("steps[0].id") == (12, 9)
+    assert at("steps") == (12, 1)
+    assert at("steps[0]") == (13, 5)
+    assert at("steps[0].id") == (13, 9)
     assert at("steps[0].with.root") == (14, 19)
     assert at("steps[0].retry.permanent[1]") == (22, 22)
     assert at("steps[1].choice[0].steps[0].fail.code") == (35, 41)
@@ -178,6 +180,7 @@ def test_every_part_has_its_place() -> None:
         ("workflow: x\nsteps:\n  - {id: a, task: t, labels: {z: 5}}", 3, "put it in quotes"),
         ("workflow: x\nsteps:\n  - {id: a, task: t, needs: {memory: lots}}", 3, "is no size"),
         ("workflow: x\nsteps:\n  - {id: a, task: t, needs: {gpu: 1.5}}", 3, "a whole number"),
+        ("workflow: x\noptions: {personal: 1}\nsteps: [{id: a, task: t}]", 2, "true or false"),
         ("workflow: x\nsteps:\n  - {id: a, task: t, retry: {attempts: true}}", 3, "whole number"),
         (
             "workflow: x\nsteps:\n  - {id: a, task: t, retry: {kind: expo}}",

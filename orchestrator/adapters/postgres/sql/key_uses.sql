@@ -6,6 +6,9 @@ SELECT place, key_id, count(*) FROM (
     SELECT 'snapshots', dalsegno.sealed_with(state) FROM dalsegno.kept_snapshots
     UNION ALL
     SELECT 'lists', dalsegno.sealed_with(data) FROM dalsegno.payloads
+    UNION ALL
+    SELECT 'data keys', dalsegno.sealed_with(sealed) FROM dalsegno.data_key
+    WHERE sealed IS NOT NULL
 ) AS sealed
 GROUP BY place, key_id
 ORDER BY place, key_id
