@@ -7,6 +7,7 @@ from typing import assert_never
 
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
+from events.codec import digest
 from events.envelope import Event, Head, unseal
 from events.errors import Corrupt, InvariantViolation, Rejected
 from events.ids import definition_stream, node_stream
@@ -189,15 +190,23 @@ class Loader:
         return base.head, NodeLog() if base.state is None else base.state
 
     async def _stream(self, log: History, after: Head) -> tuple[Head, list[Event]]:
-        """The events after `after`, and where the stream ends."""
+        """The events after `after`, and where the stream ends. One that is damaged is left out and
+        told: of workflows and nodes the others are of use without it, and a run whose version of a
+        workflow is missing is parked."""
         head = Head(after.stream, after.version, after.digest)
         events: list[Event] = []
         while page := await log.read(head.stream, head.version, PAGE):
             for stored in page:
-                event = unseal(stored, self._catalogue)
-                events.append(event)
-                head.version, head.digest = stored.version, event.digest
+                head.version, head.digest = stored.version, digest(stored.state)
+                try:
+                    events.append(unseal(stored, self._catalogue))
+                except Corrupt as error:
+                    _complain(error)
         return head, events
+
+
+def _complain(error: Corrupt) -> None:
+    log.error("%s: it is left out; `dalsegno verify --all` says more", error)
 
 
 def _tell(left_aside: Sequence[LeftAside]) -> None:
