@@ -132,7 +132,7 @@ class TestStockRecorder:
 
 def _shape(connection: psycopg.Connection[dict[str, object]], schema: str) -> list[object]:
     """Columns, indexes, options and composite type of an events table, without the schema's
-    name."""
+    name. Indexes of some events only are ours."""
     queries = [
         """
         SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns
@@ -140,7 +140,8 @@ def _shape(connection: psycopg.Connection[dict[str, object]], schema: str) -> li
         """,
         """
         SELECT indexname, indexdef FROM pg_indexes
-        WHERE schemaname = {0} AND tablename = 'events' ORDER BY 1
+        WHERE schemaname = {0} AND tablename = 'events' AND indexdef NOT LIKE '% WHERE %'
+        ORDER BY 1
         """,
         "SELECT reloptions FROM pg_class WHERE oid = ({0} || '.events')::regclass",
         """

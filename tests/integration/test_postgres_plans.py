@@ -71,6 +71,7 @@ INSERT INTO dalsegno.node_state SELECT g, 'n' || n, '{{}}'
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
 INSERT INTO dalsegno.unread_event SELECT g, n, ''
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
+INSERT INTO dalsegno.payloads SELECT 'h' || n, '' FROM generate_series(1, 20000) AS n;
 ANALYZE;
 """
 
@@ -149,6 +150,13 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         {"run_index_pkey"},
     ),
     "read_batches": ({"after": 7, "limit": 100}, {"log_batch_pkey"}),
+    "dead_letters": ({"before": 9, "limit": 100}, {"events_dead_letters_idx"}),
+    "payloads_of_other_keys": ({"after": "", "current": "k", "limit": 9}, {"payloads_pkey"}),
+    "reseal_snapshot": (
+        PLACE | {"checksum": b"c", "state": b"s", "old": ""},
+        {"snapshots_pkey", "kept_snapshots_pkey"},
+    ),
+    "reseal_payload": ({"hash": "h", "data": b"d", "old": b"o"}, {"payloads_pkey"}),
     "index_row": ({"run_id": "r7"}, {"run_index_pkey"}),
     "index_rows": ({"after": "r7", "limit": 100}, {"run_index_pkey"}),
     "due_runs": (PAGE, {"run_index_due"}),
@@ -413,7 +421,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "raw_payloads",
         "restore_events",
     }
-    audits = {"drop_stray_index_rows", "count_type", "log_totals"}
+    audits = {"drop_stray_index_rows", "count_type", "key_uses", "log_totals"}
     lists = {"find_runs", "find_labelled_runs"}
     of_few_rows = {
         "doctor_leases",
