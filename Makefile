@@ -17,7 +17,7 @@ ROUNDS ?= 2
 # How long the chaos lasts, and which faults there are: all, none, or kinds with commas between.
 SECONDS ?= 60
 FAULTS ?= all
-SEEDS ?= 200
+SEEDS ?= 500
 # Test processes at a time; 0 runs the tests in pytest's own process (for a debugger).
 WORKERS ?= 2
 # Passed on to pytest, the demo, the benchmark or the simulator.

@@ -10,6 +10,9 @@ from tests.simulation.checks import Found
 from tests.simulation.world import World
 
 SHOWN_MAX = 5
+BROKEN_MAX = 3
+"""Seeds with a violation after which a search stops."""
+SAID_EVERY_S = 30.0
 
 
 def run_seed(seed: int) -> Found:
@@ -35,20 +38,37 @@ def find(seeds: Iterable[int], workers: int, calm: bool = False, logs: int = 0) 
 
 
 def search(start: int, seeds: int, workers: int, calm: bool = False, logs: int = 0) -> int:
-    """Prints the violations; returns how many seeds have one, at most 1."""
-    began, broken, events, virtual_s = time.perf_counter(), 0, 0, 0.0
+    """Prints the violations, and now and then how far it is; stops when `BROKEN_MAX` seeds have
+    one. Returns whether any has, as an exit code."""
+    began = said_at = time.perf_counter()
+    tried, broken, events, virtual_s = 0, 0, 0, 0.0
     for found in find(range(start, start + seeds), workers, calm, logs):
+        tried += 1
         events += found.events
         virtual_s += found.virtual_s
         if found.violations:
             broken += 1
-            _print_violations(found)
+            _print_violations(found, logs)
+            if broken == BROKEN_MAX:
+                break
+        if time.perf_counter() - said_at > SAID_EVERY_S:
+            said_at = time.perf_counter()
+            _print_progress(tried, seeds, said_at - began, broken)
     took_s = time.perf_counter() - began
     print(
-        f"{seeds} seeds from {start}, {broken} with a violation; {events} events, "
-        f"{virtual_s:.0f} s of virtual time in {took_s:.1f} s ({seeds / took_s:.1f} seeds/s)"
+        f"{tried} seeds from {start}, {broken} with a violation; {events} events, "
+        f"{virtual_s:.0f} s of virtual time in {took_s:.1f} s ({tried / took_s:.1f} seeds/s)"
     )
     return min(broken, 1)
+
+
+def _print_progress(tried: int, seeds: int, took_s: float, broken: int) -> None:
+    left_s = (seeds - tried) * took_s / tried
+    print(
+        f"{tried} of {seeds} seeds, {broken} with a violation; {tried / took_s:.1f} seeds/s, "
+        f"{left_s / 60:.0f} min left",
+        flush=True,
+    )
 
 
 def first(start: int, seeds: int, workers: int) -> int:
@@ -98,7 +118,7 @@ def show(seed: int, trace: bool, calm: bool = False, logs: int = 0) -> int:
     for line in world.scheduler.lines or ():
         print(line)
     if found.violations:
-        _print_violations(found)
+        _print_violations(found, logs)
     print(
         f"seed {seed}: {found.runs} runs, {found.events} events, {found.actions} actions, "
         f"{found.virtual_s:.1f} s, trace {found.trace_hash}"
@@ -106,7 +126,8 @@ def show(seed: int, trace: bool, calm: bool = False, logs: int = 0) -> int:
     return min(len(found.violations), 1)
 
 
-def _print_violations(found: Found) -> None:
+def _print_violations(found: Found, logs: int = 0) -> None:
     for text in found.violations[:SHOWN_MAX]:
         print(f"seed {found.seed}: {text}")
-    print(f"  again: python -m tests.simulation --seed {found.seed} --trace")
+    more = f" --logs {logs}" if logs else ""
+    print(f"  again: python -m tests.simulation --seed {found.seed} --trace{more}", flush=True)

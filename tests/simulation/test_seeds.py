@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.search import run_calm, run_in_two_logs, run_seed, sweep
 from tests.simulation.world import World
 
-SEEDS = int(os.environ.get("SEEDS", "200"))
+SEEDS = int(os.environ.get("SEEDS", "500"))
 BLOCK = 20
 BLOCKS = range(0, SEEDS, BLOCK)
 

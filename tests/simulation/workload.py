@@ -172,7 +172,7 @@ class Draft:
             depends_on=depends,
             workflow=rng.choice(self._callees),
             input={"n": "${ input.n }"},
-            retry=self._retry() if rng.random() < 0.3 else None,
+            retry=self._retry() if rng.random() < 0.6 else None,
             on_error=(Handler(),) if rng.random() < 0.4 else (),
         )
 
