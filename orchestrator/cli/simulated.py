@@ -58,8 +58,13 @@ def show(plan: Plan, calm: SimulatedSeed, found: Sequence[SimulatedSeed], again:
     out.print(_outcomes(found))
     out.print()
     out.print(_durations(calm, found))
-    out.print()
-    out.print(_tasks(found))
+    for run in calm.runs[:1]:
+        if run.code:
+            told = f"{plain(run.code)}: {plain(run.message)}"
+            out.print(f"[{UNSURE}]without faults it fails, too:[/] {told}", soft_wrap=True)
+    if any(one.tasks for one in found):
+        out.print()
+        out.print(_tasks(found))
     for line in _unmodelled(plan.model, found):
         out.print(f"[{DIM}]{line}[/]")
     out.print()
