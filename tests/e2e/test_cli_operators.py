@@ -227,17 +227,12 @@ def test_a_closed_run_is_never_reopened_but_forked(folder: Path) -> None:
 def test_refusals_name_what_is_wrong_and_how_to_mend_it(folder: Path) -> None:
     begun(folder, "r8")
     cases = [
-        (("skip", "r8", "nap"), 2, "--reason is missing"),
-        (("skip", "r8", "nap", "--reason", "x"), 2, "give --yes"),
         (("skip", "r8", "nope", *BECAUSE), 3, "those under way: nap"),
         (("skip", "r8", "first", *BECAUSE), 3, "first of run r8 is completed"),
         (("skip", "nobody", "nap", *BECAUSE), 3, "there is no run nobody"),
         (("move", "r8", "nap", "--to", "agent-7", *BECAUSE), 2, "there is no such node"),
-        (("restore", "r8", *BECAUSE), 2, "expected either --to VERSION or --snapshot ID"),
         (("restore", "r8", "--to", "99", *BECAUSE), 3, "has no version 99: its last one is"),
         (("restore", "r8", "--snapshot", "r1@3-recovery", *BECAUSE), 3, "is of another run"),
-        (("restore", "r8", "--snapshot", "what", *BECAUSE), 3, "is no id of a snapshot"),
-        (("rerun", "r8", "--all", "--failed", *BECAUSE), 2, "expected one of"),
         (("rerun", "r8", *BECAUSE), 3, "no step of run r8 has failed"),
         (("rerun", "r8", "--step", "nope", *BECAUSE), 3, "has not reached a step 'nope'"),
     ]

@@ -171,14 +171,17 @@ class RunBook:
             case _ if isinstance(fact, STRUCTURE):
                 yield from self._structure(fact)
             case _ if isinstance(fact, ENDS):
-                self.ended_at = now
-                self.terminated = isinstance(fact, r.RunFailed) and (
-                    fact.failure.code == TERMINATED
-                )
-                if self.outstanding and not self.terminated:
-                    yield f"ended with {next(iter(self.outstanding))} outstanding"
+                yield from self._end(fact, now)
             case _:
                 pass
+
+    def _end(self, fact: Fact, now: int) -> Iterator[str]:
+        self.ended_at = now
+        self.terminated = isinstance(fact, r.RunFailed) and fact.failure.code == TERMINATED
+        if self.terminated:  # it waits for nobody
+            self.outstanding.clear()
+        if self.outstanding:
+            yield f"ended with {next(iter(self.outstanding))} outstanding"
 
     def _pin(self, fact: Fact, actor: str) -> Iterator[str]:
         if isinstance(fact, r.RunStarted):

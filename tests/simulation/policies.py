@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from events import cluster_facts as c
+from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.definition import Definition, Step
@@ -54,7 +55,7 @@ class Policies:
         match fact:
             case r.RunStarted() if fact.options.timeout_s is not None:
                 self._run_due = at + int(fact.options.timeout_s * US)
-            case r.RunForked():
+            case r.RunForked() | o.RunRestored():
                 self._forked(state)
             case r.RunPaused() | r.RunResumed():
                 yield from self._paused(fact, at)
@@ -75,7 +76,9 @@ class Policies:
     # -- time -------------------------------------------------------------------------------------
 
     def _forked(self, state: RunState) -> None:
-        """What the source had counted counts on; its waits begin anew or go on."""
+        """What the source, or the earlier version, had counted counts on; its waits begin anew or
+        go on."""
+        self._due.clear()
         self._counted = {name: step.counted for name, step in state.steps.items()}
         self._losses = {name: step.losses for name, step in state.steps.items()}
         self._delays = {name: step.delay_s for name, step in state.steps.items()}
@@ -149,7 +152,8 @@ class Policies:
         step, retry = fact.step, self._retry(fact.step, state)
         self._due[f"retry {step}"] = fact.next_attempt_at
         if not fact.counted:
-            self._losses[step] = self._losses.get(step, 0) + (fact.loss != "refused")
+            is_lost = fact.loss not in {None, "refused"}  # a task that was moved is not
+            self._losses[step] = self._losses.get(step, 0) + is_lost
             if fact.kind != "lost":
                 yield f"a {fact.kind} attempt of {step} does not count"
             return

@@ -8,6 +8,25 @@ from orchestrator.cli.main import run
 
 
 @pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("run skip r1 a --yes", "--reason is missing, and nothing was done: say why"),
+        ("run terminate r1 --reason x", "nobody is there to confirm this, and nothing was done"),
+        ("run complete r1 a --output 1 --reason", "--reason requires an argument"),
+        ("run restore r1 --reason x --yes", "expected either --to VERSION or --snapshot ID"),
+        ("run restore r1 --to 0 --reason x --yes", "--to is 0: expected a version from 1"),
+        ("run rerun r1 --all --failed --reason x", "expected one of --step, --failed and --all"),
+    ],
+)
+def test_operators_say_why_and_what(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is asked of a cluster; there is none."""
+    assert run(line.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("line", "said", "help_of"),
     [
         ("run show", "`dalsegno run show`: RUN-ID is missing.", "run show"),
