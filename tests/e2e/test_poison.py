@@ -10,6 +10,7 @@ import pytest
 
 from events import task_facts as t
 from events.definition import Definition, TaskStep
+from orchestrator.kernel.poison import DEADLY
 from tests.e2e.checks import read_log
 from tests.e2e.cluster import ROOT, Cluster, cluster
 from tests.e2e.definitions import chain
@@ -63,7 +64,7 @@ async def test_a_task_that_kills_its_agents_becomes_a_dead_letter(tmp_path: Path
         (listed,) = json.loads(await dalsegno(it, "dead-letter", "list", "--json"))
         assert (listed["run_id"], listed["step"], len(listed["kills"])) == ("p1", "boom", KILLS)
         shown = await dalsegno(it, "dead-letter", "show", "p1")
-        for word in ("e2e.poison", "node_restarted", "dalsegno run retry p1"):
+        for word in ("e2e.poison", listed["kills"][0]["loss"], "dalsegno run retry p1"):
             assert word in shown
         assert "sound" in await dalsegno(it, "verify", "p1")
 
@@ -77,6 +78,7 @@ async def check_letter(it: Cluster) -> None:
     for kill, fact in zip(letter.kills, sent, strict=True):
         assert (kill.node, kill.incarnation) == (fact.node, fact.incarnation)
         assert 0 < kill.dispatched_at <= kill.lost_at
-    assert {kill.node for kill in letter.kills} == set(AGENTS)
+        assert kill.loss in DEADLY  # which of them depends on how soon its agent is back
+    assert len({kill.node for kill in letter.kills}) > 1
     waits = [fact.delay_s for fact in facts if isinstance(fact, t.AttemptFailed)]
     assert waits == [0.0, 1.0, 2.0, 4.0]
