@@ -218,6 +218,11 @@ def log_map(config: Config) -> LogMap:
     return LogMap({one.name: shards_of_text(one.shards) for one in config.logs})
 
 
+def shards_of(logs: Sequence[LogPlace]) -> int:
+    """How many shards these logs have together. Raises `Misconfigured`."""
+    return sum(len(shards_of_text(one.shards)) for one in logs)
+
+
 class Database(msgspec.Struct, frozen=True, kw_only=True):
     """Where a log is. Of one of several `log` is its name, `map` the map of all."""
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.cli.local import Local
+from orchestrator.config import LogPlace, shards_of
 
 COORDINATOR = "coordinator"
 PROJECTIONS = "projections"
@@ -23,18 +26,34 @@ QUICK = {
 }
 """On one machine silence means death sooner than between hosts; what the user set goes first."""
 
-OURS = ("DALSEGNO_POSTGRES", "DALSEGNO_NATS", "DALSEGNO_PREFIX", "DALSEGNO_NODE", "DALSEGNO_IMPORT")
+OURS = (
+    "DALSEGNO_POSTGRES",
+    "DALSEGNO_LOGS",
+    "DALSEGNO_NATS",
+    "DALSEGNO_PREFIX",
+    "DALSEGNO_NODE",
+    "DALSEGNO_IMPORT",
+)
 
 
 def child_environment(
-    servers: EmbeddedServers, given: Mapping[str, str], prefix: str = "dalsegno"
+    servers: EmbeddedServers,
+    given: Mapping[str, str],
+    prefix: str = "dalsegno",
+    logs: Sequence[LogPlace] = (),
 ) -> dict[str, str]:
     """The user's environment, but with our servers; addresses never show in a process list."""
     kept = {name: value for name, value in given.items() if not name.startswith(OURS)}
+    log = {"DALSEGNO_POSTGRES__DSN": servers.postgres.dsn}
+    if logs:
+        log = {
+            "DALSEGNO_LOGS": msgspec.json.encode(logs).decode(),
+            "DALSEGNO_COORDINATOR__SHARDS": str(shards_of(logs)),
+        }
     return {
         **QUICK,
         **kept,
-        "DALSEGNO_POSTGRES__DSN": servers.postgres.dsn,
+        **log,
         "DALSEGNO_NATS_URL": servers.nats.url,
         "DALSEGNO_PREFIX": prefix,
     }

@@ -14,6 +14,7 @@ import msgspec
 
 from events.configuration import Layer
 from events.errors import InvariantViolation, Misconfigured
+from orchestrator.config import LogPlace, shards_of
 
 DATA_DIR = ".dalsegno"
 NAME = "connection.json"
@@ -25,6 +26,8 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     dsn: str
     nats_url: str
     pid: int
+    logs: tuple[LogPlace, ...] = ()
+    """Where there are several; then they go for `dsn`."""
 
 
 class ConnectionFile:
@@ -93,6 +96,11 @@ def connection_layers(folder: Path) -> list[Layer]:
     found = read_addresses(folder / DATA_DIR)
     if found is None:
         return []
-    values = {"postgres.dsn": found.dsn, "nats.urls": found.nats_url}
+    values: dict[str, object] = {"nats.urls": found.nats_url}
+    if found.logs:
+        values["logs"] = msgspec.to_builtins(found.logs)
+        values["coordinator.shards"] = shards_of(found.logs)
+    else:
+        values["postgres.dsn"] = found.dsn
     source = f"dev in {folder / DATA_DIR}"
-    return [Layer(source=source, values=dict(values), texts=True)]
+    return [Layer(source=source, values=values, texts=True)]

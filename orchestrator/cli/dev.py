@@ -21,9 +21,10 @@ from events.api import ListNodes, Nodes
 from events.connection import Connection
 from events.errors import Misconfigured, Unavailable
 from events.limits import LOCAL_AGENTS_MAX
+from events.logmap import LogMap, shards_text
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.adapters.nats.client import connect
-from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.adapters.postgres.schema import make_database, migrate
 from orchestrator.cli.cluster import (
     child_environment,
     endings_as_interrupts,
@@ -37,7 +38,7 @@ from orchestrator.cli.definitions import describe_tasks
 from orchestrator.cli.health import WELL
 from orchestrator.cli.local import STOP_S, Local
 from orchestrator.cli.progress import Progress
-from orchestrator.config import Config
+from orchestrator.config import Config, LogPlace
 
 LOOK_S = 0.2
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 10.0
@@ -50,6 +51,7 @@ THERE_S = 10.0
 def dev(
     *,
     agents: int = 1,
+    logs: int = 1,
     imports: Annotated[list[str] | None, Parameter(name="--import", negative="")] = None,
     data_dir: Path = Path(DATA_DIR),
     postgres_port: int | None = None,
@@ -63,6 +65,8 @@ def dev(
     ----------
     agents
         How many agent processes.
+    logs
+        How many logs share the shards, each a database of its own; decided when the data are made.
     imports
         Module with tasks, dotted or a path; may be repeated. Without one, only built-in tasks run.
     data_dir
@@ -77,9 +81,16 @@ def dev(
     dalsegno dev --import examples/examples_tasks.py
     dalsegno dev --agents 3 --data-dir /var/lib/dalsegno-trial
         Three agents, and the data somewhere else.
+    dalsegno dev --logs 2 --data-dir .two-logs
+        A cluster of two logs, to try what that is like.
     """
     if not 0 <= agents <= LOCAL_AGENTS_MAX:
         raise Misconfigured(f"--agents is {agents}: expected 0 to {LOCAL_AGENTS_MAX}")
+    shards = configured(Common()).coordinator.shards
+    if not 1 <= logs <= shards:
+        raise Misconfigured(
+            f"--logs is {logs}: expected 1 to {shards}, as many as there are shards"
+        )
     modules = tuple(imports or ())
     tasks = describe_tasks(modules)
     config = configured(Common())
@@ -91,12 +102,12 @@ def dev(
         EmbeddedServers(folder, postgres_port=postgres_port, nats_port=nats_port) as servers,
     ):
         # Before anybody can ask: a command that finds the file finds the schema as well.
-        migrate(servers.postgres.dsn, shards=config.coordinator.shards)
-        connection_file.write(_addresses(servers))
-        logs = folder / "logs"
-        logs.mkdir(exist_ok=True)
-        environment = child_environment(servers, os.environ, config.prefix)
-        with Local(logs, environment) as local:
+        places = _make_logs(servers, shards, logs)
+        connection_file.write(_addresses(servers, places))
+        said = folder / "logs"
+        said.mkdir(exist_ok=True)
+        environment = child_environment(servers, os.environ, config.prefix, places)
+        with Local(said, environment) as local:
             start_coordinator(local)
             start_projections(local)
             for number in range(1, agents + 1):
@@ -128,8 +139,30 @@ async def _until_there(local: Local, nats_url: str, prefix: str, agents: int) ->
                 await anyio.sleep(LOOK_S / 4)
 
 
-def _addresses(servers: EmbeddedServers) -> Addresses:
-    return Addresses(dsn=servers.postgres.dsn, nats_url=servers.nats.url, pid=os.getpid())
+def _make_logs(servers: EmbeddedServers, shards: int, count: int) -> tuple[LogPlace, ...]:
+    """The logs, where there are several. The first has the database of the one that there is else,
+    so that data of the one kind are refused by the other."""
+    if count == 1:
+        migrate(servers.postgres.dsn, shards=shards)
+        return ()
+    own = {
+        f"log-{n + 1}": range(n * shards // count, (n + 1) * shards // count) for n in range(count)
+    }
+    map_ = LogMap(own)
+    dsns = [servers.postgres.dsn, *(servers.postgres.dsn_of(name) for name in list(own)[1:])]
+    for name, dsn in zip(own, dsns, strict=True):
+        if dsn != servers.postgres.dsn:
+            make_database(servers.postgres.dsn, name)
+        migrate(dsn, log=name, shards=shards, map_=map_.text)
+    return tuple(
+        LogPlace(name=name, dsn=dsn, shards=shards_text(own[name]))
+        for name, dsn in zip(own, dsns, strict=True)
+    )
+
+
+def _addresses(servers: EmbeddedServers, logs: tuple[LogPlace, ...]) -> Addresses:
+    dsn, url = servers.postgres.dsn, servers.nats.url
+    return Addresses(dsn=dsn, nats_url=url, pid=os.getpid(), logs=logs)
 
 
 def _say_where(folder: Path, servers: EmbeddedServers, config: Config, tasks: list[str]) -> None:

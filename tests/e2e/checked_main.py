@@ -13,8 +13,11 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
+
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.cli import dev, trying
+from orchestrator.cli.connection_file import DATA_DIR, read_addresses
 from orchestrator.cli.demo import command as demo
 from orchestrator.cli.main import run
 from tests.e2e.replay_check import check_in_another_process
@@ -35,7 +38,10 @@ class CheckedServers(EmbeddedServers):
             # The demo has a file of its own.
             named = [Path(os.environ[VARIABLE]), self.nats.home / "work" / "hashes"]
             if hashes := [path for path in named if path.exists()]:
-                check_in_another_process(self.postgres.dsn, hashes)
+                found = read_addresses(Path.cwd() / DATA_DIR)
+                logs = found.logs if found is not None else ()
+                address = msgspec.json.encode(logs).decode() if logs else self.postgres.dsn
+                check_in_another_process(address, hashes)
         finally:
             super().__exit__(kind, error, trace)
 

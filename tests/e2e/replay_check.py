@@ -19,8 +19,10 @@ from events.catalogue import Catalogue
 from events.envelope import Event
 from events.ids import run_stream
 from orchestrator.adapters.crypto.keyring import keyring
+from orchestrator.adapters.postgres.cluster import PostgresCluster
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.config import keys_text, load_config
+from orchestrator.cli.stores import log_settings
+from orchestrator.config import Config, LogPlace, keys_text, load_config, log_map
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import restore, state_hash
 from orchestrator.kernel.state import RunState
@@ -97,10 +99,18 @@ async def check_run(store: PostgresStore, run_id: str, live: dict[int, str]) -> 
     return len(events)
 
 
-async def main(dsn: str, paths: list[str]) -> None:
-    live = live_hashes(paths)
+async def opened(address: str) -> PostgresStore:
+    """Of a DSN, or of the logs of a cluster as JSON."""
     keys = keyring(os.environ.get(KEYS, ""), "", KEYS)
-    async with await PostgresStore.open(dsn, keys=keys) as store:
+    if not address.startswith("["):
+        return await PostgresStore.open(address, keys=keys)
+    config = Config(logs=msgspec.json.decode(address, type=tuple[LogPlace, ...]))
+    return PostgresCluster(log_map(config), log_settings(config), keys)
+
+
+async def main(address: str, paths: list[str]) -> None:
+    live = live_hashes(paths)
+    async with await opened(address) as store:
         runs = [name.partition(":")[2] for name in await store.stream_names("run:", limit=100_000)]
         versions = erased = 0
         for run_id in runs:

@@ -19,6 +19,7 @@ from tests.e2e.checks import check_streams, read_log
 from tests.e2e.definitions import add, chain
 from tests.e2e.logs import EAST, WEST, TwoLogs, two_logs
 from tests.e2e.owners import evenly, until
+from tests.e2e.replay_check import check_in_another_process
 
 RUNS = 12
 
@@ -72,6 +73,14 @@ async def play(it: TwoLogs) -> None:
         (fact,) = (event.fact for event in streams[log]["definition:chain"])
         assert isinstance(fact, DefinitionRegistered)
         check_streams(it, streams[log], sorted(own - forks))
+    await replayed(it)
+
+
+async def replayed(it: TwoLogs) -> None:
+    """Every run, also those that are forks of the other log's, to the states that were recorded."""
+    places = msgspec.json.encode(it.places).decode()
+    hashes = list(it.folder.glob("*.hashes"))
+    await anyio.to_thread.run_sync(check_in_another_process, places, hashes)
 
 
 async def fork(it: TwoLogs, client: Client) -> set[str]:
@@ -112,6 +121,7 @@ async def outage(it: TwoLogs) -> None:
         await begin(client, "chain", it.named(WEST, "after"), 4)
         await ends(client, it.named(WEST, "after"), 10)
     streams = await streams_of(it)
+    await replayed(it)
     for log in (EAST, WEST):
         runs = [name.removeprefix("run:") for name in streams[log] if name.startswith("run:")]
         check_streams(it, streams[log], runs)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
@@ -78,6 +79,20 @@ def migrate(dsn: str, *, log: str = LOG, shards: int | None = None, map_: str = 
             info = _checked(_read_info(connection), shards)
             check_map(info, log if map_ else "", map_)
             return info
+
+
+def make_database(dsn: str, name: str) -> None:
+    """Makes a database in the server of a DSN, unless it is there. Blocks. Raises `Misconfigured`
+    and `Unavailable`."""
+    try:
+        connection = psycopg.connect(dsn, autocommit=True)
+    except psycopg.Error as error:
+        raise refused_connection(error, where(dsn)) from error
+    with translated(f"making database {name}"), connection:
+        known = "SELECT FROM pg_database WHERE datname = %s"
+        if not connection.execute(known, (name,)).fetchall():
+            statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+            connection.execute(statement)
 
 
 def _check_server(connection: psycopg.Connection[Any], queries: Queries) -> None:
