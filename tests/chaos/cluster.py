@@ -14,15 +14,12 @@ from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.embedded.ports import HOST
 from orchestrator.adapters.embedded.postgres import USER
 from tests.chaos.evidence import make_effects
-from tests.chaos.nats import NAMES as NATS
 from tests.chaos.nats import NatsCluster
+from tests.chaos.plan import AGENTS, COORDINATORS, NATS, PROJECTORS
 from tests.chaos.postgres import Pair
 from tests.chaos.processes import Processes
 from tests.chaos.wires import Wires
 
-COORDINATORS = ("c1", "c2")
-AGENTS = ("n1", "n2", "n3")
-PROJECTORS = ("p1",)
 PROGRAMS = (*COORDINATORS, *AGENTS, *PROJECTORS)
 SITES = ("a", "b")
 SHARDS = 8

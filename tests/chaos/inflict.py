@@ -17,9 +17,8 @@ import anyio
 import msgspec
 
 from orchestrator.errors import Unavailable
-from tests.chaos.cluster import AGENTS, COORDINATORS, PROGRAMS, Cluster
-from tests.chaos.nats import NAMES as NATS
-from tests.chaos.plan import CUT_OFF, CUT_OFF_S, PROMOTE, Fault
+from tests.chaos.cluster import PROGRAMS, Cluster
+from tests.chaos.plan import AGENTS, COORDINATORS, CUT_OFF, CUT_OFF_S, NATS, PROMOTE, Fault
 from tests.chaos.wires import Way
 
 log = logging.getLogger("chaos")

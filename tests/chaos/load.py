@@ -19,7 +19,7 @@ from events.api import (
     SignalRun,
     StartRun,
 )
-from events.errors import Rejected, Unavailable
+from events.errors import DalsegnoError, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
 from tests.chaos.flows import SIGNAL, Flow, all_flows, input_of, signal_data
 
@@ -108,6 +108,8 @@ class Load:
                 await anyio.sleep(self._chance.uniform(0, 8))
                 run.cancelled = await self._change(run, CancelRun(run_id=run.run_id, reason="load"))
             await self._wait(run)
+        except DalsegnoError as error:  # a session that is whole tells of it; others go on
+            run.refused.append(f"{type(error).__name__}: {error}")
         finally:
             self._open -= 1
 

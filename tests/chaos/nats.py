@@ -17,9 +17,9 @@ from orchestrator.adapters.embedded.nats import (
 )
 from orchestrator.adapters.embedded.ports import HOST, free_port
 from orchestrator.adapters.embedded.server import EmbeddedServer
+from tests.chaos.plan import NATS
 from tests.chaos.wires import Wires
 
-NAMES = ("nats1", "nats2", "nats3")
 PASSWORD = "chaos"
 UNREACHABLE = f"{HOST}:1"
 """What a server tells others to find it by: only the wires lead there."""
@@ -61,11 +61,11 @@ class NatsCluster:
     """The servers by name. Blocks; one thread at a time."""
 
     def __init__(self, folder: Path, wires: Wires) -> None:
-        route_ports = {name: free_port() for name in NAMES}
-        self.ports = {name: free_port() for name in NAMES}
+        route_ports = {name: free_port() for name in NATS}
+        self.ports = {name: free_port() for name in NATS}
         self.nodes: dict[str, Node] = {}
-        for name in NAMES:
-            others = [one for one in NAMES if one != name]
+        for name in NATS:
+            others = [one for one in NATS if one != name]
             routes = [wires.add(f"{name}>{other}", route_ports[other]) for other in others]
             recipe = Recipe(route_ports[name], routes)
             self.nodes[name] = Node(folder / name, self.ports[name], recipe)

@@ -12,7 +12,8 @@ import msgspec
 
 from node_agent.frames import read_segment
 from node_agent.journal import Ledger, Live
-from tests.chaos.cluster import AGENTS, COORDINATORS, PROGRAMS, PROJECTORS
+from tests.chaos.cluster import PROGRAMS
+from tests.chaos.plan import AGENTS, COORDINATORS, PROJECTORS
 
 EXPECTED_ERRORS: dict[str, str] = {
     r"stream \S+ of NATS takes no message": "the last resort when JetStream is wiped",

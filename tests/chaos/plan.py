@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+# Who is in the cluster, by name.
 COORDINATORS = ("c1", "c2")
 AGENTS = ("n1", "n2", "n3")
 NATS = ("nats1", "nats2", "nats3")

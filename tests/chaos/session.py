@@ -13,12 +13,12 @@ import msgspec
 
 from orchestrator.adapters.nats.client import connect
 from tests.chaos import checks, outputs
-from tests.chaos.cluster import AGENTS, COORDINATORS, Cluster
+from tests.chaos.cluster import Cluster
 from tests.chaos.evidence import Evidence, gather, watch_leases
 from tests.chaos.figures import Figures, figures
 from tests.chaos.inflict import Happened, Inflicting, now_us
 from tests.chaos.load import Load, Started
-from tests.chaos.plan import Fault
+from tests.chaos.plan import AGENTS, COORDINATORS, Fault
 from tests.chaos.processes import ROOT
 from tests.e2e.owners import evenly, until
 from tests.e2e.replay_check import check_in_another_process
@@ -28,7 +28,7 @@ log = logging.getLogger("chaos")
 CONNECT_S = 30.0
 SETTLE_S = 30.0
 """For journals to be settled, when every run has ended."""
-VERIFY_S = 300.0
+VERIFY_S = REPLAY_S = 1800.0
 NOT_PROMISED = ("--ignore", "resources")
 """Each owner gives a node its share of what the node announced. While owners come and go the shares
 of two may overlap: the node queues what is beyond."""
@@ -154,7 +154,7 @@ def verified(dsn: str) -> list[str]:
 def replayed(it: Cluster) -> list[str]:
     """Each version folds to the state that coordinators had, also from each snapshot."""
     try:
-        check_in_another_process(it.postgres.dsn(), it.hashes())
+        check_in_another_process(it.postgres.dsn(), it.hashes(), REPLAY_S)
     except AssertionError as error:
         return [f"replay: {error}"]
     return []

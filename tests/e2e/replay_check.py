@@ -29,12 +29,13 @@ from orchestrator.kernel.state import RunState
 from orchestrator.replay.rebuild import Kept, Rebuilder
 
 ROOT = Path(__file__).parents[2]
-
-
+TIMEOUT_S = 60.0
 KEYS = "DALSEGNO_KEYS__SECRETS"
 
 
-def check_in_another_process(dsn: str, hashes: Sequence[Path]) -> None:
+def check_in_another_process(
+    dsn: str, hashes: Sequence[Path], timeout_s: float = TIMEOUT_S
+) -> None:
     """With another hash seed and time zone; fails when a state differs or nothing was compared."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.e2e.replay_check", dsn, *map(str, hashes)],
@@ -42,7 +43,7 @@ def check_in_another_process(dsn: str, hashes: Sequence[Path]) -> None:
         env={**os.environ, "PYTHONHASHSEED": "4711", "TZ": "Asia/Kathmandu", KEYS: _keys()},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout_s,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,8 +13,10 @@ import logging
 from events.errors import Misconfigured, Unavailable
 from events.jetstream import (
     CONSUMER_NOT_FOUND,
+    NO_CLUSTER,
     STREAM_DIFFERS,
     STREAM_NOT_FOUND,
+    TOO_FEW_SERVERS,
     ApiAnswer,
     Call,
     answer_of,
@@ -50,6 +52,13 @@ async def declare_stream(session: Session, stream: Stream, update: bool) -> ApiA
     if (error := answer.error) is None:
         return answer
     what = f"stream {stream.name} of NATS cannot be declared: {error.description}"
+    if error.err_code == NO_CLUSTER:
+        raise Misconfigured(
+            f"{what}: nats.replicas is {stream.replicas} and this is one server by itself; set it "
+            "to 1, or name servers of a cluster"
+        )
+    if error.err_code == TOO_FEW_SERVERS:
+        raise Unavailable(f"{what}; fewer than {stream.replicas} servers of its cluster are there")
     if error.code == 400:
         raise Misconfigured(f"{what}; delete the one that is in its way, nothing in it is needed")
     raise Unavailable(what)
