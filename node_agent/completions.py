@@ -12,7 +12,7 @@ The statements are in the order in which a generator yields them; it is sent the
 or None, and returns what follows. So the same text serves connections of both kinds.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 import msgspec
 
@@ -22,7 +22,9 @@ from node_agent.errors import TaskError
 from node_agent.handling import Output
 from node_agent.tasks import Outcome
 
-Row = tuple[object, ...] | None
+Row = tuple[object, ...] | Mapping[str, object] | None
+"""As the connection's row factory makes it."""
+COLUMNS = ("token", "state", "output", "outcome")
 ABANDONED = "task_abandoned"
 FENCED = "fenced_transaction"
 
@@ -130,7 +132,5 @@ def fenced() -> TaskError:
 def _found(row: Row) -> Found:
     if row is None:
         raise fenced()  # somebody has deleted it in between: the next attempt looks again
-    token, state, output, outcome = row
-    return msgspec.convert(
-        {"token": token, "state": state, "output": output, "outcome": outcome}, Found
-    )
+    named = row if isinstance(row, Mapping) else dict(zip(COLUMNS, row, strict=True))
+    return msgspec.convert(named, Found)

@@ -9,6 +9,7 @@ import anyio
 import msgspec
 import psycopg
 import pytest
+from psycopg.rows import DictRow, dict_row
 
 from events.completions import COMPLETIONS_TABLE
 from events.messages import Completed, Execute, Failed
@@ -91,6 +92,16 @@ def in_thread(ctx: TaskContext, how: str = "") -> object:
     return outcome_of(ctx, how)
 
 
+def connect_for_dicts() -> psycopg.Connection[DictRow]:
+    return psycopg.connect(Database.dsn, row_factory=dict_row, autocommit=True)
+
+
+@task(name="dicts", transactional=connect_for_dicts)
+def with_dicts(ctx: TaskContext) -> int:
+    ctx.transaction(psycopg.Connection).execute(INSERT, (ctx.attempt,))
+    return ctx.attempt
+
+
 @task(name="wrong", transactional=connect_plainly)
 async def wrong() -> None: ...
 
@@ -127,7 +138,7 @@ def command(name: str, number: int = 1, settle: bool = False, **inputs: Value) -
 
 async def run(given: Execute) -> Final:
     """On a node of its own: there the attempts of a task go one after the other."""
-    report = await World((in_loop, in_thread, wrong)).outcome(given)
+    report = await World((in_loop, in_thread, with_dicts, wrong)).outcome(given)
     assert isinstance(report, (Completed, Failed))
     return report
 
@@ -279,6 +290,15 @@ async def test_a_connection_in_a_transaction_is_refused(name: str) -> None:
     assert report.failure.code == "invalid_connection"
     async with observer(Database.dsn) as eyes:
         assert await effects(eyes) == []
+
+
+async def test_rows_may_be_dicts_and_the_connection_commit_by_itself(database: str) -> None:
+    for number in (1, 2):
+        report = await run(command("dicts", number))
+        assert isinstance(report, Completed)
+        assert report.output == 1
+    async with observer(Database.dsn) as eyes:
+        assert await effects(eyes) == [1]
 
 
 async def test_a_connection_of_the_wrong_kind_is_refused(database: str) -> None:
