@@ -19,9 +19,10 @@ from orchestrator.coordinator.ports import IndexRow, Store
 from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay.archives import moved
 from orchestrator.replay.bases import LeftAside, newest_base
+from orchestrator.replay.log_batches import short
 from orchestrator.replay.naming import perhaps_named
 from orchestrator.replay.ports import History
-from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.rebuild import Rebuilder, Rebuilt
 from orchestrator.replay.retrying import find
 from orchestrator.replay.routing import ReadableLog
 
@@ -121,6 +122,8 @@ class Loader:
         run_id, fork, era = output.run_id, output.fork, output.era
         try:
             rebuilt = await self._rebuilder.run(run_id, output.at)
+            if rebuilt is not None and output.at is None and not fork:
+                rebuilt = await self._to_its_end(run_id, rebuilt)
             if rebuilt is not None and rebuilt.state.subject and not rebuilt.state.terminal:
                 rebuilt.head.key = await self._cluster.data_key_of(run_id)
         except (Corrupt, InvariantViolation) as error:
@@ -138,6 +141,24 @@ class Loader:
             with suppress(Corrupt):  # as in the source: told to whoever reads it
                 if await self._store.load_payload(hash_) is None:
                     await self._copied(hash_)
+
+    async def _to_its_end(self, run_id: str, rebuilt: Rebuilt) -> Rebuilt | None:
+        """The run, if it ends where the index says. Raises `Corrupt` when its last events have
+        vanished, or the last one is not what was appended: the chain alone does not tell."""
+        end = await self._store.end_of(run_id)
+        found: Rebuilt | None = rebuilt
+        if end is not None and end.version > rebuilt.head.version:  # somebody may have appended
+            found = await self._rebuilder.run(run_id)
+        if end is None or found is None:
+            return found
+        if end.version > found.head.version:
+            raise Corrupt(
+                f"run {run_id} ends with event {found.head.version}, it had {end.version}: its "
+                "last events have vanished from the log"
+            )
+        if found.head.version == end.version and end.digest not in (b"", short(found.head.digest)):
+            raise Corrupt(f"event {end.version} of run {run_id} is not what was appended")
+        return found
 
     async def _moved(self, run_id: str) -> str:
         tombstone = await self._cluster.archived(run_id)

@@ -15,7 +15,7 @@ from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
 from events.references import Payload
 from events.sealing import EventKey
 from orchestrator.replay.archives import Tombstone
-from orchestrator.replay.ports import IndexedHistory, IndexRow
+from orchestrator.replay.ports import End, IndexedHistory, IndexRow
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
 __all__ = [
@@ -120,6 +120,9 @@ class Store(IndexedHistory, Payloads, Protocol):
 
     async def landed(self, batch: Batch) -> bool:
         """Whether the batch is in the log, by event ids; waits for an append still under way."""
+
+    async def end_of(self, run_id: str) -> End | None:
+        """Where a run ends by the index; None when that has no row of it."""
 
     async def archived(self, run_id: str) -> Tombstone | None:
         """What is left of a run that was moved to an archive; None for every other one. To begin

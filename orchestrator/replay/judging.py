@@ -188,7 +188,7 @@ class Judging:
         if self.head.version > events_max:
             message = f"the run has more than {events_max} events, the most of any run"
             self.found("length", self.head.version, message)
-        if self.head.version:
+        if self.head.version and not self._broken:
             self._check_row(shard)
         return Verified(
             run_id=self.run_id,
@@ -205,7 +205,7 @@ class Judging:
             self.found("run_index", self.head.version, "the run is missing from run_index")
         elif self._row_of_fold is None:
             message = f"run_index is at version {row.version}, the log at {self.head.version}"
-            if row.version > self.head.version and not self._broken:
+            if row.version > self.head.version:
                 message += ": the events after it have vanished"
             self.found("run_index", row.version, message)
         elif row.shard != shard:

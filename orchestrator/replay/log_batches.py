@@ -6,6 +6,7 @@ one that has vanished, with its stream or out of the middle of it; and a log tha
 unless its rows were cut together with it: that shows against an `Anchor` kept elsewhere.
 """
 
+from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from struct import Struct
@@ -65,6 +66,11 @@ def event_digest(state: bytes) -> bytes:
 def event_digests(states: Iterable[bytes]) -> bytes:
     """The same of several, one after the other."""
     return b"".join([sha256(state).digest()[:DIGEST_BYTES] for state in states])
+
+
+def short(digest: str) -> bytes:
+    """What a batch keeps of an event with this digest, which is written in letters."""
+    return urlsafe_b64decode(f"{digest}=")[:DIGEST_BYTES]
 
 
 def chained(before: bytes, batch: LogBatch) -> bytes:

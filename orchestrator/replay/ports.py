@@ -58,6 +58,14 @@ def row_of(run_id: str, shard: int, state: RunState) -> IndexRow:
     )
 
 
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run ends by the index; `digest`: what its batch keeps of the event there, empty when
+    it keeps nothing."""
+
+    version: int
+    digest: bytes = b""
+
+
 class History(Protocol):
     """Streams and their snapshots."""
 

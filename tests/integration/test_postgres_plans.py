@@ -149,6 +149,10 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         },
         {"run_index_pkey"},
     ),
+    "ends_of": (
+        {"streams": texts(["run:r7"])},
+        {"run_index_pkey", "events_pkey", "log_batch_last_position"},
+    ),
     "read_batches": ({"after": 7, "limit": 100}, {"log_batch_pkey"}),
     "dead_letters": ({"before": 9, "limit": 100}, {"events_dead_letters_idx"}),
     "payloads_of_other_keys": ({"after": "", "current": "k", "limit": 9}, {"payloads_pkey"}),
@@ -417,6 +421,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "archived_until",
         "delete_payloads",
         "has_archives",
+        "in_index_order",
         "payload_names",
         "raw_payloads",
         "restore_events",

@@ -41,6 +41,7 @@ from orchestrator.errors import InvariantViolation
 from orchestrator.kernel.state import TERMINAL
 from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
+from orchestrator.replay.ports import End
 
 
 class Holding(msgspec.Struct):
@@ -152,6 +153,15 @@ class MemoryLog:
         kept = msgspec.structs.replace(event, position=len(self._log) + 1)
         self._log.append(kept)
         self._streams.setdefault(event.stream, []).append(kept)
+
+    def end_of(self, run_id: str) -> End | None:
+        row = self._index.get(run_id)
+        if row is None:
+            return None
+        stream = self._streams.get(run_stream(run_id), [])
+        position = stream[row.version - 1].position if row.version <= len(stream) else None
+        kept = self.kept_digests([position]) if position else {}
+        return End(version=row.version, digest=kept.get(position or 0, b""))
 
     def _is_moved(self, stream: str) -> bool:
         return stream.removeprefix(run_stream("")) in self.tombstones
@@ -338,6 +348,9 @@ class MemoryStore:
 
     async def kept_digests(self, positions: Sequence[int]) -> dict[int, bytes]:
         return self.log.kept_digests(positions)
+
+    async def end_of(self, run_id: str) -> End | None:
+        return self.log.end_of(run_id)
 
     async def archived(self, run_id: str) -> Tombstone | None:
         return self.log.tombstones.get(run_id)

@@ -9,6 +9,7 @@ from psycopg.rows import TupleRow
 
 from events.envelope import Stored
 from events.errors import MissingKey
+from events.ids import run_stream
 from events.limits import BatchLimits
 from events.references import Payload, checked
 from events.sealing import EventKey, Keyring, NoKeys
@@ -45,6 +46,7 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.log_batches import LogBatch
+from orchestrator.replay.ports import End
 
 AFTER_ALL = "\U0010ffff"
 GATHERED_MAX = 256
@@ -74,6 +76,7 @@ class PostgresStore:
         self._waker = Waker(self.wake_subscribers, settings.wake_interval_s)
         self._knows = newest()
         self._reading = Gathering(self._read_many, GATHERED_MAX)
+        self._ending = Gathering(self._ends_of, GATHERED_MAX)
         self._has_archives = False
         self._look_at = 0.0
         self.info = LogInfo(name="", shards=0, schema=0)
@@ -147,6 +150,17 @@ class PostgresStore:
             found[place - 1].append(event)
         return found
 
+    async def end_of(self, run_id: str) -> End | None:
+        """Where a run ends by the index; None when that has no row of it."""
+        return await self._ending.ask(run_stream(run_id))
+
+    async def _ends_of(self, streams: Sequence[str]) -> list[End | None]:
+        found: list[End | None] = [None for _ in streams]
+        values = {"streams": texts(list(streams))}
+        for place, version, digest in await self._rows("ends_of", "looking for ends", values):
+            found[place - 1] = End(version=version, digest=bytes(digest or b""))
+        return found
+
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         values = {"after": after, "limit": limit}
         rows = await self._rows("read_log", "reading the log", values)
@@ -159,7 +173,11 @@ class PostgresStore:
         in order of stream and version."""
         values = {"prefix": prefix, "past": prefix + AFTER_ALL, "limit": limit}
         values |= {"after": after[0], "version": after[1]}
-        rows = await self._rows("read_streams", "auditing", values)
+        async with self._pool.use("auditing") as connection, connection.transaction():
+            await connection.execute(self._queries["in_index_order"].encode())
+            cursor = connection.cursor(binary=True)
+            await cursor.execute(self._queries["read_streams"].encode(), values)
+            rows = await cursor.fetchall()
         return await self.data_keys.opened([_stored(row) for row in rows])
 
     async def last_position(self) -> int:
