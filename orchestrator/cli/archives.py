@@ -254,9 +254,11 @@ def show(file: Path, run_id: str = "", *, at: int | None = None, common: Common 
         return
     one = _found(reader, run_id)
     frame = reader.read(one)
-    state = go(lambda: rebuilt(frame, Catalogue(), at))
+    events = a.unread([*frame.sources, *frame.events])
+    state = go(lambda: rebuilt(run_id, events, Catalogue(), at))
     printer = Printer(as_json=common.json, with_stream=False)
-    printer.print(event for event in frame.events if at is None or event.version <= at)
+    own = a.unread(frame.events)
+    printer.print(event for event in own if at is None or event.version <= at)
     if not common.json:
         print(f"{state.status} at version {state.version}, state {state_hash(state)}")
 

@@ -14,12 +14,12 @@ log; only then are runs removed, some in each transaction, which leaves a tombst
 wherever this is interrupted, a run is in the log, or in a durable file that the log names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
-from events.envelope import Stored
+from events.envelope import Stored, seals_of
 from events.ids import run_stream
 from events.references import Payload
 from orchestrator.replay.export import Place
@@ -156,12 +156,20 @@ def _stored(state: bytes, position: int) -> Stored:
 
 def streams_of(frame: RunFrame) -> dict[str, list[Stored]]:
     """The events of a frame by stream."""
+    return by_stream(unread([*frame.sources, *frame.events]))
+
+
+def unread(events: Iterable[Stored]) -> list[Stored]:
+    """Events as whoever has no keys reads them: their personal values as if they were erased."""
+    return [
+        msgspec.structs.replace(one, opened=b"") if seals_of(one) and one.opened is None else one
+        for one in events
+    ]
+
+
+def by_stream(events: Iterable[Stored]) -> dict[str, list[Stored]]:
+    """Events by stream, in their order."""
     found: dict[str, list[Stored]] = {}
-    for stored in _all(frame):
+    for stored in events:
         found.setdefault(stored.stream, []).append(stored)
     return found
-
-
-def _all(frame: RunFrame) -> Iterator[Stored]:
-    yield from frame.sources
-    yield from frame.events

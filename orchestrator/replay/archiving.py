@@ -12,9 +12,9 @@ from typing import Protocol
 import msgspec
 
 from events.catalogue import Catalogue
-from events.codec import digest
+from events.codec import decode, digest
 from events.envelope import Head, Stored, unseal
-from events.errors import Corrupt
+from events.errors import Corrupt, Unavailable
 from events.ids import run_stream
 from events.references import Payload
 from events.run_facts import RunForked
@@ -39,6 +39,8 @@ class Archives(Protocol):
     async def candidates(
         self, before: int, workflow: str, after: str, limit: int
     ) -> list[IndexRow]: ...
+
+    async def opened(self, events: Sequence[Stored]) -> list[Stored]: ...
 
     async def raw_payloads(self, hashes: Sequence[str]) -> list[Payload]: ...
 
@@ -86,6 +88,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     workflow: str = ""
     runs_max: int = 10_000
     bytes_max: int = 1024 * 1024 * 1024
+
+
+class Link(msgspec.Struct, frozen=True):
+    """As much of an envelope as chains it: what a personal event says need not be read for that."""
+
+    previous: str = ""
 
 
 class Moved(msgspec.Struct, kw_only=True):
@@ -152,7 +160,7 @@ class Archiver:
         own = await _stream(self._log, stream)
         sources = await self._sources(own)
         names = dict.fromkeys(
-            name.decode() for event in (*sources, *own) for name in NAMED.findall(event.state)
+            name.decode() for event in (*sources, *own) for name in NAMED.findall(_bytes(event))
         )
         payloads = await self._archives.raw_payloads(list(names))
         run = a.ArchivedRun(
@@ -212,10 +220,10 @@ class Archiver:
         for events in a.streams_of(frame).values():
             head = Head(events[0].stream)
             for stored in events:
-                event = unseal(stored, self._catalogue)
-                if stored.version != head.version + 1 or event.header.previous != head.digest:
+                link = decode(stored.state, Link, f"event {stored.version} of {stored.stream}")
+                if stored.version != head.version + 1 or link.previous != head.digest:
                     raise Corrupt(f"event {stored.version} of {stored.stream} is not what it was")
-                head.version, head.digest = stored.version, event.digest
+                head.version, head.digest = stored.version, digest(stored.state)
         last = frame.events[-1] if frame.events else None
         if last is None or (last.version, digest(last.state)) != (run.version, run.digest):
             raise Corrupt(f"the archive does not have all of run {run.run_id}")
@@ -226,7 +234,11 @@ class Archiver:
     async def restore(self, file: a.ArchiveFile, run: a.ArchivedRun, shard: int) -> bool:
         """Brings a run back. False when the log does not know that it was moved."""
         frame = self.check(file, run)
-        state = await rebuilt(frame, self._catalogue)
+        opened = [
+            *await self._archives.opened(frame.sources),
+            *await self._archives.opened(frame.events),
+        ]
+        state = await rebuilt(run.run_id, opened, self._catalogue)
         row = row_of(run.run_id, shard, state)
         return await self._archives.restore(frame.events, row, frame.payloads)
 
@@ -240,7 +252,8 @@ class Archiver:
         named, position = set[bytes](), 0
         while page := await self._whole.read_log(position, PAGE):
             for stored in page:
-                named.update(map(bytes.fromhex, map(bytes.decode, NAMED.findall(stored.state))))
+                found = NAMED.findall(_bytes(stored))
+                named.update(map(bytes.fromhex, map(bytes.decode, found)))
             position = page[-1].position or position
             tell(position)
         count, size, after = 0, 0, ""
@@ -255,6 +268,14 @@ class Archiver:
         return count, size
 
 
+def _bytes(stored: Stored) -> bytes:
+    """All in which an event may name something. Raises `Unavailable` when its values cannot be
+    opened: nobody can say then what it names."""
+    if stored.trouble:
+        raise Unavailable(f"event {stored.version} of {stored.stream}: {stored.trouble}")
+    return stored.state + (stored.opened or b"")
+
+
 async def _stream(store: History, stream: str) -> list[Stored]:
     found: list[Stored] = []
     while page := await store.read(stream, len(found), PAGE):
@@ -262,10 +283,13 @@ async def _stream(store: History, stream: str) -> list[Stored]:
     return found
 
 
-async def rebuilt(frame: a.RunFrame, catalogue: Catalogue, at: int | None = None) -> RunState:
-    """The state of an archived run, at a version or its last one. Raises `Corrupt`."""
-    history = Exported(frame.run.run_id, a.streams_of(frame))
-    found = await Rebuilder(history, catalogue, snapshots=False).run(frame.run.run_id, at)
+async def rebuilt(
+    run_id: str, events: Sequence[Stored], catalogue: Catalogue, at: int | None = None
+) -> RunState:
+    """The state of an archived run, at a version or its last one, from its events and those of what
+    it was forked from. Raises `Corrupt`."""
+    history = Exported(run_id, a.by_stream(events))
+    found = await Rebuilder(history, catalogue, snapshots=False).run(run_id, at)
     if found is None:
-        raise Corrupt(f"the archive has no events of run {frame.run.run_id}")
+        raise Corrupt(f"the archive has no events of run {run_id}")
     return found.state

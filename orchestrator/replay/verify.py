@@ -159,7 +159,7 @@ class Verifier:
     async def _check_payloads(self, judging: Judging, stored: Stored, fact: Fact) -> None:
         if "payloads" in self.ignored:
             return
-        for hash_ in named(stored.state, fact):
+        for hash_ in named(stored.state + (stored.opened or b""), fact):
             if hash_ not in self._sound:
                 if len(self._sound) >= HASHES_MAX:
                     self._sound.clear()

@@ -19,6 +19,7 @@ from events.run_facts import RunForked
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
 from orchestrator.adapters.postgres.columns import event_columns, index_columns, index_row
 from orchestrator.adapters.postgres.connections import Connection, Pool
+from orchestrator.adapters.postgres.datakeys import DataKeys
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.replay.archives import ArchivedRun, Tombstone
 from orchestrator.replay.ports import IndexRow
@@ -40,9 +41,14 @@ class KnownArchive(msgspec.Struct, frozen=True, kw_only=True):
 class PostgresArchives:
     """Got of a store, and closed with it."""
 
-    def __init__(self, pool: Pool, queries: Queries) -> None:
+    def __init__(self, pool: Pool, queries: Queries, keys: DataKeys) -> None:
         self._pool = pool
         self._queries = queries
+        self._keys = keys
+
+    async def opened(self, events: Sequence[Stored]) -> list[Stored]:
+        """Events of an archive with their personal values, as far as their keys are here."""
+        return await self._keys.opened(list(events))
 
     # ------------------------------------------------------------------ looking
 

@@ -192,7 +192,7 @@ class PostgresStore:
 
     def archives(self) -> PostgresArchives:
         """What was moved to archives, and may be."""
-        return PostgresArchives(self._pool, self._queries)
+        return PostgresArchives(self._pool, self._queries, self.data_keys)
 
     async def archived(self, run_id: str) -> Tombstone | None:
         """What is left here of a run that was moved to an archive. Where nothing ever was, that is
