@@ -176,7 +176,7 @@ class Records:
         ended_at = self._ended.get(run_id, self._scheduler.now)
         status, waits_for = state.status, ""
         if status not in TERMINAL:
-            waits_for = ", ".join(sorted(set(state.awaiting.values())))
+            waits_for = _awaited(state)
             status = "waiting" if is_over and waits_for else "open"
         return SimulatedRun(
             run_id=run_id,
@@ -201,3 +201,14 @@ class Records:
         if serialise(found[0]) != serialise(found[1]):
             self.violated(f"run {run_id} is another one from its snapshot than from its events")
         return found[1]
+
+
+def _awaited(state: RunState) -> str:
+    """The signals that an open run waits for, or why nodes cannot take its tasks; "" if neither:
+    then it ought to go on by itself."""
+    obstacles = {
+        step.obstacle_detail or step.obstacle
+        for name in state.ready
+        if (step := state.steps[name]).obstacle == "no_node"
+    }
+    return ", ".join(sorted({*state.awaiting.values(), *obstacles}))
