@@ -142,6 +142,7 @@ def _add_snapshots(snapshot: cyclopts.App) -> None:
     _add(snapshot, "create", "snapshots:create", None, "Keep the state of a run at a version.")
     _add(snapshot, "list", "snapshots:list_", None, "List snapshots, why and when they were taken.")
     _add(snapshot, "show", "snapshots:show", None, "Check a snapshot and show the state in it.")
+    _add(snapshot, "restore", "snapshots:restore", None, "Let a run go on from a snapshot.")
     _add(snapshot, "delete", "snapshots:delete", None, "Delete snapshots, by id or by age.")
 
 

@@ -11,7 +11,9 @@ from events.errors import Corrupt, Misconfigured, Rejected
 from events.ids import run_stream
 from events.net import Net
 from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.cli import going_back
 from orchestrator.cli.common import COMMON, Common
+from orchestrator.cli.going_back import Mode
 from orchestrator.cli.ids import given_run_id, me
 from orchestrator.cli.labels import given_notes
 from orchestrator.cli.nearest import about
@@ -26,12 +28,14 @@ from orchestrator.cli.output import (
     rows,
     table,
 )
+from orchestrator.cli.reasons import DEED, Deed
 from orchestrator.cli.replays import net_of
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.stores import with_store
 from orchestrator.cli.times import given_instant, now
 from orchestrator.insight.run_view import run_view
-from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
+from orchestrator.kernel.snapshot import fingerprint, state_hash
+from orchestrator.kernel.snapshot import restore as state_of
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.snapshots import (
@@ -177,7 +181,7 @@ async def _read(store: PostgresStore, place: SnapshotPlace) -> Shown:
 
 async def _compared(store: PostgresStore, snapshot: Snapshot) -> RunState:
     """The state in the snapshot. Raises `Corrupt` when the events give another one."""
-    state, run_id = restore(snapshot.state), snapshot.stream.removeprefix(run_stream(""))
+    state, run_id = state_of(snapshot.state), snapshot.stream.removeprefix(run_stream(""))
     rebuilder = Rebuilder(store, Catalogue(), snapshots=False)
     folded = await rebuilder.run(run_id, snapshot.version)
     if (
@@ -190,6 +194,34 @@ async def _compared(store: PostgresStore, snapshot: Snapshot) -> RunState:
             f"delete it with `dalsegno snapshot delete {snapshot.id}`"
         )
     return state
+
+
+def restore(
+    id: str,  # noqa: A002 -- the flag is called so
+    *,
+    mode: Mode = "resume",
+    deed: Deed = DEED,
+    wait: bool = False,
+    common: Common = COMMON,
+) -> int:
+    """Let a run go on from where it was at a snapshot: `dalsegno run restore RUN --snapshot ID`.
+
+    Parameters
+    ----------
+    id
+        The snapshot's id; `dalsegno snapshot list` shows them.
+    mode
+        `resume` goes on from there; `rerun-failed` does again what had failed by then as well,
+        `rerun-all` everything.
+    wait
+        Wait for the end; exit code 1 if the run does not complete.
+
+    Examples
+    --------
+    dalsegno snapshot restore nightly-17@12-manual --reason undo
+    """
+    run_id = snapshot_place(id).stream.removeprefix(run_stream(""))
+    return going_back.restore(run_id, snapshot=id, mode=mode, deed=deed, wait=wait, common=common)
 
 
 def delete(

@@ -57,6 +57,10 @@ SELECT n, 30 * n - 29, 30 * n, 30, '', '', 1 FROM generate_series(1, {RUNS} / 10
 INSERT INTO dalsegno.kept_snapshots
 SELECT 'run:r' || n, 3, kind, '', '', '', '', '', '', '{{}}'
 FROM generate_series(1, {RUNS}) AS n, unnest(ARRAY['manual', 'recovery']) AS kind;
+INSERT INTO dalsegno.data_key (id, subject, sealed)
+SELECT 'k' || n, 's' || n, '' FROM generate_series(1, {RUNS}) AS n;
+INSERT INTO dalsegno.personal_run (run_id, key_id)
+SELECT 'r' || n, 'k' || n FROM generate_series(1, {RUNS}) AS n;
 INSERT INTO dalsegno.projection (fold, state) VALUES (1, 'serving');
 INSERT INTO dalsegno.tally (generation, kind, width_s, bucket_at, workflow, task, node, tally)
 SELECT g, 'task', (ARRAY[0, 60, 3600])[1 + n % 3], n / 40 * 60, 'w' || n % 20, 't', 'n', '{{}}'
@@ -155,6 +159,18 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     ),
     "read_batches": ({"after": 7, "limit": 100}, {"log_batch_pkey"}),
     "dead_letters": ({"before": 9, "limit": 100}, {"events_dead_letters_idx"}),
+    "join_data_key": ({"run_id": "r7", "subject": "s7"}, {"data_key_subjects"}),
+    "data_key_of_run": ({"run_id": "r7"}, {"personal_run_pkey", "data_key_pkey"}),
+    "data_keys": ({"ids": texts(["k7"])}, {"data_key_pkey"}),
+    "runs_of_data_key": ({"id": "k7"}, {"personal_run_key", "run_index_pkey"}),
+    "find_data_key": ({"subject": "s7"}, {"data_key_subjects"}),
+    "close_data_key": ({"id": "k7", "closing": True}, {"data_key_pkey"}),
+    "drop_data_key": (
+        {"id": "k7", "lists": texts(["h"])},
+        {"data_key_pkey", "personal_run_key", "snapshots_pkey", "kept_snapshots_pkey"},
+    ),
+    "sealed_data_keys": ({"after": "k7", "current": "k", "limit": 9}, {"data_key_pkey"}),
+    "reseal_data_key": ({"id": "k7", "data": b"", "old": b""}, {"data_key_pkey"}),
     "payloads_of_other_keys": ({"after": "", "current": "k", "limit": 9}, {"payloads_pkey"}),
     "reseal_snapshot": (
         PLACE | {"checksum": b"c", "state": b"s", "old": ""},
@@ -270,7 +286,8 @@ def _kind(value: Packed | str | int | bytes | float) -> str:
         if isinstance(value, TextArray):
             return "text[]"
         return "bytea[]" if isinstance(value, arrays.ByteaArray) else "bigint[]"
-    return {str: "text", int: "bigint", bytes: "bytea", float: "float8"}[type(value)]
+    kinds = {str: "text", int: "bigint", bytes: "bytea", float: "float8", bool: "bool"}
+    return kinds[type(value)]
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -389,6 +406,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
     """A new statement has to be looked at here, or be named among those that need not."""
     cheap = {
         "append_waits",
+        "make_data_key",
         "attend",
         "leave",
         "make_leases",
@@ -426,7 +444,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "raw_payloads",
         "restore_events",
     }
-    audits = {"drop_stray_index_rows", "count_type", "key_uses", "log_totals"}
+    audits = {"drop_stray_index_rows", "count_type", "erasures_left", "key_uses", "log_totals"}
     lists = {"find_runs", "find_labelled_runs"}
     of_few_rows = {
         "doctor_leases",

@@ -13,6 +13,9 @@ CREATE TABLE dalsegno.data_key (
 -- Why: one key of a subject at a time; whoever runs for it again after it was erased gets another.
 CREATE UNIQUE INDEX data_key_subject ON dalsegno.data_key (subject) WHERE sealed IS NOT NULL;
 
+-- Why: also the key that a subject had is looked for.
+CREATE INDEX data_key_subjects ON dalsegno.data_key (subject);
+
 -- Why: which runs are to be closed before a key goes, and what else goes with it. Noted before the
 -- first event, so a run may be here that never began.
 CREATE TABLE dalsegno.personal_run (
