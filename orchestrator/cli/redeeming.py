@@ -56,7 +56,7 @@ def fail(
 
     Examples
     --------
-    dalsegno task fail "$TOKEN" --message "nobody has signed" --code unsigned --final
+    dalsegno task fail "$TOKEN" --message "nobody signed" --code late --final
     """
     config = configured(common)
 
