@@ -17,13 +17,12 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
 
 
 def fragments() -> list[tuple[str, str]]:
+    """Of workflows; a block with a title is of something else."""
     return [
         (f"{page.name}-{number}", text)
         for page in sorted(PAGES)
         for number, text in enumerate(
-            re.findall(
-                r"^```yaml[^\n]*\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
-            )
+            re.findall(r"^```yaml\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
         )
     ]
 

@@ -150,10 +150,10 @@ def test_every_part_has_its_place() -> None:
     assert at("steps") == (12, 1)
     assert at("steps[0]") == (13, 5)
     assert at("steps[0].id") == (13, 9)
-    assert at("steps[0].with.root") == (14, 19)
-    assert at("steps[0].retry.permanent[1]") == (22, 22)
-    assert at("steps[1].choice[0].steps[0].fail.code") == (35, 41)
-    assert at("steps[2].parallel.right") == (40, 7)
+    assert at("steps[0].with.root") == (15, 19)
+    assert at("steps[0].retry.permanent[1]") == (23, 22)
+    assert at("steps[1].choice[0].steps[0].fail.code") == (36, 41)
+    assert at("steps[2].parallel.right") == (41, 7)
 
 
 @pytest.mark.parametrize(
