@@ -80,6 +80,19 @@ def test_the_tests_it_names_exist(document: Path) -> None:
         assert not name or re.search(rf"def {name}\(", code), f"{path} has no {name}"
 
 
+def test_every_guarantee_says_what_it_rests_on_and_what_attacks_it() -> None:
+    text = (ROOT / "docs/guarantees.md").read_text(encoding="utf-8")
+    sections = re.split(
+        r"^## (?=\d+\. )", text.partition("\n## What is not")[0], flags=re.MULTILINE
+    )[1:]
+    assert [int(section.partition(".")[0]) for section in sections] == list(range(1, 20))
+    for section in sections:
+        for part in ("Mechanism", "Considered", "Attacked by", "Not promised"):
+            assert f"**{part}" in section, section[:40]
+        attacked = section.partition("**Attacked by**")[2].partition("**Not promised")[0]
+        assert re.search(r"tests/[\w/]+\.py", attacked), section[:40]
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=_ids)
 def test_a_decision_record_has_its_parts(record: Path) -> None:
     number = record.name[:4]
