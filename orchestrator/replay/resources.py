@@ -1,7 +1,9 @@
 """Resources: how many attempts each node had at every position of the log, and how many it took.
 
 What is counted is what the log knows: an attempt is held from its dispatch to the fact that ends
-it. A node announces for each of its incarnations how many it takes.
+it. A node announces for each of its incarnations how many it takes. Owners divide that between
+them; while they come and go their shares overlap, and the node queues what is beyond, up to
+`HELD_PER_CREDIT_MAX` times as many: what is more than that it would refuse.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from events import run_facts as r
 from events import task_facts as t
 from events.envelope import Stored
 from events.ids import run_stream
+from events.limits import HELD_PER_CREDIT_MAX
 
 ENDS = frozenset({t.TaskCompleted.TYPE, t.AttemptFailed.TYPE, t.TaskFailed.TYPE})
 ENDS |= {t.TaskCancelled.TYPE, o.ResultGiven.TYPE}
@@ -105,12 +108,9 @@ class Resources:
         most = self.held.announced.get(data.node, {}).get(data.incarnation)
         if most is None and self._is_home(data.node):
             self.held.unknown.setdefault(_name(*place), position)
-        elif most is not None and taken[data.incarnation] > most:
-            count = taken[data.incarnation]
-            yield (
-                run_id,
-                f"node {_name(*place)} was given {count} attempts, it had announced {most}",
-            )
+        elif most is not None and taken[data.incarnation] > HELD_PER_CREDIT_MAX * most:
+            count, said = taken[data.incarnation], f"it had announced {most}"
+            yield run_id, f"node {_name(*place)} was given {count} attempts, {said}"
 
     def _end(self, place: tuple[str, str] | None) -> None:
         if place is None:

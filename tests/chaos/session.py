@@ -29,9 +29,6 @@ CONNECT_S = 30.0
 SETTLE_S = 30.0
 """For journals to be settled, when every run has ended."""
 VERIFY_S = REPLAY_S = 1800.0
-NOT_PROMISED = ("--ignore", "resources")
-"""Each owner gives a node its share of what the node announced. While owners come and go the shares
-of two may overlap: the node queues what is beyond."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +140,7 @@ async def _projected(it: Cluster) -> list[str]:
 
 def verified(dsn: str) -> list[str]:
     """`dalsegno verify --all`, as an operator calls it."""
-    command = [sys.executable, "-m", "orchestrator.cli.main", "verify", "--all", *NOT_PROMISED]
+    command = [sys.executable, "-m", "orchestrator.cli.main", "verify", "--all"]
     command += ["--dsn", dsn]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=VERIFY_S, check=False

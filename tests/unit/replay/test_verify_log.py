@@ -10,6 +10,7 @@ from events.catalogue import Catalogue
 from events.cluster_facts import NodeRegistered
 from events.envelope import Head, Stored
 from events.ids import node_stream, shard_of
+from events.limits import HELD_PER_CREDIT_MAX
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.coordinator.ports import Batch
 from orchestrator.replay.anchors import anchor_of, check_since
@@ -28,12 +29,12 @@ NODE = NodeRegistered(node="n1", incarnation="i1", tasks=("work",), slots=3, cre
 class Damaged(MemoryStore):
     """A log of three runs and a node, that tests take things away from."""
 
-    def __init__(self, slots: int = 3) -> None:
+    def __init__(self, slots: int = 3, runs: int = 3) -> None:
         super().__init__(MemoryLog(lambda: NOW))
         self.leases = self.log.acquire(range(SHARDS), "a", 60.0)
         node = msgspec.structs.replace(NODE, slots=slots, credits=slots)
         self.append(extend(Head(node_stream("n1")), facts=[node]))
-        self.plays = [_finished(f"run-{number}") for number in range(3)]
+        self.plays = [_finished(f"run-{number}") for number in range(runs)]
         histories = [play.stored() for play in self.plays]
         for at in range(len(histories[0])):
             self.append([history[at] for history in histories])
@@ -152,9 +153,9 @@ def test_what_was_moved_to_an_archive_is_not_missing(store: Damaged) -> None:
     assert told(store) == []
 
 
-@pytest.mark.parametrize(("slots", "found"), [(3, []), (2, ["resources"])])
-def test_more_attempts_than_a_node_takes_are_named(slots: int, found: list[str]) -> None:
-    store = Damaged(slots)
+@pytest.mark.parametrize(("more", "found"), [(0, []), (1, ["resources"])])
+def test_more_attempts_than_a_node_takes_are_named(more: int, found: list[str]) -> None:
+    store = Damaged(slots=1, runs=HELD_PER_CREDIT_MAX + more)
     store.index()
     assert [finding.check for finding in audit(store)] == found
 
