@@ -144,7 +144,7 @@ class Store(IndexedHistory, Payloads, Protocol):
 
     async def stray_children(self, shards: Sequence[int], limit: int) -> list[IndexRow]:
         """Open runs that were started by one which has ended, or by one of which more children are
-        open than it waits for."""
+        open than it waits for; in no order."""
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         """Keeps it, and of the stream's older ones of its kind only the newest few; a newer one
