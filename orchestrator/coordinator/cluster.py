@@ -103,6 +103,11 @@ class Cluster:
         """A node that must be there because it holds attempts; silent from now on if it is not."""
         return self.nodes.setdefault(name, Node(name, seen_at=self._observed))
 
+    def is_here(self, name: str, incarnation: str) -> bool:
+        """Whether this process of the node takes part."""
+        node = self.nodes.get(name)
+        return node is not None and node.incarnation == incarnation and node.status not in GONE
+
     def heard(self, beat: Heartbeat) -> Node:
         node = self.expect(beat.node)
         node.seen_at = self._observed

@@ -293,9 +293,13 @@ def _lost_already(memory: Memory) -> set[Attempt]:
 
 
 def _give_up(memory: Memory, node: Node, message: str, told: Collection[Attempt] = ()) -> None:
-    """But not what the node may still begin by the word of an earlier owner; later, then."""
+    """But not what the node may still begin by the word of an earlier owner; later, then. Nor what
+    it has as a process that we have not heard of yet, before it was silent for long enough."""
     now = memory.now.monotonic
-    for (run_id, _), (attempt, _) in memory.runs.held.of(node.name).items():
+    is_silent = memory.cluster.silent_s(node) > memory.settings.attempt_lease_ttl_s
+    for (run_id, _), (attempt, incarnation) in memory.runs.held.of(node.name).items():
+        if not is_silent and incarnation not in {node.incarnation, *node.past}:
+            continue
         if attempt not in told and memory.ownership.is_alone(memory.shard(run_id), now):
             lost = AttemptLost(attempt=attempt, reason="node_lost", message=message)
             memory.intake.append(w.RunWork(run_id=run_id, given=lost))

@@ -208,9 +208,17 @@ class Turn:
         if not self.memory.holds(work.run_id) or work.run_id in self.memory.parked:
             return
         slot = self.slot(work.run_id, work)
-        if slot is not None and not slot.state.terminal:
-            touched = self.decide(slot, work.given, self.stamp(slot.shard))
-            touched.works.append(work)
+        if slot is None or slot.state.terminal or self._is_heard_again(slot, work.given):
+            return
+        touched = self.decide(slot, work.given, self.stamp(slot.shard))
+        touched.works.append(work)
+
+    def _is_heard_again(self, slot: Slot, given: i.RunInput) -> bool:
+        """Whether this is a loss with a node whose process has been heard of since."""
+        if not isinstance(given, i.AttemptLost) or given.reason != "node_lost":
+            return False
+        step = slot.state.steps.get(given.attempt.step)
+        return step is not None and self.memory.cluster.is_here(step.node, step.incarnation)
 
     # -- looks ------------------------------------------------------------------------------------
 

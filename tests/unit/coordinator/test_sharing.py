@@ -5,7 +5,7 @@ import pytest
 from events.api import PauseRun
 from events.catalogue import Catalogue
 from events.envelope import Head, unseal
-from events.ids import shard_of
+from events.ids import Attempt, shard_of
 from events.messages import Execute, Granted
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ownership import Ownership
@@ -116,14 +116,15 @@ def test_coordinators_share_what_a_node_is_willing_to_hold() -> None:
 # -- the word of an earlier owner -----------------------------------------------------------------
 
 
-def after_takeover(granted_s: float) -> Drive:
-    """Another has given a task to n1, which the log says is lost, and the shard is ours now."""
+def after_takeover(granted_s: float, incarnation: str = "i1") -> Drive:
+    """Another has given a task to this process of n1, the log says that i1 is lost, and the shard
+    is ours now."""
     before, drive = Drive(), Drive()
     for one in (before, drive):
         one.elsewhere(two_tasks())
     here = 1 - shard_of("n1", SHARDS)
     run_id = next(name for name in "abcdef" if shard_of(name, SHARDS) == here)
-    before.own(here).node().commit().start(run_id).commit()
+    before.own(here).node(incarnation=incarnation).commit().start(run_id).commit()
     assert list(before.rebuilt(run_id).state.outstanding) == ["a"]
     drive.log = before.log
     drive.streams["n1"] = s.NodeLoaded(
@@ -151,6 +152,17 @@ def gives_up_after_s(drive: Drive) -> float:
 def test_what_a_lost_node_had_goes_to_others_once_nobodys_word_holds_any_more() -> None:
     assert gives_up_after_s(after_takeover(granted_s=0.0)) <= 0.5
     assert 4.0 <= gives_up_after_s(after_takeover(granted_s=4.0)) <= 4.5
+
+
+def test_a_process_that_nobody_has_lost_is_waited_for() -> None:
+    assert 5.0 <= gives_up_after_s(after_takeover(granted_s=0.0, incarnation="i2")) <= 6.5
+    drive = after_takeover(granted_s=0.0, incarnation="i2")
+    run_id = next(one.stream for one in drive.log if one.type == "run.started.v1")[len("run:") :]
+    held = (Attempt(run_id, "a", 0, 1),)
+    drive.wait(4.0).answer_loads().commit()
+    for _ in range(40):
+        drive.node(incarnation="i2", held=held).wait(0.25).answer_loads().commit()
+    assert not any(one.type == "attempt.failed.v1" for one in drive.log)
 
 
 def test_nothing_is_allowed_for_longer_than_our_own_leases_last() -> None:
