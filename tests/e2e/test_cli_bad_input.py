@@ -107,7 +107,10 @@ def test_a_password_that_is_wrong_is_misconfigured(
     assert "wr0ng" not in done.err
 
 
-NEWER = "INSERT INTO dalsegno.migration (number, name) VALUES (9999, 'later')"
+NEWER = (
+    "INSERT INTO dalsegno.migration (number, name) VALUES (9999, 'later'); "
+    "UPDATE dalsegno.log SET schema_min = 9999, release_min = '9.9.0'"
+)
 OLDER = "DELETE FROM dalsegno.migration WHERE number = (SELECT max(number) FROM dalsegno.migration)"
 
 
@@ -117,9 +120,9 @@ OLDER = "DELETE FROM dalsegno.migration WHERE number = (SELECT max(number) FROM 
         ("DROP SCHEMA dalsegno CASCADE", "run list", "run `dalsegno migrate`"),
         (OLDER, "run list", "run `dalsegno migrate`"),
         (OLDER, "verify --all", "run `dalsegno migrate`"),
-        (NEWER, "run list", "by a newer release; run that one"),
-        (NEWER, "migrate", "by a newer release; run that one"),
-        (NEWER, "coordinator", "by a newer release; run that one"),
+        (NEWER, "run list", "9.9.0"),
+        (NEWER, "migrate", "9.9.0"),
+        (NEWER, "coordinator", "9.9.0"),
     ],
 )
 def test_another_schema_is_refused(

@@ -55,9 +55,8 @@ def test_versions_are_listed_shown_and_compared(folder: Path) -> None:
     (folder / "newer.yaml").write_text(FLAKY.replace("fail: true", "fail: false"))
     assert dalsegno(folder, "workflow", "register", "newer.yaml").code == 0
     listed = {row["workflow"]: row for row in rows(dalsegno(folder, "workflow", "list", "--json"))}
-    assert {name: row["versions"] for name, row in listed.items()} == {
-        "flaky": 2, "greet": 1, "holder": 1,
-    }  # fmt: skip
+    versions = {name: listed[name]["versions"] for name in ("flaky", "greet", "holder")}
+    assert versions == {"flaky": 2, "greet": 1, "holder": 1}
     newest, oldest = rows(dalsegno(folder, "workflow", "list", "flaky", "--json"))
     assert newest["workflow_version"] == listed["flaky"]["workflow_version"]
     assert str(oldest["registered_at"]) < str(newest["registered_at"])

@@ -122,7 +122,7 @@ def test_bad_input_is_refused(
 
 def test_the_model_of_the_documentation_is_read(folder: Path) -> None:
     page = (ROOT / "docs" / "howto" / "simulate.md").read_text()
-    model = page.split("```yaml")[1].split("```")[0]
+    model = page.split('```yaml title="shop.model.yaml"')[1].split("```")[0]
     (folder / "shown.yaml").write_text(model)
     done = simulate("approve.yaml", "--model", "shown.yaml", "--seeds", "1", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr

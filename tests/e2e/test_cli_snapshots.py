@@ -60,7 +60,7 @@ def test_from_taking_one_to_deleting_it(folder: Path) -> None:
     assert dalsegno(folder, "snapshot", "delete", "r1@3-manual").out == "1 snapshot deleted\n"
     old = ("--older-than", "0s", "--kind", "manual", "--run", "r1")
     assert dalsegno(folder, "snapshot", "delete", *old).out == "1 snapshot deleted\n"
-    assert listed(folder) == []
+    assert [one for one in listed(folder) if one.startswith("r1")] == []
 
 
 @pytest.mark.timeout(120)
@@ -70,7 +70,7 @@ def test_a_flipped_byte_is_named_and_costs_only_time(folder: Path) -> None:
     flip = "state = set_byte(state, 9, get_byte(state, 9) # 1)"
     sql(folder, f"UPDATE dalsegno.kept_snapshots SET {flip} WHERE version = 5")
     audited = dalsegno(folder, "verify", "r2")
-    assert (audited.code, "snapshot: event 5" in audited.err) == (5, True), audited
+    assert (audited.code, "snapshots: event 5" in audited.err) == (5, True), audited
     assert dalsegno(folder, "verify", "r1").code == 0
     shown = dalsegno(folder, "snapshot", "show", "r2@5-manual")
     assert (shown.code, "checksum does not fit" in shown.err) == (5, True), shown
