@@ -34,7 +34,7 @@ WORKFLOWS = sorted(
     if path.suffix in {".yaml", ".py"} and path.name not in TASKS
 )
 ELSEWHERE = {"census.py", "transfer.py"}
-"""Tried by tests of their own; the second one needs a database that it may write to."""
+"""Tried by tests of their own."""
 
 
 def commands(name: str) -> list[str]:
