@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK
 from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Lease
 from tests.servers import DatabaseFactory
 
@@ -31,6 +32,13 @@ Connection = psycopg.AsyncConnection[TupleRow]
 def dsn(database_factory: DatabaseFactory) -> str:
     """The address of a database with our schema, for one test."""
     return database_factory(prepare)
+
+
+@pytest.fixture
+async def store(dsn: str) -> AsyncIterator[PostgresStore]:
+    """Open on it."""
+    async with await PostgresStore.open(dsn) as store:
+        yield store
 
 
 @pytest.fixture

@@ -56,14 +56,6 @@ def configured(common: Common) -> Config:
     return effective(common).value
 
 
-def log_address(config: Config) -> str:
-    """The DSN of the one log. Raises `Misconfigured` when none, or several are configured."""
-    first, *others = log_databases(config)
-    if others:
-        raise Misconfigured("several logs are configured, this works with one: give its --dsn")
-    return first.dsn
-
-
 def log_databases(config: Config) -> tuple[Database, ...]:
     """The databases of all logs. Raises `Misconfigured` when none is configured."""
     found = databases(config)

@@ -38,9 +38,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     anchor: Anchor
 
 
-class ArchivedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run in an archive. `version` and `digest`: those of its last event. `events`: in its frame,
-    those of what it was forked from included. `offset`, `bytes`, `sha256`: of its frame."""
+class MovedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A closed run. `version` and `digest`: those of its last event. Instants in microseconds."""
 
     run_id: str
     workflow: str
@@ -50,6 +49,12 @@ class ArchivedRun(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     started_at: int
     updated_at: int
+
+
+class ArchivedRun(MovedRun, frozen=True, kw_only=True):
+    """A run in an archive. `events`: in its frame, those of what it was forked from included.
+    `offset`, `bytes`, `sha256`: of its frame."""
+
     parent: str = ""
     events: int = 0
     payloads: int = 0
@@ -82,17 +87,9 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: bytes = b""
 
 
-class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """What the log keeps of a run that was moved to an archive. Instants in microseconds."""
+class Tombstone(MovedRun, frozen=True, kw_only=True):
+    """What the log keeps of a run that was moved to an archive."""
 
-    run_id: str
-    workflow: str
-    workflow_version: str
-    status: str
-    version: int
-    digest: str
-    started_at: int
-    updated_at: int
     archive: str
     archived_at: int
 

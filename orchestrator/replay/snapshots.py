@@ -31,22 +31,24 @@ class SnapshotPlace(msgspec.Struct, frozen=True, order=True):
     kind: str = ""
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored state. `digest` is that of the event at `version`, so the chain goes on from it;
-    `fingerprint` names the state's schema; the store adds a checksum and verifies it on loading.
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """Who takes a snapshot on purpose, and what for. `metadata`: free texts by name."""
 
-    `reason`, `actor` and `metadata` say why somebody took it; automatic ones have none.
+    reason: str = ""
+    actor: str = ""
+    metadata: dict[str, str] = {}
+
+
+class Known(Why, frozen=True, kw_only=True):
+    """What snapshots are known by. `digest` is that of the event at `version`, so the chain goes on
+    from it; `fingerprint` names the state's schema.
     """
 
     stream: str
     version: int
+    kind: SnapshotKind = "automatic"
     digest: str
     fingerprint: str
-    state: bytes
-    kind: SnapshotKind = "automatic"
-    reason: str = ""
-    actor: str = ""
-    metadata: dict[str, str] = {}
 
     @property
     def id(self) -> str:
@@ -57,7 +59,16 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return SnapshotPlace(self.stream, self.version, self.kind)
 
 
-class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(Known, frozen=True, kw_only=True):
+    """A stored state. The store adds a checksum and verifies it on loading.
+
+    `reason`, `actor` and `metadata` say why somebody took it; automatic ones have none.
+    """
+
+    state: bytes
+
+
+class SnapshotInfo(Known, frozen=True, kw_only=True):
     """What is known of a snapshot without reading its state.
 
     `taken_at`: microseconds, by the database's clock. `stored_bytes`: as it lies there, compressed.
@@ -65,34 +76,10 @@ class SnapshotInfo(msgspec.Struct, frozen=True, kw_only=True):
     with, "" when it is not.
     """
 
-    stream: str
-    version: int
-    kind: SnapshotKind
-    digest: str
-    fingerprint: str
     taken_at: int
     stored_bytes: int
     checksum: str
     key_id: str = ""
-    reason: str = ""
-    actor: str = ""
-    metadata: dict[str, str] = {}
-
-    @property
-    def id(self) -> str:
-        return snapshot_id(self.stream, self.version, self.kind)
-
-    @property
-    def place(self) -> SnapshotPlace:
-        return SnapshotPlace(self.stream, self.version, self.kind)
-
-
-class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """Who takes a snapshot on purpose, and what for. `metadata`: free texts by name."""
-
-    reason: str = ""
-    actor: str = ""
-    metadata: dict[str, str] = {}
 
 
 def taken(head: Head, state: RunState, kind: SnapshotKind, why: Why = Why()) -> Snapshot:

@@ -177,3 +177,13 @@ def none_is_left(text: str, within_s: float = 15.0) -> bool:
             return False
         os.sched_yield()
     return True
+
+
+def until_shown(folder: Path, run_id: str, *words: str) -> Done:
+    """Shows the run until all words are there; each look is a process, so this does not spin."""
+    shown: list[Done] = []
+    for _ in range(40):
+        shown.append(dalsegno(folder, "run", "show", run_id))
+        if all(word in shown[-1].out for word in words):
+            return shown[-1]
+    raise AssertionError(shown[-1])

@@ -1,6 +1,7 @@
 """Personal runs from the shell: sealed in the database, shown with the key, and erased for good."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -93,8 +94,11 @@ def test_what_is_said_in_a_personal_run_is_erased_and_everything_still_verifies(
     assert shown["output"] == {"said": f"HELLO {NAME}".upper(), "all": [f"hello {NAME}"] * 2}
     assert dalsegno(folder, "snapshot", "create", "p1").code == 0
     with psycopg.connect(address(folder)) as connection:
-        runs = "SELECT state FROM dalsegno.events WHERE originator_id LIKE 'run:%'"
+        runs = "SELECT state FROM dalsegno.events WHERE originator_id LIKE 'run:p1%'"
         rows = connection.execute(runs).fetchall()
+    assert {b'"workflow":"personal"', b'"workflow":"inner"'} == {
+        found for row in rows for found in re.findall(b'"workflow":"[a-z]+"', bytes(row[0]))
+    }
     words = (NAME.encode(), NAME.upper().encode(), b"secret-team")
     assert not [row for row in rows if any(word in bytes(row[0]) for word in words)]
     assert b'"step":"hello"' in stored(folder, "p1")

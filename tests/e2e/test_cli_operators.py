@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import TASKS, Done, dalsegno, dev
+from tests.e2e.command_line import TASKS, Done, dalsegno, dev, until_shown
 
 SLOW = """
 workflow: slow
@@ -67,16 +67,6 @@ def tasks(folder: Path, run_id: str) -> list[dict[str, object]]:
     return found
 
 
-def until(folder: Path, run_id: str, *words: str) -> Done:
-    """Shows the run until all words are there; each look is a process, so this does not spin."""
-    shown: list[Done] = []
-    for _ in range(40):
-        shown.append(dalsegno(folder, "run", "show", run_id))
-        if all(word in shown[-1].out for word in words):
-            return shown[-1]
-    raise AssertionError(shown[-1])
-
-
 def act(folder: Path, *arguments: str) -> Done:
     done = dalsegno(folder, "run", *arguments, *BECAUSE)
     assert done.code == 0, done
@@ -106,7 +96,7 @@ def is_sound(folder: Path, run_id: str) -> bool:
 def test_steps_are_skipped_completed_and_failed(folder: Path) -> None:
     begun(folder, "r1", fail=True)
     assert "nap is skipped" in act(folder, "skip", "r1", "nap", "--output", '"short"').out
-    until(folder, "r1", "signal go")
+    until_shown(folder, "r1", "signal go")
     done = act(folder, "complete", "r1", "go", "--output", '"by hand"', "--id", "once")
     assert "go is completed; r1 is completed" in done.out
     again = dalsegno(
@@ -140,7 +130,7 @@ def test_a_task_is_moved_to_another_node_and_not_counted(folder: Path) -> None:
     begun(folder, "r3")
     other = {"agent-1": "agent-2", "agent-2": "agent-1"}[napping(folder, "r3")]
     act(folder, "move", "r3", "nap", "--to", other)
-    until(folder, "r3", "move", "running", f"        2  {other}")
+    until_shown(folder, "r3", "move", "running", f"        2  {other}")
     shown = dalsegno(folder, "events", "show", "r3").out
     assert "task.moved.v1" in shown
     assert "why=the task was moved" in shown
@@ -159,7 +149,7 @@ def test_a_run_is_terminated_with_its_children(folder: Path) -> None:
     child = child_of(folder, "p4")
     napping(folder, child)
     act(folder, "terminate", "p4")
-    assert "the end of its parent p4" in until(folder, child, "terminated").out
+    assert "the end of its parent p4" in until_shown(folder, child, "terminated").out
     assert is_sound(folder, "r4")
     assert is_sound(folder, "p4")
     assert is_sound(folder, child)
@@ -169,14 +159,14 @@ def test_a_run_is_terminated_with_its_children(folder: Path) -> None:
 def test_an_open_run_is_restored_undone_and_rerun(folder: Path) -> None:
     begun(folder, "r5")
     act(folder, "skip", "r5", "nap")
-    until(folder, "r5", "signal go")
+    until_shown(folder, "r5", "signal go")
     before = dalsegno(folder, "run", "show", "r5", "--json").json["version"]
     done = act(folder, "rerun", "r5", "--step", "nap")
     assert f"`dalsegno run restore r5 --to {before}` undoes this" in done.out
     napping(folder, "r5")
     assert set(statuses(folder, "r5")) == {"first", "nap"}
     act(folder, "restore", "r5", "--snapshot", f"r5@{before}-recovery")
-    shown = until(folder, "r5", "signal go")
+    shown = until_shown(folder, "r5", "signal go")
     assert f"restore --to {before}" in shown.out
     assert statuses(folder, "r5")["nap"] == "skipped"
     act(folder, "rerun", "r5", "--all")
@@ -193,10 +183,10 @@ def test_an_open_run_is_restored_undone_and_rerun(folder: Path) -> None:
 def test_what_has_failed_and_was_handled_is_run_again_in_an_open_run(folder: Path) -> None:
     begun(folder, "r6", fail=True)
     act(folder, "skip", "r6", "nap")
-    until(folder, "r6", "quiet", "signal go")
+    until_shown(folder, "r6", "quiet", "signal go")
     done = act(folder, "rerun", "r6", "--failed")
     assert "loud" in done.err
-    until(folder, "r6", "quiet", "signal go")
+    until_shown(folder, "r6", "quiet", "signal go")
     shown = dalsegno(folder, "events", "show", "r6").out
     assert shown.count("too_loud") >= 2
     act(folder, "complete", "r6", "go", "--output", "1")

@@ -33,7 +33,7 @@ def sql(folder: Path, statement: str) -> None:
         connection.execute(statement.encode())
 
 
-def listed(folder: Path, *arguments: str) -> list[str]:
+def listed(folder: Path) -> list[str]:
     return [one["id"] for one in json.loads(dalsegno(folder, "snapshot", "list", "--json").out)]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import TASKS, Done, dalsegno, dev
+from tests.e2e.command_line import TASKS, dalsegno, dev, until_shown
 
 STEERED = """
 workflow: steered
@@ -43,16 +43,6 @@ def begun(folder: Path, run_id: str) -> None:
     assert done.code == 0, done
 
 
-def until(folder: Path, run_id: str, *words: str) -> Done:
-    """Shows the run until all words are there; each look is a process, so this does not spin."""
-    shown: list[Done] = []
-    for _ in range(40):
-        shown.append(dalsegno(folder, "run", "show", run_id))
-        if all(word in shown[-1].out for word in words):
-            return shown[-1]
-    raise AssertionError(shown[-1])
-
-
 def signal(folder: Path, run_id: str, index: int) -> None:
     said = ("--data", f'"go {index}"', "--correlation", str(index), "--id", f"s{index}")
     done = dalsegno(folder, "run", "signal", run_id, "go", *said)
@@ -63,7 +53,7 @@ def signal(folder: Path, run_id: str, index: int) -> None:
 @pytest.mark.timeout(90)
 def test_signals_early_late_and_twice_lead_a_run_to_its_end(folder: Path) -> None:
     begun(folder, "r1")
-    until(folder, "r1", "waiting", "go[0]", "signal go until")
+    until_shown(folder, "r1", "waiting", "go[0]", "signal go until")
     signal(folder, "r1", 1)
     signal(folder, "r1", 0)
     signal(folder, "r1", 0)
@@ -77,7 +67,7 @@ def test_signals_early_late_and_twice_lead_a_run_to_its_end(folder: Path) -> Non
 @pytest.mark.timeout(90)
 def test_a_run_is_updated_and_asked(folder: Path) -> None:
     begun(folder, "r2")
-    until(folder, "r2", "waiting")
+    until_shown(folder, "r2", "waiting")
     updated = dalsegno(folder, "run", "update", "r2", "raise", "--data", "5")
     assert (updated.code, updated.json) == (0, {"limit": 5})
     refused = dalsegno(folder, "run", "update", "r2", "raise", "--data", "4")
@@ -91,12 +81,12 @@ def test_a_run_is_updated_and_asked(folder: Path) -> None:
 @pytest.mark.timeout(90)
 def test_a_paused_run_says_so_and_goes_on_when_it_is_resumed(folder: Path) -> None:
     begun(folder, "r3")
-    until(folder, "r3", "waiting")
+    until_shown(folder, "r3", "waiting")
     paused = dalsegno(folder, "run", "pause", "r3", "--reason", "a look first")
     assert paused.out.strip() == "r3 is paused"
     signal(folder, "r3", 0)
-    until(folder, "r3", "paused: a look first", "hello[1]", "ready")
+    until_shown(folder, "r3", "paused: a look first", "hello[1]", "ready")
     assert dalsegno(folder, "run", "list", "--status", "paused", "--json").out.count("r3") == 1
     assert dalsegno(folder, "run", "resume", "r3").code == 0
-    until(folder, "r3", "go[1]", "waiting")
+    until_shown(folder, "r3", "go[1]", "waiting")
     assert dalsegno(folder, "run", "cancel", "r3").code == 0

@@ -1,6 +1,6 @@
 """Runs go to archives and come back, whole, whatever happens in the middle of it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -43,12 +43,6 @@ CHUNK = Payload.of(b"[1,2]")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def store(dsn: str) -> AsyncIterator[PostgresStore]:
-    async with await PostgresStore.open(dsn) as store:
-        yield store
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Appends seen from the side, on a real server."""
 
-from collections.abc import AsyncIterator
-
 import anyio
 import pytest
 
@@ -17,12 +15,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def store(dsn: str) -> AsyncIterator[PostgresStore]:
-    async with await PostgresStore.open(dsn) as store:
-        yield store
 
 
 async def test_a_backend_that_has_appended_is_seen_idle(dsn: str, store: PostgresStore) -> None:

@@ -1,6 +1,6 @@
 """A stock eventsourcing recorder reads our log, and its classes give our events."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 import anyio
@@ -33,12 +33,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real]
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def store(dsn: str) -> AsyncIterator[PostgresStore]:
-    async with await PostgresStore.open(dsn) as store:
-        yield store
 
 
 @pytest.fixture

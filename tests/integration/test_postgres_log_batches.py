@@ -1,7 +1,5 @@
 """The chain of appends with several writers, with an older release beside, and in an older log."""
 
-from collections.abc import AsyncIterator
-
 import anyio
 import psycopg
 import pytest
@@ -29,12 +27,6 @@ SELECT 'run:old-' || n, 1, 'x.y.v1', 'x' FROM generate_series(1, %s) AS n
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def store(dsn: str) -> AsyncIterator[PostgresStore]:
-    async with await PostgresStore.open(dsn) as store:
-        yield store
 
 
 def assert_sound(rows: list[LogBatch]) -> None:

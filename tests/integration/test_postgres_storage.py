@@ -1,7 +1,6 @@
 """What tables do with what they are given: damage is found, updates stay cheap, bytes are kept."""
 
 import random
-from collections.abc import AsyncIterator
 
 import anyio
 import msgspec
@@ -28,12 +27,6 @@ SNAPSHOT = Snapshot(
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture
-async def store(dsn: str) -> AsyncIterator[PostgresStore]:
-    async with await PostgresStore.open(dsn) as store:
-        yield store
 
 
 @pytest.fixture

@@ -208,7 +208,8 @@ async def test_a_log_that_was_restored_begins_again_with_a_lower_number(name: st
         assert await effects(eyes) == [1]
 
 
-async def test_of_two_at_work_one_commits_and_both_have_its_result(name: str) -> None:
+async def slow_and_newer(name: str, newer: Execute) -> tuple[Final, Final]:
+    """What a first attempt reports that commits when the newer one is done, and what that does."""
     found: list[Final] = []
 
     async def first() -> None:
@@ -218,9 +219,14 @@ async def test_of_two_at_work_one_commits_and_both_have_its_result(name: str) ->
         async with anyio.create_task_group() as group:
             group.start_soon(first)
             await slow.entered.wait()
-            second = await run(command(name, 2))
+            second = await run(newer)
             slow.let_go()
     (late,) = found
+    return late, second
+
+
+async def test_of_two_at_work_one_commits_and_both_have_its_result(name: str) -> None:
+    late, second = await slow_and_newer(name, command(name, 2))
     assert isinstance(late, Completed)
     assert isinstance(second, Completed)
     assert late.output == second.output == {"attempt": 2, "share": 0.1}
@@ -229,18 +235,8 @@ async def test_of_two_at_work_one_commits_and_both_have_its_result(name: str) ->
 
 
 async def test_a_late_commit_finds_the_tombstone(name: str) -> None:
-    found: list[Final] = []
-
-    async def first() -> None:
-        found.append(await run(command(name, 1, how="slow")))
-
-    with gate("slow") as slow:
-        async with anyio.create_task_group() as group:
-            group.start_soon(first)
-            await slow.entered.wait()
-            settled = await run(command(name, 2, settle=True))
-            slow.let_go()
-    for report in (settled, *found):
+    late, settled = await slow_and_newer(name, command(name, 2, settle=True))
+    for report in (settled, late):
         assert isinstance(report, Failed)
         assert (report.failure.code, report.retryable) == ("task_abandoned", False)
     async with observer(Database.dsn) as eyes:
