@@ -167,7 +167,7 @@ class Loader:
     async def _past(self, output: s.FindPast) -> s.PastFound:
         run_id, id_ = output.run_id, output.id
         try:
-            past = await find(self._store, run_id, output.wanted)
+            past = await find(self._rebuilder, run_id, output.wanted)
         except Rejected as error:
             return s.PastFound(run_id=run_id, id=id_, refused=str(error))
         except (Corrupt, InvariantViolation) as error:

@@ -81,6 +81,7 @@ def _carry_out(turn: "Turn", work: w.RequestWork) -> None:
         case RestoreRun() | RerunRun():
             touched = go_back(turn, work, request)
             if touched is not None:
+                turn.memory.cluster.changes += 1  # its tasks may want other nodes now
                 _answered(turn, work, touched)
         case ErasePersonal():
             record_erasure(turn, work, request)

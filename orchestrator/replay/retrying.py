@@ -83,15 +83,15 @@ async def plan_retry(store: History, run_id: str) -> Retry:
 
 async def plan(store: History, run_id: str, wanted: Wanted) -> Retry:
     """What a run would do again. Raises as `find`."""
-    found = await find(store, run_id, wanted)
-    last = await _at(Rebuilder(store, Catalogue()), run_id)
+    past = Rebuilder(store, Catalogue())
+    found = await find(past, run_id, wanted)
+    last = await _at(past, run_id)
     return told(found.earlier, last, found.version)
 
 
-async def find(store: History, run_id: str, wanted: Wanted) -> Past:
+async def find(past: Rebuilder, run_id: str, wanted: Wanted) -> Past:
     """Where a run is to go on from. Raises `Rejected` when there is no such run or version, or
     nothing that could be done again as it is wanted; and `Corrupt`. O(events)."""
-    past = Rebuilder(store, Catalogue())
     then = await _at(past, run_id, wanted.version or None)
     version = await _version(past, then, wanted)
     earlier = then if version == then.version else await _at(past, run_id, version)

@@ -1,36 +1,50 @@
-"""Promises 1 and 8 towards clients: what an answer says is in the log when it is given, and
-what is to be refused is refused."""
+"""Promises 1 and 8 towards clients: what an answer says is in the log when it is given, what is to
+be refused is refused, and a refusal is given for what has changed nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
 from events.api import (
+    AnyAnswer,
     AnyRequest,
     CancelRun,
+    ForkRun,
     PauseRun,
+    Refused,
+    RestoreRun,
     RunAnswer,
     SignalRun,
     StartRun,
+    TerminateRun,
     Updated,
     UpdateRun,
 )
+from events.errors import Corrupt, Rejected
+from orchestrator.kernel.snapshot import restore
 from tests.simulation.books import RunBook
+from tests.simulation.operated import ACTING, Operated
 from tests.simulation.workload import REFUSED
-
-Books = Callable[[str], RunBook | None]
 
 
 class Answers:
-    def given(
-        self,
-        request: AnyRequest,
-        answer: RunAnswer | Updated,
-        book: Callable[[str], RunBook | None],
-    ) -> Iterator[str]:
-        if isinstance(request, UpdateRun) and isinstance(answer, Updated):
-            yield from self._updated(request, book(request.run_id))
-        if not isinstance(answer, RunAnswer):
-            return
-        view, found = answer.run, book(answer.run.run_id)
+    def __init__(self, books: Mapping[str, RunBook], operated: Mapping[str, Operated]) -> None:
+        self._books = books
+        self._operated = operated
+
+    def given(self, request: AnyRequest, answer: AnyAnswer) -> Iterator[str]:
+        match answer:
+            case Updated() if isinstance(request, UpdateRun):
+                yield from self._updated(request)
+            case RunAnswer():
+                yield from self._told(request, answer)
+            case Refused(code=Rejected.code):
+                yield from self._refused(request, answer)
+            case Refused(code=Corrupt.code):
+                yield f"{request} is refused, and nothing is damaged: {answer.message}"
+            case _:
+                pass
+
+    def _told(self, request: AnyRequest, answer: RunAnswer) -> Iterator[str]:
+        view, found = answer.run, self._books.get(answer.run.run_id)
         if found is None:
             return  # that it is not in the log is said elsewhere
         said = found.statuses.get(view.version)
@@ -52,13 +66,50 @@ class Answers:
                 return f"signal {request.id} is not in the log"
             case CancelRun() if not over:
                 return "the run goes on"
+            case TerminateRun() if not book.terminated:
+                return f"the run is {book.state.status}"
             case PauseRun() if not over and not book.was_paused:
                 return "the run was never paused"
+            case _ if isinstance(request, ACTING) and not self._is_done(request):
+                return f"{request.id} is not in the log"
             case _:
                 return ""
 
-    def _updated(self, request: UpdateRun, book: RunBook | None) -> Iterator[str]:
+    def _is_done(self, request: ACTING) -> bool:
+        found = self._operated.get(request.run_id)
+        return found is not None and request.id in found.done
+
+    def _updated(self, request: UpdateRun) -> Iterator[str]:
+        book = self._books.get(request.run_id)
         if request.data == REFUSED:
             yield f"update {request.id} of {request.run_id} is not to be accepted, and was"
         elif book is None or request.id not in book.updates:
             yield f"update {request.id} of {request.run_id} is answered and not in the log"
+
+    def _refused(self, request: AnyRequest, answer: Refused) -> Iterator[str]:
+        """Nothing of it is in the log, nor any trace of it."""
+        book = self._books.get(getattr(request, "run_id", ""))
+        what = f"{type(request).__name__} is refused ({answer.message})"
+        if not answer.message:
+            yield f"{request} is refused without a word why"
+        match request:
+            case UpdateRun() if book is not None and request.id in book.updates:
+                yield f"{what}, and update {request.id} is in the log"
+            case SignalRun() if book is not None and request.id in book.signals:
+                yield f"{what}, and signal {request.id} is in the log"
+            case StartRun() | ForkRun() if book is not None:
+                yield f"{what}, and run {request.run_id} is in the log"
+            case _ if isinstance(request, ACTING) and self._is_done(request):
+                yield f"{what}, and {request.id} is in the log"
+            case RestoreRun() if book is not None and _may_go_back(book, request.version):
+                yield f"{what}, and {request.run_id} was sound at {request.version}"
+            case _:
+                pass
+
+
+def _may_go_back(book: RunBook, version: int) -> bool:
+    """Whether the run is open, and was not ending at that version."""
+    if version not in book.states or book.state.terminal or book.state.closing is not None:
+        return False
+    then = restore(book.states[version])
+    return not then.terminal and then.closing is None

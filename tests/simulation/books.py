@@ -23,10 +23,10 @@ from orchestrator.coordinator.ports import IndexRow
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.netindex import NetIndex
-from orchestrator.kernel.operating import TERMINATED
 from orchestrator.kernel.restoring import rewind
 from orchestrator.kernel.snapshot import restore
 from orchestrator.kernel.state import RunState, serialise
+from tests.simulation.operated import gone_back
 
 ENDS = (r.RunCompleted, r.RunFailed, r.RunCancelled, r.RunTimedOut)
 
@@ -78,8 +78,15 @@ class RunBook:
         self._generations: dict[str, int] = {}
         """Of the last attempt of each step."""
         self.terminated = False
+        """Whether it was ended at once, as somebody wanted it."""
+        self.fenced: set[Attempt] = set()
+        """That were outstanding when an operator decided otherwise: nobody waits for them."""
         self._net = net
         self._book = book
+
+    def is_child_of(self, run_id: str) -> bool:
+        """Whether it is open, and was started by that run."""
+        return self._parent == run_id and self.ended_at is None
 
     def row(self, shard: int) -> IndexRow:
         state = self.state
@@ -119,6 +126,8 @@ class RunBook:
         except (InvariantViolation, KeyError) as error:
             yield f"{header.type} cannot be folded: {error!r}"
             return
+        if isinstance(fact, o.RunRestored):
+            yield from gone_back(fact, restore(self.states[fact.version]), self.state)
         state = serialise(self.state)
         self.hashes[self.state.version] = digest(state)
         self.statuses[self.state.version] = self.state.status
@@ -144,6 +153,7 @@ class RunBook:
         rewind(self.state, restore(self.states[fact.version]))
         self._see_structure()
         self.signals.update((signal.id, False) for signal in fact.signals)
+        self.fenced.update(self.outstanding)
         self.outstanding.clear()
         self._due.clear()
         self.counted.clear()
@@ -177,7 +187,6 @@ class RunBook:
 
     def _end(self, fact: Fact, now: int) -> Iterator[str]:
         self.ended_at = now
-        self.terminated = isinstance(fact, r.RunFailed) and fact.failure.code == TERMINATED
         if self.terminated:  # it waits for nobody
             self.outstanding.clear()
         if self.outstanding:
@@ -248,6 +257,7 @@ class RunBook:
         """An operator's result completes the key that it says; the attempt that was out did not."""
         for attempt in [one for one in self.outstanding if one.step == fact.step]:
             del self.outstanding[attempt]
+            self.fenced.add(attempt)
         generation = fact.generation or self.state.steps[fact.step].generation
         if fact.failure is None:
             self.completed[Attempt(self.run_id, fact.step, generation, 0).task_key] = now

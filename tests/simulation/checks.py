@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from dalsegno.testing.twins.scheduler import Scheduler
-from events.api import AnyAnswer, AnyRequest, NodeAnswer, Registered, RunAnswer, Updated
+from events.api import AnyAnswer, AnyRequest, NodeAnswer, Registered, RunAnswer
 from events.cluster_facts import DefinitionRegistered, NodeCordoned
 from events.codec import digest
 from events.definition import Definition
@@ -29,6 +29,7 @@ from events.messages import (
     Returned,
     Settle,
 )
+from events.operator_facts import RunRestored, TaskMoved
 from events.run_facts import RunStarted
 from events.task_facts import TaskDispatched
 from node_agent.journal import Final
@@ -42,12 +43,14 @@ from orchestrator.coordinator.ports import (
     Lease,
     ReportDelivery,
     Snapshot,
+    SnapshotPlace,
 )
 from orchestrator.kernel.netindex import NetIndex
 from tests.simulation.answers import Answers
 from tests.simulation.books import RunBook
 from tests.simulation.executor import Ledger
 from tests.simulation.logs import Logs
+from tests.simulation.operated import Operated, terminated
 from tests.simulation.placements import Placements
 from tests.simulation.policies import Policies
 from tests.simulation.versions import catalogue
@@ -87,7 +90,8 @@ class Auditor:
         self.books: dict[str, RunBook] = {}
         self.definitions = Definitions()
         self.placements = Placements()
-        self.answers = Answers()
+        self.operated: dict[str, Operated] = {}
+        self.answers = Answers(self.books, self.operated)
         self.serving: Callable[[str], frozenset[int]] = lambda _: frozenset()
         """The shards that a coordinator has in memory."""
         self.requests: Mapping[str, AnyRequest] = {}
@@ -130,6 +134,10 @@ class Auditor:
     def book(self, run_id: str) -> RunBook | None:
         return self.books.get(run_id)
 
+    def children(self, run_id: str) -> list[str]:
+        """The open runs that a run has started."""
+        return [name for name, book in self.books.items() if book.is_child_of(run_id)]
+
     # -- the store --------------------------------------------------------------------------------
 
     def append(self, batch: Batch) -> AppendOutcome:
@@ -144,6 +152,8 @@ class Auditor:
         elif events:
             self.violated(f"batch {batch.id} was refused and {len(events)} events are in the log")
         self._scheduler.note(f"commit {batch.id} {type(outcome).__name__}")
+        for snapshot in batch.snapshots:
+            self.saving(snapshot)
         for stored in events:
             self._committed(stored, name)
         if events:
@@ -165,15 +175,20 @@ class Auditor:
         if kind == "node":
             self._steered(name, event)
         if kind == "run":
-            self.changed_at = self._scheduler.now
+            if not isinstance(event.fact, TaskMoved):  # by it nothing goes on
+                self.changed_at = self._scheduler.now
             self._check_intake(name, event)
             book = self.books.get(name)
             if book is None:
                 book = self.books[name] = RunBook(name, self.definitions.net, self.book)
                 self._policies[name] = Policies(self.definitions.net, self.definitions.written)
+                self.operated[name] = Operated()
+            book.terminated = terminated(event, name, self.requests)
             found = [
                 *book.take(stored, event, self._scheduler.now),
                 *self._policies[name].take(event, book.state),
+                *self.operated[name].take(event, self.requests),
+                *self._kept(event),
             ]
             if isinstance(event.fact, TaskDispatched):
                 found += self.placements.dispatched(event.fact, book)
@@ -181,6 +196,14 @@ class Auditor:
             for text in found:
                 self.violated(f"run {name} at {stored.version}: {text}")
             self._check_result(event, name)
+
+    def _kept(self, event: Event) -> Iterator[str]:
+        """Before a run is changed so that somebody may want it back, its state is stored."""
+        fact, stream = event.fact, event.header.stream
+        if isinstance(fact, TaskMoved | RunRestored):
+            place = SnapshotPlace(stream=stream, version=fact.backup, kind="recovery")
+            if self._logs.of(stream).snapshots.find(place) is None:
+                yield f"{fact.TYPE} is recorded without a recovery snapshot at {fact.backup}"
 
     def _epoch(self, run_id: str) -> int:
         return self._epochs.get(shard_of(run_id, self.shards), 0)
@@ -327,8 +350,8 @@ class Auditor:
 
     def answered(self, request: AnyRequest | None, answer: AnyAnswer) -> None:
         """What a client is told is in the log, and so is what it asked for."""
-        if isinstance(answer, RunAnswer | Updated) and request is not None:
-            for text in self.answers.given(request, answer, self.book):
+        if request is not None:
+            for text in self.answers.given(request, answer):
                 self.violated(text)
         if isinstance(answer, Registered):
             if not self.definitions.has(answer.workflow, answer.workflow_version):
@@ -363,7 +386,7 @@ class Auditor:
             self.violated(f"{attempt} was started by {node} and never dispatched")
         elif attempt.task_key in book.completed:
             self.violated(f"{attempt} was started by {node} after its key was completed")
-        elif book.state.terminal and not book.terminated:
+        elif book.state.terminal and not (book.terminated or attempt in book.fenced):
             self.violated(f"{attempt} was started by {node} after the end of its run")
         elif book.state.holds(attempt):
             inputs = book.state.steps[attempt.step].inputs

@@ -24,7 +24,8 @@ from events.api import (
 )
 from events.errors import Rejected
 from events.values import Value
-from tests.simulation.workload import REFUSED, Steering, Wanted, Workload
+from tests.simulation.operators import Operators, drawn
+from tests.simulation.workload import OPERATED, REFUSED, Steering, Wanted, Workload
 
 PATIENCE_US = 2 * SECOND
 
@@ -35,7 +36,15 @@ Then = Callable[[AnyAnswer], None]
 
 
 class Clients:
-    def __init__(self, scheduler: Scheduler, workload: Workload, send: Send) -> None:
+    """`children` names the child runs of a run that are open."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        workload: Workload,
+        send: Send,
+        children: Callable[[str], list[str]],
+    ) -> None:
         self.started: set[str] = set()
         self.forked: list[str] = []
         self._scheduler = scheduler
@@ -45,6 +54,7 @@ class Clients:
         self.requests: dict[str, AnyRequest] = {}
         """Everything that was ever asked, by where the answer goes."""
         self._asked = 0
+        self._operators = Operators(scheduler.rng, self._ask, self._after, children)
 
     @property
     def waiting(self) -> list[AnyRequest]:
@@ -122,6 +132,7 @@ class Clients:
             self._after(
                 wanted.cancel_at - now, lambda: self._ask(wanted.run_id, cancel, lambda _: None)
             )
+        self._operators.attend(wanted.run_id, wanted.acts, now)
         if wanted.pause_at is not None:
             self._after(wanted.pause_at - now, lambda: self._pause(wanted.run_id))
         if wanted.repin_at is not None:
@@ -190,3 +201,7 @@ class Clients:
             self.started.add(run_id)
             self.forked.append(run_id)
             self._signal(run_id, answer.run.workflow)
+            if self._scheduler.chance(OPERATED):
+                now = self._scheduler.now
+                acts = drawn(self._scheduler.rng, now, steady=False)
+                self._operators.attend(run_id, acts, now)

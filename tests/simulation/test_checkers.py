@@ -1,14 +1,26 @@
 """The checkers themselves: each sees what it is there for."""
 
+import msgspec
+import pytest
+
+from events import operator_facts as o
+from events.api import Refused, RestoreRun
+from events.catalogue import Catalogue
+from events.envelope import Event, Head, Stamp, seal, unseal
+from events.facts import Fact
 from events.ids import Attempt
 from events.messages import Commands, Completed, Execute, Settle
+from orchestrator.kernel.state import RunState, StepState
+from tests.simulation.answers import Answers
+from tests.simulation.operated import Operated, gone_back
 from tests.simulation.world import World
 
 
 def _after_a_calm_run() -> tuple[World, Attempt]:
     world = World(1, calm=True)
     assert not world.run().violations
-    return world, next(iter(world.ledger.executions))
+    keys = {key for book in world.auditor.books.values() for key in book.completed}
+    return world, next(one for one in world.ledger.executions if one.task_key in keys)
 
 
 def test_a_start_after_the_completion_is_seen() -> None:
@@ -51,3 +63,58 @@ def test_a_state_that_is_not_the_fold_is_seen() -> None:
     world, attempt = _after_a_calm_run()
     world.auditor.hashed([(attempt.run_id, 1, "another")])
     assert world.auditor.violations
+
+
+class TestOperators:
+    """Version 4 of a run goes back to version 2, where `a` was completed."""
+
+    FACT = o.RunRestored(
+        id="op1", version=2, at=4, generation=1, by="user:ada", reason="why", backup=3
+    )
+    ASKED = RestoreRun(run_id="r1", id="op1", version=2, actor="user:ada", reason="why")
+
+    def _event(self, fact: Fact, actor: str = "user:ada") -> Event:
+        stamp = Stamp(recorded_at=1, actor=actor)
+        return unseal(seal(Head("run:r1", 3), fact, "e", stamp), Catalogue())
+
+    def test_what_was_asked_is_recorded(self) -> None:
+        assert not list(Operated().take(self._event(self.FACT), {"c1": self.ASKED}))
+
+    def test_an_act_that_is_recorded_twice_is_seen(self) -> None:
+        book = Operated()
+        list(book.take(self._event(self.FACT), {"c1": self.ASKED}))
+        assert list(book.take(self._event(self.FACT), {"c1": self.ASKED}))
+
+    @pytest.mark.parametrize("changes", [{"by": "eve"}, {"reason": ""}, {"version": 1}])
+    def test_an_act_that_is_not_what_was_asked_is_seen(self, changes: dict[str, object]) -> None:
+        fact = msgspec.structs.replace(self.FACT, **changes)
+        assert list(Operated().take(self._event(fact), {"c1": self.ASKED}))
+
+    def test_an_act_that_nobody_asked_for_is_seen(self) -> None:
+        assert list(Operated().take(self._event(self.FACT), {}))
+
+    def test_a_restored_run_that_is_not_as_it_was_is_seen(self) -> None:
+        earlier, state = RunState(), RunState()
+        earlier.steps["a"] = StepState("completed", output=1)
+        state.steps["a"] = StepState("completed", output=1)
+        assert not list(gone_back(self.FACT, earlier, state))
+        state.steps["a"].output = 2
+        assert list(gone_back(self.FACT, earlier, state))
+        state.steps["a"] = StepState("completed", output=1)
+        state.steps["b"] = StepState("ready")
+        assert list(gone_back(self.FACT, earlier, state))
+
+    def test_a_rerun_that_keeps_what_was_to_be_done_again_is_seen(self) -> None:
+        state = RunState()
+        state.steps["a"] = StepState("completed", attempt=1)
+        fact = msgspec.structs.replace(self.FACT, mode="rerun_steps", steps=("a",))
+        assert list(gone_back(fact, state, state))
+
+    def test_a_refusal_of_what_was_done_is_seen(self) -> None:
+        operated = Operated()
+        operated.done["op1"] = self.FACT
+        answers = Answers({}, {"r1": operated})
+        refused = Refused(code="rejected", message="no")
+        assert list(answers.given(self.ASKED, refused))
+        assert not list(Answers({}, {}).given(self.ASKED, refused))
+        assert list(answers.given(self.ASKED, Refused(code="corrupt", message="no")))

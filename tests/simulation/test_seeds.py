@@ -28,7 +28,8 @@ REMEMBERED = {
     1348: "a process that was never registered displaced its successor",
     1613: "attempts were given up by a verdict on their node that was never written",
 }
-"""Seeds that once broke a promise, and how."""
+"""Seeds that broke a promise under the mix of their day, and how. With each change of the mix a
+seed is another history: these are run first, and tests of their own hold the faults."""
 
 
 @pytest.mark.timeout(120)

@@ -33,6 +33,7 @@ from events.definition import (
 from events.policies import PINNED, Needs, Retry, RunOptions, Timeouts
 from events.references import Chunk, ListReference, Payload, as_value
 from events.values import Value
+from tests.simulation.operators import SAME_END, Act, drawn
 
 RETRY_KINDS: tuple[Literal["fixed", "linear", "exponential", "decorrelated"], ...] = (
     "fixed",
@@ -50,6 +51,8 @@ LARGE = as_value(
         chunks=(Chunk(count=2, hash=CHUNKS[0].hash), Chunk(count=3, hash=CHUNKS[1].hash)),
     )
 )
+OPERATED = 0.25
+"""Share of the runs to which operators do something."""
 REFUSED = "bad"
 """What no update is accepted with."""
 LATEST_US = 20_000_000
@@ -69,6 +72,8 @@ class Wanted(msgspec.Struct):
     pause_at: int | None = None
     repin_at: int | None = None
     build: str = ""
+    acts: tuple[Act, ...] = ()
+    """What operators do to it."""
 
 
 class Steering(msgspec.Struct):
@@ -351,9 +356,17 @@ class Workload:
             if rng.random() < 0.15:
                 wanted.repin_at = wanted.at + int(rng.random() * 3_000_000)
                 wanted.build = rng.choice(("", "b1", "b2"))
+        self._operate(Random(f"operators {seed}"))
         self.calm_us = horizon_us + LATEST_US
         count = rng.choice((0, 0, 1, 3, 6))
         self.steerings = [_steering(rng, horizon_us) for _ in range(count)]
+
+    def _operate(self, rng: Random) -> None:
+        """To some runs something is done; half of those that are steady stay so."""
+        for wanted in self.runs:
+            if rng.random() < OPERATED:
+                wanted.acts = drawn(rng, wanted.at, wanted.steady and rng.random() < 0.5)
+                wanted.steady = wanted.steady and all(one.kind in SAME_END for one in wanted.acts)
 
 
 def _steering(rng: Random, horizon_us: int) -> Steering:

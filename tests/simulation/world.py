@@ -132,7 +132,7 @@ class World:
         self.bus = StormyBus(self.scheduler, self.weather)
         self.auditor = Auditor(self.scheduler, self.logs, self.ledger, shards)
         self.auditor.clocks_differ_us = int(self.weather.clocks_differ_s * SECOND)
-        self.clients = Clients(self.scheduler, self.workload, self._ask)
+        self.clients = Clients(self.scheduler, self.workload, self._ask, self.auditor.children)
         self.auditor.requests = self.clients.requests
         self._make_processes(rng)
         for process in self.processes:

@@ -9,10 +9,12 @@ from events.cluster_facts import DefinitionRegistered, NodeLost, NodeRegistered
 from events.envelope import Head, Stamp, Stored, seal
 from events.facts import Fact
 from events.ids import definition_stream, node_stream
+from events.run_facts import RunForked, RunStarted
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.ports import Batch
+from orchestrator.replay.retrying import Wanted
 from tests.golden import samples
 from tests.logs import AT
 
@@ -27,10 +29,30 @@ def stored(stream: str, *facts: Fact, damaged: int) -> list[Stored]:
 
 
 def answer(events: list[Stored], output: s.Load) -> s.CoordinatorInput:
+    return anyio.run(Loader(MemoryStore(log_with(*events)), Catalogue(), "c").load, output)
+
+
+def log_with(*events: Stored) -> MemoryLog:
     log = MemoryLog(lambda: AT)
     (lease,) = log.acquire([0], "c", 60.0)
-    log.append(Batch(id="b", leases=(lease,), events=tuple(events)))
-    return anyio.run(Loader(MemoryStore(log), Catalogue(), "c").load, output)
+    log.append(Batch(id="b", leases=(lease,), events=events))
+    return log
+
+
+def test_a_fork_goes_back_although_its_source_is_in_another_log() -> None:
+    begun = RunStarted(run_id="r1", workflow="w", workflow_version="v")
+    forked = RunForked(
+        run_id="r2", source_run_id="r1", source_version=1, workflow="w", workflow_version="v"
+    )
+    source = seal(Head("run:r1"), begun, "e1", Stamp(recorded_at=AT))
+    fork = seal(Head("run:r2"), forked, "e2", Stamp(recorded_at=AT))
+    own, all_logs = MemoryStore(log_with(fork)), MemoryStore(log_with(source, fork))
+    loader = Loader(own, Catalogue(), "c", cluster=all_logs)
+
+    found = anyio.run(loader.load, s.FindPast(run_id="r2", id="op", wanted=Wanted(version=1)))
+    assert isinstance(found, s.PastFound)
+    assert found.past is not None, found.refused or found.parked
+    assert found.past.earlier.run_id == "r2"
 
 
 def test_other_versions_of_a_workflow_are_known(caplog: pytest.LogCaptureFixture) -> None:

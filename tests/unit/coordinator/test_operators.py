@@ -20,17 +20,20 @@ from events.api import (
     StartRun,
     TerminateRun,
 )
+from events.catalogue import Catalogue
 from events.definition import CallStep, Definition, TaskStep, WaitStep
 from events.envelope import Stored
 from events.errors import Rejected
 from events.ids import child_run, run_stream, shard_of
 from events.limits import STEPS_NAMED_MAX, Limits
 from events.messages import Cancel, Drop, Execute
+from events.policies import RunOptions
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.door import RunRequest, admit_request
 from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.coordinator.runs import Slot
 from orchestrator.replay.export import Exported
+from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.retrying import find
 from tests.unit.coordinator.driving import SHARDS, Drive
 
@@ -73,14 +76,17 @@ def refused(answer: object) -> Refused:
     return answer
 
 
+def past_of(run_id: str, stored: list[Stored]) -> Rebuilder:
+    return Rebuilder(Exported(run_id, {run_stream(run_id): stored}), Catalogue())
+
+
 def find_pasts(drive: Drive) -> int:
     """Answers from the log where runs are to go on from; returns how often that was asked."""
     asked = drive.take(s.FindPast)
     for ask in asked:
-        stream = run_stream(ask.run_id)
-        stored: list[Stored] = [one for one in drive.log if one.stream == stream]
+        stored = [one for one in drive.log if one.stream == run_stream(ask.run_id)]
         try:
-            past = anyio.run(find, Exported(ask.run_id, {stream: stored}), ask.run_id, ask.wanted)
+            past = anyio.run(find, past_of(ask.run_id, stored), ask.run_id, ask.wanted)
             drive.step(s.PastFound(run_id=ask.run_id, id=ask.id, past=past))
         except Rejected as error:
             drive.step(s.PastFound(run_id=ask.run_id, id=ask.id, refused=str(error)))
@@ -235,6 +241,22 @@ class TestMoves:
 
 
 class TestRestores:
+    def test_a_task_that_nothing_could_take_is_looked_at_again(self) -> None:
+        drive = Drive().own().register()
+        drive.node(room=0).commit()
+        # Alone for its limit already, so that it stays in its lane when it is moved and goes back.
+        options = RunOptions(concurrency_max=5)
+        drive.ask(StartRun(run_id="r1", workflow="two", options=options)).commit()
+        drive.ask(MoveStep(run_id="r1", step="a", id="x", off=("n1",))).commit()
+        drive.node().commit()
+        assert drive.rebuilt().state.steps["a"].obstacle == "no_node"
+        assert not drive.executes()
+
+        drive.ask(RestoreRun(run_id="r1", id="y", version=1))
+        find_pasts(drive)
+        drive.commit()
+        assert [one.attempt.step for one in drive.executes()] == ["a"]
+
     def test_the_state_before_is_durable_with_the_event_and_nodes_are_told(self) -> None:
         drive, execute = begun()
         drive.step(drive.report(execute.attempt)).commit()
@@ -279,7 +301,7 @@ class TestRestores:
         drive.ask(RestoreRun(run_id="r1", id="x", version=1))
         (ask,) = drive.take(s.FindPast)
         stored = [one for one in drive.log if one.stream == "run:r1"]
-        past = anyio.run(find, Exported("r1", {"run:r1": stored}), "r1", ask.wanted)
+        past = anyio.run(find, past_of("r1", stored), "r1", ask.wanted)
         drive.ask(SignalRun(run_id="r1", name="go", id="s1", data=7), "signal").commit()
         drive.step(s.PastFound(run_id="r1", id="x", past=past))
         assert find_pasts(drive) == 1, "it is looked for once more"
