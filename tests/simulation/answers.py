@@ -21,6 +21,7 @@ from events.api import (
 from events.errors import Corrupt, Rejected
 from orchestrator.kernel.snapshot import restore
 from tests.simulation.books import RunBook
+from tests.simulation.mistakes import complaint, is_mistake
 from tests.simulation.operated import ACTING, Operated
 from tests.simulation.workload import REFUSED
 
@@ -31,6 +32,10 @@ class Answers:
         self._operated = operated
 
     def given(self, request: AnyRequest, answer: AnyAnswer) -> Iterator[str]:
+        if is_mistake(request.actor):
+            if text := complaint(request, answer):
+                yield text
+            return
         match answer:
             case Updated() if isinstance(request, UpdateRun):
                 yield from self._updated(request)

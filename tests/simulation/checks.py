@@ -8,7 +8,7 @@ an agent executes, sends and journals, and what coordinators say about their own
 What is wrong is noted as a violation, in words; the world goes on or stops as the runner likes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -25,6 +25,7 @@ from events.messages import (
     Drop,
     Execute,
     Failed,
+    Heartbeat,
     Report,
     Returned,
     Settle,
@@ -48,12 +49,16 @@ from orchestrator.coordinator.ports import (
 from orchestrator.kernel.netindex import NetIndex
 from tests.simulation.answers import Answers
 from tests.simulation.books import RunBook
+from tests.simulation.bounds import Bounds
 from tests.simulation.executor import Ledger
 from tests.simulation.logs import Logs
+from tests.simulation.mistakes import came_of_it
 from tests.simulation.operated import Operated, terminated
 from tests.simulation.placements import Placements
 from tests.simulation.policies import Policies
 from tests.simulation.versions import catalogue
+
+SNAPSHOTS_MAX = 100_000
 
 FINAL = (Completed, Failed, Returned)
 
@@ -85,6 +90,8 @@ class Definitions:
 
 
 class Auditor:
+    bounds: Bounds
+
     def __init__(self, scheduler: Scheduler, logs: Logs, ledger: Ledger, shards: int) -> None:
         self.violations: list[str] = []
         self.books: dict[str, RunBook] = {}
@@ -124,6 +131,10 @@ class Auditor:
         self.violations.append(text)
         self._scheduler.note(f"VIOLATION {text}")
 
+    def _all_of(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.violated(text)
+
     def unseen(self) -> Iterator[str]:
         """Runs that are open, with what they are said to wait for."""
         for run_id, book in self.books.items():
@@ -142,6 +153,7 @@ class Auditor:
 
     def append(self, batch: Batch) -> AppendOutcome:
         """Appends, and looks at what was committed."""
+        self._all_of(self.bounds.appended(batch))
         name = self._logs.name_of(batch)
         log = self._logs.each[name]
         before = log.last_position()
@@ -161,13 +173,14 @@ class Auditor:
                 self._check_row(row)
         given, self._given = self._given, []
         for name, fact in given:
-            for text in self.placements.crowded(fact, self._of_owner(name), self._epoch):
-                self.violated(f"run {name}: {text}")
+            self._all_of(self.placements.crowded(fact, self._of_owner(name), self._epoch))
         return outcome
 
     def _committed(self, stored: Stored, log: str) -> None:
         self._scheduler.note(f"{stored.stream} {stored.version} {digest(stored.state)}")
         event = unseal(stored, self._catalogue)
+        if came_of_it(event):
+            self.violated(f"{event.header.type} of {stored.stream} came of somebody's mistake")
         self._check_place(event, log)
         if isinstance(event.fact, DefinitionRegistered):
             self.definitions.add(event.fact)
@@ -325,6 +338,7 @@ class Auditor:
         return log, last
 
     def published(self, node: str, incarnation: str, commands: Commands) -> None:
+        self._all_of(self.bounds.commanded(node, commands))
         for command in commands.commands:
             match command:
                 case Execute(attempt=attempt):
@@ -351,8 +365,7 @@ class Auditor:
     def answered(self, request: AnyRequest | None, answer: AnyAnswer) -> None:
         """What a client is told is in the log, and so is what it asked for."""
         if request is not None:
-            for text in self.answers.given(request, answer):
-                self.violated(text)
+            self._all_of(self.answers.given(request, answer))
         if isinstance(answer, Registered):
             if not self.definitions.has(answer.workflow, answer.workflow_version):
                 self.violated(f"{definition_stream(answer.workflow)} was answered, not committed")
@@ -393,6 +406,16 @@ class Auditor:
             if inputs != execute.inputs:
                 self.violated(f"{attempt} was started with {execute.inputs}, recorded is {inputs}")
 
+    def beaten(self, beat: Heartbeat) -> None:
+        self._all_of(self.bounds.beaten(beat))
+
+    def rested(self) -> None:
+        """All runs have ended a while ago, in a fair world."""
+        self._all_of(self.bounds.left_over())
+        for log in self._logs.each.values():
+            place = SnapshotPlace(stream="", version=0, kind="automatic")
+            self._all_of(self.bounds.kept(log.snapshots.list("", place, SNAPSHOTS_MAX)))
+
     def journalled(self, node: str, frames: int, reports: Sequence[Final]) -> None:
         written = self._frames.setdefault(node, {})
         for report in reports:
@@ -405,6 +428,7 @@ class Auditor:
 
     def reported(self, node: str, durable: int, reports: Sequence[Report]) -> None:
         """A result that is sent is in the journal, on disk."""
+        self._all_of(self.bounds.reported(node, reports))
         written = self._frames.get(node, {})
         for report in reports:
             if isinstance(report, (Completed, Failed)):

@@ -22,8 +22,9 @@ from events.api import (
     UncordonNode,
     UpdateRun,
 )
-from events.errors import Rejected
+from events.errors import Unavailable
 from events.values import Value
+from tests.simulation.mistakes import name_of
 from tests.simulation.operators import Operators, drawn
 from tests.simulation.workload import OPERATED, REFUSED, Steering, Wanted, Workload
 
@@ -65,6 +66,9 @@ class Clients:
         self._register(0)
         for wanted in self._workload.runs:
             self._after(wanted.at, lambda wanted=wanted: self._start(wanted))  # type: ignore[misc]
+        for at, request in self._workload.mistakes:
+            name = name_of(request)
+            self._after(at, lambda n=name, given=request: self._ask(n, given, lambda _: None))  # type: ignore[misc]
         for steering in self._workload.steerings:
             self._after(steering.at, lambda given=steering: self._steer(given))  # type: ignore[misc]
             self._after(self._workload.calm_us, lambda given=steering: self._uncordon(given.node))  # type: ignore[misc]
@@ -77,7 +81,7 @@ class Clients:
 
     def answered(self, reply_to: str, answer: AnyAnswer) -> None:
         """An answer has come; one that says "try again" leaves the request open."""
-        if isinstance(answer, Refused) and answer.code != Rejected.code:
+        if isinstance(answer, Refused) and answer.code == Unavailable.code:
             return
         found = self._open.pop(reply_to, None)
         if found is not None:

@@ -10,6 +10,7 @@ must end.
     chance      fails half of the time
     stuck       does not return until it is cancelled, until `fails` failures are recorded
     stubborn    the same, and ignores the cancellation for a long while
+    bulky       returns more than a value may have, until `fails` failures are recorded
     beats       says every 200 ms that it lives; the first time, falls silent until cancelled
 """
 
@@ -36,8 +37,9 @@ from node_agent.steps import (
     Why,
 )
 
-TASKS = ("work", "flaky", "chance", "stuck", "stubborn", "beats")
+TASKS = ("work", "flaky", "chance", "stuck", "stubborn", "beats", "bulky")
 STUBBORN_S = 15.0
+BULK = "x" * 30_000
 SILENT_BEAT_MS = 200
 
 Hear = Callable[[ExecutionEnded | ExecutionProgressed], None]
@@ -134,6 +136,9 @@ class ExecutorTwin:
         match task:
             case "flaky":
                 self._end_after(execute, took_s, failed if recorded < fails else done)
+            case "bulky":
+                bulk = Done(BULK, usage=Usage(wall_s=took_s))
+                self._end_after(execute, took_s, bulk if recorded < fails else done)
             case "chance":
                 fails_now = self._process.scheduler.chance(0.5)
                 self._end_after(execute, took_s, failed if fails_now else done)

@@ -108,14 +108,11 @@ def gone_back(fact: o.RunRestored, earlier: RunState, state: RunState) -> Iterat
 
 
 def _to_do(fact: o.RunRestored, state: RunState) -> Iterator[str]:
-    for name, step in state.steps.items():
-        if _is_again(fact, name, step.attempt) and step.status in OVER:
-            yield f"{name} was to be done again ({fact.mode}), and is {step.status}"
+    """Of a fork all of its own is done again: it begins with what its source had done."""
+    if fact.mode == "rerun_all" and fact.version != 1:
+        yield f"all was to be done again, and it is restored to {fact.version}"
+    for name in fact.steps:
+        if name in state.steps and state.steps[name].status in OVER:
+            yield f"{name} was to be done again, and is {state.steps[name].status}"
     if fact.mode == "rerun_failed" and state.failure is not None:
         yield f"what has failed was to be done again: it has failed with {state.failure} already"
-
-
-def _is_again(fact: o.RunRestored, step: str, attempt: int) -> bool:
-    if fact.mode == "rerun_all":
-        return attempt > 0
-    return step in fact.steps

@@ -4,16 +4,25 @@ import msgspec
 import pytest
 
 from events import operator_facts as o
-from events.api import Refused, RestoreRun
+from events.api import Refused, RestoreRun, RunAnswer, RunView
 from events.catalogue import Catalogue
 from events.envelope import Event, Head, Stamp, seal, unseal
 from events.facts import Fact
 from events.ids import Attempt
-from events.messages import Commands, Completed, Execute, Settle
+from events.limits import Limits
+from events.messages import Commands, Completed, Execute, Heartbeat, Settle
+from events.run_facts import RunStarted
+from node_agent.settings import Settings as NodeSettings
+from orchestrator.coordinator.ports import Batch
+from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.state import RunState, StepState
 from tests.simulation.answers import Answers
+from tests.simulation.bounds import Bounds
+from tests.simulation.mistakes import MISTAKEN, MISTAKES, came_of_it, complaint
 from tests.simulation.operated import Operated, gone_back
 from tests.simulation.world import World
+
+VIEW = RunView(run_id="r1", workflow="w", workflow_version="v", version=1, status="running")
 
 
 def _after_a_calm_run() -> tuple[World, Attempt]:
@@ -118,3 +127,52 @@ class TestOperators:
         assert list(answers.given(self.ASKED, refused))
         assert not list(Answers({}, {}).given(self.ASKED, refused))
         assert list(answers.given(self.ASKED, Refused(code="corrupt", message="no")))
+
+
+class TestMistakes:
+    @pytest.mark.parametrize("about", MISTAKES)
+    def test_an_answer_as_if_nothing_were_wrong_is_seen(self, about: str) -> None:
+        request = MISTAKES[about](MISTAKEN + about, "r1")
+        assert complaint(request, RunAnswer(run=VIEW))
+        assert complaint(request, Refused(code="rejected", message="no"))
+        assert not complaint(request, Refused(code="rejected", message=f"{about}: use another"))
+        assert not complaint(request, Refused(code="unavailable", message="try again"))
+
+    def test_an_event_that_came_of_a_mistake_is_seen(self) -> None:
+        begun = RunStarted(run_id="r1", workflow="w", workflow_version="v")
+        for stream, actor in (("run:r1", f"{MISTAKEN}input"), ("run:bad1", "user")):
+            stamp = Stamp(recorded_at=1, actor=actor)
+            assert came_of_it(unseal(seal(Head(stream), begun, "e", stamp), Catalogue()))
+
+
+class TestBounds:
+    BOUNDS = Bounds(
+        Settings(commands_in_message_max=2, snapshots_kept=1),
+        Limits(payload_bytes_max=10),
+        {"n1": NodeSettings(node="n1", tasks=frozenset(), credits=1)},
+    )
+    ATTEMPTS = tuple(Attempt("r1", "a", 0, number) for number in range(5))
+
+    def test_too_many_commands_in_a_message_are_seen(self) -> None:
+        settle = Settle(attempts=self.ATTEMPTS[:1])
+        for count, seen in ((2, False), (3, True)):
+            commands = Commands(coordinator="c", commands=(settle,) * count)
+            assert bool(list(self.BOUNDS.commanded("n1", commands))) == seen
+
+    def test_an_event_that_is_too_large_is_seen(self) -> None:
+        for size, seen in ((10, False), (70_000, True)):
+            fact = RunStarted(run_id="r1", workflow="w", workflow_version="v", input="x" * size)
+            stored = seal(Head("run:r1"), fact, "e", Stamp(recorded_at=1))
+            batch = Batch(id="b", leases=(), events=(stored,))
+            assert bool(list(self.BOUNDS.appended(batch))) == seen
+
+    def test_a_node_that_holds_too_much_is_seen(self) -> None:
+        for count, seen in ((4, False), (5, True)):
+            beat = Heartbeat(node="n1", incarnation="i", sequence=1, held=self.ATTEMPTS[:count])
+            assert bool(list(self.BOUNDS.beaten(beat))) == seen
+
+    def test_what_is_held_when_all_is_over_is_seen(self) -> None:
+        for unsettled, seen in (((), False), (self.ATTEMPTS[:1], True)):
+            beat = Heartbeat(node="n1", incarnation="i", sequence=1, unsettled=unsettled)
+            list(self.BOUNDS.beaten(beat))
+            assert bool(list(self.BOUNDS.left_over())) == seen

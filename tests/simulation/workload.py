@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from events.api import AnyRequest
 from events.definition import (
     CallStep,
     Case,
@@ -33,6 +34,7 @@ from events.definition import (
 from events.policies import PINNED, Needs, Retry, RunOptions, Timeouts
 from events.references import Chunk, ListReference, Payload, as_value
 from events.values import Value
+from tests.simulation.mistakes import mistake
 from tests.simulation.operators import SAME_END, Act, drawn
 
 RETRY_KINDS: tuple[Literal["fixed", "linear", "exponential", "decorrelated"], ...] = (
@@ -176,7 +178,7 @@ class Draft:
             id=step_id,
             depends_on=depends,
             workflow=rng.choice(self._callees),
-            input={"n": "${ input.n }"},
+            input={"n": "${ input.n }", "large": "${ input.large }"},
             retry=self._retry() if rng.random() < 0.6 else None,
             on_error=(Handler(),) if rng.random() < 0.4 else (),
         )
@@ -212,7 +214,7 @@ class Draft:
         count = self._rng.choice((0, 1, 2) if depth else (0, 1, 3, 5, 8))
         if self._rng.random() >= 0.3:
             return ["${ input.n }"] * count
-        return LARGE if count == 5 else count
+        return "${ input.large }" if count == 5 else count
 
     def _loop(self, step_id: str, depends: tuple[str, ...] | None, depth: int) -> LoopStep:
         rng = self._rng
@@ -262,7 +264,7 @@ class Draft:
         rng = self._rng
         task = "work" if rng.random() < 0.65 else "flaky"
         if self._lucky(0.35):
-            task = rng.choice(("chance", "stuck", "stubborn", "beats"))
+            task = rng.choice(("chance", "stuck", "stubborn", "beats", "bulky"))
         retry = self._retry() if task != "work" and rng.random() < 0.9 else None
         inputs: dict[str, Value] = {"ms": rng.choice((1, 20, 200, 1500)), "of": step_id}
         if task != "work":
@@ -339,7 +341,7 @@ class Workload:
             Wanted(
                 run_id=f"r{number}",
                 workflow=(name := rng.choice(self.definitions).name),
-                input={"n": rng.randint(0, 10)},
+                input={"n": rng.randint(0, 10), "large": LARGE},
                 at=int(rng.random() * horizon_us * 0.7),
                 steady=steady[name],
             )
@@ -357,6 +359,8 @@ class Workload:
                 wanted.repin_at = wanted.at + int(rng.random() * 3_000_000)
                 wanted.build = rng.choice(("", "b1", "b2"))
         self._operate(Random(f"operators {seed}"))
+        self.mistakes = list(_mistakes(Random(f"mistakes {seed}"), horizon_us))
+        """Requests that are to be refused, and when they are made."""
         self.calm_us = horizon_us + LATEST_US
         count = rng.choice((0, 0, 1, 3, 6))
         self.steerings = [_steering(rng, horizon_us) for _ in range(count)]
@@ -367,6 +371,11 @@ class Workload:
             if rng.random() < OPERATED:
                 wanted.acts = drawn(rng, wanted.at, wanted.steady and rng.random() < 0.5)
                 wanted.steady = wanted.steady and all(one.kind in SAME_END for one in wanted.acts)
+
+
+def _mistakes(rng: Random, horizon_us: int) -> Iterator[tuple[int, AnyRequest]]:
+    for _ in range(rng.choice((0, 3, 10))):
+        yield int(rng.random() * horizon_us), mistake(rng, rng.choice(("r1", "r2", "r3")))
 
 
 def _steering(rng: Random, horizon_us: int) -> Steering:

@@ -26,9 +26,10 @@ from events.limits import Limits
 from events.messages import Heartbeat, HeartbeatAnswer
 from events.net import Net
 from orchestrator.adapters.cel.engine import CelExpressions
-from orchestrator.authoring.compile import compile_net, workflow_version
+from orchestrator.authoring.check import accept
 from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.settings import Settings
+from tests.simulation.bounds import Bounds
 from tests.simulation.checks import Auditor, Found
 from tests.simulation.clients import Clients
 from tests.simulation.ending import ended
@@ -49,8 +50,14 @@ LIMITS = Limits(
     map_parts_max=2,
     map_results_inline_bytes_max=60,
     map_inputs_bytes_max=200,
+    payload_bytes_max=20_000,
 )
 """So small that maps run in parts, with results by reference, and wait for room."""
+
+RESTING = 5
+"""Of so many worlds one goes on when all runs have ended, to see what is left of them."""
+REST_US = 40 * SECOND
+"""Longer than handlers ignore a cancellation, and reports wait to be sent again."""
 
 LOOK_EVERY = 32
 """Actions between two looks whether the world is over."""
@@ -61,7 +68,7 @@ def engine() -> Engine:
     expressions = CelExpressions()
 
     def compiled(definition: Definition) -> tuple[str, Net]:
-        return workflow_version(definition), compile_net(definition, expressions)
+        return accept(definition, expressions, LIMITS)
 
     return Engine(expressions=expressions, limits=LIMITS, compile=compiled)
 
@@ -88,6 +95,8 @@ def settings_of(rng: Random) -> Settings:
         turn_events_max=rng.choice((8, 1500)),
         dispatch_max=rng.choice((3, 1000)),
         loads_max=rng.choice((1, 64)),
+        intake_max=rng.choice((20, 20_000)),
+        commands_in_message_max=rng.choice((2, 512)),
         idle_runs_max=rng.choice((0, 1, 1000)),
         recent_runs_max=rng.choice((2, 2000)),
         snapshot_tail_bytes_min=rng.choice((1500, 256 * 1024)),
@@ -144,6 +153,7 @@ class World:
         host = Host(self.scheduler, self.bus)
         host.heartbeat = self._heartbeat
         settings = settings_of(rng)
+        self.auditor.bounds = Bounds(settings, LIMITS, self.auditor.placements.nodes)
         kinds = Kinds(
             Kind(settings, engine(), record_hashes=True),
             Kind(settings, engine_before(), record_hashes=True),
@@ -201,6 +211,7 @@ class World:
         self.bus.send(source, "client", label, lambda: self.clients.answered(reply_to, answer))
 
     def _heartbeat(self, node: str, beat: Heartbeat) -> None:
+        self.auditor.beaten(beat)
         for one in self.coordinators:
             label = f"{node} beats {beat.sequence}"
             self.bus.send(node, one.name, label, lambda one=one: one.heartbeat(beat, node))  # type: ignore[misc]
@@ -234,6 +245,12 @@ class World:
             return False
         return all(book.ended_at is not None for book in books.values())
 
+    def _rest(self) -> None:
+        """Some worlds go on for a while after the last run has ended."""
+        if not (self.auditor.violations or self.seed % RESTING):
+            self.scheduler.run(self.scheduler.now + REST_US)
+            self.auditor.rested()
+
     def run(self) -> Found:
         self.faults.plan(self.horizon_us)
         for process in self.processes:
@@ -243,6 +260,7 @@ class World:
         self.clients.begin()
         try:
             self.scheduler.run(self.horizon_us + self.whole_us, self.over)
+            self._rest()
             if not self.auditor.violations:
                 for text in ended(self.auditor, self.logs, self.workload, self.clients, engine()):
                     self.auditor.violated(text)
