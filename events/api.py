@@ -149,6 +149,7 @@ class SkipStep(Request, frozen=True, kw_only=True, tag="skip_step"):
     id: str
     output: Value = None
     reason: str = ""
+    unsettled: bool = False
 
 
 class CompleteStep(Request, frozen=True, kw_only=True, tag="complete_step"):
@@ -159,6 +160,7 @@ class CompleteStep(Request, frozen=True, kw_only=True, tag="complete_step"):
     id: str
     output: Value = None
     reason: str = ""
+    unsettled: bool = False
 
 
 class FailStep(Request, frozen=True, kw_only=True, tag="fail_step"):
@@ -170,6 +172,7 @@ class FailStep(Request, frozen=True, kw_only=True, tag="fail_step"):
     code: str = "failed_by_operator"
     message: str = ""
     reason: str = ""
+    unsettled: bool = False
 
 
 class MoveStep(Request, frozen=True, kw_only=True, tag="move_step"):
@@ -189,6 +192,7 @@ class TerminateRun(Request, frozen=True, kw_only=True, tag="terminate_run"):
 
     run_id: str
     reason: str = ""
+    unsettled: bool = False
 
 
 class RestoreRun(Request, frozen=True, kw_only=True, tag="restore_run"):
@@ -200,6 +204,7 @@ class RestoreRun(Request, frozen=True, kw_only=True, tag="restore_run"):
     version: int
     mode: Literal["resume", "rerun_failed", "rerun_all"] = "resume"
     reason: str = ""
+    unsettled: bool = False
 
 
 class RerunRun(Request, frozen=True, kw_only=True, tag="rerun_run"):
@@ -211,6 +216,7 @@ class RerunRun(Request, frozen=True, kw_only=True, tag="rerun_run"):
     steps: tuple[str, ...] = ()
     all: bool = False
     reason: str = ""
+    unsettled: bool = False
 
 
 class ForkRun(Request, frozen=True, kw_only=True, tag="fork_run"):

@@ -70,8 +70,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Most attempts that a retry policy may ask for. Refused at check."""
 
     retry_after_s_max: Duration = 3_600.0
-    """Seconds that a failed task may ask to be left alone before its next attempt. When it asks for
-    more, it gets these."""
+    """Most seconds that a failed task is left alone for before its next attempt when it asks to."""
 
     losses_max: Amount = 20
     """Attempts of one task that may be lost with their node before it fails with code `lost`."""
@@ -92,10 +91,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     settling_delay_s: Wait = 1.0
     """Seconds until another node is asked what became of a transaction; doubles with each time in a
-    row up to `settling_delay_s_max`. There is no last time: nothing is guessed."""
+    row up to `settling_delay_s_max`. Nothing is ever guessed."""
 
     settling_delay_s_max: Duration = 300.0
     """Longest of these waits, seconds."""
+
+    settling_tries_max: Count = 100
+    """Times in a row that this is asked in vain, some 7 hours, until the task is a dead letter with
+    code `unsettled`. From then on it is asked every `settling_rest_s`, and whenever an operator
+    wants something of it."""
+
+    settling_rest_s: Duration = 86_400.0
+    """Seconds between these later questions."""
+
+    halt_s: Duration = 10.0
+    """Seconds for which nothing of a run is placed but what settles its transactions, because an
+    operator's action waits for that. Asked again it lasts longer; else the run goes on without."""
 
     refused_delay_s: Wait = 0.2
     """Seconds before a task that a node refused is placed again; doubles with each refusal in a
@@ -145,16 +156,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Signals that a run keeps for steps that have not taken them yet. A further one is refused."""
 
     signal_ids_max: Count = 10_000
-    """Ids of taken signals that a run remembers, to know them when they are sent again; beyond, the
-    oldest is forgotten."""
+    """Ids of taken signals that a run knows when they are sent again; then the oldest leaves."""
 
     update_ids_max: Count = 1_000
-    """Ids of updates that a run remembers, to know them when they are sent again; beyond, the
-    oldest is forgotten."""
+    """Ids of updates that a run knows when they are sent again; then the oldest is forgotten."""
 
     action_ids_max: Count = 1_000
-    """Ids of what operators did to a run that it remembers, to know them when they are sent again;
-    beyond, the oldest is forgotten."""
+    """Ids of what operators did that a run knows when sent again; then the oldest is forgotten."""
 
     updates_max: Count = 100
     """Updates that a workflow may declare. Refused at check."""
@@ -205,8 +213,7 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
     one decision may exceed it."""
 
     commands_in_message_max: Count = 512
-    """Commands for one node in one message; the node begins with the first ones while the others
-    are under way."""
+    """Commands for one node in one message; it begins with these while others are under way."""
 
     dispatch_max: Count = 1000
     """Ready tasks looked at in one turn."""
@@ -229,12 +236,10 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
     resumed); beyond, the one that has waited longest leaves and is read again when it goes on."""
 
     waiters_max: Count = 20_000
-    """Clients that wait for the end of a run; above it they are refused as unavailable and ask
-    again."""
+    """Clients that wait for the end of a run; above it they are refused, and ask again."""
 
     unknown_workflows_max: Count = 1000
-    """Names that were asked for and that no workflow has; the oldest is looked for again when it is
-    asked for again."""
+    """Names asked for that no workflow has; beyond, the oldest is looked for anew when asked."""
 
     parked_reasons_max: Count = 1000
     """Runs that cannot be read of which the reason is kept; of the oldest, a refusal only says how
@@ -251,8 +256,7 @@ class EngineLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How many times the size of the state the tail has to outgrow."""
 
     snapshots_kept: Count = 3
-    """Snapshots of one stream that coordinators have taken, the newest; older ones are deleted when
-    another is written."""
+    """Snapshots of one stream that coordinators have taken; the older go when one is written."""
 
     recovery_snapshots_kept: Count = 10
     """The same of those that operators' actions take before they change a run. Manual snapshots are
@@ -288,8 +292,7 @@ door."""
 
 
 VALUE_DEPTH_MAX = 64
-"""Levels of lists and objects in a value. Deeper ones are refused: recursive readers would fail on
-them."""
+"""Levels of lists and objects in a value. Deeper ones are refused: recursive readers would fail."""
 
 PRIORITY_MAX = 1_000
 """Priorities run from minus this to this. Others are refused."""
@@ -301,8 +304,7 @@ STEP_WAITS_MAX = 1_000_000
 """Ways in which the steps of a definition may wait for each other. Refused at check."""
 
 CYCLES_MAX = 100
-"""Cycles of steps that a check looks for; each costs as much as the whole list. Beyond, it names
-these and says nothing of the order."""
+"""Cycles of steps that a check looks for. Beyond, it names these and says nothing of the order."""
 
 SCHEMA_DEPTH_MAX = 32
 """References and levels of a JSON schema that are followed. What lies deeper is not constrained."""
@@ -362,12 +364,10 @@ CLIENT_WAIT_S_MAX = 60.0
 """Seconds that a client may wait for the end of a run with one request; then it asks again."""
 
 MESSAGES_WAITING_MAX = 10_000
-"""Messages of a subscription that wait to be read; later ones are dropped, and come again or are
-asked for again."""
+"""Messages of a subscription that wait to be read; later ones are dropped, and come again."""
 
 EXPRESSIONS_KEPT_MAX = 10_000
-"""Compiled expressions kept, a few kilobytes each. The least recently used leaves and is compiled
-again when it is met again."""
+"""Compiled expressions kept, a few kilobytes each. The least recently used leaves."""
 
 STATE_BYTES_MAX = 1024 * 1024 * 1024
 """Bytes of the state in a snapshot. A larger one is taken for damage: no honest run has one."""

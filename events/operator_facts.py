@@ -2,7 +2,8 @@
 
 Each says who did it (`by`) and why (`reason`). `id` is that of the request: sent again under the
 same id it is the same one; `forgotten` ids are not remembered any more. `backup` is the version of
-the state before, of which a snapshot was kept: going back to it undoes what was done.
+the state before, of which a snapshot was kept: going back to it undoes what was done. `unsettled`:
+transactional tasks of which it was not known, and was not to be waited for, whether they committed.
 """
 
 from typing import Literal
@@ -42,6 +43,7 @@ class ResultGiven(Fact, frozen=True, kw_only=True):
     generation: int = 0
     flow: Flow = Flow()
     forgotten: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
 
 
 class TaskMoved(Fact, frozen=True, kw_only=True):
@@ -60,6 +62,19 @@ class TaskMoved(Fact, frozen=True, kw_only=True):
     reason: str = ""
     backup: int = 0
     forgotten: tuple[str, ...] = ()
+
+
+class RunHalted(Fact, frozen=True, kw_only=True):
+    """What an operator wants done waits until it is settled what became of the transactions of
+    `steps`. Nothing else is placed until then, or until `due_at` if nobody asks again; None: that
+    is over.
+    """
+
+    TYPE = "run.halted.v1"
+    due_at: int | None = None
+    steps: tuple[str, ...] = ()
+    by: str = ""
+    reason: str = ""
 
 
 class RunRestored(Fact, frozen=True, kw_only=True):
@@ -86,3 +101,4 @@ class RunRestored(Fact, frozen=True, kw_only=True):
     reason: str = ""
     backup: int = 0
     forgotten: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()

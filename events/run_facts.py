@@ -251,10 +251,15 @@ class RunCompleted(Fact, frozen=True, kw_only=True):
 
 
 class RunFailed(Fact, frozen=True, kw_only=True):
+    """`unsettled`: transactional tasks of a run that an operator has ended without waiting for what
+    became of them.
+    """
+
     TYPE = "run.failed.v1"
     failure: Failure
     step: str = ""
     cancelled: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
 
 
 class RunCancelled(Fact, frozen=True, kw_only=True):

@@ -202,7 +202,8 @@ class TaskDeferred(Fact, frozen=True, kw_only=True):
 
 class TaskSettling(Fact, frozen=True, kw_only=True):
     """A transactional task is to fail, or is given up with its run, as soon as a node has made sure
-    that it has not completed and never will. Should it have, it completes.
+    that it has not completed and never will. Should it have, it completes. One that `renews` is not
+    given up: an operator wants to do something with it, before which this has to be known.
     """
 
     TYPE = "task.settling.v1"
@@ -211,11 +212,25 @@ class TaskSettling(Fact, frozen=True, kw_only=True):
     failure: Failure
     kind: Literal["failed", "timed_out", "lost"] = "failed"
     why: str = ""
+    renews: bool = False
+
+
+class TaskSettled(Fact, frozen=True, kw_only=True):
+    """What had begun of a transactional task is undone and stays so. It is ready to begin anew, in
+    a new `generation`.
+    """
+
+    TYPE = "task.settled.v1"
+    step: str
+    attempt: int
+    generation: int
+    start_due_at: int | None = None
 
 
 class TaskDeadLettered(Fact, frozen=True, kw_only=True):
     """A task is given to no agent any more, because too many died with it: the evidence. That it
-    failed follows. `details`: what a handler said last of its progress.
+    failed follows. `details`: what a handler said last of its progress. With code `unsettled`: what
+    nobody can say what became of its transaction; how often that was asked, and the last answer.
     """
 
     TYPE = "task.dead_lettered.v1"

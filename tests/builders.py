@@ -233,6 +233,11 @@ class Play:
 
     # -- operators --------------------------------------------------------------------------------
 
+    def halt(self, *steps: str) -> list[Fact]:
+        """Somebody waits for what became of the transactions of these steps, or of all."""
+        among = steps or tuple(self.state.steps)
+        return self.give(i.Halt(steps=among, by="user:op", reason="so"))
+
     def skip(self, step: str, output: Value = None, action_id: str = "") -> list[Fact]:
         return self._result(step, "skipped", output, action_id)
 
@@ -245,10 +250,19 @@ class Play:
             i.GiveResult(id=action_id, step=step, status=status, output=output, by=by, reason="so")
         )
 
-    def fail_for(self, step: str, code: str = "given_up", action_id: str = "") -> list[Fact]:
-        failure, given = Failure(code=code, message="so"), self._action_id(action_id)
+    def fail_for(
+        self, step: str, code: str = "given_up", action_id: str = "", unsettled: bool = False
+    ) -> list[Fact]:
+        failure = Failure(code=code, message="so")
         return self.give(
-            i.GiveResult(id=given, step=step, status="failed", failure=failure, by="user:op")
+            i.GiveResult(
+                id=self._action_id(action_id),
+                step=step,
+                status="failed",
+                failure=failure,
+                by="user:op",
+                unsettled=unsettled,
+            )
         )
 
     def move(
@@ -257,8 +271,8 @@ class Play:
         given = self._action_id(action_id)
         return self.give(i.Move(id=given, step=step, to=to, off=off, by="user:op", reason="so"))
 
-    def terminate(self, reason: str = "enough") -> list[Fact]:
-        return self.give(i.Terminate(by="user:op", reason=reason))
+    def terminate(self, reason: str = "enough", unsettled: bool = False) -> list[Fact]:
+        return self.give(i.Terminate(by="user:op", reason=reason, unsettled=unsettled))
 
     def restore(
         self,
@@ -266,6 +280,7 @@ class Play:
         action_id: str = "",
         mode: RestoreMode = "resume",
         steps: tuple[str, ...] = (),
+        unsettled: bool = False,
     ) -> list[Fact]:
         """Goes back to a version, with the signals received since."""
         since = tuple(
@@ -282,6 +297,7 @@ class Play:
             steps=steps,
             by="user:op",
             reason="back",
+            unsettled=unsettled,
         )
         return self.give(given)
 
@@ -318,7 +334,8 @@ class Play:
             for step, name in list(state.awaiting.items()):
                 if state.awaiting.get(step) == name:
                     self.signal(name, correlation=state.steps[step].correlation)
-            if not (state.ready or state.outstanding or state.awaiting or state.terminal):
+            is_ready = state.halted is None and state.ready
+            if not (is_ready or state.outstanding or state.awaiting or state.terminal):
                 assert state.next_due_at is not None, "open, with nothing to wait for"
                 self.now = max(self.now, state.next_due_at)
                 assert self.give(i.Due()), "due, and nothing follows: a busy loop"

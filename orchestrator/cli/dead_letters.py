@@ -10,6 +10,7 @@ from orchestrator.cli.nearest import about
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, table
 from orchestrator.cli.stores import with_store
 from orchestrator.insight.dead_letters import POSITION_MAX, DeadLetter, newest, of_run
+from orchestrator.kernel.settling import UNSETTLED
 
 INSTANTS = ("dispatched_at", "started_at", "lost_at")
 
@@ -99,6 +100,9 @@ def _print(one: DeadLetter) -> None:
     out = console()
     out.print(f"[bold]{plain(one.run_id)}[/] step {plain(one.step)}, task {plain(one.task)}")
     out.print(f"{one.code} since {day(one.at)} UTC, version {one.version} of the run\n")
+    if one.code == UNSETTLED:
+        _print_unsettled(one)
+        return
     made = table("attempt>", "node", "incarnation?", "given at", "began", "lost at", "how")
     out.print(rows(made, map(_kill_row, one.kills)))
     if one.details is not None:
@@ -111,6 +115,18 @@ def _print(one: DeadLetter) -> None:
         f"  dalsegno run retry {run}     a new run, from before the failure\n"
         f"  dalsegno run rerun {run}     what failed, and what follows it\n"
         f"  dalsegno events show {run}   all that happened"
+    )
+
+
+def _print_unsettled(one: DeadLetter) -> None:
+    out, run = console(), plain(one.run_id)
+    out.print(
+        "Nobody could say what became of its transaction: "
+        f"{plain(msgspec.json.encode(one.details).decode())}\n"
+        "It is asked again once in a long while. Give a node reach of its database, then have it "
+        "asked at once:\n"
+        f"  dalsegno run fail {run} {plain(one.step)}     or another action, which waits for it\n"
+        "If the database is gone for ever, give the same with --unsettled."
     )
 
 

@@ -18,7 +18,7 @@ from orchestrator.cli.ids import me
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import console, plain, print_json, status
 from orchestrator.cli.progress import awaited
-from orchestrator.cli.reasons import DEED, Deed
+from orchestrator.cli.reasons import SETTLED_DEED, SettledDeed
 from orchestrator.cli.retrying import say_what_follows
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.runs import answered
@@ -45,7 +45,7 @@ def restore(  # noqa: PLR0913 -- they are options of a command
     to: int | None = None,
     snapshot: str = "",
     mode: Mode = "resume",
-    deed: Deed = DEED,
+    deed: SettledDeed = SETTLED_DEED,
     wait: bool = False,
     common: Common = COMMON,
 ) -> int:
@@ -91,7 +91,7 @@ def rerun(  # noqa: PLR0913 -- they are options of a command
     step: Annotated[list[str] | None, Parameter(negative="")] = None,
     failed: Annotated[bool, Parameter(negative="")] = False,
     all: Annotated[bool, Parameter(negative="")] = False,  # noqa: A002
-    deed: Deed = DEED,
+    deed: SettledDeed = SETTLED_DEED,
     wait: bool = False,
     common: Common = COMMON,
 ) -> int:
@@ -138,7 +138,7 @@ def _version_of(run_id: str, snapshot: str) -> int:
     return place.version
 
 
-def _go_back(common: Common, run_id: str, wanted: Wanted, deed: Deed, wait: bool) -> int:
+def _go_back(common: Common, run_id: str, wanted: Wanted, deed: SettledDeed, wait: bool) -> int:
     id_, reason = deed.given_id(), deed.why()
     found = with_store(common, lambda store: plan(store, run_id, wanted))
     closed = found.status in TERMINAL
@@ -146,6 +146,8 @@ def _go_back(common: Common, run_id: str, wanted: Wanted, deed: Deed, wait: bool
         _say(console(sys.stderr), found, closed)
     deed.confirmed(f"Begin run {id_}?" if closed else f"Restore run {run_id}?")
     request = _request(found, wanted, id_, reason)
+    if deed.unsettled and not isinstance(request, ForkRun):
+        request = msgspec.structs.replace(request, unsettled=True)
     run = go(lambda: _send(common, request, wait))
     if common.json:
         print_json({**run_json(run), "plan": msgspec.to_builtins(found)})

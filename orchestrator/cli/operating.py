@@ -22,7 +22,7 @@ from orchestrator.cli.inputs import read_input
 from orchestrator.cli.names import alike
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import print_json
-from orchestrator.cli.reasons import DEED, Deed
+from orchestrator.cli.reasons import DEED, SETTLED_DEED, Deed, SettledDeed
 from orchestrator.cli.run_display import run_json
 from orchestrator.cli.runs import ask
 
@@ -34,7 +34,7 @@ def skip(
     step: str,
     *,
     output: str = "",
-    deed: Deed = DEED,
+    deed: SettledDeed = SETTLED_DEED,
     common: Common = COMMON,
 ) -> None:
     """Let a run go on as if a step were done. An attempt of it that a node has is told to stop, and
@@ -56,7 +56,13 @@ def skip(
     """
     value = read_input(output, "--output")
     request = SkipStep(
-        actor=me(), run_id=run_id, step=step, id=deed.given_id(), output=value, reason=deed.why()
+        actor=me(),
+        run_id=run_id,
+        step=step,
+        id=deed.given_id(),
+        output=value,
+        reason=deed.why(),
+        unsettled=deed.unsettled,
     )
     _help(common, request, deed, f"Skip {step} of run {run_id}?", f"{step} is skipped")
 
@@ -66,7 +72,7 @@ def complete(
     step: str,
     *,
     output: str,
-    deed: Deed = DEED,
+    deed: SettledDeed = SETTLED_DEED,
     common: Common = COMMON,
 ) -> None:
     """Give a step its output, since its work was done otherwise; also one that waits for a signal,
@@ -87,7 +93,13 @@ def complete(
     """
     value: Value = read_input(output, "--output")
     request = CompleteStep(
-        actor=me(), run_id=run_id, step=step, id=deed.given_id(), output=value, reason=deed.why()
+        actor=me(),
+        run_id=run_id,
+        step=step,
+        id=deed.given_id(),
+        output=value,
+        reason=deed.why(),
+        unsettled=deed.unsettled,
     )
     _help(common, request, deed, f"Complete {step} of run {run_id}?", f"{step} is completed")
 
@@ -98,7 +110,7 @@ def fail(
     *,
     message: str,
     code: str = "failed_by_operator",
-    deed: Deed = DEED,
+    deed: SettledDeed = SETTLED_DEED,
     common: Common = COMMON,
 ) -> None:
     """Let a step fail for good: along its error handlers if it has any for the code, else with the
@@ -127,6 +139,7 @@ def fail(
         code=code,
         message=message,
         reason=deed.why(message),
+        unsettled=deed.unsettled,
     )
     _help(common, request, deed, f"Fail {step} of run {run_id}?", f"{step} is failed")
 
@@ -174,7 +187,7 @@ def move(
     _help(common, request, deed, f"Move {step} of run {run_id} {where}?", f"{step} goes {where}")
 
 
-def terminate(run_id: str, *, deed: Deed = DEED, common: Common = COMMON) -> None:
+def terminate(run_id: str, *, deed: SettledDeed = SETTLED_DEED, common: Common = COMMON) -> None:
     """End a run at once, as failed with code `terminated`, and with it the runs that it began.
     Nothing waits for nodes: what they still do of it is told to stop, and recorded nowhere. To let
     a run end in good order use `dalsegno run cancel`. Exit code 3 if it has ended otherwise.
@@ -188,7 +201,7 @@ def terminate(run_id: str, *, deed: Deed = DEED, common: Common = COMMON) -> Non
     --------
     dalsegno run terminate nightly-17 --reason "it loops"
     """
-    request = TerminateRun(actor=me(), run_id=run_id, reason=deed.why())
+    request = TerminateRun(actor=me(), run_id=run_id, reason=deed.why(), unsettled=deed.unsettled)
     _help(common, request, deed, f"Terminate run {run_id}?", "terminated")
 
 

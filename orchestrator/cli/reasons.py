@@ -16,6 +16,11 @@ ID = (
     "it is the same one, and changes nothing."
 )
 
+UNSETTLED = (
+    "Do not wait until it is known what became of a transactional task: it may commit afterwards. "
+    "For a database that is gone."
+)
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +57,13 @@ class Deed:
         confirm(question, yes=self.yes)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class SettledDeed(Deed):
+    """The same of one that waits until it is known what became of transactions."""
+
+    unsettled: Annotated[bool, Parameter(help=UNSETTLED, negative="")] = False
+
+
 DEED = Deed()
+SETTLED_DEED = SettledDeed()

@@ -28,7 +28,7 @@ from orchestrator.cli.output import (
     rows,
     table,
 )
-from orchestrator.cli.reasons import DEED, Deed
+from orchestrator.cli.reasons import SETTLED_DEED, SettledDeed
 from orchestrator.cli.replays import net_of
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.stores import with_store
@@ -200,7 +200,7 @@ def restore(
     id: str,  # noqa: A002 -- the flag is called so
     *,
     mode: Mode = "resume",
-    deed: Deed = DEED,
+    deed: SettledDeed = SETTLED_DEED,
     wait: bool = False,
     common: Common = COMMON,
 ) -> int:

@@ -76,21 +76,39 @@ def _helped(request: Helping) -> i.RunInput:
     match request:
         case SkipStep(id=id_, step=step, output=output):
             return i.GiveResult(
-                id=id_, step=step, status="skipped", output=output, by=by, reason=reason
+                id=id_,
+                step=step,
+                status="skipped",
+                output=output,
+                by=by,
+                reason=reason,
+                unsettled=request.unsettled,
             )
         case CompleteStep(id=id_, step=step, output=output):
             return i.GiveResult(
-                id=id_, step=step, status="completed", output=output, by=by, reason=reason
+                id=id_,
+                step=step,
+                status="completed",
+                output=output,
+                by=by,
+                reason=reason,
+                unsettled=request.unsettled,
             )
         case FailStep(id=id_, step=step):
             failure = Failure(code=request.code, message=request.message)
             return i.GiveResult(
-                id=id_, step=step, status="failed", failure=failure, by=by, reason=reason
+                id=id_,
+                step=step,
+                status="failed",
+                failure=failure,
+                by=by,
+                reason=reason,
+                unsettled=request.unsettled,
             )
         case MoveStep(id=id_, step=step, to=to, off=off):
             return i.Move(id=id_, step=step, to=to, off=off, by=by, reason=reason)
         case TerminateRun():
-            return i.Terminate(by=by, reason=reason)
+            return i.Terminate(by=by, reason=reason, unsettled=request.unsettled)
         case _:
             assert_never(request)
 

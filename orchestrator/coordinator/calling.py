@@ -25,6 +25,7 @@ from orchestrator.coordinator import works as w
 from orchestrator.coordinator.payloads import values_of
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.starting import begin_run
+from orchestrator.kernel.halting import open_transactions
 from orchestrator.kernel.inputs import Cancel, ChildEnded, Terminate
 from orchestrator.kernel.mapparts import is_part, part_of
 from orchestrator.kernel.operating import TERMINATED
@@ -94,7 +95,8 @@ def _see_to_orphan(turn: "Turn", work: w.CallWork) -> None:
         given: Cancel | Terminate = Cancel(
             reason=f"its parent {parent.run_id} does not have it as {step} any more"
         )
-        if failure is not None and failure.code == TERMINATED:
+        is_at_once = failure is not None and failure.code == TERMINATED
+        if is_at_once and not open_transactions(child.state):
             given = Terminate(by=f"the end of its parent {parent.run_id}")
         turn.decide(child, given, stamp).works.append(work)
 

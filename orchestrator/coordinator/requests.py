@@ -27,6 +27,7 @@ from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
 from orchestrator.coordinator.door import admit_request
 from orchestrator.coordinator.forking import fork_slot
+from orchestrator.coordinator.halting import SETTLED_FIRST, settle_first
 from orchestrator.coordinator.personal import record_erasure
 from orchestrator.coordinator.restoring import go_back, with_backup
 from orchestrator.coordinator.starting import begin_run
@@ -96,6 +97,8 @@ def _ask(turn: "Turn", work: w.RequestWork, request: Asked) -> None:
     stamp = turn.stamp(slot.shard, request.actor, str(request.__struct_config__.tag))
     if isinstance(request, MoveStep) and not with_backup(turn, work, slot, request):
         return
+    if isinstance(request, SETTLED_FIRST):
+        settle_first(turn, work, slot, request)
     touched = turn.decide(slot, asked(request), stamp)
     if isinstance(request, RepinRun | MoveStep):
         turn.memory.cluster.changes += 1  # for it, and for the parts of its maps

@@ -15,6 +15,7 @@ from events.errors import Corrupt, Rejected
 from events.operator_facts import RestoreMode
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.halting import settle_first
 from orchestrator.coordinator.memory import Memory
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.transaction import Touched
@@ -30,13 +31,15 @@ Returning = RestoreRun | RerunRun
 
 
 def go_back(turn: "Turn", work: w.RequestWork, request: Returning) -> Touched | None:
-    """Decides a restore; None when it waits for something. Raises `Rejected`, `Corrupt`."""
+    """Decides a restore; None when it waits for something. Raises `Rejected`, `Corrupt`, and
+    `Unavailable` while it is to be settled what became of transactions."""
     slot = turn.slot(request.run_id, work)
     if slot is None:
         return None
     if request.id in slot.state.actions_seen:
         return turn.touch(slot)
     still_open(slot.state, "it cannot be restored")
+    settle_first(turn, work, slot, request)
     past = _past(turn.memory, work, request, slot)
     if past is None or not with_backup(turn, work, slot, request):
         return None
@@ -50,6 +53,7 @@ def go_back(turn: "Turn", work: w.RequestWork, request: Returning) -> Touched | 
         steps=_wanted(request).steps,
         by=request.actor,
         reason=request.reason,
+        unsettled=request.unsettled,
     )
     stamp = turn.stamp(slot.shard, request.actor, str(request.__struct_config__.tag))
     return turn.decide(slot, given, stamp)

@@ -20,6 +20,7 @@ from events.ids import Attempt, run_stream
 from orchestrator.coordinator.lanes import Key, Lanes
 from orchestrator.kernel.maps import items_of
 from orchestrator.kernel.netindex import NetIndex
+from orchestrator.kernel.settling import may_be_placed
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.ports import IndexRow, row_of
 
@@ -130,8 +131,8 @@ class Runs:
             return
         self._slots[slot.run_id] = slot
         self.held.add(slot.state)
-        if slot.state.paused is None:
-            for step_id in slot.state.ready:
+        for step_id in slot.state.ready:
+            if may_be_placed(slot.state, step_id):
                 self.ready.add(slot.state, step_id, now)
 
     def discard(self, run_id: str) -> None:
@@ -171,16 +172,15 @@ class Runs:
         self.held.note(slot.state, fact)
         if isinstance(fact, t.TaskDispatched):
             return
-        if isinstance(fact, r.RunPaused):
+        if isinstance(fact, (r.RunPaused, o.RunHalted)):
             for step_id in slot.state.ready:
                 self.ready.remove((slot.run_id, step_id))
-        if slot.state.paused is not None:
-            return
         for step_id in _over(fact):
             self.ready.remove((slot.run_id, step_id))
         again = isinstance(fact, (t.AttemptFailed, t.TaskRetryDue))
         for step_id in _made_ready(slot.state, fact):
-            self.ready.add(slot.state, step_id, now, again=again)
+            if may_be_placed(slot.state, step_id):
+                self.ready.add(slot.state, step_id, now, again=again)
 
     def _keep_recent(self, slot: Slot) -> None:
         self._recent[slot.run_id] = slot
@@ -194,6 +194,7 @@ ENDING = (
     t.TaskFailed,
     t.TaskCancelled,
     t.TaskSettling,
+    t.TaskSettled,
     t.TaskDeferred,
     o.ResultGiven,
 )
@@ -206,7 +207,16 @@ FLOWING = (
     r.MapCompleted,
     r.ChildCompleted,
     t.TaskFailed,
+)
+AGAIN = (t.TaskRetryDue, t.AttemptFailed, t.TaskSettling, t.TaskSettled, o.TaskMoved)
+LOOKED_AT_ANEW = (
+    r.RunForked,
+    r.RunResumed,
+    r.RunPinned,
+    r.RunClosing,
     o.ResultGiven,
+    o.RunHalted,
+    o.RunRestored,
 )
 
 
@@ -228,8 +238,6 @@ def _made_ready(state: RunState, fact: Fact) -> Sequence[str]:
     """Steps that `fact` put into the ready set, or that want another node now."""
     if isinstance(fact, FLOWING):
         return [enabled.step for enabled in fact.flow.enabled]
-    if isinstance(fact, (t.TaskRetryDue, t.AttemptFailed, t.TaskSettling, o.TaskMoved)):
+    if isinstance(fact, AGAIN):
         return [fact.step] if fact.step in state.ready else []
-    if isinstance(fact, (r.RunForked, r.RunResumed, r.RunPinned, r.RunClosing, o.RunRestored)):
-        return list(state.ready)
-    return []
+    return list(state.ready) if isinstance(fact, LOOKED_AT_ANEW) else []

@@ -54,6 +54,8 @@ def _action(did: Action) -> ActionView:
 
 
 def _paused(state: RunState) -> str:
+    if state.halted is not None:
+        return f"what became of the transaction of {', '.join(state.settling) or 'a task'}"
     if state.paused is None:
         return ""
     return ": ".join(filter(None, ("paused", state.paused.reason)))

@@ -25,7 +25,14 @@ from orchestrator.kernel.mapwalk import MapWalk
 from orchestrator.kernel.operatorfolds import MOVED
 from orchestrator.kernel.poison import bury, convicted, may_have_killed, pause_s
 from orchestrator.kernel.retry import delay_s, refusal
-from orchestrator.kernel.settling import ABANDONED, ask_again, begin_settling, may_have_committed
+from orchestrator.kernel.settling import (
+    ABANDONED,
+    HALTED,
+    ask_again,
+    begin_settling,
+    may_have_committed,
+    renew,
+)
 from orchestrator.kernel.within import given_back, given_up
 
 Kind = Literal["failed", "timed_out", "lost"]
@@ -126,7 +133,7 @@ def attempt_lost(
     counts even if it had not begun: nobody would see that a task never gets to begin. One whose
     task was moved does not count, nor is it a loss. `started` is None where nobody can tell."""
     recalled = d.state.steps[step_id].recalled
-    if recalled and recalled != MOVED:
+    if recalled and recalled not in {MOVED, HALTED}:
         ended = Ended(failure=Failure(code=recalled, message=message), kind="timed_out")
     else:
         failure, loss = Failure(code=recalled or reason, message=message), reason
@@ -151,10 +158,14 @@ def _killed(d: Decision, step_id: str, loss: LossReason) -> Killed:
 
 def end_attempt(d: Decision, step_id: str, ended: Ended) -> None:
     """Another attempt, an error arc, or failure; in a closing run only the note that it is over."""
-    if d.state.steps[step_id].settling is not None:
+    step = d.state.steps[step_id]
+    if step.settling is not None:
         _settled(d, step_id, ended)
     elif is_given_up(d, step_id):
         give_up(d, step_id, ended, ended.failure.code)
+    elif step.recalled == HALTED and may_have_committed(step):
+        why = "an operator waits for it"
+        begin_settling(d, step_id, ended.failure, ended.kind, why, renews=True)
     elif why := _no_further(d, step_id, ended):
         if ended.killed is not None and convicted(d, step_id):
             ended.failure = bury(d, step_id, ended.killed)
@@ -196,7 +207,13 @@ def _settled(d: Decision, step_id: str, ended: Ended) -> None:
     """The task has not completed and never will, or that is still not known."""
     settling = d.state.steps[step_id].settling
     if settling is not None and ended.failure.code in {ABANDONED, PayloadTooLarge.code}:
-        known = Ended(failure=settling.failure, kind=settling.kind, ended_at=ended.ended_at)
+        is_wanted = settling.renews and not is_given_up(d, step_id)
+        if is_wanted and ended.failure.code == ABANDONED:
+            renew(d, step_id)
+            settle(d)
+            return
+        failure = ended.failure if is_wanted else settling.failure
+        known = Ended(failure=failure, kind=settling.kind, ended_at=ended.ended_at)
         _give_up(d, step_id, known, settling.why)
     else:
         ask_again(d, step_id, ended.failure, ended.loss)

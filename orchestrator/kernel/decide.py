@@ -33,6 +33,7 @@ from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.flow import Walk, timeouts
 from orchestrator.kernel.forking import fork
+from orchestrator.kernel.halting import halt
 from orchestrator.kernel.histories import is_of_another_history
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.once import once_done
@@ -307,6 +308,7 @@ DECISIONS: Mapping[type[i.RunInput], Callable[..., None]] = {
     i.Pause: _pause,
     i.Resume: _resume,
     i.Repin: _repin,
+    i.Halt: halt,
     i.GiveResult: give_result,
     i.Move: move,
     i.Terminate: _terminate,

@@ -72,8 +72,18 @@ class Repin(Input, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Halt(Input, frozen=True, kw_only=True):
+    """What an operator wants waits until it is settled what became of the transactions of these
+    `steps`."""
+
+    steps: tuple[str, ...]
+    by: str = ""
+    reason: str = ""
+
+
 class GiveResult(Input, frozen=True, kw_only=True):
-    """An operator gives a step its result: an output, or a failure."""
+    """An operator gives a step its result: an output, or a failure. `unsettled`, here and below:
+    also where nobody knows what became of a transaction."""
 
     id: str
     step: str
@@ -82,6 +92,7 @@ class GiveResult(Input, frozen=True, kw_only=True):
     failure: Failure | None = None
     by: str = ""
     reason: str = ""
+    unsettled: bool = False
 
 
 class Move(Input, frozen=True, kw_only=True):
@@ -100,6 +111,7 @@ class Terminate(Input, frozen=True, kw_only=True):
 
     by: str = ""
     reason: str = ""
+    unsettled: bool = False
 
 
 class Restore(Input, frozen=True, kw_only=True):
@@ -114,6 +126,7 @@ class Restore(Input, frozen=True, kw_only=True):
     steps: tuple[str, ...] = ()
     by: str = ""
     reason: str = ""
+    unsettled: bool = False
 
 
 class Reported(Input, frozen=True, kw_only=True):
@@ -181,6 +194,7 @@ RunInput = (
     | Pause
     | Resume
     | Repin
+    | Halt
     | GiveResult
     | Move
     | Terminate

@@ -11,6 +11,9 @@ is executed after its completion was recorded. An attempt that is moved keeps it
 the same work; so it is asked back, and the next one waits until the node has answered, or is lost.
 A run that is terminated waits for nobody: what nodes still do of it is recorded nowhere.
 
+What is done to a transactional task waits until it is settled what became of it, see `halting`; but
+for a move, since another attempt of the same key finds out by itself.
+
 The id of a request makes it safe to repeat: what is known has been done.
 """
 
@@ -22,6 +25,7 @@ from events.run_facts import RunFailed
 from orchestrator.kernel.bounds import bounded
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import settle
+from orchestrator.kernel.halting import nothing_open
 from orchestrator.kernel.inputs import GiveResult, Move, Terminate
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.mapparts import is_part
@@ -46,6 +50,7 @@ def give_result(d: Decision, given: GiveResult) -> None:
         return
     still_open(state, f"{step_id} cannot be {given.status}")
     _open_step(d, step_id, OPEN, given.status)
+    open_ = nothing_open(state, f"it cannot be {given.status}", given.unsettled, (step_id,))
     handled, flow = _follows(d, given)
     d.record(
         ResultGiven(
@@ -60,6 +65,7 @@ def give_result(d: Decision, given: GiveResult) -> None:
             generation=state.generation + 1 if step_id in state.outstanding else 0,
             flow=flow,
             forgotten=forgotten(d),
+            unsettled=open_,
         )
     )
     settle(d)
@@ -129,8 +135,10 @@ def terminate(d: Decision, given: Terminate) -> None:
         if state.failure is not None and state.failure.code == TERMINATED:
             return
         raise Rejected(f"run {state.run_id} is {state.status} already: it cannot be terminated")
+    open_ = nothing_open(state, "it cannot be terminated", given.unsettled)
     said = f"{given.by} has terminated the run" + (f": {given.reason}" if given.reason else "")
-    d.record(RunFailed(failure=Failure(code=TERMINATED, message=said), cancelled=_all_open(state)))
+    failure = Failure(code=TERMINATED, message=said)
+    d.record(RunFailed(failure=failure, cancelled=_all_open(state), unsettled=open_))
 
 
 def _all_open(state: RunState) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ def _result_given(state: RunState, fact: o.ResultGiven, at: int) -> None:
         state.failure = fact.failure
         state.failed_step = fact.step
     apply_flow(state, fact.flow, at)
+    _hold(state, None)
     what = {"completed": "complete", "skipped": "skip", "failed": "fail"}[fact.status]
     _note(state, fact, Action(what, at, state.version, fact.by, fact.reason, fact.step))
 
@@ -40,6 +41,18 @@ def _task_moved(state: RunState, fact: o.TaskMoved, at: int) -> None:
     _note(state, fact, action)
 
 
+def _halted(state: RunState, fact: o.RunHalted, _at: int) -> None:
+    _hold(state, fact.due_at)
+
+
+def _hold(state: RunState, due_at: int | None) -> None:
+    state.halted = due_at
+    if due_at is None:
+        state.timers.pop("halt", None)
+    else:
+        state.timers["halt"] = due_at
+
+
 def _restored(state: RunState, fact: o.RunRestored, at: int) -> None:
     """`state` is the run's at the version that the fact names, see `restoring.rewind`."""
     if state.version - 1 != fact.version:
@@ -50,6 +63,7 @@ def _restored(state: RunState, fact: o.RunRestored, at: int) -> None:
     state.version = fact.at
     state.generation = fact.generation
     begin_anew(state, fact.renewed, fact.due_at, at, fact.generation)
+    state.halted = None
     for signal in fact.signals:
         state.signals[signal.id] = Kept(signal.name, signal.data, signal.correlation)
     what = "restore" if fact.mode == "resume" else "rerun"
@@ -71,5 +85,6 @@ MOVED = "moved"
 OPERATOR_FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     o.ResultGiven: _result_given,
     o.TaskMoved: _task_moved,
+    o.RunHalted: _halted,
     o.RunRestored: _restored,
 }

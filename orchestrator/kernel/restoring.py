@@ -26,6 +26,7 @@ from events.operator_facts import KeptSignal, RunRestored
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import settle
 from orchestrator.kernel.forking import all_renewed
+from orchestrator.kernel.halting import nothing_open
 from orchestrator.kernel.inputs import Restore
 from orchestrator.kernel.operating import forgotten, still_open
 from orchestrator.kernel.state import RunState
@@ -51,6 +52,7 @@ def restore(d: Decision, given: Restore) -> None:
     if given.id in state.actions_seen:
         return
     still_open(state, "it cannot be restored")
+    open_ = nothing_open(state, "it cannot go back", given.unsettled)
     _restorable(state, given)
     signals = _signals(d, given)
     undone = tuple(one for one in state.updates_seen if one not in earlier.updates_seen)
@@ -72,6 +74,7 @@ def restore(d: Decision, given: Restore) -> None:
             reason=given.reason,
             backup=version,
             forgotten=old,
+            unsettled=open_,
         )
     )
     settle(d)

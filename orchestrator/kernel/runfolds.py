@@ -118,7 +118,7 @@ def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
         if state.steps[step_id].status == "retrying":
             make_ready(state, step_id, at)
     state.awaiting.clear()
-    state.paused = None
+    state.paused = state.halted = None
     _nothing_undecided(state)
 
 
@@ -174,7 +174,7 @@ def _end(state: RunState, status: str, at: int) -> None:
     state.calls.clear()
     state.settling.clear()
     state.deferred.clear()
-    state.paused = None
+    state.paused = state.halted = None
     _nothing_undecided(state)
 
 

@@ -53,13 +53,14 @@ class LoopState(msgspec.Struct, omit_defaults=True):
 
 
 class Settling(msgspec.Struct, omit_defaults=True):
-    """How the task fails once it is settled that it has not completed; how often that was asked in
-    vain."""
+    """How the task fails once it is settled that it has not completed, or that it is to begin anew
+    then; how often that was asked in vain."""
 
     failure: Failure
     kind: Literal["failed", "timed_out", "lost"] = "failed"
     why: str = ""
     tries: int = 0
+    renews: bool = False
 
 
 class StepState(msgspec.Struct, omit_defaults=True):
@@ -232,6 +233,8 @@ class RunState(msgspec.Struct, omit_defaults=True):
     settling: dict[str, None] = {}
     """Transactional tasks that are given up as soon as it is settled that they have not completed.
     """
+    halted: int | None = None
+    """Until when nothing is placed but what settles, because an operator waits for it."""
 
     @property
     def terminal(self) -> bool:
@@ -265,7 +268,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
     def is_busy(self) -> bool:
         """Whether its owner has to have it at hand: a node has an attempt, a task is to be placed,
         or it ends and its child runs with it. Every other run only waits."""
-        if self.outstanding or (self.ready and self.paused is None):
+        if self.outstanding or (self.ready and (self.paused is None or self.halted is not None)):
             return True
         return self.gives_up
 

@@ -136,13 +136,28 @@ def _deferred(state: RunState, fact: t.TaskDeferred, _at: int) -> None:
 
 def _settling(state: RunState, fact: t.TaskSettling, at: int) -> None:
     step = state.steps[fact.step]
-    step.settling = Settling(failure=fact.failure, kind=fact.kind, why=fact.why)
+    step.settling = Settling(fact.failure, fact.kind, fact.why, renews=fact.renews)
     step.failure = fact.failure
     step.recalled = step.obstacle = step.obstacle_detail = ""
     state.settling[fact.step] = None
     state.outstanding.pop(fact.step, None)
     without_timers(state, fact.step)
     make_ready(state, fact.step, at)
+
+
+def _settled(state: RunState, fact: t.TaskSettled, at: int) -> None:
+    step = state.steps[fact.step]
+    state.generation = step.generation = fact.generation
+    step.attempt = step.progress = 0
+    step.transactional = False
+    step.settling = None
+    step.recalled = step.obstacle = step.obstacle_detail = ""
+    state.settling.pop(fact.step, None)
+    state.outstanding.pop(fact.step, None)
+    without_timers(state, fact.step)
+    make_ready(state, fact.step, at, fact.start_due_at)
+    if step.close_due_at is not None:
+        state.timers[f"close:{fact.step}"] = step.close_due_at
 
 
 def _dead_lettered(_state: RunState, _fact: t.TaskDeadLettered, _at: int) -> None:
@@ -166,6 +181,7 @@ TASK_FOLDS: Mapping[type[Fact], Callable[..., None]] = {
     t.TaskRetryDue: _retry_due,
     t.TaskFailed: _task_failed,
     t.TaskSettling: _settling,
+    t.TaskSettled: _settled,
     t.TaskDeferred: _deferred,
     t.TaskDeadLettered: _dead_lettered,
     t.TaskCancelled: _task_cancelled,

@@ -19,6 +19,7 @@ from orchestrator.kernel.calls import call_again, is_call
 from orchestrator.kernel.decision import Decision
 from orchestrator.kernel.ending import close, settle
 from orchestrator.kernel.flow import timeouts
+from orchestrator.kernel.halting import end_halt
 from orchestrator.kernel.waits import wait_is_over
 from orchestrator.kernel.within import give_up as give_group_up
 
@@ -47,6 +48,8 @@ def _fire(d: Decision, key: str) -> None:
     what, _, step_id = key.partition(":")
     if what == "run":
         _run_timeout(d)
+    elif what == "halt":
+        end_halt(d)
     elif what == "retry":
         _retry(d, step_id)
     elif what in {"wait", "until"}:

@@ -19,6 +19,7 @@ from events.ids import run_stream
 from events.limits import HELD_PER_CREDIT_MAX
 
 ENDS = frozenset({t.TaskCompleted.TYPE, t.AttemptFailed.TYPE, t.TaskFailed.TYPE})
+ENDS |= {t.TaskSettling.TYPE, t.TaskSettled.TYPE, t.TaskDeferred.TYPE}
 ENDS |= {t.TaskCancelled.TYPE, o.ResultGiven.TYPE}
 RUN_ENDS = frozenset(
     {r.RunCompleted.TYPE, r.RunFailed.TYPE, r.RunCancelled.TYPE, r.RunTimedOut.TYPE}

@@ -7,7 +7,8 @@ to.
     a run:   none ──► running ◄──► paused
                          │            │
                          ├► closing ◄─┤     closing: the end is decided, nothing new is given out
-                                              but attempts that settle a transactional task
+                                              but attempts that settle a transactional task;
+                                              the same while an operator waits for these
                          ▼     ▼      ▼
                         ended, for ever
 """
@@ -39,6 +40,7 @@ RUN_BEFORE: Mapping[type[Fact], frozenset[str]] = {
     t.TaskRetryDue: RUNNING,
     o.ResultGiven: GOING,
     o.TaskMoved: GOING,
+    o.RunHalted: GOING,
     o.RunRestored: GOING,
 }
 """Statuses that a run may have before a fact; any open one before all others."""
@@ -57,6 +59,7 @@ STEP_BEFORE: Mapping[type[Fact], frozenset[str]] = {
     t.OnceRecorded: HELD,
     t.TaskDeferred: HELD,
     t.TaskSettling: HELD | {"ready", "retrying"},
+    t.TaskSettled: HELD,
     t.AttemptFailed: HELD | {"ready", "deferred"},
     t.TaskRetryDue: frozenset({"retrying"}),
     t.TaskCancelled: HELD | {"calling"},
@@ -89,7 +92,7 @@ def forbidden(state: RunState, fact: Fact, *, first: bool) -> Iterator[str]:
     """Why `fact` may not follow in this state. `first`: it begins its stream."""
     now = "none" if first else phase(state)
     allowed = RUN_BEFORE.get(type(fact), OPEN)
-    if now not in allowed and not (now == "closing" and _settles(state, fact)):
+    if now not in allowed and not (now in {"closing", "paused"} and _settles(state, fact)):
         yield f"{fact.TYPE} in a run that is {now}: allowed when it is {_words(allowed)}"
     steps = STEP_BEFORE.get(type(fact))
     if steps is not None:

@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from events import task_facts as t
-from events.api import CancelRun
+from events.api import CancelRun, RestoreRun, SkipStep
 from events.completions import COMPLETIONS_TABLE
 from events.definition import Definition, TaskStep
 from tests.e2e.checks import read_log
@@ -79,3 +79,36 @@ async def test_a_commit_that_comes_after_the_run_gave_up_is_refused(it: Cluster)
     facts = [event.fact for event in (await read_log(it.dsn))["run:r1"]]
     kinds = [type(fact) for fact in facts]
     assert kinds.index(t.TaskSettling) < kinds.index(t.TaskCancelled)
+
+
+@pytest.mark.parametrize(
+    ("asked", "then"),
+    [
+        (SkipStep(run_id="r1", step="a", id="x", output="by hand", reason="slow"), "by hand"),
+        (RestoreRun(run_id="r1", id="x", version=1, reason="the input was wrong"), "paid by 1"),
+    ],
+)
+async def test_a_commit_that_comes_after_an_operator_acted_is_refused(
+    it: Cluster, asked: SkipStep | RestoreRun, then: str
+) -> None:
+    gate = it.folder / "gate"
+    step = TaskStep(id="a", task="e2e.pay_slowly", inputs={"gate": str(gate)})
+    it.start_agent("n1")
+    async with it.client() as client:
+        await it.register(client, Definition(name="pay", steps=(step,)))
+        await it.start(client, "pay", "r1", 0)
+        await until_noted(it, lambda found: Noted("a", 1, "start") in found)
+        it.pause("n1")
+        it.start_agent("n2")
+        await client.request(asked, timeout_s=60.0)
+        assert "abandoned" in rows(it, "SELECT state FROM dalsegno.task_completions"), it.logs()
+        gate.touch()
+        it.resume("n1")
+        run = await client.await_run("r1", 60.0)
+        assert (run.status, run.output) == ("completed", then), it.logs()
+        commits = [Noted("a", 1, "commits")] * (1 if isinstance(asked, SkipStep) else 2)
+        await until_noted(it, lambda found: [one for one in found if one in commits] == commits)
+    it.terminate("n1")
+    completed = rows(it, "SELECT state FROM dalsegno.task_completions").count("completed")
+    assert len(rows(it, "SELECT attempt FROM effects")) == completed
+    assert completed == (0 if isinstance(asked, SkipStep) else 1)

@@ -348,6 +348,7 @@ FACTS: tuple[Fact, ...] = (
         generation=2,
         flow=FLOW,
         forgotten=("x0",),
+        unsettled=("scale[0][1]",),
     ),
     o.TaskMoved(
         id="x2",
@@ -360,6 +361,7 @@ FACTS: tuple[Fact, ...] = (
         backup=8,
         forgotten=("x0",),
     ),
+    o.RunHalted(due_at=AT, steps=("fetch",), by="user:op", reason="mended"),
     o.RunRestored(
         id="x3",
         version=5,
@@ -375,6 +377,7 @@ FACTS: tuple[Fact, ...] = (
         reason="the input was mended",
         backup=11,
         forgotten=("x0",),
+        unsettled=("fetch",),
     ),
     r.SignalReceived(id="s1", name="go", data=VALUE, correlation=VALUE, forgotten=("s0",)),
     r.WaitEnded(step="w", signal="s1", output=VALUE, flow=FLOW),
@@ -429,7 +432,7 @@ FACTS: tuple[Fact, ...] = (
         flow=FLOW,
     ),
     r.RunCompleted(output=VALUE),
-    r.RunFailed(failure=FAILURE, step="fetch", cancelled=("b",)),
+    r.RunFailed(failure=FAILURE, step="fetch", cancelled=("b",), unsettled=("c",)),
     r.RunCancelled(reason="enough", cancelled=("b",)),
     r.RunTimedOut(failure=FAILURE, cancelled=("b",)),
     t.TaskDispatched(
@@ -457,8 +460,14 @@ FACTS: tuple[Fact, ...] = (
         said=SAID,
     ),
     t.TaskSettling(
-        step="fetch", attempt=2, failure=FAILURE, kind="lost", why="attempt 2 of 2 was the last"
+        step="fetch",
+        attempt=2,
+        failure=FAILURE,
+        kind="lost",
+        why="attempt 2 of 2 was the last",
+        renews=True,
     ),
+    t.TaskSettled(step="fetch", attempt=2, generation=3, start_due_at=AT),
     t.TaskDeadLettered(
         step="fetch",
         task="census.fetch",
@@ -703,10 +712,22 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
     api.UncordonNode(actor="user:ada", node="n1", reason="new disk"),
     api.RepinRun(actor="user:ada", run_id="run-1", build="b8", reason="b7 is gone"),
     api.SkipStep(
-        actor="user:ada", run_id="run-1", step="fetch", id="x1", output=VALUE, reason="not needed"
+        actor="user:ada",
+        run_id="run-1",
+        step="fetch",
+        id="x1",
+        output=VALUE,
+        reason="not needed",
+        unsettled=True,
     ),
     api.CompleteStep(
-        actor="user:ada", run_id="run-1", step="fetch", id="x1", output=VALUE, reason="by hand"
+        actor="user:ada",
+        run_id="run-1",
+        step="fetch",
+        id="x1",
+        output=VALUE,
+        reason="by hand",
+        unsettled=True,
     ),
     api.FailStep(
         actor="user:ada",
@@ -716,6 +737,7 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         code="gone",
         message="it will not come",
         reason="asked them",
+        unsettled=True,
     ),
     api.MoveStep(
         actor="user:ada",
@@ -726,7 +748,7 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         off=("n1",),
         reason="n1 is slow",
     ),
-    api.TerminateRun(actor="user:ada", run_id="run-1", reason="it loops"),
+    api.TerminateRun(actor="user:ada", run_id="run-1", reason="it loops", unsettled=True),
     api.RestoreRun(
         actor="user:ada",
         run_id="run-1",
@@ -734,9 +756,16 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         version=5,
         mode="rerun_failed",
         reason="mended",
+        unsettled=True,
     ),
     api.RerunRun(
-        actor="user:ada", run_id="run-1", id="x1", steps=("fetch",), all=True, reason="mended"
+        actor="user:ada",
+        run_id="run-1",
+        id="x1",
+        steps=("fetch",),
+        all=True,
+        reason="mended",
+        unsettled=True,
     ),
     api.ErasePersonal(
         actor="user:ada",

@@ -115,6 +115,36 @@ def settled() -> Play:
     return play
 
 
+def halted() -> Play:
+    """An operator goes back, which waits for two transactional tasks: one had not committed and
+    begins anew, the other had. He skips the first of them then, and fails the second at once."""
+    play = started(workflow(parallel(a=task("a", retry=AGAIN), b=task("b", retry=AGAIN))))
+    for step in ("a", "b"):
+        play.place(step, transactional=True)
+    play.fail("a")
+    play.halt()
+    play.give_back("b")
+    play.halt()
+    for step, answer in (("a", "task_abandoned"), ("b", "operational_error")):
+        play.place(step, "n2")
+        play.fail(step, answer, retryable=False)
+    play.due(1.0)
+    play.place("b", "n3")
+    play.complete("b", {"paid": 1})
+    play.restore(1)
+    for step in ("a", "b"):
+        play.place(step, transactional=True)
+    play.halt()
+    play.due(10.0)
+    play.give_back("a")
+    play.place("a", "n2")
+    play.fail("a", "task_abandoned", retryable=False)
+    play.skip("a")
+    play.give_back("b")
+    play.fail_for("b", unsettled=True)
+    return play
+
+
 def failed() -> Play:
     """A timeout recalls an attempt, which then fails for good while another one is outstanding."""
     play = started(
@@ -455,6 +485,7 @@ SCENES: dict[str, Callable[[], Play]] = {
     "completed": completed,
     "deadly": deadly,
     "settled": settled,
+    "halted": halted,
     "deferred": deferred,
     "failed": failed,
     "cancelled": cancelled,

@@ -24,6 +24,7 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.restoring import rewind
+from orchestrator.kernel.settling import HALTED
 from orchestrator.kernel.snapshot import restore
 from orchestrator.kernel.state import RunState, serialise
 from tests.simulation.operated import gone_back
@@ -224,11 +225,17 @@ class RunBook:
             yield f"{fact.step} is given to build {fact.build_id!r}, the run keeps to {wanted!r}"
 
     def _pause(self, fact: Fact) -> Iterator[str]:
-        if self.paused and isinstance(fact, HELD):
+        if self.paused and isinstance(fact, HELD) and not self._is_waited_for(fact):
             yield f"{fact.TYPE} while the run is paused"
         if isinstance(fact, r.RunPaused | r.RunResumed):
             self.paused = isinstance(fact, r.RunPaused)
             self.was_paused = True
+
+    def _is_waited_for(self, fact: Fact) -> bool:
+        """Whether an operator waits for what became of a transaction, which goes on in a pause."""
+        step = self.state.steps.get(getattr(fact, "step", ""))
+        is_asked_back = isinstance(fact, t.TaskRecalled) and fact.code == HALTED
+        return is_asked_back or (step is not None and step.settling is not None)
 
     def _signal(self, fact: r.SignalReceived | r.WaitEnded | r.UpdateAccepted) -> Iterator[str]:
         if isinstance(fact, r.UpdateAccepted):
