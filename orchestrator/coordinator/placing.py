@@ -15,7 +15,16 @@ from orchestrator.coordinator.turn import Turn
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.pinning import wanted_build
-from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, Wishes, place
+from orchestrator.kernel.placement import (
+    Chosen,
+    Fit,
+    NodeSlots,
+    Obstructed,
+    Wishes,
+    choose,
+    fit,
+    place,
+)
 from orchestrator.kernel.settling import may_be_placed
 
 Queue = list[tuple[int, int, int, Lane, list[Key]]]
@@ -31,6 +40,8 @@ class Placing:
         self._turn = turn
         self._memory = memory
         self._nodes = memory.cluster.candidates()
+        self._by_name = {node.node: node for node in self._nodes}
+        self._fits: dict[Lane, Fit] = {}
         for node in self._nodes:
             node.outstanding = memory.runs.held.count(node.node)
         self._free = {node.node for node in self._nodes if _has_room(node)}
@@ -80,17 +91,25 @@ class Placing:
             return True
         if _capped(slot):
             return False
-        answer = _found(self._turn, slot, key[1], self._nodes)
+        answer = self._found(lane, slot, key[1])
         if isinstance(answer, Obstructed):
             return self._obstructed(lane, slot, key, answer)
         if answer is not None:
             self._give(slot, key, answer)
         return True
 
+    def _found(self, lane: Lane, slot: Slot, step_id: str) -> Chosen | Obstructed | None:
+        """As `_found_alone`; which nodes fit is the same for all tasks of several runs' lane."""
+        if lane.run_id:
+            return _found_alone(self._turn, slot, step_id, self._nodes)
+        found = self._fits.get(lane)
+        if found is None:
+            task = self._turn.net_of(slot).task(step_id)
+            found = self._fits[lane] = fit(task, self._nodes, Wishes())
+        return choose(found, {})
+
     def _may_decide(self, slot: Slot) -> bool:
-        if slot.net is None:
-            return False
-        if self._turn.is_in_flight(slot.run_id):
+        if slot.net is None or self._turn.is_in_flight(slot.run_id):
             return False
         return self._memory.ownership.holds(slot.shard, self._memory.now.monotonic)
 
@@ -105,7 +124,7 @@ class Placing:
         )
         self._turn.decide(slot, given, self._turn.stamp(slot.shard))
         self._memory.runs.ready.remove(key)
-        next(one for one in self._nodes if one.node == answer.node).outstanding += 1
+        self._by_name[answer.node].outstanding += 1
 
     def _obstructed(self, lane: Lane, slot: Slot, key: Key, answer: Obstructed) -> bool:
         """No node at all is recorded at once and for each, a full cluster when it lasts."""
@@ -154,7 +173,7 @@ def _waits(slot: Slot, step_id: str) -> i.Unplaced:
 APART = "agents have died with this task, and each node has another one of which that is true"
 
 
-def _found(
+def _found_alone(
     turn: Turn, slot: Slot, step_id: str, nodes: list[NodeSlots]
 ) -> Chosen | Obstructed | None:
     """A node for the task, or what is in the way; None while its family decides on a build."""

@@ -66,11 +66,23 @@ class Wishes(msgspec.Struct, frozen=True):
     """Earlier attempts were transactions: only who looks at what they have committed may go on."""
 
 
+class Fit(msgspec.Struct, frozen=True):
+    """The nodes that could execute a task, full ones included, and why each other could not."""
+
+    task: Task
+    capable: list[NodeSlots]
+    why_not: dict[str, str]
+
+
 def place(task: Task, nodes: Iterable[NodeSlots], wishes: Wishes) -> Chosen | Obstructed:
     """The least loaded candidate, or the obstacle in words. O(nodes)."""
+    return choose(fit(task, nodes, wishes), wishes.excluded)
+
+
+def fit(task: Task, nodes: Iterable[NodeSlots], wishes: Wishes) -> Fit:
+    """Holds for all tasks that wish the same, whatever load the nodes have. O(nodes)."""
     why_not: dict[str, str] = {}
     capable: list[NodeSlots] = []
-    excluded = wishes.excluded
     for node in nodes:
         reason = _unwanted(node, wishes) or _unfit(task, node, wishes.build)
         if not reason and wishes.transactional and task.task not in node.transactional:
@@ -79,20 +91,31 @@ def place(task: Task, nodes: Iterable[NodeSlots], wishes: Wishes) -> Chosen | Ob
             why_not[node.node] = reason
         else:
             capable.append(node)
-    if not capable:
-        return Obstructed("no_node", _no_node(task, why_not))
-    free = [node for node in capable if node.outstanding < node.credits]
+    return Fit(task, capable, why_not)
+
+
+def choose(fit: Fit, excluded: Mapping[str, LossReason]) -> Chosen | Obstructed:
+    """The least loaded of them as they are now, or the obstacle in words. O(nodes)."""
+    if not fit.capable:
+        return Obstructed("no_node", _no_node(fit.task, fit.why_not))
+    free = [node for node in fit.capable if node.outstanding < node.credits]
     if not free:
-        full = tuple(node.node for node in capable)
-        return Obstructed("no_slot", f"{len(capable)} suitable nodes are full", full)
-    fresh = [node for node in free if node.node not in excluded]
-    best = min(fresh or free, key=lambda node: (node.load, node.node))
-    noted = {name: reason for name, reason in excluded.items() if fresh} | why_not
+        full = tuple(node.node for node in fit.capable)
+        return Obstructed("no_slot", f"{len(full)} suitable nodes are full", full)
+    fresh = [node for node in free if node.node not in excluded] if excluded else free
+    best = min(fresh or free, key=_by_load)
+    noted = fit.why_not
+    if excluded:
+        noted = {name: reason for name, reason in excluded.items() if fresh} | noted
     placement = Placement(
         candidates=len(free), score=round(1 - best.load, 3), excluded=noted, weight=best.weight
     )
-    is_transaction = task.task in best.transactional
+    is_transaction = fit.task.task in best.transactional
     return Chosen(best.node, best.incarnation, placement, best.build_id, is_transaction)
+
+
+def _by_load(node: NodeSlots) -> tuple[float, str]:
+    return node.load, node.node
 
 
 def _unwanted(node: NodeSlots, wishes: Wishes) -> str:
