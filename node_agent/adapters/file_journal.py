@@ -11,11 +11,12 @@
 So the size is bounded by what is live (the core stops taking more at a limit) and two segments. A
 segment that is not durable may be missing or torn after a crash: then the one before it is complete
 and still there. At a start the newest segment with an intact beginning is read, its torn tail is
-cut off, and a new segment is begun at once.
+said and left behind, and a new segment is begun at once.
 """
 
 import asyncio
 import fcntl
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,8 @@ from node_agent.journal import Ledger, Live, Record
 
 COMPACTED_PER_FRAME = 32
 """Live records in one frame at the beginning of a segment; so a frame stays far below its limit."""
+
+log = logging.getLogger("dalsegno.journal")
 
 
 class FileJournal:
@@ -139,8 +142,10 @@ class FileJournal:
         """Reads the newest segment that begins as it should; a newer one was never durable."""
         for path in reversed(segments):
             self._number = max(self._number, _number_of(path))
-            segment = read_segment(path.read_bytes(), str(path))
+            data = path.read_bytes()
+            segment = read_segment(data, str(path))
             if segment.begins_whole:
+                _say_what_is_torn(path, segment.length, len(data))
                 for records in segment.frames:
                     self._ledger.extend(records)
                 return
@@ -186,6 +191,17 @@ class FileJournal:
         return Unavailable(
             f"the journal in {self._folder} cannot be written: {error.strerror or error}; the "
             "agent stops, because it could not keep what it promises"
+        )
+
+
+def _say_what_is_torn(path: Path, whole: int, size: int) -> None:
+    if whole < size:
+        log.warning(
+            "%s is torn at byte %d: its last %d bytes are left behind, as after a crash; what "
+            "they said is asked for, and done, again",
+            path,
+            whole,
+            size - whole,
         )
 
 

@@ -7,7 +7,7 @@ from events.envelope import Stored
 from events.errors import Corrupt
 from events.ids import run_stream
 from orchestrator.replay.archives import ArchiveFile, RunFrame, streams_of
-from orchestrator.replay.findings import Finding
+from orchestrator.replay.findings import Finding, check_of
 from orchestrator.replay.ports import IndexRow
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 from orchestrator.replay.verify import Verifier
@@ -54,7 +54,11 @@ async def audit(file: ArchiveFile, catalogue: Catalogue) -> list[Finding]:
         try:
             frame = file.read(run)
         except Corrupt as error:
-            found.append(Finding(check="chain", version=0, message=str(error), run_id=run.run_id))
+            found.append(
+                Finding(
+                    check=check_of(error, "chain"), version=0, message=str(error), run_id=run.run_id
+                )
+            )
             continue
         verifier = Verifier(FrameHistory(frame), catalogue, shards, ignored=NOT_THERE)
         verified = await verifier.run(run.run_id)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from events.errors import Misconfigured
+from events.errors import Corrupt, Misconfigured, MissingKey
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +21,11 @@ CHECKS = (
         name="chain",
         holds="every event of a run is there, decodes, and carries the digest of the one before",
         mend=KEEP,
+    ),
+    Check(
+        name="keys",
+        holds="the keyring has every key that the run's values are sealed with",
+        mend="put the key into the keyring again; the run is parked until then",
     ),
     Check(
         name="batch",
@@ -102,6 +107,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         """What to do about it."""
         found = next(check for check in CHECKS if check.name == self.check)
         return found.mend.replace("RUN", self.run_id or "RUN")
+
+
+def check_of(error: Corrupt, check: str) -> str:
+    """The check that fails by this error: what cannot be opened is sound, for all that is known."""
+    return "keys" if isinstance(error, MissingKey) else check
 
 
 def ignored_checks(names: tuple[str, ...] | list[str]) -> frozenset[str]:

@@ -16,6 +16,7 @@ from events.ids import definition_stream, run_stream, shard_of
 from events.limits import Limits
 from events.run_facts import RunForked, RunStarted
 from orchestrator.replay.dependencies import Dependencies
+from orchestrator.replay.findings import check_of
 from orchestrator.replay.judging import Judging, Verified
 from orchestrator.replay.log_batches import event_digest
 from orchestrator.replay.naming import named
@@ -64,8 +65,8 @@ class Verifier:
         self._events_max = events_max
         self.ignored = ignored
         self._nets: dict[tuple[str, str], Dependencies | None] = {}
-        self._sound: dict[str, str] = {}
-        """Hashes of stored values, and what is wrong with each."""
+        self._sound: dict[str, tuple[str, str]] = {}
+        """Hashes of stored values, and what is wrong with each: the check, and words."""
 
     async def run(self, run_id: str) -> Verified | None:
         """The audit of a run, or None when the log has no events of it. O(events) of time, and of
@@ -123,7 +124,7 @@ class Verifier:
                 await self._begin(judging, event)
                 judging.take(event)
             except Corrupt as error:
-                judging.broken("chain", str(error), stored.position)
+                judging.broken(check_of(error, "chain"), str(error), stored.position)
                 return False
             except InvariantViolation as error:
                 judging.broken("fold", str(error), stored.position)
@@ -164,12 +165,13 @@ class Verifier:
                 if len(self._sound) >= HASHES_MAX:
                     self._sound.clear()
                 self._sound[hash_] = await self._trouble(hash_)
-            if trouble := self._sound[hash_]:
-                judging.found("payloads", stored.version, trouble, stored.position)
+            check, trouble = self._sound[hash_]
+            if trouble:
+                judging.found(check, stored.version, trouble, stored.position)
 
-    async def _trouble(self, hash_: str) -> str:
+    async def _trouble(self, hash_: str) -> tuple[str, str]:
         try:
             data = await self._store.load_payload(hash_)
         except Corrupt as error:
-            return str(error)
-        return "" if data is not None else f"the stored value {hash_} is not there"
+            return check_of(error, "payloads"), str(error)
+        return "payloads", "" if data is not None else f"the stored value {hash_} is not there"

@@ -33,7 +33,7 @@ SHARDS = 8
 NODES = ("n1", "n2")
 START = 1_700_000_000_000_000
 BEAT_EVERY = 100
-"""Turns between two heartbeats."""
+"""Turns between two heartbeats: half a second; a node that is silent for long gets no work."""
 
 
 class Bench:
@@ -59,6 +59,7 @@ class Bench:
         self.inputs.append(s.LeasesAcquired(leases=tuple(leases), asked_at=self.at))
         self._settle()
         self._beat()
+        self._settle()
         definition = sequence(SEQUENCE, TASKS_IN_RUN)
         request = RegisterWorkflow(definition=definition)
         self.inputs.append(s.RequestArrived(request=request, reply_to="boot"))
@@ -69,6 +70,8 @@ class Bench:
         for _ in range(self._in_flight):
             self._start()
         while len(self.finished) < self._begun:
+            if self._turns % BEAT_EVERY == 0:
+                self._beat()
             self._turn()
         return self.completed
 
@@ -97,7 +100,6 @@ class Bench:
                 tasks=("bench.next",),
             )
             self.inputs.append(s.HeartbeatArrived(beat=beat, reply_to="beat"))
-        self._settle()
 
     def _turn(self) -> None:
         self.at += 5_000

@@ -120,6 +120,15 @@ async def once_gated(ctx: TaskContext, gate: str) -> Value:
     return first
 
 
+@task(name="e2e.gated")
+async def gated(ctx: TaskContext, gate: str, word: str) -> str:
+    """Ends with the word once there is a file."""
+    note(ctx, "start")
+    await anyio.to_thread.run_sync(until_there, gate)
+    note(ctx, "end")
+    return word
+
+
 # -- transactions in a database of the scenario's -------------------------------------------------
 
 

@@ -39,3 +39,13 @@ async def until_noted(cluster: Cluster, holds: Callable[[list[Noted]], bool]) ->
                 return found
             await anyio.sleep(0.05)
     raise TimeoutError(f"{noted(cluster)}\n{cluster.logs()}")
+
+
+async def until_journalled(it: Cluster, node: str, words: bytes) -> None:
+    """Waits until the node's journal has these bytes."""
+    with anyio.fail_after(DEADLINE_S):
+        while True:
+            segments = (it.folder / node / f"node-{node}").glob("journal-*")
+            if any(words in path.read_bytes() for path in segments):
+                return
+            await anyio.sleep(0.05)

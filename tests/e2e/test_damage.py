@@ -44,6 +44,10 @@ def folder() -> Iterator[Path]:
     made.chmod(0o755)
     (made / "greet.py").write_text(MODULE)
     (made / "greet.yaml").write_text(FLOW)
+    for key in ("k1", "k2"):
+        done = dalsegno(made, "keys", "new", key, "--file", key)
+        assert done.code == 0, done
+    (made / "dalsegno.toml").write_text('[keys]\nfile = "keyring"\n')
     try:
         yield made
     finally:
@@ -51,9 +55,10 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[None]:
-    """`dev` in the folder, which goes on with the data of the one before; without the check of all
-    runs at its end, because some are damaged."""
+def cluster(folder: Path, *keys: str) -> Iterator[None]:
+    """`dev` in the folder with these keys, which goes on with the data of the one before; without
+    the check of all runs at its end, because some are damaged."""
+    (folder / "keyring").write_text("".join((folder / key).read_text() for key in keys))
     process = subprocess.Popen(
         [*COMMAND, "dev", "--import", "greet"],
         cwd=folder,
@@ -97,30 +102,40 @@ FROM (
 
 @pytest.mark.timeout(600)
 def test_damage_is_named_and_is_that_of_its_run_only(folder: Path) -> None:
+    """A deleted last event, a flipped byte in the middle of a stream, one in a last event, and a
+    key that is not there any more."""
     runs = ("cut", "flipped", "last", "sound")
-    with cluster(folder):
+    with cluster(folder, "k1"):
         assert dalsegno(folder, "workflow", "register", "greet.yaml").code == 0
         for run_id in runs:
             assert dalsegno(folder, "run", "start", "greet", "--id", run_id).code == 0
-        for run_id in runs:
+        sealed = dalsegno(folder, "run", "start", "greet", "--id", "sealed", "--personal")
+        assert sealed.code == 0, sealed
+        for run_id in (*runs, "sealed"):
             assert until(folder, "waiting", "run", "show", run_id).json["version"] == 3
-        # A deleted last event, a flipped byte in the middle of a stream, and one in a last event.
         change(folder, f"DELETE FROM dalsegno.events {PLACE}", "run:cut", 3)
         change(folder, f"UPDATE dalsegno.events SET state = state || ' ' {PLACE}", "run:flipped", 2)
         change(folder, FLIPPED, "run:last", 3, "run:last", 3)
-    with cluster(folder):
+    with cluster(folder, "k2"):
         met_by_the_coordinator(folder)
         verified_by_name(folder)
+    with cluster(folder, "k1", "k2"):
+        assert dalsegno(folder, "run", "signal", "sealed", "go").code == 0
+        until(folder, "completed", "run", "show", "sealed")
+        assert dalsegno(folder, "verify", "sealed").code == 0
 
 
 def verified_by_name(folder: Path) -> None:
+    replayed = dalsegno(folder, "replay", "sealed")
+    assert (replayed.code, "key k1 is needed" in replayed.err) == (5, True), replayed
     done = dalsegno(folder, "verify", "--all", "--json")
     assert done.code == 5, done
     findings = done.json["findings"]
     assert isinstance(findings, list)
     found = {(one["check"], one["run_id"]) for one in findings}
     assert {("run_index", "cut"), ("batch", ""), ("chain", "flipped"), ("batch", "last")} <= found
-    assert {run_id for _, run_id in found} == {"cut", "flipped", "last", ""}
+    assert ("keys", "sealed") in found
+    assert {run_id for _, run_id in found} == {"cut", "flipped", "last", "sealed", ""}
     assert all(one["what_to_do"] for one in findings)
     alone = dalsegno(folder, "verify", "last")
     assert alone.code == 5, alone
@@ -132,6 +147,7 @@ def met_by_the_coordinator(folder: Path) -> None:
         ("cut", "its last events have vanished"),
         ("flipped", "event 3 of run:flipped does not follow"),
         ("last", "event 3 of run last is not what was appended"),
+        ("sealed", "key k1 is needed"),
     ):
         signalled = dalsegno(folder, "run", "signal", run_id, "go")
         assert signalled.code == 5, signalled
@@ -140,3 +156,5 @@ def met_by_the_coordinator(folder: Path) -> None:
     assert "its last events have vanished" in shown.out + shown.err
     assert dalsegno(folder, "run", "signal", "sound", "go").code == 0
     until(folder, "completed", "run", "show", "sound")
+    personal = dalsegno(folder, "run", "start", "greet", "--id", "personal", "--personal")
+    assert personal.code == 0, personal

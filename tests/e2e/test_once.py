@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import anyio
 import pytest
 
 from events.definition import Definition, ParallelStep, TaskStep
 from tests.e2e.checks import check_promises
-from tests.e2e.cluster import Cluster, cluster
-from tests.e2e.ledgers import Noted, noted, until_noted
+from tests.e2e.cluster import cluster
+from tests.e2e.ledgers import Noted, noted, until_journalled, until_noted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
 
@@ -71,12 +70,3 @@ async def test_a_handler_goes_on_only_with_what_is_recorded(tmp_path: Path) -> N
         assert (run.status, run.output) == ("completed", "first by 1"), it.logs()
         assert [one.event for one in noted(it)] == ["start", "first", "start", "has first by 1"]
         await check_promises(it, ["r1"])
-
-
-async def until_journalled(it: Cluster, node: str, words: bytes) -> None:
-    with anyio.fail_after(20):
-        while True:
-            segments = (it.folder / node / f"node-{node}").glob("*")
-            if any(words in path.read_bytes() for path in segments if path.is_file()):
-                return
-            await anyio.sleep(0.05)

@@ -89,8 +89,10 @@ def test_rotation_waits_for_as_much_as_is_live(tmp_path: Path) -> None:
     assert len(reopened(tmp_path)) == 200
 
 
-def test_a_crash_at_any_byte_loses_only_what_was_not_durable(tmp_path: Path) -> None:
-    """Cut at every byte: what is whole before the cut is there, and nothing after it matters."""
+def test_a_crash_at_any_byte_loses_only_what_was_not_durable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cut at every byte: what is whole before the cut is there, and what is torn there is said."""
     source = tmp_path / "source"
     journal = FileJournal(source)
     journal.open()
@@ -106,7 +108,12 @@ def test_a_crash_at_any_byte_loses_only_what_was_not_durable(tmp_path: Path) -> 
         folder.mkdir()
         (folder / path.name).write_bytes(data[:cut])
         whole = sum(1 for length in lengths[1:] if length <= cut)
+        caplog.clear()
         assert [one.attempt for one in reopened(folder)] == [attempt(n) for n in range(whole)]
+        torn = cut - lengths[whole]
+        said = [f"torn at byte {lengths[whole]}: its last {torn} bytes"] if torn else []
+        assert len(caplog.messages) == len(said)
+        assert all(words in found for words, found in zip(said, caplog.messages, strict=True))
 
 
 def test_a_crash_at_any_byte_of_a_new_segment_falls_back_to_the_one_before(tmp_path: Path) -> None:

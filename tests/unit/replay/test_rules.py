@@ -15,7 +15,7 @@ from events.ids import run_stream
 from events.net import Net
 from events.references import Payload
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
-from orchestrator.errors import Misconfigured
+from orchestrator.errors import Misconfigured, MissingKey
 from orchestrator.kernel.env import MICROSECONDS
 from orchestrator.kernel.settling import ABANDONED
 from orchestrator.replay.dependencies import Dependencies
@@ -42,9 +42,10 @@ def found(
     facts: list[Fact],
     at: Callable[[int], int] = lambda number: NOW,
     ignored: frozenset[str] = frozenset({"run_index", "fold", "invariants"}),
+    kind: type[MemoryStore] = MemoryStore,
 ) -> list[tuple[str, int]]:
     """What an audit says of a run with these facts."""
-    store, head = MemoryStore(MemoryLog(lambda: NOW)), Head(run_stream(RUN_ID))
+    store, head = kind(MemoryLog(lambda: NOW)), Head(run_stream(RUN_ID))
     for number, fact in enumerate(facts):
         stamp = Stamp(recorded_at=at(number), causation=str(number))
         event = seal(head, fact, f"e{number}", stamp)
@@ -170,13 +171,21 @@ def test_a_join_waits_for_every_branch() -> None:
     assert ("dependencies", at + 1) in found(play, facts)
 
 
-def test_a_stored_value_that_is_missing_is_found() -> None:
+class Keyless(MemoryStore):
+    async def load_payload(self, hash_: str) -> bytes | None:
+        raise MissingKey(f"payload {hash_}: key k1 is needed")
+
+
+@pytest.mark.parametrize(("kind", "check"), [(MemoryStore, "payloads"), (Keyless, "keys")])
+def test_a_stored_value_that_is_missing_or_sealed_is_found(
+    kind: type[MemoryStore], check: str
+) -> None:
     play = started(workflow(task("a")))
     facts = list(play.facts)
     hash_ = Payload.of(b"[1]").hash
     value = {"$ref": "list", "count": 1, "bytes": 3, "chunks": [{"count": 1, "hash": hash_}]}
     facts[0] = replace(facts[0], input=value)
-    assert found(play, facts) == [("payloads", 1)]
+    assert found(play, facts, kind=kind) == [(check, 1)]
 
 
 def test_what_is_ignored_is_not_told() -> None:
@@ -188,7 +197,7 @@ def test_what_is_ignored_is_not_told() -> None:
 
 
 def test_an_unknown_check_cannot_be_ignored() -> None:
-    with pytest.raises(Misconfigured, match="expected one of chain, batch"):
+    with pytest.raises(Misconfigured, match="expected one of chain, keys, batch"):
         ignored_checks(["chains"])
 
 
