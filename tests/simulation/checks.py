@@ -48,14 +48,17 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.kernel.netindex import NetIndex
 from tests.simulation.answers import Answers
+from tests.simulation.authored import Authored
 from tests.simulation.books import RunBook
 from tests.simulation.bounds import Bounds
 from tests.simulation.executor import Ledger
+from tests.simulation.grants import Grants
 from tests.simulation.logs import Logs
 from tests.simulation.mistakes import came_of_it
 from tests.simulation.operated import Operated, terminated
 from tests.simulation.placements import Placements
 from tests.simulation.policies import Policies
+from tests.simulation.timeouts import TaskTimeouts
 from tests.simulation.versions import catalogue
 
 SNAPSHOTS_MAX = 100_000
@@ -97,6 +100,7 @@ class Auditor:
         self.books: dict[str, RunBook] = {}
         self.definitions = Definitions()
         self.placements = Placements()
+        self.grants = Grants(scheduler, shards)
         self.operated: dict[str, Operated] = {}
         self.answers = Answers(self.books, self.operated)
         self.serving: Callable[[str], frozenset[int]] = lambda _: frozenset()
@@ -118,6 +122,8 @@ class Auditor:
         self._given: list[tuple[str, TaskDispatched]] = []
         """Dispatches of the commit that is looked at, and their runs."""
         self._policies: dict[str, Policies] = {}
+        self._authored: dict[str, Authored] = {}
+        self._timeouts: dict[str, TaskTimeouts] = {}
         self._epochs: dict[int, int] = {}
         self._owners: dict[int, str] = {}
         self._owned_since: dict[int, int] = {}
@@ -195,11 +201,16 @@ class Auditor:
             if book is None:
                 book = self.books[name] = RunBook(name, self.definitions.net, self.book)
                 self._policies[name] = Policies(self.definitions.net, self.definitions.written)
+                self._authored[name] = Authored(self.definitions.written)
+                self._timeouts[name] = TaskTimeouts(self.definitions.net)
                 self.operated[name] = Operated()
             book.terminated = terminated(event, name, self.requests)
             found = [
                 *book.take(stored, event, self._scheduler.now),
                 *self._policies[name].take(event, book.state),
+                *self._authored[name].take(event.fact, book),
+                *self._timeouts[name].take(event, book.state),
+                *self.grants.recorded(event.fact, book),
                 *self.operated[name].take(event, self.requests),
                 *self._kept(event),
             ]
@@ -303,6 +314,18 @@ class Auditor:
             self._owned_since[lease.shard] = self._scheduler.wall
         return leases
 
+    def renewed(self, leases: list[Lease]) -> list[Lease]:
+        """Promise 5: nobody is told of a lease that it is renewed when it is not the last one of
+        its shard any more."""
+        for lease in leases:
+            current = self._epochs.get(lease.shard, 0)
+            if lease.epoch != current:
+                self.violated(
+                    f"epoch {lease.epoch} of shard {lease.shard} was renewed for {lease.holder}, "
+                    f"which is owned under {current}"
+                )
+        return leases
+
     # -- what coordinators let out ----------------------------------------------------------------
 
     def hashed(self, hashes: Sequence[tuple[str, int, str]]) -> None:
@@ -393,6 +416,8 @@ class Auditor:
         with other inputs than are recorded."""
         attempt = execute.attempt
         book = self.books.get(attempt.run_id)
+        for text in self.grants.started(node, execute):
+            self.violated(text)
         if attempt in self._ledger.executions:
             self.violated(f"{attempt} was started again, by {node}")
         if book is None or attempt not in book.dispatched:

@@ -7,7 +7,7 @@ from dalsegno.simulation.processes import StormyAgent, StormyCoordinator
 from dalsegno.simulation.storms import DriftingClocks
 from dalsegno.testing.twins.agent import Executor, Host
 from dalsegno.testing.twins.coordinator import Kind, Surroundings
-from events.messages import Execute
+from events.messages import Execute, Granted
 from events.policies import Needs
 from node_agent import steps as a
 from node_agent.journal import Ended
@@ -49,6 +49,9 @@ class AuditedCoordinator(StormyCoordinator):
     def acquire(self, output: s.AcquireLeases) -> list[Lease]:
         return self._auditor.acquired(super().acquire(output))
 
+    def renew(self, output: s.RenewLeases) -> list[Lease]:
+        return self._auditor.renewed(super().renew(output))
+
     def carry_out(self, output: s.CoordinatorOutput) -> None:
         match output:
             case s.Publish(node=node, incarnation=incarnation, commands=commands):
@@ -61,6 +64,8 @@ class AuditedCoordinator(StormyCoordinator):
                 self._auditor.saving(snapshot)
             case s.RecordHashes(hashes=hashes):
                 self._auditor.hashed(hashes)
+            case s.AnswerHeartbeat(reply_to=node, answer=Granted() as answer):
+                self._auditor.grants.granted(node, answer)
             case _:
                 pass
         super().carry_out(output)
@@ -91,6 +96,7 @@ class AuditedAgent(StormyAgent):
         )
         super().__init__(world, settings, clock)
         auditor.placements.nodes[name] = settings
+        auditor.grants.margins_s[name] = settings.lease_margin_s
         self._auditor = auditor
         self._ledger = ledger
 
@@ -118,7 +124,18 @@ class AuditedAgent(StormyAgent):
         reports = [one.report for one in output.records if isinstance(one, Ended)]
         self._auditor.journalled(self.name, frames, reports)
 
+    def died(self) -> None:
+        super().died()
+        self._auditor.grants.ends(self.name)
+
     def perform(self, output: a.Output) -> None:
-        if isinstance(output, a.PublishReports):
-            self._auditor.reported(self.name, self.journal.durable, output.reports.reports)
+        match output:
+            case a.PublishReports(reports=reports):
+                self._auditor.reported(self.name, self.journal.durable, reports.reports)
+            case a.NewIncarnation(incarnation=incarnation):
+                self._auditor.grants.begins(self.name, incarnation)
+            case a.SendHeartbeat(beat=beat):
+                self._auditor.grants.beats(beat)
+            case _:
+                pass
         super().perform(output)

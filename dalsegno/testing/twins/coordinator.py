@@ -153,6 +153,9 @@ class CoordinatorTwin(Process):
         log = self.world.store.log
         return log.acquire(output.shards, self.name, output.ttl_s, output.most)
 
+    def renew(self, output: s.RenewLeases) -> list[Lease]:
+        return self.world.store.log.renew(output.leases, self.name, output.ttl_s)
+
     def died(self) -> None:
         self.shards = frozenset()
         if self._reader is not None:
@@ -309,8 +312,8 @@ class CoordinatorTwin(Process):
             match output:
                 case s.AcquireLeases():
                     return self.acquire(output)
-                case s.RenewLeases(leases=leases, ttl_s=ttl_s):
-                    return log.renew(leases, self.name, ttl_s)
+                case s.RenewLeases():
+                    return self.renew(output)
                 case s.ReleaseLeases(leases=leases, leaving=leaving):
                     log.release(leases, self.name)
                     if leaving:

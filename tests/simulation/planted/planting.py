@@ -1,11 +1,13 @@
-"""Copies of the tree with a bug in them."""
+"""Copies of the tree with a bug in them, and the search that is to find it there."""
 
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +16,19 @@ import msgspec
 ROOT = Path(__file__).resolve().parents[3]
 PATCHES = sorted(Path(__file__).parent.glob("*.patch"))
 COPIED = ("events", "orchestrator", "node_agent", "dalsegno", "tests/simulation")
-HUNT_S_MAX = 900.0
+HUNT_S_MAX = 3600.0
+"""Seconds after which the search for one bug is given up: it is not found then."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """`line` is the last one that the search printed."""
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """`seeds`: how many were tried, in order from 0, the last one showed the bug if it was found.
+    `said`: what the checker said; of one that was not found, how the search ended."""
 
+    name: str
     found: bool
     seeds: int
     took_s: float
-    line: str
+    said: str
 
 
 @contextmanager
@@ -39,21 +44,50 @@ def planted(patch: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def hunt(patch: Path, seeds: int, workers: int) -> Outcome:
-    """Searches until the bug shows itself, in processes of its own."""
+def hunts(patches: Iterable[Path], seeds: int, workers: int) -> Iterator[Outcome]:
+    """Hunts so many bugs at the same time; yields what came of each, in the order of `patches`."""
+    with ThreadPoolExecutor(workers) as threads:
+        yield from threads.map(lambda patch: hunt(patch, seeds), patches)
+
+
+def hunt(patch: Path, seeds: int) -> Outcome:
+    """Searches until the bug shows itself. One process searches one seed after the other, so it is
+    the same seed wherever and with whatever else this is run."""
+    began = time.perf_counter()
     with planted(patch) as folder:
-        command = [sys.executable, "-m", "tests.simulation", "--first", f"--seeds={seeds}"]
-        done = subprocess.run(
-            [*command, f"--workers={workers}"],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=HUNT_S_MAX,
-        )
+        try:
+            done = _search(folder, seeds)
+        except subprocess.TimeoutExpired:
+            took_s, said = time.perf_counter() - began, f"given up after {HUNT_S_MAX:g} s"
+            return Outcome(name=patch.stem, found=False, seeds=0, took_s=took_s, said=said)
     lines = done.stdout.strip().splitlines()
     if done.returncode not in {0, 1} or not lines:
         raise AssertionError(f"the search for {patch.stem} failed: {done.stderr[-2000:]}")
-    tried, took_s = lines[-1].split()[2], lines[-1].split()[5]
-    return Outcome(done.returncode == 1, int(tried), float(took_s), lines[-1])
+    return _outcome(patch.stem, lines[-1])
+
+
+def _search(folder: Path, seeds: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.simulation", "--first", f"--seeds={seeds}"]
+    return subprocess.run(
+        [*command, "--workers=1"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HUNT_S_MAX,
+    )
+
+
+def _outcome(name: str, line: str) -> Outcome:
+    """Of what `tests.simulation --first` says last."""
+    words = line.split()
+    found = words[0] == "found"
+    said = line.partition(": ")[2] if found else line
+    return Outcome(
+        name=name,
+        found=found,
+        seeds=int(words[2]),
+        took_s=float(words[5]),
+        said=said,
+    )

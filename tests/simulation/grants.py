@@ -1,0 +1,98 @@
+"""Promise 3 where it is made: who may begin an attempt, and until when, by the messages alone.
+
+An owner allows a node the attempts of its shards for a while, counted from the heartbeat that it
+answers, whenever that answer arrives. The node begins none after that; and no owner gives up what
+the node has before that, unless the process is gone. What was given up so never begins: whoever
+owns the shard then has to see to it.
+
+Instants are the world's own; clocks of processes run a little faster or slower than that.
+"""
+
+from collections.abc import Iterator
+
+from dalsegno.testing.twins.scheduler import SECOND, Scheduler
+from events import task_facts as t
+from events.facts import Fact
+from events.ids import Attempt, shard_of
+from events.messages import Execute, Granted, Heartbeat
+from orchestrator.kernel.attempts import LOST
+from tests.simulation.books import RunBook
+
+DRIFT_US = 10_000
+"""More than any clock is off after the longest lease."""
+
+Process = tuple[str, str]
+"""A node, and its incarnation."""
+
+
+class Grants:
+    def __init__(self, scheduler: Scheduler, shards: int) -> None:
+        self.margins_s: dict[str, float] = {}
+        """What each node takes off a lease."""
+        self._scheduler = scheduler
+        self._shards = shards
+        self._lives: dict[str, str] = {}
+        self._sent: dict[tuple[Process, int], int] = {}
+        self._until: dict[tuple[Process, int], int] = {}
+        self._given_up: set[Attempt] = set()
+
+    # -- what nodes and owners say ----------------------------------------------------------------
+
+    def begins(self, node: str, incarnation: str) -> None:
+        self._lives[node] = incarnation
+
+    def ends(self, node: str) -> None:
+        """Its process is dead: it begins nothing any more."""
+        self._lives.pop(node, None)
+
+    def beats(self, beat: Heartbeat) -> None:
+        self._sent[(beat.node, beat.incarnation), beat.sequence] = self._scheduler.now
+
+    def granted(self, node: str, answer: Granted) -> None:
+        place = (node, answer.incarnation)
+        until = self._sent[place, answer.sequence] + int(answer.lease_ttl_s * SECOND)
+        for shard in answer.shards:
+            self._until[place, shard] = max(until, self._until.get((place, shard), 0))
+
+    # -- what they do -----------------------------------------------------------------------------
+
+    def started(self, node: str, execute: Execute) -> Iterator[str]:
+        attempt, now = execute.attempt, self._scheduler.now
+        if attempt in self._given_up:
+            yield f"{attempt} was started by {node} after it was given up with that node"
+        until = self._until.get(((node, self._lives.get(node, "")), execute.shard), 0)
+        if now > until + DRIFT_US:
+            yield f"{attempt} was started by {node} {now - until} us after its lease had ended"
+
+    def recorded(self, fact: Fact, book: RunBook) -> Iterator[str]:
+        """Whether the attempt of a lost node was given up too soon."""
+        if isinstance(fact, t.AttemptFailed | t.TaskFailed | t.TaskCancelled) and _is_lost(fact):
+            attempt = _attempt(fact.step, fact.attempt, book)
+            self._given_up.add(attempt)
+            yield from self._too_soon(attempt, book.dispatched[attempt])
+
+    def _too_soon(self, attempt: Attempt, place: Process) -> Iterator[str]:
+        node, incarnation = place
+        if self._lives.get(node) != incarnation:
+            return
+        until = self._until.get((place, shard_of(attempt.run_id, self._shards)), 0)
+        left = until - int(self.margins_s[node] * SECOND) - DRIFT_US - self._scheduler.now
+        if left > 0:
+            yield f"{attempt} is given up {left} us before {node} may begin it no more"
+
+
+def _is_lost(fact: t.AttemptFailed | t.TaskFailed | t.TaskCancelled) -> bool:
+    """Whether it ends an attempt for the loss of its node."""
+    match fact:
+        case t.AttemptFailed():
+            return fact.loss == "node_lost"
+        case t.TaskFailed():
+            return fact.failure.code == LOST and fact.failure.message.endswith("node_lost")
+        case t.TaskCancelled():
+            return fact.why == "node_lost"
+
+
+def _attempt(step: str, number: int, book: RunBook) -> Attempt:
+    """The last one of this step and number."""
+    found = (one for one in book.dispatched if (one.step, one.number) == (step, number))
+    return max(found, key=lambda one: one.generation)
