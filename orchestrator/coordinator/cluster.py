@@ -72,6 +72,8 @@ class Cluster:
         self._connected = True
         self._back_since: int | None = None
         self._mass_since: int | None = None
+        self._granted: dict[str, int] = {}
+        """Until when each node may begin something by our own word, in monotonic microseconds."""
 
     # -- time -------------------------------------------------------------------------------------
 
@@ -107,6 +109,13 @@ class Cluster:
         """Whether this process of the node takes part."""
         node = self.nodes.get(name)
         return node is not None and node.incarnation == incarnation and node.status not in GONE
+
+    def grants(self, name: str, until: int) -> None:
+        self._granted[name] = max(until, self._granted.get(name, 0))
+
+    def may_begin(self, name: str, now: int) -> bool:
+        """Whether what we have granted the node goes on, forgotten since or not."""
+        return now < self._granted.get(name, 0)
 
     def heard(self, beat: Heartbeat) -> Node:
         node = self.expect(beat.node)

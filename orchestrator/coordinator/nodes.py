@@ -148,6 +148,7 @@ def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         epochs=tuple(lease.epoch for lease in leases),
         fenced=tuple(a for a in strange if memory.shard(a.run_id) in shards),
     )
+    memory.cluster.grants(beat.node, now + microseconds(answer.lease_ttl_s))
     memory.out.append(s.AnswerHeartbeat(reply_to=reply_to, answer=answer))
 
 
@@ -293,12 +294,16 @@ def _lost_already(memory: Memory) -> set[Attempt]:
 
 
 def _give_up(memory: Memory, node: Node, message: str, told: Collection[Attempt] = ()) -> None:
-    """But not what the node may still begin by the word of an earlier owner; later, then. Nor what
-    it has as a process that we have not heard of yet, before it was silent for long enough."""
+    """But not what the node may still begin by the word of an earlier owner, or by ours, should it
+    have been lost by the owner of its stream alone; later, then. Nor what it has as a process that
+    we have not heard of yet, before it was silent for long enough."""
     now = memory.now.monotonic
     is_silent = memory.cluster.silent_s(node) > memory.settings.attempt_lease_ttl_s
+    may_begin = memory.cluster.may_begin(node.name, now)
     for (run_id, _), (attempt, incarnation) in memory.runs.held.of(node.name).items():
         if not is_silent and incarnation not in {node.incarnation, *node.past}:
+            continue
+        if may_begin and incarnation not in node.past:
             continue
         if attempt not in told and memory.ownership.is_alone(memory.shard(run_id), now):
             lost = AttemptLost(attempt=attempt, reason="node_lost", message=message)

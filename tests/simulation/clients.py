@@ -130,6 +130,7 @@ class Clients:
         self.started.add(wanted.run_id)
         self._signal(wanted.run_id, wanted.workflow)
         self._update(wanted.run_id)
+        self._start_again(wanted)
         now = self._scheduler.now
         if wanted.cancel_at is not None:
             cancel = CancelRun(run_id=wanted.run_id, reason="not wanted any more")
@@ -150,6 +151,14 @@ class Clients:
                 wanted.fork_at - now,
                 lambda: self._ask(wanted.run_id, show, lambda seen: self._fork(wanted, seen)),
             )
+
+    def _start_again(self, wanted: Wanted) -> None:
+        """By a client that does not know whether it has started the run already; much later, too,
+        when it may have ended."""
+        if self._scheduler.chance(0.3):
+            request = StartRun(run_id=wanted.run_id, workflow=wanted.workflow, input=wanted.input)
+            delay_us = self._scheduler.between(0.0, 20.0)
+            self._after(delay_us, lambda: self._ask(wanted.run_id, request, lambda _: None))
 
     def _update(self, run_id: str) -> None:
         """Some that are accepted and one that is not, whatever their order."""

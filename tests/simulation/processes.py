@@ -7,6 +7,7 @@ from dalsegno.simulation.processes import StormyAgent, StormyCoordinator
 from dalsegno.simulation.storms import DriftingClocks
 from dalsegno.testing.twins.agent import Executor, Host
 from dalsegno.testing.twins.coordinator import Kind, Surroundings
+from events.ids import Attempt
 from events.messages import Execute, Granted
 from events.policies import Needs
 from node_agent import steps as a
@@ -99,6 +100,16 @@ class AuditedAgent(StormyAgent):
         auditor.grants.margins_s[name] = settings.lease_margin_s
         self._auditor = auditor
         self._ledger = ledger
+        self._under_way: set[Attempt] = set()
+
+    def boot(self) -> None:
+        self._under_way.clear()
+        super().boot()
+
+    def hear(self, given: a.Input) -> None:
+        if isinstance(given, a.ExecutionEnded):
+            self._under_way.discard(given.attempt)
+        super().hear(given)
 
     def make_executor(self) -> Executor:
         auditor = self._auditor
@@ -108,6 +119,10 @@ class AuditedAgent(StormyAgent):
 
     def _began(self, node: str, execute: Execute, running: int) -> None:
         self._auditor.started(node, execute)
+        for other in self._under_way:
+            if other.task_key == execute.attempt.task_key:
+                self._auditor.violated(f"{node} runs {execute.attempt} while {other} still runs")
+        self._under_way.add(execute.attempt)
         if running > self.settings.slots:
             slots = self.settings.slots
             self._auditor.violated(f"{node} runs {running} attempts and has {slots} slots")

@@ -154,6 +154,22 @@ def test_what_a_lost_node_had_goes_to_others_once_nobodys_word_holds_any_more() 
     assert 4.0 <= gives_up_after_s(after_takeover(granted_s=4.0)) <= 4.5
 
 
+def test_what_we_have_allowed_a_node_ourselves_is_waited_for_when_others_have_lost_it() -> None:
+    """The owner of its stream did not hear it, and we did; now its stream is ours."""
+    mine, other = 1 - shard_of("n1", SHARDS), shard_of("n1", SHARDS)
+    run_id = next(name for name in "abcdef" if shard_of(name, SHARDS) == mine)
+    drive = Drive()
+    drive.elsewhere(two_tasks())
+    drive.own(mine).node().commit().start(run_id).commit().node().commit()
+    drive.streams["n1"] = s.NodeLoaded(
+        node="n1", head=Head("node:n1", 2), incarnation="i1", gone=True, step=0
+    )
+    lease = Lease(shard=other, epoch=2, holder="c1")
+    drive.step(s.LeasesAcquired(leases=(lease,), asked_at=drive.at)).answer_loads().commit()
+    ttl_s = drive.settings.attempt_lease_ttl_s
+    assert ttl_s <= gives_up_after_s(drive) <= ttl_s + 0.5
+
+
 def test_a_process_that_nobody_has_lost_is_waited_for() -> None:
     assert 5.0 <= gives_up_after_s(after_takeover(granted_s=0.0, incarnation="i2")) <= 6.5
     drive = after_takeover(granted_s=0.0, incarnation="i2")
