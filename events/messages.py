@@ -21,6 +21,9 @@ only to those who know it, and not with new fields. 0: releases that do not say 
 ONCE_PROTOCOL = 1
 """From which on `Once` is known."""
 
+DEFERRED_PROTOCOL = 1
+"""From which on `Deferred` is known."""
+
 PROTOCOL_MIN = 0
 """What coordinators of this release ask of agents at the least."""
 

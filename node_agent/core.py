@@ -154,7 +154,7 @@ class AgentCore:
             case CommandsArrived():
                 self._take_commands(one, now)
             case JournalSynced():
-                self._roster.release(self._commit.synced(one.batch))
+                self._roster.release(self._commit.synced(one.batch), now)
                 self._roster.report_once(self._commit.noted(one.batch), now)
             case ReportsPublished() | PublishFailed() | PublishRejected():
                 self._hear_of_parcel(one, now)

@@ -13,8 +13,9 @@ lists it. (It answers which of them are fenced.)
 from collections import deque
 
 from events.limits import HEARTBEATS_REMEMBERED_MAX
-from events.messages import Granted
+from events.messages import DEFERRED_PROTOCOL, Deferred, Granted
 from node_agent.attempts import Held
+from node_agent.journal import Final
 from node_agent.settings import microseconds
 
 HEARTBEATS_PER_LEASE = 3
@@ -86,6 +87,13 @@ class Leases:
         """Whether the owner of the shard knows the messages of this protocol; one that has not been
         heard does, until it says otherwise."""
         return self._protocols.get(shard, protocol) >= protocol
+
+    def is_known(self, shard: int, report: Final | None) -> bool:
+        """Whether the owner of the shard takes a final report for what it is. To one of an earlier
+        release that nobody has finished would be a failure, so the owner has to be heard first."""
+        return not isinstance(report, Deferred) or self._protocols.get(shard, -1) >= (
+            DEFERRED_PROTOCOL
+        )
 
     def covers(self, entry: Held) -> bool:
         """Whether the owner who has granted the attempt's shard has sent it, or has seen it."""

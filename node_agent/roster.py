@@ -88,7 +88,7 @@ class Roster:
             self.drop((attempt,))
             self._take(command, now)
         elif entry is not None:
-            self._send_again(entry)
+            self._send_again(entry, now)
         elif self.holdings.is_over(attempt):
             self._answer_over(command, "refused")
         elif self.holdings.is_full:
@@ -109,7 +109,7 @@ class Roster:
             report = Returned(attempt=command.attempt, reason="recalled", message=command.reason)
             self._take_ended(command.shard, report, now)
         elif entry.state is State.ENDED:
-            self._send_again(entry)
+            self._send_again(entry, now)
         else:
             self._stop(entry, "recalled", now)
 
@@ -190,11 +190,11 @@ class Roster:
 
     # -- reports ----------------------------------------------------------------------------------
 
-    def release(self, entries: list[Held]) -> None:
+    def release(self, entries: list[Held], now: Now) -> None:
         """Their reports are durable and may go."""
         for entry in entries:
             if self.holdings.get(entry.attempt) is entry:
-                self._outbox.add_final(entry.shard, entry.attempt)
+                self._hand_over(entry, now)
 
     def published(self, attempts: tuple[Attempt, ...], now: Now) -> None:
         """Sends each again after a while, longer each time, unless it is settled before."""
@@ -292,7 +292,7 @@ class Roster:
             entry.once[once.name] = once, size
             self._tell(entry, once, size)
         if entry.durable:
-            self._outbox.add_final(live.shard, live.attempt)
+            self._hand_over(entry, now)
 
     def reset(self) -> None:
         """Drops everything; what runs is cancelled and keeps slot and key until it has ended."""
@@ -399,7 +399,7 @@ class Roster:
                     self._give_up(entry, now)
             case State.ENDED:
                 if _is_due(entry.resend_due_us, now):
-                    self._send_again(entry)
+                    self._send_again(entry, now)
             case _:
                 assert_never(entry.state)
 
@@ -442,12 +442,19 @@ class Roster:
         if entries:
             self._commit.record(Forgot(tuple(entry.attempt for entry in entries)))
 
-    def _send_again(self, entry: Held) -> None:
+    def _send_again(self, entry: Held, now: Now) -> None:
         entry.resend_due_us = None
         if entry.durable:
             for once, size in entry.once.values():
                 self._tell(entry, once, size)
-            self._outbox.add_final(entry.shard, entry.attempt)
+            self._hand_over(entry, now)
+
+    def _hand_over(self, entry: Held, now: Now) -> None:
+        """Later, if it is not known that the shard's owner knows what this is."""
+        if self._leases.is_known(entry.shard, entry.report):
+            return self._outbox.add_final(entry.shard, entry.attempt)
+        entry.resend_due_us = now.monotonic_us + microseconds(self._settings.resend_first_s)
+        self._schedule(entry)
 
     def _answer_over(self, command: Execute | Cancel, reason: LossReason) -> None:
         report = Returned(

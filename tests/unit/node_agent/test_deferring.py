@@ -5,6 +5,7 @@ import pytest
 from events.completion_tokens import read_token
 from events.messages import Cancel, Completed, Deferred, Failed, Returned
 from node_agent import TaskContext, task
+from node_agent.journal import Live
 from node_agent.steps import Postponed
 from tests.unit.node_agent.fakes import attempt, execute
 from tests.unit.node_agent.rig import Rig
@@ -94,3 +95,36 @@ def test_an_attempt_that_was_asked_back_is_not_deferred() -> None:
     rig.command(Cancel(attempt=A, shard=0))
     rig.end(A, Postponed("d1"))
     assert [type(one) for one in rig.reports] == [Returned]
+
+
+def told(rig: Rig) -> list[Deferred]:
+    return [one for one in rig.reports if isinstance(one, Deferred)]
+
+
+def test_an_owner_of_an_earlier_release_is_told_when_a_later_one_has_the_shard() -> None:
+    rig = running()
+    rig.grant(protocol=0)
+    rig.end(A, Postponed("d1"))
+    rig.sleep(60.0)
+    assert told(rig) == []
+    assert rig.beats[-1].unsettled == (A,)
+    rig.grant()
+    rig.sleep(5.1)
+    assert [one.digest for one in told(rig)] == ["d1"]
+
+
+def test_a_process_that_follows_waits_until_it_has_heard_the_owner() -> None:
+    report = Deferred(attempt=A, digest="d1")
+    rig = Rig(live=[Live(A, 0, 1, report)])
+    rig.sleep(60.0)
+    assert told(rig) == []
+    rig.grant()
+    rig.sleep(5.1)
+    assert told(rig) == [report]
+
+
+def test_a_result_goes_to_every_release() -> None:
+    rig = running()
+    rig.grant(protocol=0)
+    rig.end(A)
+    assert [type(one) for one in rig.reports] == [Completed]
