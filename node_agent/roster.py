@@ -449,10 +449,10 @@ class Roster:
                 self._tell(entry, once, size)
             self._hand_over(entry, now)
 
-    def _hand_over(self, entry: Held, now: Now) -> None:
-        """Later, if it is not known that the shard's owner knows what this is."""
+    def _hand_over(self, entry: Held, now: Now) -> None:  # later, if it is not known there
         if self._leases.is_known(entry.shard, entry.report):
-            return self._outbox.add_final(entry.shard, entry.attempt)
+            self._outbox.add_final(entry.shard, entry.attempt)
+            return
         entry.resend_due_us = now.monotonic_us + microseconds(self._settings.resend_first_s)
         self._schedule(entry)
 
