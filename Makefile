@@ -27,6 +27,8 @@ ARGS ?=
 
 PYTEST := $(PY) -m pytest
 PARALLEL := -n $(WORKERS) --dist worksteal
+# Scenarios with real processes wait for leases and starts: one more of them keeps the cores at work.
+SCENARIOS := -n $(if $(filter 0,$(WORKERS)),0,$(shell expr $(WORKERS) + 1)) --dist worksteal
 # Folders that exist, so that a room without tests yet does not stop the others.
 suites = $(wildcard $(addprefix tests/,$(1)))
 PURE := $(call suites,unit property golden architecture)
@@ -61,7 +63,7 @@ test: $(READY) ## run every test on the embedded servers
 	suite() { echo "$$*"; "$$@" || failed=1; }; \
 	suite $(PYTEST) $(PARALLEL) $(PURE) $(REAL) $(ARGS); \
 	[ ! -d tests/simulation ] || suite env SEEDS=$(SEEDS) $(PYTEST) $(PARALLEL) tests/simulation $(ARGS); \
-	[ ! -d tests/e2e ] || suite env ROUNDS=$(ROUNDS) $(PYTEST) $(PARALLEL) tests/e2e $(ARGS); \
+	[ ! -d tests/e2e ] || suite env ROUNDS=$(ROUNDS) $(PYTEST) $(SCENARIOS) tests/e2e $(ARGS); \
 	exit $$failed
 
 .PHONY: check
@@ -89,7 +91,7 @@ format: $(READY) ## format the code and mend what the linter can mend
 
 .PHONY: e2e
 e2e: $(READY) ## real processes and kill -9, ROUNDS rounds a scenario
-	ROUNDS=$(ROUNDS) $(PYTEST) $(PARALLEL) tests/e2e $(ARGS)
+	ROUNDS=$(ROUNDS) $(PYTEST) $(SCENARIOS) tests/e2e $(ARGS)
 
 .PHONY: simulate
 simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEED=n repeats one)

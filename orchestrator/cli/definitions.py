@@ -13,7 +13,6 @@ from cyclopts import Parameter
 
 from events.definition import Definition, MapStep, TaskStep
 from events.errors import Misconfigured
-from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import Authored, SomeSchemas, TaskSchema, check, read
 from orchestrator.authoring.walk import spots
 
@@ -122,6 +121,8 @@ def checked(
 
 
 def checked_authored(authored: Authored, schemas: Mapping[str, TaskSchema] | None) -> Definition:
+    from orchestrator.adapters.cel import CelExpressions  # most commands do without
+
     report = check(authored.definition, CelExpressions(), schemas, authored.places)
     report.accepted(authored.name)
     return authored.definition

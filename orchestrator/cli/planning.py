@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from events.definition import Definition
 from events.errors import Misconfigured
 from events.policies import Retry, Timeouts
-from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import workflow_version
 from orchestrator.authoring.plan import SHOWN_ATTEMPTS, Planned, Window, schedule
 from orchestrator.authoring.plan import plan as planned
@@ -72,6 +71,8 @@ def plan(
         Check task types and their parameters against a module too.
     dalsegno workflow plan examples/orders.yaml --at 2026-12-24T18:00:00Z --json
     """
+    from orchestrator.adapters.cel import CelExpressions  # most commands do without
+
     begin = _begin(at)
     definition = definition_of(workflow, reading, common)
     lines = planned(definition, CelExpressions())

@@ -5,7 +5,6 @@ import sys
 from events.api import Registered, RegisterWorkflow
 from events.definition import Definition
 from events.errors import Unavailable
-from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import workflow_version
 from orchestrator.authoring.plan import plan as planned
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
@@ -54,6 +53,8 @@ def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON)
     --------
     dalsegno workflow register examples/greet.yaml
     """
+    from orchestrator.adapters.cel import CelExpressions  # most commands do without
+
     definition = load_checked(file, reading)
     config = configured(common)
     answer = go(lambda: send_definition(config, definition))

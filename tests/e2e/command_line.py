@@ -16,7 +16,7 @@ COMMAND = [sys.executable, "-m", "orchestrator.cli.main"]
 CHECKED = [sys.executable, "-m", "tests.e2e.checked_main"]
 """The same, with the runs of its embedded servers replayed before these stop."""
 EMBEDDED = ("dev", "try", "demo")
-TIMEOUT_S = 60.0
+TIMEOUT_S = 90.0
 TASKS = """
 from node_agent import TaskError, task
 from orchestrator.authoring import Workflow

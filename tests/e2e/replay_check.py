@@ -29,7 +29,7 @@ from orchestrator.kernel.state import RunState
 from orchestrator.replay.rebuild import Kept, Rebuilder
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 KEYS = "DALSEGNO_KEYS__SECRETS"
 
 

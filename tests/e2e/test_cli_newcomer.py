@@ -111,7 +111,7 @@ def test_another_data_folder_is_not_promised_to_be_found(data_folder: Path) -> N
     assert not (elsewhere / "connection.json").exists()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_ctrl_c_ends_dev_in_good_order_and_the_rest_works_in_between(data_folder: Path) -> None:
     (data_folder / "greet.py").write_text(TASKS)
     with dev(data_folder, "--import", "greet.py") as process:
