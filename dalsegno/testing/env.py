@@ -18,12 +18,14 @@ import msgspec
 from dalsegno.testing.definitions import AnyWorkflow, Tasks, authored, checked, gather
 from dalsegno.testing.driving import Driver
 from dalsegno.testing.fakes import Call, Fake, Fakes, Raises, calling
+from dalsegno.testing.keys import SeededKeys, SeededSecrets
 from dalsegno.testing.nodes import Node, UserNode
 from dalsegno.testing.run import ALL, Run, admitted
 from dalsegno.testing.stage import Stage, Troupe
 from dalsegno.testing.twins.scheduler import EPOCH_US, Scheduler
 from dalsegno.testing.world import World, engine
-from events.api import RegisterWorkflow, StartRun
+from events.api import CompleteTask, FailTask, RegisterWorkflow, StartRun
+from events.completion_tokens import read_token
 from events.envelope import Event, unseal
 from events.errors import Misconfigured, Rejected
 from events.policies import RunOptions
@@ -83,10 +85,12 @@ class Env:
         registry = gather(tasks)
         self._fakes = Fakes()
         self._scheduler = Scheduler(around.seed, epoch_us=_epoch_us(around.now))
-        self._stage = Stage(self._scheduler, self._fakes, around.secrets)
+        secrets = SeededSecrets(around.seed)
+        self._stage = Stage(self._scheduler, self._fakes, around.secrets, secrets)
         self._registry = registry
         troupe = Troupe(registry, self._stage)
-        self._world = World(self._scheduler, self._stage, troupe, _nodes(around.nodes))
+        nodes, keys = _nodes(around.nodes), SeededKeys(around.seed)
+        self._world = World(self._scheduler, self._stage, troupe, nodes, keys)
         self._driver = Driver(self._world, around.patience_s)
         self._runs = 0
         self._world.boot()
@@ -160,10 +164,12 @@ class Env:
         input: object = None,  # noqa: A002 -- it is called so everywhere
         id: str = "",  # noqa: A002
         options: RunOptions | None = None,
+        subject: str = "",
     ) -> Run:
         """Starts a run of a workflow, of a file with one, or of one that is registered by its name.
 
-        The same `id` again is the same run. Raises like `register`, and `Rejected`.
+        The same `id` again is the same run. With a `subject` it is personal: see `Run.erase`.
+        Raises like `register`, and `Rejected`.
         """
         known = isinstance(workflow, str) and workflow in self._world.workflows
         if isinstance(workflow, str) and not known and not Path(workflow).suffix:
@@ -172,10 +178,35 @@ class Env:
         self._runs += 1
         run_id = id or f"run-{self._runs}"
         given = admitted(input, "input")
-        request = StartRun(run_id=run_id, workflow=name, input=given, options=options)
+        request = StartRun(
+            run_id=run_id, workflow=name, input=given, options=options, subject=subject
+        )
         self._world.ask(request)
         await self._driver.settle()
         return self.run(run_id)
+
+    async def complete_task(self, token: str, output: object = None) -> None:
+        """Completes the attempt whose handler gave this token away, as somebody outside does.
+
+        Raises `Rejected` for what is no token, and `Fenced` for one that comes too late.
+        """
+        given = admitted(output, "output of the token's task")
+        await self._redeem(CompleteTask(run_id=_run_of(token), token=token, output=given))
+
+    async def fail_task(
+        self, token: str, message: str, *, code: str = "failed", retryable: bool = True
+    ) -> None:
+        """Fails it; another attempt follows if its retry policy has one, and it is `retryable`."""
+        run_id = _run_of(token)
+        request = FailTask(
+            run_id=run_id, token=token, message=message, code=code, retryable=retryable
+        )
+        await self._redeem(request)
+
+    async def _redeem(self, request: CompleteTask | FailTask) -> None:
+        await self._driver.settle()  # the handler that gave it away may not have ended
+        self._world.ask(request)
+        await self._driver.settle()
 
     def run(self, run_id: str) -> Run:
         """A run by its id, such as one that was started by a step of another."""
@@ -280,6 +311,10 @@ def run_workflow(
             return await run.result()
 
     return asyncio.run(play())
+
+
+def _run_of(token: str) -> str:
+    return read_token(token).attempt.run_id
 
 
 def _never() -> bool:

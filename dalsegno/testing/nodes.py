@@ -77,7 +77,7 @@ class HandlerExecutor:
         self._closing.callback(processes.close)
         output_bytes_max = AgentConfig().output_bytes_max
         limiter = anyio.CapacityLimiter(node.settings.slots)
-        self._keeper = Keeper(self._keep)
+        self._keeper = Keeper(self._keep, stage.token_secret)
         surroundings = Surroundings(
             registry=troupe,
             handlers=Handlers(limiter, clock, processes, output_bytes_max),

@@ -11,6 +11,7 @@ from dalsegno.testing.world import World
 from events.api import (
     AnyRequest,
     CancelRun,
+    ErasePersonal,
     PauseRun,
     Queried,
     QueryRun,
@@ -151,6 +152,25 @@ class Run:
 
     async def resume(self, reason: str = "") -> None:
         await self._steer(ResumeRun(run_id=self.id, reason=reason))
+
+    async def erase(self, reason: str = "") -> int:
+        """Erases what was said in this run, and in all others of its subject, as `dalsegno erase`
+        does; returns how many they are. What is read of them afterwards has marks in place of the
+        values. Raises `Rejected` for a run that is not personal, or one of them that is open."""
+        keys = self._world.log.data_keys
+        key_id, subject, runs = keys.shared_with(self.id)
+        if open_ := [one for one in runs if Run(one, self._world, self._driver)._is_open]:
+            raise Rejected(f"{', '.join(open_)} of {subject} is open: what it has is still used")
+        request = ErasePersonal(
+            run_id=self.id, key_id=key_id, subject=subject, runs=len(runs), reason=reason
+        )
+        await self._steer(request)
+        keys.drop(self.id)
+        return len(runs)
+
+    @property
+    def _is_open(self) -> bool:
+        return self.status not in TERMINAL
 
     async def _steer(self, request: AnyRequest) -> None:
         self._world.ask(request)

@@ -31,8 +31,16 @@ class Running(msgspec.Struct, frozen=True):
 class Stage:
     """Shared by all nodes of a world. `changed` is set whenever something may go on."""
 
-    def __init__(self, scheduler: Scheduler, fakes: Fakes, secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        fakes: Fakes,
+        secrets: Mapping[str, str],
+        token_secret: Callable[[], str],
+    ) -> None:
         self.scheduler = scheduler
+        self.token_secret = token_secret
+        """Of the completion tokens that handlers give away."""
         self.fakes = fakes
         self.calls: list[Call] = []
         self.raised: dict[tuple[str, str], Exception] = {}

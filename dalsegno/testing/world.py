@@ -32,6 +32,7 @@ from events.errors import BY_CODE, InvariantViolation, Rejected
 from events.limits import Limits
 from events.messages import Heartbeat, HeartbeatAnswer
 from events.net import Map, Net, Task
+from events.sealing import Keyring
 from events.values import Value
 from node_agent.steps import BeatRequested
 from orchestrator.adapters.memory.store import MemoryLog
@@ -81,12 +82,17 @@ class World:
     """Nothing in it takes time but timers and fakes that were told to."""
 
     def __init__(
-        self, scheduler: Scheduler, stage: Stage, troupe: Troupe, nodes: Sequence[Node]
+        self,
+        scheduler: Scheduler,
+        stage: Stage,
+        troupe: Troupe,
+        nodes: Sequence[Node],
+        keys: Keyring,
     ) -> None:
         self.scheduler = scheduler
         self.stage = stage
         self.troupe = troupe
-        self.log = MemoryLog(lambda: scheduler.wall)
+        self.log = MemoryLog(lambda: scheduler.wall, keys=keys)
         self.bus = BusTwin(scheduler)
         self.workflows: set[str] = set()
         self._answers: dict[str, AnyAnswer] = {}

@@ -43,9 +43,15 @@ class MemoryDataKeys:
 
     def drop(self, run_id: str) -> None:
         """Erases what the key of this run has sealed."""
+        self._rows[self.shared_with(run_id)[0]].sealed = None
+
+    def shared_with(self, run_id: str) -> tuple[str, str, list[str]]:
+        """The key of this run, its subject, and all runs that have it."""
         if run_id not in self._runs:
             raise Rejected(f"run {run_id} is not personal")
-        self._rows[self._runs[run_id]].sealed = None
+        key_id = self._runs[run_id]
+        runs = [one for one, theirs in self._runs.items() if theirs == key_id]
+        return key_id, self._rows[key_id].subject, runs
 
     def _opened(self, event: Stored) -> Stored:
         try:
