@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from events.logmap import LogMap
 from orchestrator.adapters.postgres.cluster import PostgresCluster
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
@@ -41,15 +40,6 @@ def with_store(common: Common, read: Callable[[PostgresStore], Awaitable[T]]) ->
 async def log_of(store: PostgresStore, run_id: str) -> PostgresStore:
     """The log itself that has a run, with its own positions and copies."""
     return await store.log(store.map.of(run_id)) if isinstance(store, PostgresCluster) else store
-
-
-def knower(log: PostgresStore) -> Callable[[str], bool]:
-    """Whether a name (of a run, node or workflow) has its stream in this log."""
-    text, own = log.info.map, log.info.name
-    if not text:
-        return lambda _: True
-    map_ = LogMap.of_text(text)
-    return lambda name: map_.of(name) == own
 
 
 async def logs_of(store: PostgresStore) -> list[PostgresStore]:

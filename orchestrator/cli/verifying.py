@@ -21,7 +21,7 @@ from orchestrator.cli.nearest import about
 from orchestrator.cli.output import BAD, GOOD, console, counted, plain, print_json, rows, table
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.projections import audited
-from orchestrator.cli.stores import knower, log_settings, logs_of, with_store
+from orchestrator.cli.stores import log_settings, logs_of, with_store
 from orchestrator.cli.times import length
 from orchestrator.replay.anchors import anchor_of, check_since
 from orchestrator.replay.findings import Finding, ignored_checks
@@ -178,7 +178,7 @@ async def _audited(log: PostgresStore, verifier: Verifier, resume: Path | None) 
     standing = _begin(log.info.name, resume)
     with Progress(f"reading log {log.info.name}") as progress:
         telling = _Telling(progress, resume, await log.last_position(), standing)
-        await LogVerifier(log, verifier, standing, telling.tell, knower(log)).run()
+        await LogVerifier(log, verifier, standing, telling.tell).run()
     return standing
 
 

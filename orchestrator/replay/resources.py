@@ -4,9 +4,12 @@ What is counted is what the log knows: an attempt is held from its dispatch to t
 it. A node announces for each of its incarnations how many it takes. Owners divide that between
 them; while they come and go their shares overlap, and the node queues what is beyond, up to
 `HELD_PER_CREDIT_MAX` times as many: what is more than that it would refuse.
+
+An owner gives work to whom it hears, and the owner of the node tells the log whom *it* hears. So of
+an incarnation that ended before that one heard of it the log has the attempts alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -47,22 +50,18 @@ class _Event(msgspec.Struct, frozen=True):
 
 class Held(msgspec.Struct):
     """Where attempts are: of each run, step → node and incarnation. `taken`: how many each
-    incarnation of a node has; `announced`: how many it takes; `unknown`: dispatches to incarnations
-    that have not announced anything yet, and where that was."""
+    incarnation of a node has; `announced`: how many it takes."""
 
     runs: dict[str, dict[str, tuple[str, str]]] = {}
     taken: dict[str, dict[str, int]] = {}
     announced: dict[str, dict[str, int]] = {}
-    unknown: dict[str, int] = {}
 
 
 class Resources:
-    """Counts attempts by node over the whole log, in order of position. Memory: those held.
-    `is_home`: whether it is this log that knows a node; of several each knows some."""
+    """Counts attempts by node over the whole log, in order of position. Memory: those held."""
 
-    def __init__(self, held: Held, is_home: Callable[[str], bool] = lambda _: True) -> None:
+    def __init__(self, held: Held) -> None:
         self.held = held
-        self._is_home = is_home
         self._decoder = msgspec.json.Decoder(_Event)
 
     def take(self, stored: Stored) -> Iterator[tuple[str, str]]:
@@ -77,29 +76,23 @@ class Resources:
         if stored.type == c.NodeRegistered.TYPE:
             self._announce(data)
         elif stored.type == t.TaskDispatched.TYPE:
-            yield from self._dispatch(run_id, data, stored.position or 0)
+            yield from self._dispatch(run_id, data)
         elif stored.type in ENDS:
             self._end(self.held.runs.get(run_id, {}).pop(data.step, None))
         else:
             for place in self.held.runs.pop(run_id, {}).values():
                 self._end(place)
 
-    def strangers(self) -> Iterator[tuple[int, str]]:
-        """At the end of the log: positions of dispatches to nodes that never registered."""
-        for name, position in self.held.unknown.items():
-            yield position, f"an attempt was given to {name}, which the log does not know"
-
     def _announce(self, data: _Data) -> None:
         known = self.held.announced.setdefault(data.node, {})
         known[data.incarnation] = max(data.slots, data.credits)
-        self.held.unknown.pop(_name(data.node, data.incarnation), None)
         taken = self.held.taken.get(data.node, {})
         while len(known) > INCARNATIONS_MAX:
             oldest = next(iter(known))
             del known[oldest]
             taken.pop(oldest, None)
 
-    def _dispatch(self, run_id: str, data: _Data, position: int) -> Iterator[tuple[str, str]]:
+    def _dispatch(self, run_id: str, data: _Data) -> Iterator[tuple[str, str]]:
         place = data.node, data.incarnation
         steps = self.held.runs.setdefault(run_id, {})
         self._end(steps.get(data.step))
@@ -107,11 +100,12 @@ class Resources:
         taken = self.held.taken.setdefault(data.node, {})
         taken[data.incarnation] = taken.get(data.incarnation, 0) + 1
         most = self.held.announced.get(data.node, {}).get(data.incarnation)
-        if most is None and self._is_home(data.node):
-            self.held.unknown.setdefault(_name(*place), position)
-        elif most is not None and taken[data.incarnation] > HELD_PER_CREDIT_MAX * most:
+        if most is not None and taken[data.incarnation] > HELD_PER_CREDIT_MAX * most:
             count, said = taken[data.incarnation], f"it had announced {most}"
-            yield run_id, f"node {_name(*place)} was given {count} attempts, {said}"
+            yield (
+                run_id,
+                f"node {data.node} ({data.incarnation}) was given {count} attempts, {said}",
+            )
 
     def _end(self, place: tuple[str, str] | None) -> None:
         if place is None:
@@ -121,7 +115,3 @@ class Resources:
             taken[place[1]] -= 1
             if not taken[place[1]]:
                 del taken[place[1]]
-
-
-def _name(node: str, incarnation: str) -> str:
-    return f"{node} ({incarnation})"

@@ -60,8 +60,7 @@ class Standing(msgspec.Struct):
 
 
 class LogVerifier:
-    """Audits a log from where `standing` is; `tell` is called after each page. `is_home`: whether
-    it is this log that knows a node."""
+    """Audits a log from where `standing` is; `tell` is called after each page."""
 
     def __init__(
         self,
@@ -69,13 +68,11 @@ class LogVerifier:
         verifier: Verifier,
         standing: Standing,
         tell: Callable[[Standing], Awaitable[None]],
-        is_home: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._store = store
         self._verifier = verifier
         self._standing = standing
         self._tell = tell
-        self._is_home = is_home
         self._ignored = verifier.ignored
 
     async def run(self) -> Standing:
@@ -168,7 +165,7 @@ class LogVerifier:
     # -- batches ------------------------------------------------------------------------------
 
     async def _batches(self) -> None:
-        standing, resources = self._standing, Resources(self._standing.held, self._is_home)
+        standing, resources = self._standing, Resources(self._standing.held)
         log = Log(self._store, standing.position)
         while page := await self._store.read_batches(standing.number, BATCHES):
             for batch in page:
@@ -184,8 +181,6 @@ class LogVerifier:
                 standing.events += len(events)
             await self._tell(standing)
         await self._unbatched(log)
-        for position, message in resources.strangers():
-            self._found("resources", "", message, position)
 
     def _chain(self, batch: LogBatch) -> None:
         standing = self._standing

@@ -29,7 +29,7 @@ def waited_for(play: Play) -> None:
 def test_what_no_node_has_any_more_is_not_counted(over: Callable[[Play], None]) -> None:
     play = started(workflow(task("a")))
     play.place("a", transactional=over is not deferred)
-    resources = Resources(Held(), lambda _: False)
+    resources = Resources(Held())
 
     def count() -> dict[str, dict[str, int]]:
         resources.held = Held()
