@@ -170,3 +170,19 @@ def by_stream(events: Iterable[Stored]) -> dict[str, list[Stored]]:
     for stored in events:
         found.setdefault(stored.stream, []).append(stored)
     return found
+
+
+class _Fork(msgspec.Struct, frozen=True):
+    source_run_id: str = ""
+
+
+class _Event(msgspec.Struct, frozen=True):
+    data: _Fork = _Fork()
+
+
+def fork_source(state: bytes) -> str:
+    """The run that a fork's first event stands on; "" when that cannot be read."""
+    try:
+        return msgspec.json.decode(state, type=_Event).data.source_run_id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""

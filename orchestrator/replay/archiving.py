@@ -210,7 +210,9 @@ class Archiver:
     async def _remove(
         self, name: str, runs: Sequence[a.ArchivedRun], forks_after: int, moved: Moved
     ) -> None:
-        gone, events = await self._archives.remove(name, runs, forks_after)
+        forks = await self.forks() if self._whole is not self._log else {}  # ours: by the removal
+        going = [run for run in runs if run.run_id not in forks]
+        gone, events = await self._archives.remove(name, going, forks_after)
         moved.runs += len(gone)
         moved.events += events
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
+import anyio
 import msgspec
 import pytest
 
@@ -208,7 +210,77 @@ async def test_what_a_fork_stands_on_is_kept_and_named(
     assert late.kept == [("run-1", "run fork is a fork of it: that one goes first")]
 
 
+@pytest.mark.parametrize("what", ["fork", "run-2"])
+async def test_what_waited_to_begin_while_its_run_went_is_refused(
+    store: PostgresStore, dsn: str, plays: list[Play], tmp_path: Path, eyes: Observer, what: str
+) -> None:
+    """Its append begins, and takes its look at the log, before the removal has committed."""
+    reader = await written(store, tmp_path / "x", Moved())
+    moved, outcomes = Moved(), list[object]()
+    (lease,) = await store.acquire([0], "a", 60.0)
+    event = forked("run-1") if what == "fork" else plays[2].stored()[0]
+
+    async def remove() -> None:
+        async with await PostgresStore.open(dsn) as other:
+            await archiver(other).remove("x", reader, moved)
+
+    async def begin() -> None:
+        outcomes.append(await store.append(Batch(id="b", leases=(lease,), events=(event,))))
+
+    async with anyio.create_task_group() as tasks, eyes.ordering_lock():
+        tasks.start_soon(remove)
+        await eyes.until_waiting(1)
+        tasks.start_soon(begin)
+        await eyes.until_waiting(2)
+    assert moved.runs == 3
+    assert outcomes == [Conflicted(streams=(event.stream,))]
+    assert await store.read(event.stream) == []
+
+
+class Everywhere:
+    """This log and another one, in which a fork has begun since the file was written."""
+
+    def __init__(self, store: PostgresStore, *forks: Stored) -> None:
+        self._store = store
+        self._forks = forks
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def first_events(self, topic: str, after: int, limit: int = 1000) -> list[Stored]:
+        own = await self._store.first_events(topic, after, limit)
+        return own or [one for one in self._forks if (one.position or 0) > after]
+
+
+async def test_what_a_fork_in_another_log_stands_on_is_kept(
+    store: PostgresStore, plays: list[Play], tmp_path: Path
+) -> None:
+    reader = await written(store, tmp_path / "x", Moved())
+    elsewhere = msgspec.structs.replace(forked("run-1"), position=7)
+    verifier = Verifier(store, Catalogue(), store.info.shards)
+    whole = cast("PostgresStore", Everywhere(store, elsewhere))
+    moved = Moved()
+    await Archiver(store, whole, store.archives(), verifier).remove("x", reader, moved)
+    assert moved.runs == 2
+    assert await store.read("run:run-1") != []
+
+
+async def test_a_fork_of_what_is_there_again_begins(
+    store: PostgresStore, plays: list[Play], tmp_path: Path
+) -> None:
+    reader = await written(store, tmp_path / "x", Moved())
+    await archiver(store).remove("x", reader, Moved())
+    assert await append(store, [forked("run-1")]) == Conflicted(streams=("run:fork",))
+    (run,) = [one for one in reader.manifest.runs if one.run_id == "run-1"]
+    assert await archiver(store).restore(reader, run, 0)
+    assert isinstance(await append(store, [forked("run-1")]), Appended)
+
+
 async def fork(store: PostgresStore, source: str) -> None:
+    assert isinstance(await append(store, [forked(source)]), Appended)
+
+
+def forked(source: str) -> Stored:
     fact = RunForked(
         run_id="fork",
         source_run_id=source,
@@ -217,8 +289,7 @@ async def fork(store: PostgresStore, source: str) -> None:
         workflow_version="version-1",
         origin=Origin(kind="fork", run_id=source, version=2),
     )
-    event = seal(Head(run_stream("fork")), fact, "f", Stamp(recorded_at=NOW))
-    assert isinstance(await append(store, [event]), Appended)
+    return seal(Head(run_stream("fork")), fact, "f", Stamp(recorded_at=NOW))
 
 
 async def test_a_damaged_run_is_kept_and_named(

@@ -19,6 +19,7 @@ from events.envelope import Stored
 from events.ids import run_stream
 from events.limits import BatchLimits
 from events.references import Payload, checked
+from events.run_facts import RunForked
 from events.sealing import EventKey, Keyring, NoKeys
 from orchestrator.adapters.memory.datakeys import MemoryDataKeys
 from orchestrator.adapters.memory.snapshots import MemorySnapshots
@@ -39,7 +40,7 @@ from orchestrator.coordinator.ports import (
 )
 from orchestrator.errors import InvariantViolation
 from orchestrator.kernel.state import TERMINAL
-from orchestrator.replay.archives import Tombstone
+from orchestrator.replay.archives import Tombstone, fork_source
 from orchestrator.replay.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
 from orchestrator.replay.ports import End
 
@@ -86,7 +87,7 @@ class MemoryLog:
         if fenced:
             return FencedOff(shards=tuple(sorted(fenced)))
         self._require_no_hole(batch)
-        moved = {e.stream for e in batch.events if e.version == 1 and self._is_moved(e.stream)}
+        moved = {e.stream for e in batch.events if e.version == 1 and self._stands_on_moved(e)}
         if moved:
             return Conflicted(streams=tuple(sorted(moved)))
         taken = [(event, found) for event in batch.events if (found := self._at(event))]
@@ -100,6 +101,12 @@ class MemoryLog:
         self._chain(batch.events)
         self._index.update((row.run_id, row) for row in batch.index)
         return Appended(position=len(self._log))
+
+    def _stands_on_moved(self, event: Stored) -> bool:
+        """Whether a run that begins, or what it is forked from, was moved to an archive."""
+        if event.type == RunForked.TYPE and self._is_moved(fork_source(event.state)):
+            return True
+        return self._is_moved(event.stream)
 
     def landed(self, batch: Batch) -> bool:
         own = sum(1 for e in batch.events if (found := self._at(e)) and found.state == e.state)

@@ -2,7 +2,8 @@
 
 Removal is one transaction for some runs at a time: tombstones, events, snapshots, rows of the
 index, and the marks in the batches that the events were in. It takes the ordering lock and looks
-for forks that began since the archive was written, so that no run goes that another one stands on.
+for forks that began since the archive was written, so that no run goes that another one stands on;
+and an append under the same lock begins no fork of a run that went.
 A process that is paused in the middle of it is thrown out by the server, and nothing was removed.
 """
 
@@ -17,11 +18,15 @@ from events.ids import run_stream
 from events.references import Payload
 from events.run_facts import RunForked
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
-from orchestrator.adapters.postgres.columns import event_columns, index_columns, index_row
+from orchestrator.adapters.postgres.columns import (
+    event_columns,
+    index_columns,
+    index_row,
+)
 from orchestrator.adapters.postgres.connections import Connection, Pool
 from orchestrator.adapters.postgres.datakeys import DataKeys
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
-from orchestrator.replay.archives import ArchivedRun, Tombstone
+from orchestrator.replay.archives import ArchivedRun, Tombstone, fork_source
 from orchestrator.replay.ports import IndexRow
 
 IDLE = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
@@ -193,22 +198,6 @@ class PostgresArchives:
         cursor = connection.cursor(binary=True)
         await cursor.execute(self._queries[name].encode(), values)
         return await cursor.fetchall()
-
-
-class _Fork(msgspec.Struct, frozen=True):
-    source_run_id: str = ""
-
-
-class _Event(msgspec.Struct, frozen=True):
-    data: _Fork = _Fork()
-
-
-def fork_source(state: bytes) -> str:
-    """The run that a fork's first event stands on; "" when that cannot be read."""
-    try:
-        return msgspec.json.decode(state, type=_Event).data.source_run_id
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return ""
 
 
 def tombstone(row: TupleRow) -> Tombstone:

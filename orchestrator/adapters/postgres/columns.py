@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from psycopg.rows import TupleRow
 
 from events.envelope import Stored
+from events.ids import run_stream
+from events.run_facts import RunForked
 from orchestrator.adapters.postgres.arrays import (
     Packed,
     byteas,
@@ -13,8 +15,10 @@ from orchestrator.adapters.postgres.arrays import (
     texts,
 )
 from orchestrator.coordinator.ports import IndexRow, Lease
+from orchestrator.replay.archives import fork_source
 from orchestrator.replay.log_batches import LogBatch, event_digests
 
+RUN = run_stream("")
 Columns = dict[str, Packed | str | int | bytes]
 
 
@@ -29,13 +33,21 @@ def event_columns(events: Sequence[Stored]) -> Columns:
 
 
 def head_columns(events: Sequence[Stored]) -> Columns:
-    """The first event that the batch adds to each of its streams."""
+    """The first event that the batch adds to each of its streams; and of runs that begin, which
+    have to be here for that: they themselves, and what they are forked from."""
     heads = dict[str, int]()
+    beginning = list[tuple[str, str]]()
     for event in events:
         heads.setdefault(event.stream, event.version)
+        if event.version == 1 and event.stream.startswith(RUN):
+            beginning.append((event.stream, event.stream))
+            if event.type == RunForked.TYPE:
+                beginning.append((event.stream, run_stream(fork_source(event.state))))
     return {
         "head_streams": texts(list(heads)),
         "head_versions": integers(list(heads.values())),
+        "beginning": texts([stream for stream, _ in beginning]),
+        "standing": texts([stream for _, stream in beginning]),
     }
 
 

@@ -1,7 +1,7 @@
 -- Why: everything that a batch changes becomes durable in one round trip, or nothing does.
 -- gate: the ordering lock, taken before any position is drawn, so that positions commit in order.
 -- torn: streams that would get a hole, which is a bug of the caller and must not become history.
--- moved: streams of runs that were moved to an archive, and are not to be begun again.
+-- moved: streams that begin, of runs that were moved to an archive, or that are forked from such a run.
 -- chained: the row of the batch itself, behind that of the batch before.
 -- held: the leases that still have the claimed epoch; a new epoch has to wait until we have committed.
 WITH gate AS MATERIALIZED (
@@ -22,10 +22,9 @@ WITH gate AS MATERIALIZED (
         WHERE e.originator_id = h.stream AND e.originator_version = h.version - 1
     )
 ), moved AS MATERIALIZED (
-    SELECT h.stream
-    FROM unnest(%(head_streams)b, %(head_versions)b) AS h (stream, version)
-    JOIN dalsegno.archived_run AS a ON a.run_id = substr(h.stream, 5)
-    WHERE h.version = 1 AND starts_with(h.stream, 'run:') AND a.restored_at IS NULL
+    SELECT DISTINCT b.stream
+    FROM dalsegno.gone_runs(%(standing)b, (SELECT count(*) FROM gate)) AS g (stream)
+    JOIN unnest(%(beginning)b, %(standing)b) AS b (stream, source) ON b.source = g.stream
 ), granted AS MATERIALIZED (
     SELECT (SELECT count(*) FROM held) = cardinality(%(shards)b)
         AND NOT EXISTS (SELECT FROM torn) AND NOT EXISTS (SELECT FROM moved) AS whole
