@@ -206,6 +206,7 @@ async def test_the_database_may_go_and_come_back(world: World) -> None:
             await eyes.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'dalsegno projections'"
+                " AND datname = current_database()"
             )
         await world.append(log[60:])
         with anyio.fail_after(20):
