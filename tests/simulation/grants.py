@@ -1,20 +1,22 @@
 """Promise 3 where it is made: who may begin an attempt, and until when, by the messages alone.
 
 An owner allows a node the attempts of its shards for a while, counted from the heartbeat that it
-answers, whenever that answer arrives. The node begins none after that; and no owner gives up what
-the node has before that, unless the process is gone. What was given up so never begins: whoever
-owns the shard then has to see to it.
+answers, whenever that answer arrives; and for no longer than the shards are its own. The node
+begins none after that; and no owner gives up what the node has before that, unless the process is
+gone. What was given up so never begins, whoever owns the shard then: a node begins what that owner
+has sent, or has seen in a heartbeat and let it keep.
 
 Instants are the world's own; clocks of processes run a little faster or slower than that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dalsegno.testing.twins.scheduler import SECOND, Scheduler
 from events import task_facts as t
 from events.facts import Fact
 from events.ids import Attempt, shard_of
 from events.messages import Execute, Granted, Heartbeat
+from orchestrator.coordinator.ports import Lease
 from orchestrator.kernel.attempts import LOST
 from tests.simulation.books import RunBook
 
@@ -34,6 +36,12 @@ class Grants:
         self._lives: dict[str, str] = {}
         self._sent: dict[tuple[Process, int], int] = {}
         self._until: dict[tuple[Process, int], int] = {}
+        self._held: dict[tuple[Process, int], tuple[Attempt, ...]] = {}
+        self._seen: dict[tuple[Process, int], tuple[int, set[Attempt]]] = {}
+        """By process and shard: the last epoch that it has heard of, and what its owner has seen
+        there."""
+        self._owned: dict[tuple[int, int], int] = {}
+        """Shard and epoch → until when it is owned under it."""
         self._given_up: set[Attempt] = set()
 
     # -- what nodes and owners say ----------------------------------------------------------------
@@ -46,15 +54,47 @@ class Grants:
         self._lives.pop(node, None)
 
     def beats(self, beat: Heartbeat) -> None:
-        self._sent[(beat.node, beat.incarnation), beat.sequence] = self._scheduler.now
+        place = (beat.node, beat.incarnation)
+        self._sent[place, beat.sequence] = self._scheduler.now
+        self._held[place, beat.sequence] = beat.held
 
-    def granted(self, node: str, answer: Granted) -> None:
+    def owned(self, leases: Iterable[Lease], ttl_s: float) -> None:
+        """The store has given, or renewed, these."""
+        for lease in leases:
+            self._owned[lease.shard, lease.epoch] = self._scheduler.now + int(ttl_s * SECOND)
+
+    def heard(self, node: str, answer: Granted) -> None:
+        """The node has got an answer to a heartbeat, and acts on it in its next step."""
         place = (node, answer.incarnation)
+        for shard, epoch in zip(answer.shards, answer.epochs, strict=True):
+            known = self._seen.get((place, shard), (0, set()))
+            if epoch > known[0]:
+                known = self._seen[place, shard] = (epoch, set())
+            if epoch == known[0]:
+                known[1].update(self._held[place, answer.sequence])
+
+    def granted(self, node: str, answer: Granted) -> Iterator[str]:
+        """An owner has answered a heartbeat."""
+        place = (node, answer.incarnation)
+        ends = self._scheduler.now + int(answer.lease_ttl_s * SECOND)
+        for shard, epoch in zip(answer.shards, answer.epochs, strict=True):
+            if (over := ends - self._owned[shard, epoch]) > DRIFT_US:
+                yield f"{node} is allowed shard {shard} for {over} us longer than it is owned"
         until = self._sent[place, answer.sequence] + int(answer.lease_ttl_s * SECOND)
         for shard in answer.shards:
             self._until[place, shard] = max(until, self._until.get((place, shard), 0))
 
     # -- what they do -----------------------------------------------------------------------------
+
+    def begun(self, node: str, execute: Execute) -> Iterator[str]:
+        """The agent has decided to begin it."""
+        place = (node, self._lives.get(node, ""))
+        epoch, seen = self._seen.get((place, execute.shard), (0, set()))
+        if execute.epoch < epoch and execute.attempt not in seen:
+            yield (
+                f"{execute.attempt}, sent under epoch {execute.epoch}, is begun by {node}, where "
+                f"its owner under epoch {epoch} has not seen it"
+            )
 
     def started(self, node: str, execute: Execute) -> Iterator[str]:
         attempt, now = execute.attempt, self._scheduler.now

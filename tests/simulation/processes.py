@@ -8,7 +8,7 @@ from dalsegno.simulation.storms import DriftingClocks
 from dalsegno.testing.twins.agent import Executor, Host
 from dalsegno.testing.twins.coordinator import Kind, Surroundings
 from events.ids import Attempt
-from events.messages import Execute, Granted
+from events.messages import Execute, Granted, HeartbeatAnswer
 from events.policies import Needs
 from node_agent import steps as a
 from node_agent.journal import Ended
@@ -48,10 +48,14 @@ class AuditedCoordinator(StormyCoordinator):
         return self._auditor.append(batch)
 
     def acquire(self, output: s.AcquireLeases) -> list[Lease]:
-        return self._auditor.acquired(super().acquire(output))
+        leases = self._auditor.acquired(super().acquire(output))
+        self._auditor.grants.owned(leases, output.ttl_s)
+        return leases
 
     def renew(self, output: s.RenewLeases) -> list[Lease]:
-        return self._auditor.renewed(super().renew(output))
+        leases = self._auditor.renewed(super().renew(output))
+        self._auditor.grants.owned(leases, output.ttl_s)
+        return leases
 
     def carry_out(self, output: s.CoordinatorOutput) -> None:
         match output:
@@ -66,7 +70,8 @@ class AuditedCoordinator(StormyCoordinator):
             case s.RecordHashes(hashes=hashes):
                 self._auditor.hashed(hashes)
             case s.AnswerHeartbeat(reply_to=node, answer=Granted() as answer):
-                self._auditor.grants.granted(node, answer)
+                for text in self._auditor.grants.granted(node, answer):
+                    self._auditor.violated(f"by {self.name}, {text}")
             case _:
                 pass
         super().carry_out(output)
@@ -105,6 +110,11 @@ class AuditedAgent(StormyAgent):
     def boot(self) -> None:
         self._under_way.clear()
         super().boot()
+
+    def answered(self, answer: HeartbeatAnswer) -> None:
+        if isinstance(answer, Granted):
+            self._auditor.grants.heard(self.name, answer)
+        super().answered(answer)
 
     def hear(self, given: a.Input) -> None:
         if isinstance(given, a.ExecutionEnded):
@@ -151,6 +161,9 @@ class AuditedAgent(StormyAgent):
                 self._auditor.grants.begins(self.name, incarnation)
             case a.SendHeartbeat(beat=beat):
                 self._auditor.grants.beats(beat)
+            case a.StartExecution(execute=execute):
+                for text in self._auditor.grants.begun(self.name, execute):
+                    self._auditor.violated(text)
             case _:
                 pass
         super().perform(output)

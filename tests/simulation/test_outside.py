@@ -1,5 +1,6 @@
 """Checkers that know nothing of the kernel: each sees what it is there for, and nothing else."""
 
+import msgspec
 import pytest
 
 from dalsegno.testing.twins.scheduler import SECOND, Scheduler
@@ -148,6 +149,16 @@ ATTEMPT = Attempt("r", "a", 0, 1)
 EXECUTE = Execute(attempt=ATTEMPT, shard=0, task="work")
 
 
+ANSWER = Granted(
+    coordinator="alpha",
+    sequence=1,
+    incarnation="i",
+    shards=(0,),
+    epochs=(4,),
+    lease_ttl_s=3.0,
+)
+
+
 def _granted() -> tuple[Scheduler, Grants]:
     """`n1` may begin what is of shard 0 for three seconds, less its margin."""
     scheduler = Scheduler(1)
@@ -155,8 +166,9 @@ def _granted() -> tuple[Scheduler, Grants]:
     grants.margins_s["n1"] = 0.5
     grants.begins("n1", "i")
     grants.beats(Heartbeat(node="n1", incarnation="i", sequence=1, slots=1, credits=1))
-    answer = Granted(coordinator="alpha", sequence=1, incarnation="i", shards=(0,), lease_ttl_s=3.0)
-    grants.granted("n1", answer)
+    grants.owned([Lease(shard=0, epoch=4)], 3.0)
+    assert not list(grants.granted("n1", ANSWER))
+    grants.heard("n1", ANSWER)
     return scheduler, grants
 
 
@@ -195,3 +207,20 @@ def test_a_start_after_the_lease_is_seen() -> None:
 def test_a_start_of_what_was_given_up_is_seen() -> None:
     grants, _ = _given_up_at(2.5)
     assert list(grants.started("n1", EXECUTE))
+
+
+def test_what_is_allowed_for_longer_than_it_is_owned_is_seen() -> None:
+    scheduler, grants = _granted()
+    scheduler.now = SECOND
+    assert list(grants.granted("n1", ANSWER))
+
+
+def test_a_beginning_of_what_its_owner_neither_sent_nor_saw_is_seen() -> None:
+    _, grants = _granted()
+    sent_before = msgspec.structs.replace(EXECUTE, epoch=3)
+    assert not list(grants.begun("n1", msgspec.structs.replace(EXECUTE, epoch=4)))
+    assert list(grants.begun("n1", sent_before))
+    beat = Heartbeat(node="n1", incarnation="i", sequence=2, slots=1, credits=1, held=(ATTEMPT,))
+    grants.beats(beat)
+    grants.heard("n1", msgspec.structs.replace(ANSWER, sequence=2))
+    assert not list(grants.begun("n1", sent_before))

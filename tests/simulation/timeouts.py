@@ -86,7 +86,8 @@ class TaskTimeouts:
                 limits = self._limits(fact.step, state)
                 self._set("start", fact.step, at, None)
                 self._set("execute", fact.step, at, limits.start_to_close_s)
-            case t.TaskRetryDue():
+            case t.TaskRetryDue() | t.TaskSettled():
+                self._outstanding.discard(fact.step)
                 limits = self._limits(fact.step, state)
                 self._set("start", fact.step, at, limits.schedule_to_start_s)
             case t.TaskDeferred():
@@ -101,7 +102,7 @@ class TaskTimeouts:
 
     def _over(self, step: str, at: int, fact: Fact, state: RunState) -> None:
         self._outstanding.discard(step)
-        goes_on = isinstance(fact, t.AttemptFailed)
+        goes_on = isinstance(fact, t.AttemptFailed | t.TaskSettling)
         self._forget(step, OF_ATTEMPT if goes_on else (*OF_ATTEMPT, "close"))
         if isinstance(fact, t.AttemptFailed) and fact.next_attempt_at <= at:
             self._set("start", step, at, self._limits(step, state).schedule_to_start_s)
