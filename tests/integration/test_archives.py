@@ -10,20 +10,22 @@ import pytest
 
 from events.catalogue import Catalogue
 from events.cluster_facts import NodeRegistered
-from events.envelope import Head, Stamp, Stored, seal
+from events.envelope import Head, Stamp, Stored, seal, unseal
 from events.errors import Corrupt, Unavailable
 from events.ids import node_stream, run_stream, shard_of
+from events.personal import ERASED
 from events.policies import Origin
 from events.references import Payload
 from events.run_facts import RunForked
 from events.values import Value
 from orchestrator.adapters.archives.reading import ArchiveReader
 from orchestrator.adapters.archives.writing import ArchiveWriter
+from orchestrator.adapters.crypto.keyring import Keys
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Appended, Batch, Conflicted
 from orchestrator.replay import archives as a
 from orchestrator.replay.anchors import anchor_of
-from orchestrator.replay.archiving import Archiver, Moved, Wanted
+from orchestrator.replay.archiving import Archiver, Moved, Wanted, rebuilt
 from orchestrator.replay.auditing_archives import audit
 from orchestrator.replay.ports import IndexRow, row_of
 from orchestrator.replay.verify import Verifier
@@ -290,6 +292,46 @@ def forked(source: str) -> Stored:
         origin=Origin(kind="fork", run_id=source, version=2),
     )
     return seal(Head(run_stream("fork")), fact, "f", Stamp(recorded_at=NOW))
+
+
+async def test_what_was_erased_cannot_be_read_from_an_archive_that_stays_whole(
+    dsn: str, tmp_path: Path
+) -> None:
+    """A personal run is archived, then its subject erased, then it is brought back."""
+    ring = Keys({"k": bytes(range(32))}, "k")
+    async with await PostgresStore.open(dsn, keys=ring) as store:
+        play = started(workflow(task("a")), Setting(run_id="run-0"), {"name": "Ada"}).finish()
+        head = Head(run_stream("run-0"), key=await store.join_data_key("run-0", "ada", "d1"))
+        sealed = [
+            seal(head, fact, f"e{number}", Stamp(recorded_at=at))
+            for number, (fact, at) in enumerate(zip(play.facts, play.instants, strict=True))
+        ]
+        await append(store, sealed[:1], [play])
+        await append(store, sealed[1:])
+        await store.replace_index_rows([row(store, play)])
+        reader = await written(store, tmp_path / "x", Moved())
+        assert b"Ada" not in b"".join(one.state for one in sealed)
+        (run,) = reader.manifest.runs
+        frame = reader.read(run)
+        before = await rebuilt("run-0", await store.archives().opened(frame.events), Catalogue())
+        assert before.input == {"name": "Ada"}
+        await archiver(store).remove("x", reader, Moved())
+        assert [one.status for one in await store.data_keys.runs("d1")] == ["completed"]
+        assert (await store.data_keys.drop("d1", [])).keys == 1
+
+        again = ArchiveReader(tmp_path / "x")
+        assert again.digest == reader.digest
+        assert await audit(again, Catalogue()) == []
+        opened = await store.archives().opened(again.read(run).events)
+        assert (await rebuilt("run-0", opened, Catalogue())).input == ERASED
+        shard = shard_of("run-0", store.info.shards)
+        assert await archiver(store).restore(again, run, shard)
+        (came, *_) = await store.read("run:run-0")
+        assert came.state == sealed[0].state
+        assert unseal(came, Catalogue()).fact == msgspec.structs.replace(
+            play.facts[0], input=ERASED
+        )
+        assert await findings(store) == []
 
 
 async def test_a_damaged_run_is_kept_and_named(

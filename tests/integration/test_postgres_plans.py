@@ -162,7 +162,10 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     "join_data_key": ({"run_id": "r7", "subject": "s7"}, {"data_key_subjects"}),
     "data_key_of_run": ({"run_id": "r7"}, {"personal_run_pkey", "data_key_pkey"}),
     "data_keys": ({"ids": texts(["k7"])}, {"data_key_pkey"}),
-    "runs_of_data_key": ({"id": "k7"}, {"personal_run_key", "run_index_pkey"}),
+    "runs_of_data_key": (
+        {"id": "k7"},
+        {"personal_run_key", "run_index_pkey", "archived_run_pkey"},
+    ),
     "find_data_key": ({"subject": "s7"}, {"data_key_subjects"}),
     "close_data_key": ({"id": "k7", "closing": True}, {"data_key_pkey"}),
     "drop_data_key": (
