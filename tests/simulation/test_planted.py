@@ -48,3 +48,10 @@ def test_one_that_is_not_found_is_told_and_is_a_failure() -> None:
     assert f"{QUICK[0]} " in done.stdout
     assert "NOT FOUND" in done.stdout
     assert done.stdout.endswith("0 of 1 found\n")
+
+
+def test_one_that_does_not_apply_is_not_found(tmp_path: Path) -> None:
+    patch = tmp_path / "of-another-tree.patch"
+    patch.write_text("--- a/events/none.py\n+++ b/events/none.py\n@@ -1 +1 @@\n-a\n+b\n")
+    outcome = hunt(patch, seeds=1)
+    assert (outcome.found, outcome.said) == (False, "the patch does not apply")

@@ -26,7 +26,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no patch {min(unknown)!r} in {Path(__file__).parent}")
     wanted = [p for p in PATCHES if not options.names or p.stem in options.names]
-    print(f"{'bug':48} {'seeds':>6} {'s':>7}  seen as")
+    print(f"{'bug':48} {'seeds':>6} {'s':>7}  seen as", flush=True)
     outcomes: list[Outcome] = []
     for outcome in hunts(wanted, options.seeds, options.workers):
         outcomes.append(outcome)
