@@ -183,6 +183,18 @@ class TestAnchor:
         assert finding.check == "batch"
         assert "cut off" in finding.message
 
+    def test_a_log_that_was_restored_and_has_grown_past_it_shows(self, store: Damaged) -> None:
+        """As whoever copies events by position finds it after a base backup was restored."""
+        anchor = anyio.run(anchor_of, store, "main")
+        tail: list[LogBatch] = store.log._batches[-2:]
+        store.remove(*[e for e in store.log._log if (e.position or 0) >= tail[0].first])
+        store.log._batches = store.log._batches[:-2]
+        for number in range(7, 20):
+            store.append(extend(Head(node_stream(f"n{number}")), facts=[NODE]))
+        assert store.log._batches[-1].last >= anchor.position
+        (finding,) = anyio.run(check_since, store, anchor)
+        assert "another digest" in finding.message
+
     def test_a_log_that_was_written_anew_shows(self, store: Damaged) -> None:
         anchor = anyio.run(anchor_of, store, "main")
         again = msgspec.structs.replace(anchor, digest="00")
