@@ -82,7 +82,9 @@ def _retry(d: Decision, step_id: str) -> None:
         call_again(d, step_id)
         return
     limit_s = timeouts(d.net.task(step_id), d.state).schedule_to_start_s
-    due_at = None if limit_s is None else d.env.after(limit_s)
+    # What became of a transaction is asked however long a node for that is waited for.
+    is_limited = limit_s is not None and d.state.steps[step_id].settling is None
+    due_at = d.env.due(limit_s) if is_limited else None
     d.record(TaskRetryDue(step=step_id, start_due_at=due_at))
 
 

@@ -7,7 +7,6 @@ from events.api import (
     AnyAnswer,
     AnyRequest,
     CancelRun,
-    ForkRun,
     PauseRun,
     Refused,
     RestoreRun,
@@ -31,7 +30,8 @@ class Answers:
         self._books = books
         self._operated = operated
 
-    def given(self, request: AnyRequest, answer: AnyAnswer) -> Iterator[str]:
+    def given(self, request: AnyRequest, answer: AnyAnswer, asked_at: int) -> Iterator[str]:
+        """`asked_at`: when the request came to whoever answers, in true time."""
         if is_mistake(request.actor):
             if text := complaint(request, answer):
                 yield text
@@ -42,7 +42,7 @@ class Answers:
             case RunAnswer():
                 yield from self._told(request, answer)
             case Refused(code=Rejected.code):
-                yield from self._refused(request, answer)
+                yield from self._refused(request, answer, asked_at)
             case Refused(code=Corrupt.code):
                 yield f"{request} is refused, and nothing is damaged: {answer.message}"
             case _:
@@ -80,9 +80,9 @@ class Answers:
             case _:
                 return ""
 
-    def _is_done(self, request: ACTING) -> bool:
+    def _is_done(self, request: ACTING, by: int | None = None) -> bool:
         found = self._operated.get(request.run_id)
-        return found is not None and request.id in found.done
+        return found is not None and _before(found.done, request.id, by)
 
     def _updated(self, request: UpdateRun) -> Iterator[str]:
         book = self._books.get(request.run_id)
@@ -91,25 +91,26 @@ class Answers:
         elif book is None or request.id not in book.updates:
             yield f"update {request.id} of {request.run_id} is answered and not in the log"
 
-    def _refused(self, request: AnyRequest, answer: Refused) -> Iterator[str]:
-        """Nothing of it is in the log, nor any trace of it."""
+    def _refused(self, request: AnyRequest, answer: Refused, asked_at: int) -> Iterator[str]:
+        """It had not been done by the time that it came. (A copy of it may have been, elsewhere and
+        since; so nothing is said of runs, which are begun as soon as their workflow is there.)"""
         book = self._books.get(getattr(request, "run_id", ""))
         what = f"{type(request).__name__} is refused ({answer.message})"
         if not answer.message:
             yield f"{request} is refused without a word why"
         match request:
-            case UpdateRun() if book is not None and request.id in book.updates:
+            case UpdateRun() if book is not None and _before(book.updates, request.id, asked_at):
                 yield f"{what}, and update {request.id} is in the log"
-            case SignalRun() if book is not None and request.id in book.signals:
-                yield f"{what}, and signal {request.id} is in the log"
-            case StartRun() | ForkRun() if book is not None:
-                yield f"{what}, and run {request.run_id} is in the log"
-            case _ if isinstance(request, ACTING) and self._is_done(request):
+            case _ if isinstance(request, ACTING) and self._is_done(request, asked_at):
                 yield f"{what}, and {request.id} is in the log"
             case RestoreRun() if book is not None and _may_go_back(book, request.version):
                 yield f"{what}, and {request.run_id} was sound at {request.version}"
             case _:
                 pass
+
+
+def _before(done: Mapping[str, int], id_: str, instant: int | None) -> bool:
+    return id_ in done and (instant is None or done[id_] < instant)
 
 
 def _may_go_back(book: RunBook, version: int) -> bool:

@@ -35,6 +35,8 @@ HELD = (t.TaskDispatched, t.TaskRetryDue, t.TaskRecalled, r.RunTimedOut)
 """What waits while a run is paused."""
 
 
+Leaving = t.TaskFailed | t.TaskCancelled | t.TaskDeferred | t.TaskSettling | t.TaskSettled
+LEAVING = (t.TaskFailed, t.TaskCancelled, t.TaskDeferred, t.TaskSettling, t.TaskSettled)
 CHILD_ENDS = (r.ChildCompleted, r.ChildFailed, r.MapPartCompleted)
 STRUCTURE = (r.LoopAdvanced, *CHILD_ENDS)
 
@@ -56,6 +58,8 @@ class RunBook:
         self.states: dict[int, bytes] = {}
         self.dispatched: dict[Attempt, tuple[str, str]] = {}
         self.outstanding: dict[Attempt, None] = {}
+        self.deferred: dict[Attempt, None] = {}
+        """That somebody with their token completes."""
         self.epochs: dict[Attempt, int] = {}
         """Under which each attempt was dispatched."""
         self.completed: dict[str, int] = {}
@@ -63,7 +67,8 @@ class RunBook:
         self.completing: tuple[Attempt, Value] | None = None
         self.ended_at: int | None = None
         self.paused = self.was_paused = False
-        self.updates: set[str] = set()
+        self.updates: dict[str, int] = {}
+        """Those that were accepted, and when."""
         self.build: str | None = None
         """That the run is pinned to."""
         self.signals: dict[str, bool] = {}
@@ -154,8 +159,9 @@ class RunBook:
         rewind(self.state, restore(self.states[fact.version]))
         self._see_structure()
         self.signals.update((signal.id, False) for signal in fact.signals)
-        self.fenced.update(self.outstanding)
+        self.fenced.update(self.outstanding, self.deferred)
         self.outstanding.clear()
+        self.deferred.clear()
         self._due.clear()
         self.counted.clear()
 
@@ -175,16 +181,27 @@ class RunBook:
                 yield from self._fail(fact)
             case o.ResultGiven():
                 self._given(fact, now)
-            case t.TaskFailed() | t.TaskCancelled() if fact.attempt:
-                yield from self._over(fact.step, fact.attempt)
+            case _ if isinstance(fact, LEAVING):
+                yield from self._leave(fact)
             case r.SignalReceived() | r.WaitEnded() | r.UpdateAccepted():
-                yield from self._signal(fact)
+                yield from self._signal(fact, now)
             case _ if isinstance(fact, STRUCTURE):
                 yield from self._structure(fact)
             case _ if isinstance(fact, ENDS):
                 yield from self._end(fact, now)
             case _:
                 pass
+
+    def _leave(self, fact: Leaving) -> Iterator[str]:
+        """No node has the attempt any more, if one had it."""
+        attempt = self.attempt_of(fact.step, fact.attempt)
+        is_idle = isinstance(fact, t.TaskSettling) and attempt not in self.outstanding
+        if fact.attempt and not is_idle:
+            yield from self._over(fact.step, fact.attempt)
+        if isinstance(fact, t.TaskSettling):
+            self._due.pop(fact.step, None)  # nobody waits for the next real attempt
+        if isinstance(fact, t.TaskDeferred):
+            self.deferred[attempt] = None
 
     def _end(self, fact: Fact, now: int) -> Iterator[str]:
         self.ended_at = now
@@ -230,6 +247,8 @@ class RunBook:
         if isinstance(fact, r.RunPaused | r.RunResumed):
             self.paused = isinstance(fact, r.RunPaused)
             self.was_paused = True
+        elif isinstance(fact, r.RunClosing):  # what a run needs to end waits for nobody
+            self.paused = False
 
     def _is_waited_for(self, fact: Fact) -> bool:
         """Whether an operator waits for what became of a transaction, which goes on in a pause."""
@@ -237,11 +256,13 @@ class RunBook:
         is_asked_back = isinstance(fact, t.TaskRecalled) and fact.code == HALTED
         return is_asked_back or (step is not None and step.settling is not None)
 
-    def _signal(self, fact: r.SignalReceived | r.WaitEnded | r.UpdateAccepted) -> Iterator[str]:
+    def _signal(
+        self, fact: r.SignalReceived | r.WaitEnded | r.UpdateAccepted, now: int
+    ) -> Iterator[str]:
         if isinstance(fact, r.UpdateAccepted):
             if fact.id in self.updates:
                 yield f"update {fact.id} is accepted a second time"
-            self.updates.add(fact.id)
+            self.updates[fact.id] = now
         elif isinstance(fact, r.SignalReceived):
             if fact.id in self.signals:
                 yield f"signal {fact.id} is received a second time"
@@ -257,24 +278,26 @@ class RunBook:
             yield f"iteration {fact.index} of {fact.step} begins instead of {expected}"
         self._iterations[fact.step] = expected
 
-    def _attempt(self, step: str, number: int) -> Attempt:
+    def attempt_of(self, step: str, number: int) -> Attempt:
+        """That of the step in the generation that it was dispatched in last."""
         return Attempt(self.run_id, step, self._generations.get(step, 0), number)
 
     def _given(self, fact: o.ResultGiven, now: int) -> None:
         """An operator's result completes the key that it says; the attempt that was out did not."""
-        for attempt in [one for one in self.outstanding if one.step == fact.step]:
-            del self.outstanding[attempt]
-            self.fenced.add(attempt)
+        for attempts in (self.outstanding, self.deferred):
+            for attempt in [one for one in attempts if one.step == fact.step]:
+                del attempts[attempt]
+                self.fenced.add(attempt)
         generation = fact.generation or self.state.steps[fact.step].generation
         if fact.failure is None:
             self.completed[Attempt(self.run_id, fact.step, generation, 0).task_key] = now
 
     def _dispatch(self, fact: t.TaskDispatched, recorded_at: int) -> Iterator[str]:
         self._generations[fact.step] = fact.generation
-        attempt, key = self._attempt(fact.step, fact.attempt), (fact.step, fact.generation)
+        attempt, key = self.attempt_of(fact.step, fact.attempt), (fact.step, fact.generation)
         if fact.attempt != self._last.get(key, 0) + 1:
             yield f"attempt {fact.attempt} of {fact.step} after {self._last.get(key, 0)}"
-        if any(one.step == fact.step for one in self.outstanding):
+        if any(one.step == fact.step for one in (*self.outstanding, *self.deferred)):
             yield f"{attempt} dispatched while another attempt is outstanding"
         if attempt.task_key in self.completed:
             yield f"{attempt} dispatched after its completion"
@@ -329,7 +352,7 @@ class RunBook:
         return [book for book in books if book is not None and book.state.terminal is False]
 
     def _complete(self, fact: t.TaskCompleted, now: int) -> Iterator[str]:
-        attempt = self._attempt(fact.step, fact.attempt)
+        attempt = self.attempt_of(fact.step, fact.attempt)
         if attempt.task_key in self.completed:
             yield f"{attempt.task_key} is completed a second time"
         yield from self._over(fact.step, fact.attempt)
@@ -337,7 +360,7 @@ class RunBook:
         self.completing = (attempt, fact.output)
 
     def _fail(self, fact: t.AttemptFailed) -> Iterator[str]:
-        if self._attempt(fact.step, fact.attempt) in self.outstanding:
+        if self.attempt_of(fact.step, fact.attempt) in (*self.outstanding, *self.deferred):
             yield from self._over(fact.step, fact.attempt)
         elif fact.kind != "timed_out":
             yield f"attempt {fact.attempt} of {fact.step} failed and was not outstanding"
@@ -349,10 +372,12 @@ class RunBook:
                 yield f"{fact.step} goes on after {self.counted[fact.step]} of {most} attempts"
 
     def _over(self, step: str, number: int) -> Iterator[str]:
-        attempt = self._attempt(step, number)
+        attempt = self.attempt_of(step, number)
         last = self._last.get((step, attempt.generation), 0)
         if attempt in self.outstanding:
             del self.outstanding[attempt]
+        elif attempt in self.deferred:
+            del self.deferred[attempt]
         elif number == last and step not in self._due:
             yield f"{attempt} ended and was not outstanding"
         elif number != last:

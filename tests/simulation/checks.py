@@ -22,6 +22,7 @@ from events.ids import Attempt, definition_stream, node_stream, run_stream, shar
 from events.messages import (
     Commands,
     Completed,
+    Deferred,
     Drop,
     Execute,
     Failed,
@@ -34,7 +35,7 @@ from events.operator_facts import RunRestored, TaskMoved
 from events.run_facts import RunStarted
 from events.task_facts import TaskDispatched
 from node_agent.journal import Final
-from node_agent.steps import Done
+from node_agent.steps import Done, Postponed
 from orchestrator.coordinator.nodelog import NodeLog, snapshot_of
 from orchestrator.coordinator.ports import (
     Appended,
@@ -51,19 +52,22 @@ from tests.simulation.answers import Answers
 from tests.simulation.authored import Authored
 from tests.simulation.books import RunBook
 from tests.simulation.bounds import Bounds
+from tests.simulation.effects import World
 from tests.simulation.executor import Ledger
 from tests.simulation.grants import Grants
 from tests.simulation.logs import Logs
 from tests.simulation.mistakes import came_of_it
 from tests.simulation.operated import Operated, terminated
+from tests.simulation.outside import Outside
 from tests.simulation.placements import Placements
 from tests.simulation.policies import Policies
 from tests.simulation.timeouts import TaskTimeouts
 from tests.simulation.versions import catalogue
+from tests.simulation.workload import SECRET
 
 SNAPSHOTS_MAX = 100_000
 
-FINAL = (Completed, Failed, Returned)
+FINAL = (Completed, Failed, Deferred, Returned)
 
 
 class Definitions:
@@ -94,6 +98,8 @@ class Definitions:
 
 class Auditor:
     bounds: Bounds
+    outside: Outside
+    world: World
 
     def __init__(self, scheduler: Scheduler, logs: Logs, ledger: Ledger, shards: int) -> None:
         self.violations: list[str] = []
@@ -131,6 +137,7 @@ class Auditor:
         self._node_heads: dict[str, Head] = {}
         self._cordoned: set[tuple[str, int]] = set()
         self._snapshots: dict[tuple[str, int], bool] = {}
+        self._asked_at: dict[tuple[str, str], int] = {}
         self._frames: dict[str, dict[Attempt, tuple[int, Final]]] = {}
 
     def violated(self, text: str) -> None:
@@ -150,6 +157,17 @@ class Auditor:
 
     def book(self, run_id: str) -> RunBook | None:
         return self.books.get(run_id)
+
+    def meet(self, world: World) -> None:
+        """The world outside, in which handlers have effects."""
+        self.world, self.outside = world, Outside(world, self.books)
+        world.database.on_commit = self.effected
+
+    def effected(self, attempt: Attempt) -> None:
+        self._all_of(self.outside.committed(attempt))
+
+    def went_on(self, attempt: Attempt, name: str) -> None:
+        self._all_of(self.outside.went_on(attempt, name))
 
     def children(self, run_id: str) -> list[str]:
         """The open runs that a run has started."""
@@ -185,6 +203,8 @@ class Auditor:
     def _committed(self, stored: Stored, log: str) -> None:
         self._scheduler.note(f"{stored.stream} {stored.version} {digest(stored.state)}")
         event = unseal(stored, self._catalogue)
+        if SECRET.encode() in stored.state:
+            self.violated(f"{stored.stream} {stored.version} tells what is personal")
         if came_of_it(event):
             self.violated(f"{event.header.type} of {stored.stream} came of somebody's mistake")
         self._check_place(event, log)
@@ -211,8 +231,9 @@ class Auditor:
                 *self._authored[name].take(event.fact, book),
                 *self._timeouts[name].take(event, book.state),
                 *self.grants.recorded(event.fact, book),
-                *self.operated[name].take(event, self.requests),
+                *self.operated[name].take(event, self.requests, self._scheduler.now),
                 *self._kept(event),
+                *self.outside.take(stored, event, book),
             ]
             if isinstance(event.fact, TaskDispatched):
                 found += self.placements.dispatched(event.fact, book)
@@ -301,7 +322,11 @@ class Auditor:
         attempt, output = book.completing
         begun = self._ledger.executions.get(attempt)
         result = begun.result if begun else None
-        if not isinstance(result, Done) or result.output != output:
+        if isinstance(result, Postponed):
+            is_true = self.outside.is_offered(attempt, output)
+        else:
+            is_true = isinstance(result, Done) and result.output == output
+        if not is_true:
             self.violated(f"{attempt} is recorded with {output}, it really ended as {result}")
 
     def acquired(self, leases: list[Lease]) -> list[Lease]:
@@ -385,10 +410,15 @@ class Auditor:
                 if isinstance(report, FINAL):
                     self._require_over(report.attempt, "acknowledged a report of")
 
-    def answered(self, request: AnyRequest | None, answer: AnyAnswer) -> None:
+    def asked(self, name: str, reply_to: str) -> None:
+        """A request has come to the coordinator of this name."""
+        self._asked_at.setdefault((name, reply_to), self._scheduler.now)
+
+    def answered(self, name: str, reply_to: str, answer: AnyAnswer) -> None:
         """What a client is told is in the log, and so is what it asked for."""
+        request, asked_at = self.requests.get(reply_to), self._asked_at.get((name, reply_to), 0)
         if request is not None:
-            self._all_of(self.answers.given(request, answer))
+            self._all_of(self.answers.given(request, answer, asked_at))
         if isinstance(answer, Registered):
             if not self.definitions.has(answer.workflow, answer.workflow_version):
                 self.violated(f"{definition_stream(answer.workflow)} was answered, not committed")
@@ -414,6 +444,7 @@ class Auditor:
     def started(self, node: str, execute: Execute) -> None:
         """Once completed, never started again; nothing starts that was not dispatched, and nothing
         with other inputs than are recorded."""
+        self._all_of(self.outside.begun(execute))
         attempt = execute.attempt
         book = self.books.get(attempt.run_id)
         for text in self.grants.started(node, execute):
@@ -456,7 +487,7 @@ class Auditor:
         self._all_of(self.bounds.reported(node, reports))
         written = self._frames.get(node, {})
         for report in reports:
-            if isinstance(report, (Completed, Failed)):
+            if isinstance(report, (Completed, Failed, Deferred)):
                 found = written.get(report.attempt)
                 if found is None or found[1] != report or found[0] > durable:
                     self.violated(f"{node} reported {report.attempt} before its journal had it")

@@ -55,7 +55,7 @@ class Clients:
         self.requests: dict[str, AnyRequest] = {}
         """Everything that was ever asked, by where the answer goes."""
         self._asked = 0
-        self._operators = Operators(scheduler.rng, self._ask, self._after, children)
+        self._operators = Operators(scheduler.rng, self.ask, self._after, children)
 
     @property
     def waiting(self) -> list[AnyRequest]:
@@ -68,7 +68,7 @@ class Clients:
             self._after(wanted.at, lambda wanted=wanted: self._start(wanted))  # type: ignore[misc]
         for at, request in self._workload.mistakes:
             name = name_of(request)
-            self._after(at, lambda n=name, given=request: self._ask(n, given, lambda _: None))  # type: ignore[misc]
+            self._after(at, lambda n=name, given=request: self.ask(n, given, lambda _: None))  # type: ignore[misc]
         for steering in self._workload.steerings:
             self._after(steering.at, lambda given=steering: self._steer(given))  # type: ignore[misc]
             self._after(self._workload.calm_us, lambda given=steering: self._uncordon(given.node))  # type: ignore[misc]
@@ -77,7 +77,7 @@ class Clients:
         """One after the other: a workflow may call those before it."""
         for definition in self._workload.definitions[number : number + 1]:
             request = RegisterWorkflow(definition=definition)
-            self._ask(definition.name, request, lambda _: self._register(number + 1))
+            self.ask(definition.name, request, lambda _: self._register(number + 1))
 
     def answered(self, reply_to: str, answer: AnyAnswer) -> None:
         """An answer has come; one that says "try again" leaves the request open."""
@@ -95,15 +95,15 @@ class Clients:
         request: AnyRequest = CordonNode(actor="op", node=node, reason=reason)
         if wanted.drain_s is not None:
             request = DrainNode(actor="op", node=node, reason=reason, deadline_s=wanted.drain_s)
-        self._ask(node, request, lambda _: self._after(wanted.for_us, lambda: self._uncordon(node)))
+        self.ask(node, request, lambda _: self._after(wanted.for_us, lambda: self._uncordon(node)))
 
     def _uncordon(self, node: str) -> None:
-        self._ask(node, UncordonNode(actor="op", node=node, reason="looked"), lambda _: None)
+        self.ask(node, UncordonNode(actor="op", node=node, reason="looked"), lambda _: None)
 
     def _after(self, delay_us: int, action: Callable[[], None]) -> None:
         self._scheduler.after(delay_us, "client", action)
 
-    def _ask(self, name: str, request: AnyRequest, then: Then) -> None:
+    def ask(self, name: str, request: AnyRequest, then: Then) -> None:
         self._asked += 1
         reply_to = f"c{self._asked}"
         self._open[reply_to] = (name, request, then)
@@ -119,8 +119,13 @@ class Clients:
     # -- what they want ---------------------------------------------------------------------------
 
     def _start(self, wanted: Wanted) -> None:
-        request = StartRun(run_id=wanted.run_id, workflow=wanted.workflow, input=wanted.input)
-        self._ask(wanted.run_id, request, lambda answer: self._begun(wanted, answer))
+        request = StartRun(
+            run_id=wanted.run_id,
+            workflow=wanted.workflow,
+            input=wanted.input,
+            subject=wanted.subject,
+        )
+        self.ask(wanted.run_id, request, lambda answer: self._begun(wanted, answer))
 
     def _begun(self, wanted: Wanted, answer: AnyAnswer) -> None:
         if isinstance(answer, Refused):
@@ -135,7 +140,7 @@ class Clients:
         if wanted.cancel_at is not None:
             cancel = CancelRun(run_id=wanted.run_id, reason="not wanted any more")
             self._after(
-                wanted.cancel_at - now, lambda: self._ask(wanted.run_id, cancel, lambda _: None)
+                wanted.cancel_at - now, lambda: self.ask(wanted.run_id, cancel, lambda _: None)
             )
         self._operators.attend(wanted.run_id, wanted.acts, now)
         if wanted.pause_at is not None:
@@ -143,13 +148,13 @@ class Clients:
         if wanted.repin_at is not None:
             repin = RepinRun(run_id=wanted.run_id, build=wanted.build, reason="it has to go on")
             self._after(
-                wanted.repin_at - now, lambda: self._ask(wanted.run_id, repin, lambda _: None)
+                wanted.repin_at - now, lambda: self.ask(wanted.run_id, repin, lambda _: None)
             )
         if wanted.fork_at is not None:
             show = ShowRun(run_id=wanted.run_id)
             self._after(
                 wanted.fork_at - now,
-                lambda: self._ask(wanted.run_id, show, lambda seen: self._fork(wanted, seen)),
+                lambda: self.ask(wanted.run_id, show, lambda seen: self._fork(wanted, seen)),
             )
 
     def _start_again(self, wanted: Wanted) -> None:
@@ -158,7 +163,7 @@ class Clients:
         if self._scheduler.chance(0.3):
             request = StartRun(run_id=wanted.run_id, workflow=wanted.workflow, input=wanted.input)
             delay_us = self._scheduler.between(0.0, 20.0)
-            self._after(delay_us, lambda: self._ask(wanted.run_id, request, lambda _: None))
+            self._after(delay_us, lambda: self.ask(wanted.run_id, request, lambda _: None))
 
     def _update(self, run_id: str) -> None:
         """Some that are accepted and one that is not, whatever their order."""
@@ -167,7 +172,7 @@ class Clients:
             update = UpdateRun(run_id=run_id, name="note", id=f"u{number}", data=data)
             self._after(
                 int(self._scheduler.rng.random() * 4 * SECOND),
-                lambda given=update: self._ask(run_id, given, lambda _: None),  # type: ignore[misc]
+                lambda given=update: self.ask(run_id, given, lambda _: None),  # type: ignore[misc]
             )
 
     def _pause(self, run_id: str) -> None:
@@ -175,11 +180,11 @@ class Clients:
         it once more."""
         pause = PauseRun(run_id=run_id, reason="a look first")
         delay_us = int(self._scheduler.rng.random() * 6 * SECOND)
-        self._ask(run_id, pause, lambda _: self._after(delay_us, lambda: self._resume(run_id)))
+        self.ask(run_id, pause, lambda _: self._after(delay_us, lambda: self._resume(run_id)))
 
     def _resume(self, run_id: str) -> None:
         resume = ResumeRun(run_id=run_id, reason="looked")
-        self._ask(run_id, resume, lambda answer: self._look(run_id, answer))
+        self.ask(run_id, resume, lambda answer: self._look(run_id, answer))
 
     def _look(self, run_id: str, seen: AnyAnswer) -> None:
         if isinstance(seen, RunAnswer) and seen.run.status == "paused":
@@ -187,7 +192,7 @@ class Clients:
         elif isinstance(seen, RunAnswer) and seen.run.ended_at is None:
             show = ShowRun(run_id=run_id)
             self._after(
-                5 * SECOND, lambda: self._ask(run_id, show, lambda more: self._look(run_id, more))
+                5 * SECOND, lambda: self.ask(run_id, show, lambda more: self._look(run_id, more))
             )
 
     def _signal(self, run_id: str, workflow: str) -> None:
@@ -198,7 +203,7 @@ class Clients:
             )
             for _ in range(self._scheduler.rng.choice((1, 1, 2))):
                 delay_us = int(self._scheduler.rng.random() * 8 * SECOND)
-                self._after(delay_us, lambda given=signal: self._ask(run_id, given, lambda _: None))  # type: ignore[misc]
+                self._after(delay_us, lambda given=signal: self.ask(run_id, given, lambda _: None))  # type: ignore[misc]
 
     def _fork(self, wanted: Wanted, seen: AnyAnswer) -> None:
         if not isinstance(seen, RunAnswer):
@@ -207,7 +212,7 @@ class Clients:
         fork = ForkRun(
             run_id=f"f{wanted.run_id}", source_run_id=wanted.run_id, source_version=version
         )
-        self._ask(fork.run_id, fork, lambda answer: self._forked(fork.run_id, answer))
+        self.ask(fork.run_id, fork, lambda answer: self._forked(fork.run_id, answer))
 
     def _forked(self, run_id: str, answer: AnyAnswer) -> None:
         if isinstance(answer, RunAnswer):

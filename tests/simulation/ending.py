@@ -16,7 +16,7 @@ from tests.simulation.clients import Clients
 from tests.simulation.logs import Logs
 from tests.simulation.undisturbed import undisturbed
 from tests.simulation.versions import catalogue
-from tests.simulation.workload import Wanted, Workload
+from tests.simulation.workload import SECRET, Wanted, Workload
 
 
 def ended(
@@ -39,6 +39,27 @@ def ended(
             yield from _differences(book.state, expected)
         yield from _rebuilt(run_id, book, auditor.shards, logs)
         yield from _payloads(run_id, book, logs)
+    yield from auditor.outside.ended()
+    yield from _erased(auditor, logs)
+
+
+def _erased(auditor: Auditor, logs: Logs) -> Iterator[str]:
+    """Promise 19: without their keys personal runs are told as they were, but for their values."""
+    personal = [name for name, book in auditor.books.items() if book.state.subject]
+    for run_id in personal:
+        logs.of(f"run:{run_id}").data_keys.drop(run_id)
+    rebuilder = Rebuilder(logs.reader(), catalogue(), snapshots=False)
+    for run_id in personal:
+        rebuilt, book = finish(rebuilder.run(run_id)), auditor.books[run_id]
+        if rebuilt is None or _structure(rebuilt.state) != _structure(book.state):
+            yield f"run {run_id} is told otherwise since its values are erased"
+        elif SECRET.encode() in serialise(rebuilt.state):
+            yield f"run {run_id} has values that were erased"
+
+
+def _structure(state: RunState) -> object:
+    steps = {name: (one.status, one.attempt, one.generation) for name, one in state.steps.items()}
+    return state.status, state.version, steps
 
 
 def _payloads(run_id: str, book: RunBook, logs: Logs) -> Iterator[str]:

@@ -11,6 +11,7 @@ must end.
     stuck       does not return until it is cancelled, until `fails` failures are recorded
     stubborn    the same, and ignores the cancellation for a long while
     bulky       returns more than a value may have, until `fails` failures are recorded
+    transfer, parts, signs    have effects outside: see `handlers`
     beats       says every 200 ms that it lives; the first time, falls silent until cancelled
 """
 
@@ -32,17 +33,23 @@ from node_agent.steps import (
     ExecutionEnded,
     ExecutionProgressed,
     NotBegun,
+    OnceKept,
     Result,
     StartExecution,
     Why,
 )
+from tests.simulation.effects import World
+from tests.simulation.handlers import Handlers
 
-TASKS = ("work", "flaky", "chance", "stuck", "stubborn", "beats", "bulky")
+EFFECTFUL = ("transfer", "parts", "signs")
+FAILING = ("flaky", *EFFECTFUL)
+"""Those that fail until so many failures are recorded, and then return what their inputs say."""
+TASKS = ("work", "flaky", "chance", "stuck", "stubborn", "beats", "bulky", *EFFECTFUL)
 STUBBORN_S = 15.0
 BULK = "x" * 30_000
 SILENT_BEAT_MS = 200
 
-Hear = Callable[[ExecutionEnded | ExecutionProgressed], None]
+Hear = Callable[[ExecutionEnded | ExecutionProgressed | OnceKept], None]
 
 
 class Begun(msgspec.Struct):
@@ -81,8 +88,10 @@ class ExecutorTwin:
         ledger: Ledger,
         began: Callable[[str, Execute, int], None],
         failures: Callable[[Attempt], int],
+        outside: World,
     ) -> None:
-        self._process = process
+        self.process = process
+        self._handlers = Handlers(self, outside)
         self._ledger = ledger
         self._began = began
         self._failures = failures
@@ -91,36 +100,42 @@ class ExecutorTwin:
         self.hear: Hear = lambda _: None
 
     def start(self, output: StartExecution) -> None:
-        delay_us = self._process.scheduler.rng.randrange(0, 400)
-        self._process.soon(delay_us, "", lambda: self._begin(output))
+        delay_us = self.process.scheduler.rng.randrange(0, 400)
+        self.process.soon(delay_us, "", lambda: self._begin(output))
 
     def settled(self, attempt: Attempt, name: str) -> None:
-        """No task here does anything once."""
+        self._handlers.settled(attempt, name)
+
+    def lives(self, attempt: Attempt) -> bool:
+        return attempt in self._running
+
+    def say(self, kept: OnceKept) -> None:
+        self.hear(kept)
 
     def cancel(self, attempt: Attempt, _why: Why = "recalled") -> None:
         execute = self._running.get(attempt)
         self._cancelled.add(attempt)
         if execute is None:
             return
-        rng = self._process.scheduler.rng
+        rng = self.process.scheduler.rng
         if execute.task == "stubborn":
-            self._end_after(execute, STUBBORN_S, Ceased())
-        elif execute.task in {"stuck", "beats"} or rng.random() < 0.7:
-            self._end_after(execute, 0.01, Ceased())
+            self.end_after(execute, STUBBORN_S, Ceased())
+        elif execute.task in {"stuck", "beats", "parts"} or rng.random() < 0.7:
+            self.end_after(execute, 0.01, Ceased())
 
     # -- one execution ----------------------------------------------------------------------------
 
     def _begin(self, output: StartExecution) -> None:
         execute = output.execute
         attempt = execute.attempt
-        if self._process.monotonic >= output.lease_until_us:
+        if self.process.monotonic >= output.lease_until_us:
             self.hear(ExecutionEnded(attempt, NotBegun()))
             return
-        self._process.scheduler.note(f"{self._process.name} starts {attempt}")
+        self.process.scheduler.note(f"{self.process.name} starts {attempt}")
         self._ledger.starts += 1
-        self._began(self._process.name, execute, len(self._running) + 1)
-        began_at = self._process.scheduler.now
-        self._ledger.executions[attempt] = Begun(attempt, self._process.name, began_at)
+        self._began(self.process.name, execute, len(self._running) + 1)
+        began_at = self.process.scheduler.now
+        self._ledger.executions[attempt] = Begun(attempt, self.process.name, began_at)
         self._running[attempt] = execute
         if attempt in self._cancelled:
             self.cancel(attempt)
@@ -134,42 +149,44 @@ class ExecutorTwin:
         done = Done(output_of(task, inputs), usage=Usage(wall_s=took_s))
         failed = Broke(Failure(code=str(inputs.get("code", "E1")), message=f"failure {recorded}"))
         match task:
+            case _ if task in EFFECTFUL:
+                self._handlers.go(execute, took_s, failed if recorded < fails else done)
             case "flaky":
-                self._end_after(execute, took_s, failed if recorded < fails else done)
+                self.end_after(execute, took_s, failed if recorded < fails else done)
             case "bulky":
                 bulk = Done(BULK, usage=Usage(wall_s=took_s))
-                self._end_after(execute, took_s, bulk if recorded < fails else done)
+                self.end_after(execute, took_s, bulk if recorded < fails else done)
             case "chance":
-                fails_now = self._process.scheduler.chance(0.5)
-                self._end_after(execute, took_s, failed if fails_now else done)
+                fails_now = self.process.scheduler.chance(0.5)
+                self.end_after(execute, took_s, failed if fails_now else done)
             case "stuck" | "stubborn":
                 if recorded >= fails:
-                    self._end_after(execute, took_s, done)
+                    self.end_after(execute, took_s, done)
             case "beats":
                 self._beat(execute, 0, recorded >= fails)
                 if recorded >= fails:
-                    self._end_after(execute, took_s, done)
+                    self.end_after(execute, took_s, done)
             case _:
-                self._end_after(execute, took_s, done)
+                self.end_after(execute, took_s, done)
 
     def _beat(self, execute: Execute, number: int, healthy: bool) -> None:
         if execute.attempt not in self._running or (number > 2 and not healthy):
             return
         details: Value = {"beat": number}
         self.hear(ExecutionProgressed(execute.attempt, details, True, 20, None))
-        self._process.soon(
+        self.process.soon(
             SILENT_BEAT_MS * 1000, "", lambda: self._beat(execute, number + 1, healthy)
         )
 
-    def _end_after(self, execute: Execute, seconds: float, result: Result) -> None:
-        wobble_us = self._process.scheduler.rng.randrange(0, 5000)
-        self._process.soon(
+    def end_after(self, execute: Execute, seconds: float, result: Result) -> None:
+        wobble_us = self.process.scheduler.rng.randrange(0, 5000)
+        self.process.soon(
             int(seconds * 1_000_000) + wobble_us, "", lambda: self._end(execute.attempt, result)
         )
 
     def _end(self, attempt: Attempt, result: Result) -> None:
         if self._running.pop(attempt, None) is None:
             return
-        self._process.scheduler.note(f"{self._process.name} ends {attempt}")
+        self.process.scheduler.note(f"{self.process.name} ends {attempt}")
         self._ledger.executions[attempt].result = result
         self.hear(ExecutionEnded(attempt, result))

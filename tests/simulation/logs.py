@@ -9,15 +9,16 @@ from events.references import Payload
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.coordinator.ports import Batch, IndexRow
 from orchestrator.replay.routing import ReadableLog, Routed
+from tests.simulation.keys import TwinKeyring
 
 NAMES = ("main", "east", "west", "north")
 
 
 class Logs:
-    def __init__(self, count: int, shards: int, now: Callable[[], int]) -> None:
+    def __init__(self, count: int, shards: int, now: Callable[[], int], seed: int = 0) -> None:
         owns = {NAMES[place]: range(place, shards, count) for place in range(count)}
         self.map = LogMap(owns)
-        self.each = {name: MemoryLog(now) for name in owns}
+        self.each = {name: MemoryLog(now, keys=TwinKeyring(seed)) for name in owns}
 
     def name_of(self, batch: Batch) -> str:
         return self.map.of_stream(f"shard:{batch.leases[0].shard}")

@@ -19,7 +19,6 @@ from events.api import (
     TerminateRun,
 )
 from events.envelope import Event
-from events.facts import Fact
 from events.run_facts import RunFailed
 from orchestrator.kernel.operating import TERMINATED
 from orchestrator.kernel.state import RunState
@@ -36,16 +35,16 @@ class Operated:
     """Of one run."""
 
     def __init__(self) -> None:
-        self.done: dict[str, Fact] = {}
-        """By the ids of the requests."""
+        self.done: dict[str, int] = {}
+        """When each was recorded, by the ids of the requests."""
 
-    def take(self, event: Event, requests: Mapping[str, AnyRequest]) -> Iterator[str]:
+    def take(self, event: Event, requests: Mapping[str, AnyRequest], now: int) -> Iterator[str]:
         fact, actor = event.fact, event.header.actor
         if not isinstance(fact, ACTS):
             return
         if fact.id in self.done:
             yield f"{fact.TYPE} {fact.id} is recorded a second time"
-        self.done[fact.id] = fact
+        self.done[fact.id] = now
         asked = next(
             (one for one in requests.values() if isinstance(one, ACTING) and one.id == fact.id),
             None,

@@ -25,7 +25,7 @@ from events.definition import (
     WithinStep,
 )
 from events.policies import Retry, Timeouts
-from tests.simulation.executor import STUBBORN_S, number_of
+from tests.simulation.executor import EFFECTFUL, STUBBORN_S, number_of
 from tests.simulation.policies import delays
 
 SETTLING_S = 60.0
@@ -41,6 +41,8 @@ WAIT_S_MAX = 10.0
 ITEMS_MAX = 8
 GRACE_S = 2.0
 REFUSED_S_MAX = 5.0
+OUTSIDE_S = 20.0
+"""For third parties to use a token, for a transaction to be settled, for parts to be recorded."""
 
 
 class Spans(msgspec.Struct):
@@ -123,6 +125,8 @@ def _task(step: TaskStep | MapStep, of: Definition) -> Spans:
     retry = step.retry or of.options.retry or Retry()
     limits = step.timeouts or of.options.timeouts or Timeouts()
     asked_s = max(number_of(step.inputs, "ms") / 1000, limits.start_to_close_s or 0.0)
+    if step.task in EFFECTFUL:
+        asked_s += OUTSIDE_S
     silent_s = (limits.heartbeat_s or 0.0) + 1.0
     takes_s = asked_s + silent_s + GRACE_S + (STUBBORN_S if step.task == "stubborn" else 0.0)
     attempt_s = takes_s + ROUND_S + REFUSED_S_MAX

@@ -7,6 +7,7 @@ the policies and not from the kernel.
 """
 
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 import msgspec
 
@@ -28,6 +29,15 @@ TIMEOUTS = frozenset({"start_to_close_timeout", "schedule_to_start_timeout", "he
 OWN_CODES = frozenset({"E1", "E2", "E3"}) | TIMEOUTS
 """Of failures that nothing but the retry policy decides on."""
 OPERATED = (r.RunPaused, r.RunResumed, r.RunCancelled, c.NodeCordoned, c.NodeUncordoned)
+Outcome = (
+    t.AttemptFailed
+    | t.TaskSettling
+    | t.TaskSettled
+    | t.TaskFailed
+    | t.TaskCompleted
+    | t.TaskCancelled
+)
+OUTCOMES = get_args(Outcome)
 OVER = frozenset({"completed", "failed", "cancelled", "skipped", "left"})
 
 
@@ -44,6 +54,9 @@ class Policies:
         self._delays: dict[str, float] = {}
         self._due: dict[str, int] = {}
         """Wait or retry → the instant before which it is not over."""
+        self._settling: dict[str, str] = {}
+        """Steps of which it is being settled what became of them, and the code that they fail with.
+        """
         self._run_due: int | None = None
         self._paused_at: int | None = None
 
@@ -59,16 +72,16 @@ class Policies:
                 self._forked(state)
             case r.RunPaused() | r.RunResumed():
                 yield from self._paused(fact, at)
-            case t.AttemptFailed():
-                yield from self._again(fact, at, state)
-            case t.TaskFailed() if fact.attempt:
-                yield from self._failed(fact, state)
+            case _ if isinstance(fact, OUTCOMES):
+                yield from self._missed(fact, at, state)
             case t.TaskRetryDue():
                 yield from self._early(f"retry {fact.step}", at, "is ready again")
             case r.WaitEnded() if not fact.signal:
                 yield from self._early(f"wait {fact.step}", at, "is over")
             case _:
                 yield from self._ended(fact, at)
+        if isinstance(fact, r.RunClosing):
+            self._paused_at = None
         flow = getattr(fact, "flow", None)
         if isinstance(flow, Flow):
             yield from self._moved(flow, at, state)
@@ -79,6 +92,7 @@ class Policies:
         """What the source, or the earlier version, had counted counts on; its waits begin anew or
         go on."""
         self._due.clear()
+        self._settling.clear()
         self._counted = {name: step.counted for name, step in state.steps.items()}
         self._losses = {name: step.losses for name, step in state.steps.items()}
         self._delays = {name: step.delay_s for name, step in state.steps.items()}
@@ -148,9 +162,28 @@ class Policies:
         task = self._net(state.workflow, state.workflow_version).task(step)
         return task.retry or state.options.retry or Retry()
 
+    def _missed(self, fact: Outcome, at: int, state: RunState) -> Iterator[str]:
+        match fact:
+            case t.AttemptFailed():
+                yield from self._again(fact, at, state)
+            case t.TaskSettling():
+                self._settling[fact.step] = fact.failure.code
+            case t.TaskSettled() | t.TaskCompleted() | t.TaskCancelled():
+                self._settling.pop(fact.step, None)
+            case _ if fact.step in self._settling:
+                if fact.failure.code != (code := self._settling.pop(fact.step)):
+                    yield f"{fact.step} was to fail with {code}, it does with {fact.failure.code}"
+            case _:
+                if fact.attempt:
+                    yield from self._failed(fact, state)
+
     def _again(self, fact: t.AttemptFailed, at: int, state: RunState) -> Iterator[str]:
         step, retry = fact.step, self._retry(fact.step, state)
         self._due[f"retry {step}"] = fact.next_attempt_at
+        if step in self._settling:
+            if fact.counted:
+                yield f"{step} is being settled, and an attempt to do so counts"
+            return
         if not fact.counted:
             is_lost = fact.loss not in {None, "refused"}  # a task that was moved is not
             self._losses[step] = self._losses.get(step, 0) + is_lost

@@ -7,6 +7,7 @@ from dalsegno.simulation.processes import StormyAgent, StormyCoordinator
 from dalsegno.simulation.storms import DriftingClocks
 from dalsegno.testing.twins.agent import Executor, Host
 from dalsegno.testing.twins.coordinator import Kind, Surroundings
+from events.api import AnyRequest
 from events.ids import Attempt
 from events.messages import Execute, Granted, HeartbeatAnswer
 from events.policies import Needs
@@ -17,6 +18,7 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.ports import AppendOutcome, Batch, Lease
 from tests.simulation.checks import Auditor
 from tests.simulation.executor import TASKS, ExecutorTwin, Ledger
+from tests.simulation.outside import TRANSACTIONAL
 
 UPGRADED_AT_BOOT = 0.4
 
@@ -44,6 +46,10 @@ class AuditedCoordinator(StormyCoordinator):
         self._kind = self._kinds.today if self._is_upgraded else self._kinds.before
         super().boot()
 
+    def request(self, request: AnyRequest, reply_to: str) -> None:
+        self._auditor.asked(self.name, reply_to)
+        super().request(request, reply_to)
+
     def commit(self, batch: Batch) -> AppendOutcome:
         return self._auditor.append(batch)
 
@@ -62,7 +68,7 @@ class AuditedCoordinator(StormyCoordinator):
             case s.Publish(node=node, incarnation=incarnation, commands=commands):
                 self._auditor.published(node, incarnation, commands)
             case s.Answer(reply_to=reply_to, answer=answer):
-                self._auditor.answered(self._auditor.requests.get(reply_to), answer)
+                self._auditor.answered(self.name, reply_to, answer)
             case s.AcknowledgeReports(deliveries=deliveries):
                 self._auditor.acknowledged(deliveries)
             case s.SaveSnapshot(snapshot=snapshot):
@@ -86,6 +92,7 @@ class AuditedAgent(StormyAgent):
         clock, rng = DriftingClocks(world.scheduler, skew_s), world.scheduler.rng
         settings = Settings(
             node=name,
+            transactional=frozenset({TRANSACTIONAL}),
             tasks=frozenset(TASKS) - ({"beats"} if name == "n3" else set()),
             labels={"zone": "b" if name == "n3" else "a"},
             capacity=Needs(cpu=1.0 if name == "n1" else 2.0),
@@ -123,7 +130,9 @@ class AuditedAgent(StormyAgent):
 
     def make_executor(self) -> Executor:
         auditor = self._auditor
-        executor = ExecutorTwin(self, self._ledger, self._began, auditor.failures_recorded)
+        executor = ExecutorTwin(
+            self, self._ledger, self._began, auditor.failures_recorded, auditor.world
+        )
         executor.hear = self.hear
         return executor
 
@@ -164,6 +173,8 @@ class AuditedAgent(StormyAgent):
             case a.StartExecution(execute=execute):
                 for text in self._auditor.grants.begun(self.name, execute):
                     self._auditor.violated(text)
+            case a.OnceSettled(attempt=attempt, name=name):
+                self._auditor.went_on(attempt, name)
             case _:
                 pass
         super().perform(output)

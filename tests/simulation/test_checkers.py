@@ -87,20 +87,20 @@ class TestOperators:
         return unseal(seal(Head("run:r1", 3), fact, "e", stamp), Catalogue())
 
     def test_what_was_asked_is_recorded(self) -> None:
-        assert not list(Operated().take(self._event(self.FACT), {"c1": self.ASKED}))
+        assert not list(Operated().take(self._event(self.FACT), {"c1": self.ASKED}, 5))
 
     def test_an_act_that_is_recorded_twice_is_seen(self) -> None:
         book = Operated()
-        list(book.take(self._event(self.FACT), {"c1": self.ASKED}))
-        assert list(book.take(self._event(self.FACT), {"c1": self.ASKED}))
+        list(book.take(self._event(self.FACT), {"c1": self.ASKED}, 5))
+        assert list(book.take(self._event(self.FACT), {"c1": self.ASKED}, 5))
 
     @pytest.mark.parametrize("changes", [{"by": "eve"}, {"reason": ""}, {"version": 1}])
     def test_an_act_that_is_not_what_was_asked_is_seen(self, changes: dict[str, object]) -> None:
         fact = msgspec.structs.replace(self.FACT, **changes)
-        assert list(Operated().take(self._event(fact), {"c1": self.ASKED}))
+        assert list(Operated().take(self._event(fact), {"c1": self.ASKED}, 5))
 
     def test_an_act_that_nobody_asked_for_is_seen(self) -> None:
-        assert list(Operated().take(self._event(self.FACT), {}))
+        assert list(Operated().take(self._event(self.FACT), {}, 5))
 
     def test_a_restored_run_that_is_not_as_it_was_is_seen(self) -> None:
         earlier, state = RunState(), RunState()
@@ -121,12 +121,13 @@ class TestOperators:
 
     def test_a_refusal_of_what_was_done_is_seen(self) -> None:
         operated = Operated()
-        operated.done["op1"] = self.FACT
+        operated.done["op1"] = 5
         answers = Answers({}, {"r1": operated})
         refused = Refused(code="rejected", message="no")
-        assert list(answers.given(self.ASKED, refused))
-        assert not list(Answers({}, {}).given(self.ASKED, refused))
-        assert list(answers.given(self.ASKED, Refused(code="corrupt", message="no")))
+        assert list(answers.given(self.ASKED, refused, asked_at=6))
+        assert not list(answers.given(self.ASKED, refused, asked_at=4))
+        assert not list(Answers({}, {}).given(self.ASKED, refused, asked_at=6))
+        assert list(answers.given(self.ASKED, Refused(code="corrupt", message="no"), asked_at=6))
 
 
 class TestMistakes:

@@ -16,7 +16,7 @@ from orchestrator.kernel.env import Env
 from orchestrator.kernel.mapparts import is_part, part_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
-from tests.simulation.executor import number_of, output_of
+from tests.simulation.executor import FAILING, number_of, output_of
 from tests.simulation.workload import CHUNKS, Wanted
 
 STEPS_MAX = 1000
@@ -94,7 +94,7 @@ def _report(state: RunState, net: NetIndex, step_id: str) -> i.Reported:
     step, task = state.steps[step_id], net.task(step_id).task
     attempt: Attempt = state.attempt_of(step_id)
     report: Report = Completed(attempt=attempt, output=output_of(task, step.inputs))
-    if task == "flaky" and step.counted < number_of(step.inputs, "fails"):
+    if task in FAILING and step.counted < number_of(step.inputs, "fails"):
         code, message = str(step.inputs.get("code")), f"failure {step.counted}"
         report = Failed(attempt=attempt, failure=Failure(code=code, message=message))
     return i.Reported(report=report)

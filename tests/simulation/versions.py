@@ -27,6 +27,7 @@ class DispatchedBefore(Fact, frozen=True, kw_only=True):
     why: Placement = Placement()
     start_due_s: float | None = None
     build: str = ""
+    in_transaction: bool = False
 
 
 class CompletedBefore(Fact, frozen=True, kw_only=True):
@@ -68,6 +69,7 @@ def _before(fact: Fact) -> Fact:
                 why=fact.placement,
                 start_due_s=due_s,
                 build=fact.build_id,
+                in_transaction=fact.transactional,
             )
         case TaskCompleted():
             return CompletedBefore(
@@ -102,6 +104,7 @@ def _dispatched(fields: Fields) -> tuple[str, Fields]:
         placement=old.why,
         start_due_at=due_at,
         build_id=old.build,
+        transactional=old.in_transaction,
     )
     return new.TYPE, _fields(new)
 

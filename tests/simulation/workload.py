@@ -34,6 +34,7 @@ from events.definition import (
 from events.policies import PINNED, Needs, Retry, RunOptions, Timeouts
 from events.references import Chunk, ListReference, Payload, as_value
 from events.values import Value
+from tests.simulation.executor import EFFECTFUL
 from tests.simulation.mistakes import mistake
 from tests.simulation.operators import SAME_END, Act, drawn
 
@@ -53,6 +54,11 @@ LARGE = as_value(
         chunks=(Chunk(count=2, hash=CHUNKS[0].hash), Chunk(count=3, hash=CHUNKS[1].hash)),
     )
 )
+FAILURES = (1, 1, 1, 2, 2, 9)
+SECRET = "a secret of"
+"""What the log must not have as it is."""
+PERSONAL = 0.15
+"""Share of the runs that are personal."""
 OPERATED = 0.25
 """Share of the runs to which operators do something."""
 REFUSED = "bad"
@@ -74,6 +80,8 @@ class Wanted(msgspec.Struct):
     pause_at: int | None = None
     repin_at: int | None = None
     build: str = ""
+    subject: str = ""
+    """Whose values it has, if it is personal."""
     acts: tuple[Act, ...] = ()
     """What operators do to it."""
 
@@ -262,13 +270,13 @@ class Draft:
         self, step_id: str, depends: tuple[str, ...] | None, tasks: list[str], depth: int
     ) -> TaskStep:
         rng = self._rng
-        task = "work" if rng.random() < 0.65 else "flaky"
+        task = "work" if rng.random() < 0.6 else rng.choice(("flaky", "flaky", *EFFECTFUL))
         if self._lucky(0.35):
             task = rng.choice(("chance", "stuck", "stubborn", "beats", "bulky"))
         retry = self._retry() if task != "work" and rng.random() < 0.9 else None
         inputs: dict[str, Value] = {"ms": rng.choice((1, 20, 200, 1500)), "of": step_id}
         if task != "work":
-            inputs["fails"] = rng.choice((1, 1, 1, 2, 2, 9))
+            inputs["fails"] = rng.choice((0, 0, 1, 2, 9) if task in EFFECTFUL else FAILURES)
             inputs["code"] = rng.choice(CODES)
         if tasks and rng.random() < 0.4 and depends is None:
             inputs["from"] = f"${{ steps.{tasks[-1]}.output }}"
@@ -358,12 +366,20 @@ class Workload:
             if rng.random() < 0.15:
                 wanted.repin_at = wanted.at + int(rng.random() * 3_000_000)
                 wanted.build = rng.choice(("", "b1", "b2"))
+        self._seal(Random(f"subjects {seed}"))
         self._operate(Random(f"operators {seed}"))
         self.mistakes = list(_mistakes(Random(f"mistakes {seed}"), horizon_us))
         """Requests that are to be refused, and when they are made."""
         self.calm_us = horizon_us + LATEST_US
         count = rng.choice((0, 0, 1, 3, 6))
         self.steerings = [_steering(rng, horizon_us) for _ in range(count)]
+
+    def _seal(self, rng: Random) -> None:
+        """Some runs are personal, of one subject or another."""
+        for wanted in self.runs:
+            if rng.random() < PERSONAL and isinstance(wanted.input, dict):
+                wanted.subject = rng.choice(("ada", "bob"))
+                wanted.input = {**wanted.input, "name": f"{SECRET} {wanted.subject}"}
 
     def _operate(self, rng: Random) -> None:
         """To some runs something is done; half of those that are steady stay so."""

@@ -32,6 +32,7 @@ from orchestrator.coordinator.settings import Settings
 from tests.simulation.bounds import Bounds
 from tests.simulation.checks import Auditor, Found
 from tests.simulation.clients import Clients
+from tests.simulation.effects import World as OutsideWorld
 from tests.simulation.ending import ended
 from tests.simulation.executor import Ledger
 from tests.simulation.logs import Logs
@@ -51,6 +52,10 @@ LIMITS = Limits(
     map_results_inline_bytes_max=60,
     map_inputs_bytes_max=200,
     payload_bytes_max=20_000,
+    settling_delay_s_max=2.0,
+    settling_tries_max=5,
+    settling_rest_s=3.0,
+    halt_s=3.0,
 )
 """So small that maps run in parts, with results by reference, and wait for room."""
 
@@ -127,12 +132,13 @@ class World:
         patience = Patience(self.workload.definitions)
         wanted = [one.workflow for one in self.workload.runs]
         forks = [one.workflow for one in self.workload.runs if one.fork_at is not None]
+        again = [one.workflow for one in self.workload.runs for _ in one.acts]
         off_s = self.weather.clocks_differ_s  # timers are late by as much under another owner
         self.quiet_us = int((patience.quiet_s(wanted) + off_s) * SECOND)
-        self.whole_us = int((patience.whole_s([*wanted, *forks]) + off_s) * SECOND)
+        self.whole_us = int((patience.whole_s([*wanted, *forks, *again]) + off_s) * SECOND)
         self.ledger = Ledger()
         shards = max(logs, rng.choice((1, 2, 4)))
-        self.logs = Logs(logs, shards, lambda: self.scheduler.wall)
+        self.logs = Logs(logs, shards, lambda: self.scheduler.wall, seed)
         self.logs.put_payloads(CHUNKS)
         self.stores = {
             name: StormyStore(self.scheduler, self.weather, log)
@@ -143,6 +149,7 @@ class World:
         self.auditor.clocks_differ_us = int(self.weather.clocks_differ_s * SECOND)
         self.clients = Clients(self.scheduler, self.workload, self._ask, self.auditor.children)
         self.auditor.requests = self.clients.requests
+        self.auditor.meet(OutsideWorld(self.scheduler, self.clients.ask))
         self._make_processes(rng)
         for process in self.processes:
             if doomed is not None and process.name == doomed[0]:

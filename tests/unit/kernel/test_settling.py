@@ -96,6 +96,18 @@ def test_it_is_asked_again_later_each_time_and_never_guessed(reason: LossReason)
     play.check_replay()
 
 
+def test_it_waits_for_a_node_however_soon_the_task_was_to_start() -> None:
+    play = one_task(timeouts=Timeouts(schedule_to_start_s=0.3))
+    play.fail("a")
+    for _ in range(2):
+        play.place("a")
+        (asked_again,) = play.lose("a", "refused")
+        assert isinstance(asked_again, AttemptFailed)
+        assert names(play.due(asked_again.delay_s)) == ["task.retry_due"]
+        assert play.due(60.0) == []
+    play.check_replay()
+
+
 def test_a_node_without_reach_is_told_and_another_asked() -> None:
     play = given_up()
     play.place("a")
