@@ -43,7 +43,7 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.origin = fact.origin
     state.started_at = at
     state.variables.update(fact.variables)
-    state.paused = None
+    state.paused = state.halted = None
     begin_anew(state, fact.renewed, fact.due_at, at)
 
 

@@ -303,3 +303,11 @@ def test_an_operator_has_it_asked_at_once() -> None:
     play.lose("a")
     assert names(play.halt()) == ["run.halted", "task.retry_due"]
     assert may_be_placed(play.state, "a")
+
+
+def test_a_fork_of_a_halted_run_is_not_halted() -> None:
+    play = with_node()
+    assert "run.halted" in names(play.halt())
+    play.fork("r2", play.state.version)
+    assert play.state.halted is None
+    assert may_be_placed(play.state, "a")
