@@ -364,7 +364,9 @@ class RunBook:
             yield from self._over(fact.step, fact.attempt)
         elif fact.kind != "timed_out":
             yield f"attempt {fact.attempt} of {fact.step} failed and was not outstanding"
-        self._due[fact.step] = fact.next_attempt_at
+        step = self.state.steps.get(fact.step)
+        if step is None or step.settling is None:  # who settles may be asked sooner
+            self._due[fact.step] = fact.next_attempt_at
         if fact.counted:
             self.counted[fact.step] = self.counted.get(fact.step, 0) + 1
             most = self._attempts_max(fact.step)

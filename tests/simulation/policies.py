@@ -179,11 +179,12 @@ class Policies:
 
     def _again(self, fact: t.AttemptFailed, at: int, state: RunState) -> Iterator[str]:
         step, retry = fact.step, self._retry(fact.step, state)
-        self._due[f"retry {step}"] = fact.next_attempt_at
         if step in self._settling:
             if fact.counted:
                 yield f"{step} is being settled, and an attempt to do so counts"
+            self._due.pop(f"retry {step}", None)  # it may be asked sooner
             return
+        self._due[f"retry {step}"] = fact.next_attempt_at
         if not fact.counted:
             is_lost = fact.loss not in {None, "refused"}  # a task that was moved is not
             self._losses[step] = self._losses.get(step, 0) + is_lost
