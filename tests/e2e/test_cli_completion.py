@@ -44,6 +44,7 @@ def test_bash_is_among_the_shells() -> None:
     assert "bash" in SHELLS
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("words", "expected"), ASKED)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_words_are_completed(

@@ -82,6 +82,7 @@ def test_a_flipped_byte_is_named_and_costs_only_time(folder: Path) -> None:
     assert dalsegno(folder, "verify", "r2").code == 0
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
