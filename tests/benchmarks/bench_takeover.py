@@ -39,7 +39,7 @@ TRY_S = 0.05
 DEADLINE_S = 300.0
 SPREAD_S = 8.0
 """Timers of what is due fire within so many seconds after the kill."""
-BEGINS_S = 7.0
+BEGINS_S = 1.5
 """Until the second coordinator attends, and the first is killed."""
 TASK_S = 16.0
 HOUR_US = 3_600_000_000
