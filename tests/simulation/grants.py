@@ -23,6 +23,9 @@ from tests.simulation.books import RunBook
 DRIFT_US = 10_000
 """More than any clock is off after the longest lease."""
 
+NODE_LOST = "node_lost"
+GivingUp = t.AttemptFailed | t.TaskFailed | t.TaskCancelled | t.TaskSettling
+GIVING_UP = (t.AttemptFailed, t.TaskFailed, t.TaskCancelled, t.TaskSettling)
 Process = tuple[str, str]
 """A node, and its incarnation."""
 
@@ -43,6 +46,8 @@ class Grants:
         self._owned: dict[tuple[int, int], int] = {}
         """Shard and epoch → until when it is owned under it."""
         self._given_up: set[Attempt] = set()
+        self._settling: set[tuple[str, str, int]] = set()
+        """Run, step and generation of tasks whose transaction is, or was, asked about."""
 
     # -- what nodes and owners say ----------------------------------------------------------------
 
@@ -105,9 +110,17 @@ class Grants:
             yield f"{attempt} was started by {node} {now - until} us after its lease had ended"
 
     def recorded(self, fact: Fact, book: RunBook) -> Iterator[str]:
-        """Whether the attempt of a lost node was given up too soon."""
-        if isinstance(fact, t.AttemptFailed | t.TaskFailed | t.TaskCancelled) and _is_lost(fact):
-            attempt = _attempt(fact.step, fact.attempt, book)
+        """Whether the attempt of a lost node was given up too soon. How a task ends of which a
+        transaction was settled was decided when that began, with the loss."""
+        attempt = _attempt(fact, book) if isinstance(fact, GIVING_UP) else None
+        if not isinstance(fact, GIVING_UP) or attempt is None:
+            return
+        task = (attempt.run_id, attempt.step, attempt.generation)
+        if task in self._settling and not isinstance(fact, t.AttemptFailed):
+            return
+        if isinstance(fact, t.TaskSettling):
+            self._settling.add(task)
+        if _is_lost(fact):
             self._given_up.add(attempt)
             yield from self._too_soon(attempt, book.dispatched[attempt])
 
@@ -121,18 +134,22 @@ class Grants:
             yield f"{attempt} is given up {left} us before {node} may begin it no more"
 
 
-def _is_lost(fact: t.AttemptFailed | t.TaskFailed | t.TaskCancelled) -> bool:
+def _is_lost(fact: GivingUp) -> bool:
     """Whether it ends an attempt for the loss of its node."""
     match fact:
         case t.AttemptFailed():
-            return fact.loss == "node_lost"
+            return fact.loss == NODE_LOST
+        case t.TaskSettling():
+            said = fact.failure.code == NODE_LOST or fact.failure.message.endswith(NODE_LOST)
+            return fact.kind == "lost" and said
         case t.TaskFailed():
-            return fact.failure.code == LOST and fact.failure.message.endswith("node_lost")
+            return fact.failure.code == LOST and fact.failure.message.endswith(NODE_LOST)
         case t.TaskCancelled():
-            return fact.why == "node_lost"
+            return fact.why == NODE_LOST
 
 
-def _attempt(step: str, number: int, book: RunBook) -> Attempt:
-    """The last one of this step and number."""
-    found = (one for one in book.dispatched if (one.step, one.number) == (step, number))
-    return max(found, key=lambda one: one.generation)
+def _attempt(fact: GivingUp, book: RunBook) -> Attempt | None:
+    """The last one of this step and number, if there was one."""
+    wanted = (fact.step, fact.attempt)
+    found = [one for one in book.dispatched if (one.step, one.number) == wanted]
+    return max(found, key=lambda one: one.generation, default=None)
