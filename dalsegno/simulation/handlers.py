@@ -65,22 +65,21 @@ class ModelledTasks:
         self._seed = seed
         self._began = began
         self._running: dict[Attempt, Begun] = {}
-        self._cancelled: set[Attempt] = set()
+        self._awaited: set[Attempt] = set()
+        """Started and neither begun nor cancelled: what is cancelled before never begins."""
         self.hear: Hear = lambda _: None
 
     def start(self, output: StartExecution) -> None:
+        self._awaited.add(output.execute.attempt)
         self._process.soon(100, "", lambda: self._begin(output))
 
     def cancel(self, attempt: Attempt, _why: Why, /) -> None:
-        self._cancel(attempt)
+        self._awaited.discard(attempt)
+        if attempt in self._running:
+            self._process.soon(1000, "", lambda: self._end(attempt, Ceased()))
 
     def settled(self, attempt: Attempt, name: str, /) -> None:
         """Models take no steps of their own that could be settled."""
-
-    def _cancel(self, attempt: Attempt) -> None:
-        self._cancelled.add(attempt)
-        if attempt in self._running:
-            self._process.soon(1000, "", lambda: self._end(attempt, Ceased()))
 
     def die(self) -> None:
         """With its node: nobody hears of what was under way."""
@@ -90,12 +89,12 @@ class ModelledTasks:
 
     def _begin(self, output: StartExecution) -> None:
         execute, attempt = output.execute, output.execute.attempt
-        if self._process.monotonic >= output.lease_until_us:
+        is_cancelled = attempt not in self._awaited
+        self._awaited.discard(attempt)
+        if is_cancelled or self._process.monotonic >= output.lease_until_us:
             self.hear(ExecutionEnded(attempt, NotBegun()))
             return
         self._running[attempt] = self._began(execute)
-        if attempt in self._cancelled:
-            self._cancel(attempt)
         takes_s, result = outcome(self._model, self._seed, execute)
         self._process.soon(round(takes_s * US), "", lambda: self._end(attempt, result))
         if execute.heartbeat_s is not None:

@@ -96,10 +96,12 @@ class ExecutorTwin:
         self._began = began
         self._failures = failures
         self._running: dict[Attempt, Execute] = {}
-        self._cancelled: set[Attempt] = set()
+        self._awaited: set[Attempt] = set()
+        """Started and neither begun nor cancelled: what is cancelled before never begins."""
         self.hear: Hear = lambda _: None
 
     def start(self, output: StartExecution) -> None:
+        self._awaited.add(output.execute.attempt)
         delay_us = self.process.scheduler.rng.randrange(0, 400)
         self.process.soon(delay_us, "", lambda: self._begin(output))
 
@@ -113,8 +115,8 @@ class ExecutorTwin:
         self.hear(kept)
 
     def cancel(self, attempt: Attempt, _why: Why = "recalled") -> None:
+        self._awaited.discard(attempt)
         execute = self._running.get(attempt)
-        self._cancelled.add(attempt)
         if execute is None:
             return
         rng = self.process.scheduler.rng
@@ -128,7 +130,9 @@ class ExecutorTwin:
     def _begin(self, output: StartExecution) -> None:
         execute = output.execute
         attempt = execute.attempt
-        if self.process.monotonic >= output.lease_until_us:
+        is_cancelled = attempt not in self._awaited
+        self._awaited.discard(attempt)
+        if is_cancelled or self.process.monotonic >= output.lease_until_us:
             self.hear(ExecutionEnded(attempt, NotBegun()))
             return
         self.process.scheduler.note(f"{self.process.name} starts {attempt}")
@@ -137,8 +141,6 @@ class ExecutorTwin:
         began_at = self.process.scheduler.now
         self._ledger.executions[attempt] = Begun(attempt, self.process.name, began_at)
         self._running[attempt] = execute
-        if attempt in self._cancelled:
-            self.cancel(attempt)
         self._go(execute)
 
     def _go(self, execute: Execute) -> None:

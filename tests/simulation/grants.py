@@ -105,8 +105,10 @@ class Grants:
         attempt, now = execute.attempt, self._scheduler.now
         if attempt in self._given_up:
             yield f"{attempt} was started by {node} after it was given up with that node"
-        until = self._until.get(((node, self._lives.get(node, "")), execute.shard), 0)
-        if now > until + DRIFT_US:
+        until = self._until.get(((node, self._lives.get(node, "")), execute.shard))
+        if until is None:
+            yield f"{attempt} was started by {node}, which nobody allows shard {execute.shard} now"
+        elif now > until + DRIFT_US:
             yield f"{attempt} was started by {node} {now - until} us after its lease had ended"
 
     def recorded(self, fact: Fact, book: RunBook) -> Iterator[str]:

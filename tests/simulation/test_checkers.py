@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from dalsegno.testing.twins.scheduler import Scheduler
 from events import operator_facts as o
 from events.api import Refused, RestoreRun, RunAnswer, RunView
 from events.catalogue import Catalogue
@@ -10,14 +11,15 @@ from events.envelope import Event, Head, Stamp, seal, unseal
 from events.facts import Fact
 from events.ids import Attempt
 from events.limits import Limits
-from events.messages import Commands, Completed, Execute, Heartbeat, Settle
+from events.messages import Commands, Completed, Execute, Granted, Heartbeat, Settle
 from events.run_facts import RunStarted
 from node_agent.settings import Settings as NodeSettings
-from orchestrator.coordinator.ports import Batch
+from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.coordinator.settings import Settings
 from orchestrator.kernel.state import RunState, StepState
 from tests.simulation.answers import Answers
 from tests.simulation.bounds import Bounds
+from tests.simulation.grants import Grants
 from tests.simulation.mistakes import MISTAKEN, MISTAKES, came_of_it, complaint
 from tests.simulation.operated import Operated, gone_back
 from tests.simulation.world import World
@@ -128,6 +130,41 @@ class TestOperators:
         assert not list(answers.given(self.ASKED, refused, asked_at=4))
         assert not list(Answers({}, {}).given(self.ASKED, refused, asked_at=6))
         assert list(answers.given(self.ASKED, Refused(code="corrupt", message="no"), asked_at=6))
+
+
+class TestGrants:
+    """A node that was allowed shard 0 for a second."""
+
+    EXECUTE = Execute(attempt=Attempt("r1", "a", 0, 1), shard=0, task="work", epoch=1)
+
+    def _allowed(self) -> tuple[Grants, Scheduler]:
+        scheduler = Scheduler(1)
+        grants = Grants(scheduler, shards=1)
+        grants.owned([Lease(shard=0, epoch=1, holder="alpha")], ttl_s=2.0)
+        grants.begins("n1", "i1")
+        grants.beats(Heartbeat(node="n1", incarnation="i1", sequence=1))
+        answer = Granted(
+            coordinator="alpha",
+            sequence=1,
+            incarnation="i1",
+            shards=(0,),
+            lease_ttl_s=1.0,
+            epochs=(1,),
+        )
+        assert not list(grants.granted("n1", answer))
+        return grants, scheduler
+
+    @pytest.mark.parametrize(("after_us", "seen"), [(999_999, False), (1_010_001, True)])
+    def test_a_start_after_the_lease_is_seen(self, after_us: int, seen: bool) -> None:
+        grants, scheduler = self._allowed()
+        scheduler.run(after_us)
+        assert bool(list(grants.started("n1", self.EXECUTE))) == seen
+
+    def test_a_start_of_what_an_earlier_incarnation_was_allowed_is_seen(self) -> None:
+        grants, _ = self._allowed()
+        grants.begins("n1", "i2")
+        (text,) = grants.started("n1", self.EXECUTE)
+        assert "nobody allows shard 0" in text
 
 
 class TestMistakes:
