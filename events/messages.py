@@ -209,9 +209,10 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     `unsettled`: ended, report not yet settled. `credits`: how many attempts the agent is willing to
     hold at a time;
     `slots`: how many run at the same time. `cordoned`: what the node's owner ordered last, so that
-    the other coordinators hear of it, None before it has said anything; `draining`: the agent takes
-    nothing new, because of `refusal`. `tasks` and what follows describe the node; `at` is its wall
-    clock when this was sent, in microseconds, 0 if it does not say; `protocol` what it knows.
+    the other coordinators hear of it, None before it has said anything; `ordered_at_version`: the
+    `version` of that order, 0 if it had none; `draining`: the agent takes nothing new, because of
+    `refusal`. `tasks` and what follows describe the node; `at` is its wall clock when this was
+    sent, in microseconds, 0 if it does not say; `protocol` what it knows.
     """
 
     node: str
@@ -235,18 +236,21 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     """Those of the tasks that are."""
     at: int = 0
     protocol: int = 0
+    ordered_at_version: int = 0
 
 
 class Order(Message, frozen=True, kw_only=True):
     """What the operators want of a node, as its stream says, repeated with every grant.
 
     `drain_in_s`: take nothing new, and give back what still runs after so many seconds; None: the
-    node is not drained.
+    node is not drained. `version`: how many events that stream had then, 0 if the owner does not
+    say.
     """
 
     cordoned: bool = False
     reason: str = ""
     drain_in_s: float | None = None
+    version: int = 0
 
 
 class Granted(Message, frozen=True, kw_only=True, tag="granted"):

@@ -382,5 +382,6 @@ class AgentCore:
             transactional=tuple(sorted(settings.transactional)),
             at=now.wall_us,
             protocol=PROTOCOL,
+            ordered_at_version=self._orders.version,
         )
         return SendHeartbeat(beat)

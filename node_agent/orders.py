@@ -18,6 +18,10 @@ class Orders:
         self._drain_due_us: int | None = None
 
     @property
+    def version(self) -> int:
+        return self._order.version
+
+    @property
     def reason(self) -> str:
         return self._order.reason if self._order.cordoned else ""
 

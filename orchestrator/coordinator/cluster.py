@@ -6,7 +6,8 @@
 
 Whether a healthy node is given attempts is another question: an operator's cordon belongs to its
 name, outlives every incarnation, and is what its stream says. Its owner reads it there; the other
-coordinators hear it from the agent, whom the owner tells with every grant.
+coordinators hear it from the agent, whom the owner tells with every grant. The version of the
+stream goes with it: whoever has read further does not take old word for new.
 
 Silence is measured in *observed* time: time in which this coordinator was connected and scheduled.
 That the connection is gone is noticed a little late, and the nodes have to find their way back too:
@@ -206,7 +207,7 @@ class Cluster:
 
     def _cordon(self, node: Node) -> CordonView | None:
         beat = node.beat
-        if not self._owns(node.name) and beat is not None and beat.cordoned is not None:
+        if beat is not None and beat.cordoned is not None and self._tells_more(node, beat):
             return CordonView(reason=beat.refusal) if beat.cordoned else None
         cordon = node.log.cordon
         if cordon is None:
@@ -217,6 +218,14 @@ class Cluster:
             since=cordon.since,
             drain_due_at=node.log.drains_until,
         )
+
+    def _tells_more(self, node: Node, beat: Heartbeat) -> bool:
+        """Whether the agent may have heard a later order than what we have read, or have written
+        ourselves before we handed the node over. An agent that does not say how old its order is
+        has to be believed: it may be the only one to tell us that a cordon is over."""
+        known = node.head.version if node.head is not None else 0
+        is_older = 0 < beat.ordered_at_version < known
+        return not self._owns(node.name) and not is_older
 
     def candidates(self) -> list[NodeSlots]:
         return [node.slots for node in self.nodes.values() if node.slots is not None]

@@ -170,10 +170,15 @@ def _order(memory: Memory, name: str) -> Order | None:
     if node is None or node.head is None or not memory.holds(name):
         return None
     if node.log.cordon is None:
-        return Order()
+        return Order(version=node.head.version)
     due_at = node.log.drains_until
     left_s = None if due_at is None else max(0.0, (due_at - memory.now.wall) / MICROSECONDS)
-    return Order(cordoned=True, reason=node.log.cordon.reason, drain_in_s=left_s)
+    return Order(
+        cordoned=True,
+        reason=node.log.cordon.reason,
+        drain_in_s=left_s,
+        version=node.head.version,
+    )
 
 
 def _note(memory: Memory, node: str, fact: NodeFact) -> None:

@@ -632,6 +632,7 @@ HEARTBEAT = m.Heartbeat(
     transactional=("fetch",),
     at=AT,
     protocol=1,
+    ordered_at_version=6,
 )
 HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
     m.Granted(
@@ -640,7 +641,7 @@ HEARTBEAT_ANSWERS: tuple[m.HeartbeatAnswer, ...] = (
         incarnation="i1",
         shards=(0, 3),
         lease_ttl_s=10.0,
-        order=m.Order(cordoned=True, reason="new disk", drain_in_s=12.5),
+        order=m.Order(cordoned=True, reason="new disk", drain_in_s=12.5, version=6),
         protocol=2,
         protocol_min=1,
         epochs=(9, 2),

@@ -136,6 +136,8 @@ class Auditor:
         self._nodes: dict[str, NodeLog] = {}
         self._node_heads: dict[str, Head] = {}
         self._cordoned: set[tuple[str, int]] = set()
+        self._cordoned_by: dict[str, str] = {}
+        """The coordinator that has recorded the last cordon of a node."""
         self._snapshots: dict[tuple[str, int], bool] = {}
         self._asked_at: dict[tuple[str, str], int] = {}
         self._frames: dict[str, dict[Attempt, tuple[int, Final]]] = {}
@@ -265,17 +267,19 @@ class Auditor:
         log.note(event.fact, event.header.actor, at)
         if isinstance(event.fact, NodeCordoned):
             self._cordoned.add((node, at))
+            self._cordoned_by[node] = self._owners.get(shard_of(node, self.shards), "")
 
     def _check_intake(self, run_id: str, event: Event) -> None:
-        """Nothing is given to a node after it was cordoned, by whoever owned it when that was
-        decided; the others hear of it a little later."""
+        """Nothing is given to a node after it was cordoned, neither by whoever recorded that nor by
+        its last owner, also when that has handed it over; the others hear of it a little later."""
         if not isinstance(event.fact, TaskDispatched):
             return
         node = event.fact.node
         log = self._nodes.get(node, NodeLog())
-        owners = {self._owners.get(shard_of(name, self.shards)) for name in (run_id, node)}
+        giver, owner = (self._owners.get(shard_of(name, self.shards)) for name in (run_id, node))
         known_at = self._owned_since.get(shard_of(node, self.shards), 0) + self.clocks_differ_us
-        is_known = len(owners) == 1 and event.header.recorded_at > known_at
+        has_read = giver == owner and event.header.recorded_at > known_at
+        is_known = has_read or giver == self._cordoned_by.get(node)
         if log.cordon is not None and is_known:
             self.violated(f"{run_id}/{event.fact.step} is given to {node}, which is cordoned")
 

@@ -128,15 +128,15 @@ def test_what_holds_already_is_not_recorded_again() -> None:
 
 def test_the_agent_is_told_with_every_grant() -> None:
     drive = Drive().ready()
-    assert order(drive) == Order()
+    assert order(drive) == Order(version=1)
     asked(drive, CORDON)
-    assert order(drive) == Order(cordoned=True, reason="new disk")
+    assert order(drive) == Order(cordoned=True, reason="new disk", version=2)
     asked(drive, DRAIN)
-    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=30.0)
+    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=30.0, version=3)
     drive.wait(2.0)
-    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=28.0)
+    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=28.0, version=3)
     asked(drive, UNCORDON)
-    assert order(drive) == Order()
+    assert order(drive) == Order(version=4)
 
 
 def test_a_drain_cordons_and_the_sooner_deadline_holds() -> None:
@@ -197,7 +197,7 @@ def test_a_new_incarnation_is_cordoned_and_has_nothing_to_drain() -> None:
     view = drive.view("n1")
     assert view.cordon
     assert view.cordon.drain_due_at is None
-    assert order(drive, incarnation="i2") == Order(cordoned=True, reason="new disk")
+    assert order(drive, incarnation="i2") == Order(cordoned=True, reason="new disk", version=4)
 
 
 def loaded(drive: Drive, **said: object) -> Drive:
@@ -211,7 +211,7 @@ def test_a_later_coordinator_reads_it_in_the_log() -> None:
     cordon, drain = Cordon("ada", "new disk", START), Drain("new disk", START + 9_000_000)
     drive = loaded(Drive(), cordon=cordon, drain=drain).ready()
     assert not dispatched(drive, "r1")
-    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=9.0)
+    assert order(drive) == Order(cordoned=True, reason="new disk", drain_in_s=9.0, version=3)
 
 
 def test_a_node_that_is_not_there_can_be_cordoned_if_it_ever_was() -> None:
@@ -290,6 +290,33 @@ def test_coordinators_that_do_not_own_the_node_hear_it_from_the_agent() -> None:
     assert view.cordon
     assert view.refusal == "cordoned: new disk"
     order(drive, cordoned=False)
+    assert not drive.view("n1").refusal
+
+
+def test_whoever_handed_a_node_over_believes_no_word_older_than_its_own() -> None:
+    """The agent has not heard yet what was recorded, and the next owner is not there."""
+    drive = Drive().ready()
+    node_shard = shard_of("n1", SHARDS)
+    run_id = next(one for one in ("r1", "r2", "r3") if shard_of(one, SHARDS) != node_shard)
+    asked(drive, CORDON)
+    assert not dispatched(drive, run_id)
+    drive.lose(node_shard)
+    order(drive, cordoned=False, ordered_at_version=1)
+    assert drive.commit().executes() == []
+    assert drive.view("n1").refusal == "cordoned by ada: new disk"
+    order(drive, cordoned=True, ordered_at_version=2, refusal="new disk")
+    drive.commit()
+    assert drive.view("n1").refusal == "cordoned: new disk"
+    order(drive, cordoned=False, ordered_at_version=3)
+    assert [execute.attempt.run_id for execute in drive.commit().executes()] == [run_id]
+
+
+def test_an_older_word_does_not_cordon_again() -> None:
+    drive = Drive().ready()
+    for request in (CORDON, UNCORDON):
+        asked(drive, request)
+    drive.lose(shard_of("n1", SHARDS))
+    order(drive, cordoned=True, ordered_at_version=2, refusal="new disk")
     assert not drive.view("n1").refusal
 
 

@@ -30,6 +30,15 @@ def test_it_says_what_it_was_ordered() -> None:
     assert told(rig) == (True, True, "the node is drained: new disk")
 
 
+def test_it_says_how_old_its_order_is() -> None:
+    rig = Rig()
+    assert rig.beats[-1].ordered_at_version == 0
+    rig.grant(order=Order(version=4))
+    rig.grant(order=None)
+    rig.sleep(1.1)
+    assert rig.beats[-1].ordered_at_version == 4
+
+
 def test_whoever_does_not_own_the_node_orders_nothing() -> None:
     rig = Rig()
     rig.grant(order=CORDONED)
