@@ -16,8 +16,9 @@ from orchestrator.kernel.state import RunState
 
 Key = tuple[str, str]
 """Run id and step."""
-Kind = tuple[int, str, str, str, str]
-"""What a lane has in common: priority, workflow, version, step, and run if it is of one only."""
+Kind = tuple[int, str, str, str, bool, str]
+"""What a lane has in common: priority, workflow, version, step, whether it is asked what became of a
+transaction, and run if it is of one only."""
 
 
 FIRST = -1
@@ -107,5 +108,6 @@ def _kind(state: RunState, step_id: str) -> Kind:
         state.workflow,
         state.workflow_version,
         step_id if is_alone else static_of(step_id),
+        step.settling is not None,
         state.run_id if is_apart else "",
     )

@@ -177,7 +177,7 @@ def _found_alone(
     turn: Turn, slot: Slot, step_id: str, nodes: list[NodeSlots]
 ) -> Chosen | Obstructed | None:
     """A node for the task, or what is in the way; None while its family decides on a build."""
-    task, build = turn.net_of(slot).task(step_id), wanted_build(slot.state)
+    task = turn.net_of(slot).task(step_id)
     suitable = free_of_suspects(turn.memory, slot, step_id, nodes)
     wishes = _wishes(slot, step_id)
     answer = place(task, suitable, wishes)
@@ -186,7 +186,7 @@ def _found_alone(
         # What only other suspects are in the way of is looked at again when they are over.
         is_hopeless = isinstance(anywhere, Obstructed) and anywhere.obstacle == "no_node"
         return anywhere if is_hopeless else Obstructed("no_slot", APART)
-    if build != PINNED or isinstance(answer, Obstructed):
+    if wishes.build != PINNED or isinstance(answer, Obstructed):
         return answer
     if not is_settled(turn, slot, answer.build_id):
         return None
@@ -194,7 +194,11 @@ def _found_alone(
 
 
 def _wishes(slot: Slot, step_id: str) -> Wishes:
+    """What became of a transaction can be found out wherever the task is run in one: that is not
+    what an operator moved, nor what the run keeps to a build for."""
     step = slot.state.steps[step_id]
+    if step.settling is not None:
+        return Wishes(step.excluded, transactional=True)
     build = wanted_build(slot.state)
     return Wishes(step.excluded, build, step.target, step.off, step.transactional)
 

@@ -3,8 +3,10 @@
 import pytest
 
 from events.api import (
+    CancelRun,
     CompleteStep,
     FailStep,
+    MoveStep,
     Refused,
     RegisterWorkflow,
     RestoreRun,
@@ -140,6 +142,18 @@ def test_without_a_second_question_the_run_goes_on() -> None:
     drive.step(s.DueFound(rows=(row(drive, "r1"),))).commit()
     (again,) = drive.executes()
     assert (again.attempt.generation, again.settle) == (1, False)
+
+
+def test_a_node_that_a_task_was_moved_off_may_say_what_became_of_it() -> None:
+    drive, (a, _) = begun()
+    drive.ask(MoveStep(run_id="r1", step="a", id="x", off=("n1",), reason="so")).commit()
+    drive.outputs = []
+    reported(drive, given_back(a.attempt), 2)
+    assert drive.executes() == []
+    assert drive.rebuilt().state.steps["a"].obstacle == "no_node"
+    drive.ask(CancelRun(run_id="r1")).commit()
+    (settling,) = drive.executes()
+    assert (settling.attempt.step, settling.settle) == ("a", True)
 
 
 def test_meanwhile_it_is_said_what_the_run_waits_for() -> None:
