@@ -17,8 +17,8 @@ from orchestrator.kernel.state import RunState
 Key = tuple[str, str]
 """Run id and step."""
 Kind = tuple[int, str, str, str, bool, str]
-"""What a lane has in common: priority, workflow, version, step, whether it is asked what became of a
-transaction, and run if it is of one only."""
+"""What a lane has in common: priority, workflow, version, step, whether it is asked what became of
+a transaction, and run if it is of one only."""
 
 
 FIRST = -1
