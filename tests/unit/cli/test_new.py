@@ -39,10 +39,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_both_forms_are_one_workflow(elsewhere: Path) -> None:
     python, yaml = made(Path("one/shop")), made(Path("two/shop"), "--yaml")
 
-    assert load(python / "workflow.py") == load(yaml / "workflow.yaml")
-    assert check(load(python / "workflow.py"), CelExpressions()).is_accepted
     written = [".gitignore", "README.md", "tasks.py", "test_workflow.py", "workflow.py"]
     assert names(python) == written
+    assert load(python / "workflow.py") == load(yaml / "workflow.yaml")
+    assert check(load(python / "workflow.py"), CelExpressions()).is_accepted
     assert (yaml / "workflow.schema.json").read_text() == form_schema_text()
 
 
