@@ -303,8 +303,9 @@ class RunBook:
             yield f"{attempt} dispatched after its completion"
         if recorded_at < self._due.get(fact.step, 0):
             yield f"{attempt} dispatched {self._due[fact.step] - recorded_at} us before it is due"
-        yield from self._crowd(fact.step)
-        yield from self._built(fact)
+        if self.state.steps[fact.step].settling is None:  # to settle executes nothing, anywhere
+            yield from self._crowd(fact.step)
+            yield from self._built(fact)
         self._last[key] = fact.attempt
         self.dispatched[attempt] = (fact.node, fact.incarnation)
         self.outstanding[attempt] = None
