@@ -77,13 +77,19 @@ async def test_older_ones_make_room_for_a_new_one(store: Store) -> None:
     assert await _versions(store) == [50, 40, 30]
 
 
-async def test_one_that_comes_late_takes_no_newer_one_away(store: Store) -> None:
-    """Only what is older than a snapshot just written goes: the newest sound one never."""
+async def test_those_that_come_late_neither_stay_nor_take_newer_ones_away(store: Store) -> None:
+    """They overtake each other on their way: the newest stay, in whatever order they come."""
     for version in (30, 40, 50, 20, 10):
         await store.save_snapshot(_snapshot(version))
-    assert await _versions(store) == [50, 40, 30, 20, 10]
+    assert await _versions(store) == [50, 40, 30]
     await store.save_snapshot(_snapshot(45))
-    assert await _versions(store) == [50, 45, 40, 30]
+    assert await _versions(store) == [50, 45, 40]
+
+
+async def test_recovery_snapshots_that_come_late_do_not_stay(store: Store) -> None:
+    for version in range(13, 0, -1):
+        await store.save_snapshot(_kept(version, "recovery"))
+    assert await _versions(store) == list(range(13, 3, -1))
 
 
 async def test_one_that_is_written_again_takes_none_away(store: Store) -> None:

@@ -97,7 +97,7 @@ SNAPSHOT: Values = {
     "fingerprint": "f",
     "checksum": b"c",
     "state": b"s",
-    "kept_beside": 2,
+    "kept": 3,
 }
 PLACE: Values = {"stream": "run:r7", "version": 9, "kind": "manual"}
 PAGE: Values = {

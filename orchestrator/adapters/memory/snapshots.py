@@ -1,7 +1,7 @@
 """Snapshots in memory: the same answers as the tables of Postgres give."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -31,9 +31,9 @@ class MemorySnapshots:
         checksum = hashlib.sha256(snapshot.state).digest()
         found = self._found.setdefault(snapshot.stream, {})
         found[snapshot.place] = Kept(snapshot, checksum, self._now())
-        older = sorted(_older(found, snapshot), reverse=True)
+        newest_first = sorted((p for p in found if p.kind == snapshot.kind), reverse=True)
         if snapshot.kind in self._kept:
-            for place in older[self._kept[snapshot.kind] - 1 :]:
+            for place in newest_first[self._kept[snapshot.kind] :]:
                 del found[place]
 
     def load(self, stream: str, at_most: int | None = None) -> Snapshot | None:
@@ -72,10 +72,6 @@ class MemorySnapshots:
             if place.version == at:
                 state = bytes([kept.snapshot.state[0] ^ 1]) + kept.snapshot.state[1:]
                 kept.snapshot = msgspec.structs.replace(kept.snapshot, state=state)
-
-
-def _older(found: Iterable[SnapshotPlace], than: Snapshot) -> list[SnapshotPlace]:
-    return [p for p in found if p.kind == than.kind and p.version < than.version]
 
 
 def _info(kept: Kept) -> SnapshotInfo:

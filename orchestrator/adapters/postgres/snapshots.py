@@ -48,7 +48,7 @@ class Snapshots:
 
     async def save(self, snapshot: Snapshot) -> None:
         name = "save_snapshot" if snapshot.kind == "automatic" else "save_kept_snapshot"
-        values = pack(snapshot, self._keys) | {"kept_beside": self._kept.get(snapshot.kind, 1) - 1}
+        values = pack(snapshot, self._keys) | {"kept": self._kept.get(snapshot.kind)}
         async with self._pool.use(f"saving snapshot {snapshot.id}") as connection:
             await connection.execute(self._queries[name], values)
 
