@@ -13,6 +13,8 @@ SEEDS = int(os.environ.get("SEEDS", "500"))
 BLOCK = 20
 BLOCKS = range(0, SEEDS, BLOCK)
 
+pytestmark = pytest.mark.timeout(300)
+
 REMEMBERED = {
     9: "a repeated registration was answered before the commit",
     30: "the answer to a renewal revived a lease whose runs were forgotten",
@@ -32,7 +34,6 @@ REMEMBERED = {
 seed is another history: these are run first, and tests of their own hold the faults."""
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("start", BLOCKS)
 def test_no_promise_is_broken(start: int) -> None:
     for seed in range(start, min(start + BLOCK, SEEDS)):
@@ -40,7 +41,6 @@ def test_no_promise_is_broken(start: int) -> None:
         assert not found.violations, _again(seed, found.violations)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("start", range(0, SEEDS // 4, BLOCK))
 def test_no_promise_is_broken_in_two_logs(start: int) -> None:
     for seed in range(start, min(start + BLOCK, SEEDS)):
@@ -74,7 +74,6 @@ def test_without_faults_every_run_ends_soon(seed: int) -> None:
     assert found.virtual_s < world.horizon_us / 1e6 + 150
 
 
-@pytest.mark.timeout(120)
 def test_death_before_any_turn_is_survived() -> None:
     """Every turn of every process in `--sweep`; here one in some."""
     for found in sweep(seed=5, stride=53):
