@@ -39,8 +39,9 @@ from events.policies import Origin, Retry
 from events.values import Value
 
 MISTAKEN = "mistaken about "
-BAD = "bad"
-"""How names begin that nothing in the log may have."""
+BAD = "bad-"
+"""How names begin that nothing in the log may have. Ids of child runs are digests, and one in some
+thousands begins with any three hexadecimal digits: none has a hyphen."""
 NOTHING = "nothing"
 """How names begin that are asked about, and nobody has given to anything."""
 LONG = BAD + "x" * 300
@@ -57,7 +58,7 @@ def _deep(levels: int) -> Value:
 
 
 def _workflow(actor: str, *steps: Step) -> RegisterWorkflow:
-    definition = Definition(name=f"{BAD}-workflow", steps=steps)
+    definition = Definition(name=f"{BAD}workflow", steps=steps)
     return RegisterWorkflow(definition=definition, actor=actor)
 
 

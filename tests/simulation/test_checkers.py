@@ -5,11 +5,11 @@ import pytest
 
 from dalsegno.testing.twins.scheduler import Scheduler
 from events import operator_facts as o
-from events.api import Refused, RestoreRun, RunAnswer, RunView
+from events.api import ForkRun, Refused, RestoreRun, RunAnswer, RunView, StartRun
 from events.catalogue import Catalogue
 from events.envelope import Event, Head, Stamp, seal, unseal
 from events.facts import Fact
-from events.ids import Attempt
+from events.ids import Attempt, child_run, run_stream
 from events.limits import Limits
 from events.messages import Commands, Completed, Execute, Granted, Heartbeat, Settle
 from events.run_facts import RunStarted
@@ -167,6 +167,12 @@ class TestGrants:
         assert "nobody allows shard 0" in text
 
 
+def _begun(run_id: str, actor: str) -> Event:
+    fact = RunStarted(run_id=run_id, workflow="w", workflow_version="v")
+    stored = seal(Head(run_stream(run_id)), fact, "e", Stamp(recorded_at=1, actor=actor))
+    return unseal(stored, Catalogue())
+
+
 class TestMistakes:
     @pytest.mark.parametrize("about", MISTAKES)
     def test_an_answer_as_if_nothing_were_wrong_is_seen(self, about: str) -> None:
@@ -177,10 +183,18 @@ class TestMistakes:
         assert not complaint(request, Refused(code="unavailable", message="try again"))
 
     def test_an_event_that_came_of_a_mistake_is_seen(self) -> None:
-        begun = RunStarted(run_id="r1", workflow="w", workflow_version="v")
-        for stream, actor in (("run:r1", f"{MISTAKEN}input"), ("run:bad1", "user")):
-            stamp = Stamp(recorded_at=1, actor=actor)
-            assert came_of_it(unseal(seal(Head(stream), begun, "e", stamp), Catalogue()))
+        assert came_of_it(_begun("r1", f"{MISTAKEN}input"))
+
+    def test_every_run_that_only_a_mistake_has_named_is_seen_whoever_began_it(self) -> None:
+        requests = [make(MISTAKEN, "r1") for make in MISTAKES.values()]
+        named = {one.run_id for one in requests if isinstance(one, StartRun | ForkRun)}
+        assert len(named) == 8
+        assert all(came_of_it(_begun(run_id, "system")) for run_id in named)
+
+    def test_a_child_run_is_none_whatever_its_digest_begins_with(self) -> None:
+        run_id = child_run("d18211f596dd0414ionkjnomhhhh", "s2[2]", 0, 1)
+        assert run_id.startswith("bad")
+        assert not came_of_it(_begun(run_id, "parent"))
 
 
 class TestBounds:
