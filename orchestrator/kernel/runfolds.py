@@ -59,6 +59,8 @@ def begin_anew(
     state.ready.clear()
     state.outstanding.clear()
     state.calls.clear()
+    for step_id in state.settling:
+        state.steps[step_id].settling = None
     state.settling.clear()
     state.deferred.clear()
     _without_given_up(state, at)

@@ -251,3 +251,14 @@ def test_a_group_that_is_late_settles_what_waits_for_its_next_attempt() -> None:
     assert names(play.fail("a", ABANDONED)) == ["task.cancelled", "task.failed"]
     assert "usual" in play.state.ready
     play.check_replay()
+
+
+def test_a_fork_of_a_group_that_is_late_settles_nothing_of_it() -> None:
+    group = WithinStep(id="g", timeout_s=30.0, steps=(task("a", retry=AGAIN),))
+    play = started(workflow(group), Setting(limits=LIMITS))
+    play.place("a", transactional=True)
+    play.fail("a")
+    play.due(30.0)
+    facts = play.fork("r2", play.state.version)
+    assert names(facts) == ["run.forked", "task.failed", "run.failed"]
+    assert play.step("a").settling is None
