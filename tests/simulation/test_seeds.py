@@ -70,8 +70,8 @@ def test_without_faults_every_run_ends_soon(seed: int) -> None:
     world = World(seed, calm=True)
     found = world.run()
     assert not found.violations, _again(seed, found.violations)
-    # Handlers that ignore their cancellation keep slots for a long while, and a map may do its items
-    # one after the other with six attempts each, so "soon" is generous.
+    # Handlers that ignore their cancellation keep slots for a long while, and a map may do one item
+    # after the other with six attempts each, so "soon" is generous.
     assert found.virtual_s < world.horizon_us / 1e6 + 300
 
 
