@@ -1,10 +1,11 @@
-"""Who owns the shards of a cluster, as those tell who are asked."""
+"""What a cluster says of itself: who owns its shards, and which nodes it knows."""
 
 from collections import Counter
 from collections.abc import Callable
 
 import anyio
 
+from events.api import ListNodes, Nodes, NodeView
 from orchestrator.adapters.nats.client import Client
 
 DEADLINE_S = 30.0
@@ -30,3 +31,14 @@ def evenly(*names: str) -> Callable[[Counter[str]], bool]:
         return set(found) == set(names) and max(found.values()) - min(found.values()) <= 1
 
     return holds
+
+
+async def nodes_once(client: Client, holds: Callable[[dict[str, NodeView]], bool]) -> None:
+    """Waits until the view of the nodes is as expected of whoever answers."""
+    with anyio.fail_after(DEADLINE_S):
+        while True:
+            answer = await client.request(ListNodes())
+            assert isinstance(answer, Nodes)
+            if holds({node.node: node for node in answer.nodes}):
+                return
+            await anyio.sleep(0.02)

@@ -18,7 +18,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from tests.e2e.checks import check_streams, read_log
 from tests.e2e.definitions import add, chain
 from tests.e2e.logs import EAST, WEST, TwoLogs, two_logs
-from tests.e2e.owners import evenly, until
+from tests.e2e.owners import evenly, nodes_once, until
 from tests.e2e.replay_check import check_in_another_process
 
 RUNS = 12
@@ -162,6 +162,7 @@ async def steer(it: TwoLogs) -> None:
     assert (it.map.of("n1"), it.map.of("n2")) == (EAST, WEST)
     async with it.client() as client:
         await it.register(client, chain(1))
+        await nodes_once(client, lambda seen: {"n1", "n2"} <= set(seen))
         await client.request(CordonNode(node="n2", reason="its disk"))
         for name in ("c1", "n1", "n2"):
             it.kill(name)

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from events import task_facts as t
-from events.api import Hello, ListNodes, Nodes, NodeView
+from events.api import Hello
 from events.definition import Definition, ParallelStep, Step
 from events.errors import Unavailable
 from orchestrator.adapters.embedded import EmbeddedServers
@@ -27,6 +27,7 @@ from tests.e2e.hosts import (
     NamespaceHosts,
     namespaces_are_allowed,
 )
+from tests.e2e.owners import nodes_once
 from tests.e2e.test_faults import all_end, start_runs
 
 NAMES = ("client", "c1", "n1", "n2")
@@ -91,17 +92,6 @@ def wide() -> Definition:
     return Definition(
         name="wide", steps=(ParallelStep(id="all", branches=branches),), output="${ input.n }"
     )
-
-
-async def nodes_once(client: Client, holds: Callable[[dict[str, NodeView]], bool]) -> None:
-    """Waits until the coordinator's view of the nodes is as expected."""
-    with anyio.fail_after(30):
-        while True:
-            answer = await client.request(ListNodes())
-            assert isinstance(answer, Nodes)
-            if holds({node.node: node for node in answer.nodes}):
-                return
-            await anyio.sleep(0.02)
 
 
 async def cut_off(it: Topology, host: str) -> None:
