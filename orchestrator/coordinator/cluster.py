@@ -46,7 +46,10 @@ class Node(msgspec.Struct):
     beat: Heartbeat | None = None
     head: Head | None = None
     log: NodeLog = msgspec.field(default_factory=NodeLog)
-    """What the stream says up to `head`."""
+    """What the stream says up to `head`, the end of it perhaps not durable yet."""
+    durable: NodeLog = msgspec.field(default_factory=NodeLog)
+    """What it says for certain, which is all that others may be told."""
+    durable_version: int = 0
     snapshot_version: int = 0
     slots: NodeSlots | None = None
     is_gone_in_log: bool = False
@@ -55,6 +58,11 @@ class Node(msgspec.Struct):
     """Incarnations that another one has followed: they never come back."""
     clock_ahead_s: float | None = None
     """Of the node's wall clock when its last heartbeat came, as far as it tells."""
+
+    def settle(self) -> None:
+        """Everything up to `head` is in the log."""
+        self.durable = msgspec.structs.replace(self.log)
+        self.durable_version = self.head.version if self.head is not None else 0
 
 
 class Cluster:
@@ -209,22 +217,23 @@ class Cluster:
         beat = node.beat
         if beat is not None and beat.cordoned is not None and self._tells_more(node, beat):
             return CordonView(reason=beat.refusal) if beat.cordoned else None
-        cordon = node.log.cordon
+        # What was decided and then handed over undone has never been recorded.
+        log = node.log if self._owns(node.name) else node.durable
+        cordon = log.cordon
         if cordon is None:
             return None
         return CordonView(
             actor=cordon.actor,
             reason=cordon.reason,
             since=cordon.since,
-            drain_due_at=node.log.drains_until,
+            drain_due_at=log.drains_until,
         )
 
     def _tells_more(self, node: Node, beat: Heartbeat) -> bool:
         """Whether the agent may have heard a later order than what we have read, or have written
         ourselves before we handed the node over. An agent that does not say how old its order is
         has to be believed: it may be the only one to tell us that a cordon is over."""
-        known = node.head.version if node.head is not None else 0
-        is_older = 0 < beat.ordered_at_version < known
+        is_older = 0 < beat.ordered_at_version < node.durable_version
         return not self._owns(node.name) and not is_older
 
     def candidates(self) -> list[NodeSlots]:

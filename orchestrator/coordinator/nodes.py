@@ -58,6 +58,7 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
     node.log = log
     node.snapshot_version = loaded.head.version - loaded.tail_events
     node.past.update(loaded.past)
+    node.settle()
     if node.status == "joining":
         node.incarnation = loaded.incarnation
     if loaded.gone and node.incarnation == loaded.incarnation:
@@ -80,6 +81,7 @@ def node_unread(memory: Memory, name: str) -> None:
     if node is None or node.head is not None:
         return
     node.head = Head(node_stream(name))
+    node.settle()
     if node.beat is not None and not _is_gone(node, node.beat):
         _believe(memory, node, node.beat)
     memory.cluster.look_again(node)
@@ -142,7 +144,7 @@ def _grant(memory: Memory, beat: Heartbeat, reply_to: str) -> None:
         incarnation=beat.incarnation,
         shards=shards,
         lease_ttl_s=min(memory.settings.attempt_lease_ttl_s, least_s),
-        order=_order(memory, beat.node),
+        order=_order(memory, beat),
         protocol=PROTOCOL,
         protocol_min=PROTOCOL_MIN,
         epochs=tuple(lease.epoch for lease in leases),
@@ -164,21 +166,19 @@ def _is_loading(memory: Memory, attempt: Attempt) -> bool:
     return f"run:{attempt.run_id}" in memory.waiting
 
 
-def _order(memory: Memory, name: str) -> Order | None:
-    """What the node's stream says that operators want of it; only its owner knows that."""
-    node = memory.cluster.nodes.get(name)
-    if node is None or node.head is None or not memory.holds(name):
+def _order(memory: Memory, beat: Heartbeat) -> Order | None:
+    """What the node's stream says that operators want of it; only its owner knows that. Nothing of
+    what is not durable yet: the agent tells it to others, who act on it at once."""
+    node = memory.cluster.nodes.get(beat.node)
+    if node is None or node.head is None or not memory.holds(beat.node):
         return None
-    if node.log.cordon is None:
-        return Order(version=node.head.version)
-    due_at = node.log.drains_until
+    log, version = node.durable, node.durable_version
+    if log.cordon is None:
+        return Order(version=version)
+    # Of its next incarnation it may not be durable yet that it has nothing to drain.
+    due_at = log.drains_until if log.incarnation == beat.incarnation else None
     left_s = None if due_at is None else max(0.0, (due_at - memory.now.wall) / MICROSECONDS)
-    return Order(
-        cordoned=True,
-        reason=node.log.cordon.reason,
-        drain_in_s=left_s,
-        version=node.head.version,
-    )
+    return Order(cordoned=True, reason=log.cordon.reason, drain_in_s=left_s, version=version)
 
 
 def _note(memory: Memory, node: str, fact: NodeFact) -> None:
@@ -316,11 +316,12 @@ def _give_up(memory: Memory, node: Node, message: str, told: Collection[Attempt]
 
 
 def written(memory: Memory, name: str) -> None:
-    """Events of a node have become durable: gives its attempts up if it is lost by them, takes a
-    snapshot when there are many since the last."""
+    """Events of a node have become durable, all that were decided: its attempts are given up if it
+    is lost by them; a snapshot is taken when there are many since the last."""
     node = memory.cluster.nodes.get(name)
     if node is None or node.head is None:
         return
+    node.settle()
     if node.log.gone and node.status in GONE and not node.is_gone_in_log:
         node.is_gone_in_log = True
         if node.status == "lost":

@@ -139,6 +139,24 @@ def test_the_agent_is_told_with_every_grant() -> None:
     assert order(drive) == Order(version=4)
 
 
+def test_the_agent_is_told_nothing_that_is_not_durable() -> None:
+    """It would tell the other coordinators, and they would act on what may never be recorded."""
+    drive = Drive().ready()
+    asked(drive, CORDON)
+    cordoned = Order(cordoned=True, reason="new disk", version=2)
+    drive.ask(UNCORDON, "op")
+    assert order(drive) == cordoned
+    drive.lose(shard_of("n1", SHARDS))
+    order(drive, ordered_at_version=1, cordoned=False)
+    assert drive.view("n1").refusal == "cordoned by ada: new disk"
+
+
+def test_a_new_incarnation_drains_nothing_while_it_is_being_recorded() -> None:
+    drive = Drive().ready()
+    asked(drive, DRAIN)
+    assert order(drive, incarnation="i2") == Order(cordoned=True, reason="new disk", version=3)
+
+
 def test_a_drain_cordons_and_the_sooner_deadline_holds() -> None:
     drive = Drive().ready()
     view = viewed(drive, DRAIN)
