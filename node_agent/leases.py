@@ -91,9 +91,9 @@ class Leases:
     def is_known(self, shard: int, report: Final | None) -> bool:
         """Whether the owner of the shard takes a final report for what it is. To one of an earlier
         release that nobody has finished would be a failure, so the owner has to be heard first."""
-        return not isinstance(report, Deferred) or self._protocols.get(shard, -1) >= (
-            DEFERRED_PROTOCOL
-        )
+        if not isinstance(report, Deferred):
+            return True
+        return self._protocols.get(shard, -1) >= DEFERRED_PROTOCOL
 
     def covers(self, entry: Held) -> bool:
         """Whether the owner who has granted the attempt's shard has sent it, or has seen it."""

@@ -15,6 +15,7 @@ from events.definition import Definition, MapStep, TaskStep
 from events.errors import Misconfigured
 from orchestrator.authoring import Authored, SomeSchemas, TaskSchema, check, read
 from orchestrator.authoring.walk import spots
+from orchestrator.kernel.expressions import Expressions
 
 DESCRIBE_TIMEOUT_S = 60.0
 PYTHON = ".py"
@@ -120,9 +121,14 @@ def checked(
     return checked_authored(read(file, time_scale=time_scale), schemas)
 
 
-def checked_authored(authored: Authored, schemas: Mapping[str, TaskSchema] | None) -> Definition:
-    from orchestrator.adapters.cel import CelExpressions  # most commands do without
+def expressions() -> Expressions:
+    """The engine of expressions. It takes longer to import than most commands, which do without."""
+    from orchestrator.adapters.cel import CelExpressions
 
-    report = check(authored.definition, CelExpressions(), schemas, authored.places)
+    return CelExpressions()
+
+
+def checked_authored(authored: Authored, schemas: Mapping[str, TaskSchema] | None) -> Definition:
+    report = check(authored.definition, expressions(), schemas, authored.places)
     report.accepted(authored.name)
     return authored.definition

@@ -15,7 +15,6 @@ from events.api import (
     TerminateRun,
 )
 from events.errors import Misconfigured, Unavailable
-from events.values import Value
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.ids import me
 from orchestrator.cli.inputs import read_input
@@ -54,16 +53,7 @@ def skip(
     dalsegno run skip nightly-17 notify --reason "the mail server is down"
     dalsegno run skip night-17 'fetch[3]' --output '{"n": 0}' --reason gone --yes
     """
-    value = read_input(output, "--output")
-    request = SkipStep(
-        actor=me(),
-        run_id=run_id,
-        step=step,
-        id=deed.given_id(),
-        output=value,
-        reason=deed.why(),
-        unsettled=deed.unsettled,
-    )
+    request = _with_output(SkipStep, run_id, step, output, deed)
     _help(common, request, deed, f"Skip {step} of run {run_id}?", f"{step} is skipped")
 
 
@@ -91,16 +81,7 @@ def complete(
     --------
     dalsegno run complete order-17 ship --output '"A-17"' --reason "by hand"
     """
-    value: Value = read_input(output, "--output")
-    request = CompleteStep(
-        actor=me(),
-        run_id=run_id,
-        step=step,
-        id=deed.given_id(),
-        output=value,
-        reason=deed.why(),
-        unsettled=deed.unsettled,
-    )
+    request = _with_output(CompleteStep, run_id, step, output, deed)
     _help(common, request, deed, f"Complete {step} of run {run_id}?", f"{step} is completed")
 
 
@@ -226,6 +207,24 @@ def _known_nodes(common: Common, request: MoveStep) -> None:
                 f"{flag} {name}: there is no such node{alike(name, nodes)}; "
                 "`dalsegno nodes list` shows those there are"
             )
+
+
+def _with_output(
+    kind: type[SkipStep] | type[CompleteStep],
+    run_id: str,
+    step: str,
+    output: str,
+    deed: SettledDeed,
+) -> SkipStep | CompleteStep:
+    return kind(
+        actor=me(),
+        run_id=run_id,
+        step=step,
+        id=deed.given_id(),
+        output=read_input(output, "--output"),
+        reason=deed.why(),
+        unsettled=deed.unsettled,
+    )
 
 
 def _help(common: Common, request: Helping, deed: Deed, question: str, done: str) -> None:

@@ -14,7 +14,7 @@ from orchestrator.authoring import workflow_version
 from orchestrator.authoring.plan import SHOWN_ATTEMPTS, Planned, Window, schedule
 from orchestrator.authoring.plan import plan as planned
 from orchestrator.cli.common import COMMON, Common, configured, go
-from orchestrator.cli.definitions import AS_IT_IS, Reading
+from orchestrator.cli.definitions import AS_IT_IS, Reading, expressions
 from orchestrator.cli.knowing import Known, who_knows
 from orchestrator.cli.output import (
     DIM,
@@ -71,11 +71,9 @@ def plan(
         Check task types and their parameters against a module too.
     dalsegno workflow plan examples/orders.yaml --at 2026-12-24T18:00:00Z --json
     """
-    from orchestrator.adapters.cel import CelExpressions  # most commands do without
-
     begin = _begin(at)
     definition = definition_of(workflow, reading, common)
-    lines = planned(definition, CelExpressions())
+    lines = planned(definition, expressions())
     known = go(lambda: who_knows(configured(common)))
     if common.json:
         print_json(_json(definition, lines, known, begin))

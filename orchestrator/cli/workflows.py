@@ -8,7 +8,7 @@ from events.errors import Unavailable
 from orchestrator.authoring import workflow_version
 from orchestrator.authoring.plan import plan as planned
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
-from orchestrator.cli.definitions import AS_IT_IS, Reading, load_checked
+from orchestrator.cli.definitions import AS_IT_IS, Reading, expressions, load_checked
 from orchestrator.cli.knowing import nobody_knows, who_knows
 from orchestrator.cli.output import print_json
 from orchestrator.cli.planning import task_types
@@ -53,8 +53,6 @@ def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON)
     --------
     dalsegno workflow register examples/greet.yaml
     """
-    from orchestrator.adapters.cel import CelExpressions  # most commands do without
-
     definition = load_checked(file, reading)
     config = configured(common)
     answer = go(lambda: send_definition(config, definition))
@@ -63,7 +61,7 @@ def register(file: str, *, reading: Reading = AS_IT_IS, common: Common = COMMON)
         return
     how = "registered" if answer.created else "was registered already"
     print(f"{answer.workflow} {how}: version {answer.workflow_version}")
-    tasks = task_types(planned(definition, CelExpressions()))
+    tasks = task_types(planned(definition, expressions()))
     if hint := nobody_knows(go(lambda: who_knows(config)), tasks):
         print(hint, file=sys.stderr)
 

@@ -21,11 +21,14 @@ from events.api import (
 from events.completion_tokens import read_token
 from events.errors import Rejected
 from events.facts import Failure
+from events.operator_facts import GivenStatus
+from events.values import Value
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
-Helping = SkipStep | CompleteStep | FailStep | MoveStep | TerminateRun
+OfStep = SkipStep | CompleteStep | FailStep
+Helping = OfStep | MoveStep | TerminateRun
 Redeeming = CompleteTask | FailTask
 Asked = Redeeming | CancelRun | SignalRun | UpdateRun | PauseRun | ResumeRun | RepinRun | Helping
 
@@ -74,43 +77,33 @@ def _redeemed(request: Redeeming) -> i.Redeem:
 def _helped(request: Helping) -> i.RunInput:
     by, reason = request.actor, request.reason
     match request:
-        case SkipStep(id=id_, step=step, output=output):
-            return i.GiveResult(
-                id=id_,
-                step=step,
-                status="skipped",
-                output=output,
-                by=by,
-                reason=reason,
-                unsettled=request.unsettled,
-            )
-        case CompleteStep(id=id_, step=step, output=output):
-            return i.GiveResult(
-                id=id_,
-                step=step,
-                status="completed",
-                output=output,
-                by=by,
-                reason=reason,
-                unsettled=request.unsettled,
-            )
-        case FailStep(id=id_, step=step):
-            failure = Failure(code=request.code, message=request.message)
-            return i.GiveResult(
-                id=id_,
-                step=step,
-                status="failed",
-                failure=failure,
-                by=by,
-                reason=reason,
-                unsettled=request.unsettled,
-            )
+        case SkipStep(output=output):
+            return _result(request, "skipped", output)
+        case CompleteStep(output=output):
+            return _result(request, "completed", output)
+        case FailStep(code=code, message=message):
+            return _result(request, "failed", failure=Failure(code=code, message=message))
         case MoveStep(id=id_, step=step, to=to, off=off):
             return i.Move(id=id_, step=step, to=to, off=off, by=by, reason=reason)
         case TerminateRun():
             return i.Terminate(by=by, reason=reason, unsettled=request.unsettled)
         case _:
             assert_never(request)
+
+
+def _result(
+    request: OfStep, status: GivenStatus, output: Value = None, failure: Failure | None = None
+) -> i.GiveResult:
+    return i.GiveResult(
+        id=request.id,
+        step=request.step,
+        status=status,
+        output=output,
+        failure=failure,
+        by=request.actor,
+        reason=request.reason,
+        unsettled=request.unsettled,
+    )
 
 
 def updated(request: UpdateRun, state: RunState, net: NetIndex) -> Updated:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from events.api import CompleteStep, FailStep, RerunRun, RestoreRun, SkipStep, TerminateRun
 from events.errors import Unavailable
 from orchestrator.coordinator import works as w
+from orchestrator.coordinator.asking import OfStep
 from orchestrator.coordinator.runs import Slot
 from orchestrator.kernel.halting import open_transactions
 from orchestrator.kernel.inputs import Halt
@@ -16,7 +17,6 @@ from orchestrator.kernel.inputs import Halt
 if TYPE_CHECKING:
     from orchestrator.coordinator.turn import Turn
 
-OfStep = SkipStep | CompleteStep | FailStep
 SettledFirst = OfStep | TerminateRun | RestoreRun | RerunRun
 SETTLED_FIRST = (SkipStep, CompleteStep, FailStep, TerminateRun)
 """What is asked of a run as it is; who goes back finds out where to in between."""

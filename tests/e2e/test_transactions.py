@@ -11,6 +11,7 @@ from events import task_facts as t
 from events.api import CancelRun, RestoreRun, SkipStep
 from events.completions import COMPLETIONS_TABLE
 from events.definition import Definition, TaskStep
+from orchestrator.adapters.nats.client import Client
 from tests.e2e.checks import read_log
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.ledgers import Noted, noted, until_noted
@@ -57,16 +58,23 @@ async def test_a_commit_whose_report_is_lost_counts_once(it: Cluster) -> None:
     assert noted(it) == [Noted("a", 1, "start")], "the second attempt called no handler"
 
 
-async def test_a_commit_that_comes_after_the_run_gave_up_is_refused(it: Cluster) -> None:
+async def frozen_in_its_transaction(it: Cluster, client: Client) -> Path:
+    """Run r1, whose agent stands still before it commits, and another agent. Once that goes on, the
+    file that is returned has to be there for the commit."""
     gate = it.folder / "gate"
     step = TaskStep(id="a", task="e2e.pay_slowly", inputs={"gate": str(gate)})
     it.start_agent("n1")
+    await it.register(client, Definition(name="pay", steps=(step,)))
+    await it.start(client, "pay", "r1", 0)
+    await until_noted(it, lambda found: Noted("a", 1, "start") in found)
+    it.pause("n1")
+    it.start_agent("n2")
+    return gate
+
+
+async def test_a_commit_that_comes_after_the_run_gave_up_is_refused(it: Cluster) -> None:
     async with it.client() as client:
-        await it.register(client, Definition(name="pay", steps=(step,)))
-        await it.start(client, "pay", "r1", 0)
-        await until_noted(it, lambda found: Noted("a", 1, "start") in found)
-        it.pause("n1")
-        it.start_agent("n2")
+        gate = await frozen_in_its_transaction(it, client)
         await client.request(CancelRun(run_id="r1", reason="too slow"))
         run = await client.await_run("r1", 60.0)
         assert run.status == "cancelled", it.logs()
@@ -91,15 +99,8 @@ async def test_a_commit_that_comes_after_the_run_gave_up_is_refused(it: Cluster)
 async def test_a_commit_that_comes_after_an_operator_acted_is_refused(
     it: Cluster, asked: SkipStep | RestoreRun, then: str
 ) -> None:
-    gate = it.folder / "gate"
-    step = TaskStep(id="a", task="e2e.pay_slowly", inputs={"gate": str(gate)})
-    it.start_agent("n1")
     async with it.client() as client:
-        await it.register(client, Definition(name="pay", steps=(step,)))
-        await it.start(client, "pay", "r1", 0)
-        await until_noted(it, lambda found: Noted("a", 1, "start") in found)
-        it.pause("n1")
-        it.start_agent("n2")
+        gate = await frozen_in_its_transaction(it, client)
         await client.request(asked, timeout_s=60.0)
         assert "abandoned" in rows(it, "SELECT state FROM dalsegno.task_completions"), it.logs()
         gate.touch()

@@ -18,11 +18,7 @@ from events.ids import run_stream
 from events.references import Payload
 from events.run_facts import RunForked
 from orchestrator.adapters.postgres.arrays import byteas, integers, texts
-from orchestrator.adapters.postgres.columns import (
-    event_columns,
-    index_columns,
-    index_row,
-)
+from orchestrator.adapters.postgres.columns import event_columns, index_columns, index_row
 from orchestrator.adapters.postgres.connections import Connection, Pool
 from orchestrator.adapters.postgres.datakeys import DataKeys
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
