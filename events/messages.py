@@ -256,8 +256,8 @@ class Order(Message, frozen=True, kw_only=True):
 class Granted(Message, frozen=True, kw_only=True, tag="granted"):
     """Answer to a heartbeat: attempts of `shards` may be started until `lease_ttl_s` after the
     heartbeat with this `sequence` was sent, by the agent's monotonic clock. `order` is None from
-    those that do not own the node. `protocol`: what this coordinator knows; an agent that knows
-    less than `protocol_min` ends.
+    those that do not own the node, and while nothing is recorded of it. `protocol`: what this
+    coordinator knows; an agent that knows less than `protocol_min` ends.
 
     `epochs`: under which the sender owns each of `shards`; none if it does not say. What an earlier
     owner sent may be started only if that heartbeat listed it as held, and it is not among the

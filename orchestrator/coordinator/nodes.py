@@ -168,11 +168,15 @@ def _is_loading(memory: Memory, attempt: Attempt) -> bool:
 
 def _order(memory: Memory, beat: Heartbeat) -> Order | None:
     """What the node's stream says that operators want of it; only its owner knows that. Nothing of
-    what is not durable yet: the agent tells it to others, who act on it at once."""
+    what is not durable yet: the agent tells it to others, who act on it at once. Nor anything while
+    nothing is durable: an order at version 0 would pass for one of no version, which is believed
+    against what is known of later ones."""
     node = memory.cluster.nodes.get(beat.node)
     if node is None or node.head is None or not memory.holds(beat.node):
         return None
     log, version = node.durable, node.durable_version
+    if not version:
+        return None
     if log.cordon is None:
         return Order(version=version)
     # Of its next incarnation it may not be durable yet that it has nothing to drain.

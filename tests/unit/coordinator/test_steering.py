@@ -151,6 +151,15 @@ def test_the_agent_is_told_nothing_that_is_not_durable() -> None:
     assert drive.view("n1").refusal == "cordoned by ada: new disk"
 
 
+def test_the_agent_is_told_nothing_before_its_node_is_recorded() -> None:
+    """An order at version 0 would pass for one of no version, which is always believed."""
+    drive = Drive().own().node()
+    (append,) = drive.take(s.Append)
+    assert order(drive) is None
+    drive.step(s.AppendDone(batch_id=append.batch.id, outcome=drive.durable()))
+    assert order(drive) == Order(version=1)
+
+
 def test_a_new_incarnation_drains_nothing_while_it_is_being_recorded() -> None:
     drive = Drive().ready()
     asked(drive, DRAIN)
