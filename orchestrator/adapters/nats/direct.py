@@ -86,9 +86,10 @@ class DirectClient(Client):
         return None
 
     def _writer(self) -> asyncio.StreamWriter | None:
-        """None while the socket has not taken all that was written, or there is no plain one."""
+        """None while the socket has not taken all that was written, when it is closed and the
+        library has not noticed yet, or there is no plain one."""
         writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
-        if writer is None or not self.is_connected:
+        if writer is None or not self.is_connected or writer.transport.is_closing():
             return None
         return None if writer.transport.get_write_buffer_size() else writer
 

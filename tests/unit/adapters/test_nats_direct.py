@@ -21,13 +21,19 @@ class Socket:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.waiting = 0
+        self.closed = False
         self.transport = self
         self.has_written = asyncio.Event()
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def writelines(self, parts: list[bytes]) -> None:
+        if self.closed:
+            raise RuntimeError("the handler is closed")
         self.written.append(b"".join(parts))
         self.has_written.set()
 
@@ -94,6 +100,18 @@ async def test_a_socket_that_takes_no_more_is_left_to_the_library() -> None:
     assert socket.written == []
     assert client._flush_queue is not None
     assert not client._flush_queue.empty()
+    assert len(client._pending) == 2
+
+
+@pytest.mark.anyio
+async def test_nothing_is_written_to_a_socket_that_has_closed_and_nothing_is_lost() -> None:
+    socket = Socket()
+    client = connected(socket)
+    await client.publish("a", b"1")
+    socket.closed = True
+    await a_few_rounds()
+    client.send_later("b", b"2")
+    client._write()
     assert len(client._pending) == 2
 
 
