@@ -1,6 +1,6 @@
 """Fold of the facts of a whole run: its beginning, its pauses, its end."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from events import run_facts as r
 from events.facts import Enabled, Fact
@@ -49,7 +49,7 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
 
 def begin_anew(
     state: RunState,
-    steps: Iterable[r.Renewed],
+    steps: Sequence[r.Renewed],
     due_at: int | None,
     at: int,
     generation: int | None = None,
@@ -59,11 +59,13 @@ def begin_anew(
     state.ready.clear()
     state.outstanding.clear()
     state.calls.clear()
+    given_up = set(state.settling).difference(renewed.step for renewed in steps)
     for step_id in state.settling:
         state.steps[step_id].settling = None
     state.settling.clear()
     state.deferred.clear()
     _without_given_up(state, at)
+    cancel_steps(state, [name for name in state.steps if name in given_up], at)
     state.timers = {} if due_at is None else {"run": due_at}
     for renewed in steps:
         old = state.steps[renewed.step]

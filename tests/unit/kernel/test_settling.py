@@ -262,3 +262,30 @@ def test_a_fork_of_a_group_that_is_late_settles_nothing_of_it() -> None:
     facts = play.fork("r2", play.state.version)
     assert names(facts) == ["run.forked", "task.failed", "run.failed"]
     assert play.step("a").settling is None
+
+
+def test_a_fork_of_a_group_that_is_late_has_nothing_that_began_to_settle_meanwhile() -> None:
+    both = parallel(x=task("a"), y=task("b"))
+    group = WithinStep(id="g", timeout_s=30.0, steps=(both,))
+    play = started(workflow(group, task("after")), Setting(limits=LIMITS))
+    play.place("a", transactional=True)
+    play.place("b")
+    assert names(play.due(30.0)) == ["group.given_up"]
+    assert names(play.fail("a")) == ["task.settling"]
+    play.place("a")
+    facts = play.fork("r2", play.state.version)
+    assert names(facts) == ["run.forked", "task.failed", "run.failed"]
+    assert (play.step("a").status, play.step("b").status) == ("cancelled", "cancelled")
+
+
+def test_a_fork_of_a_late_group_ends_the_item_of_a_map_that_was_to_be_settled() -> None:
+    items = MapStep(id="m", items="${input}", task="work", concurrency=2)
+    group = WithinStep(id="g", timeout_s=30.0, steps=(items,))
+    play = started(workflow(group), Setting(limits=LIMITS), [1, 2])
+    play.place("m[0]", transactional=True)
+    play.place("m[1]")
+    play.fail("m[0]")
+    assert names(play.due(30.0))[-1] == "group.given_up"
+    facts = play.fork("r2", play.state.version)
+    assert names(facts)[0] == "run.forked"
+    assert play.state.terminal
