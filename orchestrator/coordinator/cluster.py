@@ -149,7 +149,6 @@ class Cluster:
             weight=beat.weight if beat.weight > 0 else 1.0,
             build_id=beat.build_id,
             transactional=frozenset(beat.transactional),
-            refusal=self._refusal(node),
         )
         self.changes += 1
 
@@ -181,16 +180,7 @@ class Cluster:
 
     def set_status(self, node: Node, status: str) -> None:
         node.status = status
-        if node.slots is not None:
-            node.slots.refusal = self._refusal(node)
         self.changes += 1
-
-    def look_again(self, node: Node) -> None:
-        """Something was heard or read of the node that may decide whether it is given attempts."""
-        refusal = self._refusal(node)
-        if node.slots is not None and node.slots.refusal != refusal:
-            node.slots.refusal = refusal
-            self.changes += 1
 
     def _refusal(self, node: Node) -> str:
         """Why it is given nothing new, "" if it may be."""
@@ -237,7 +227,15 @@ class Cluster:
         return not self._owns(node.name) and not is_older
 
     def candidates(self) -> list[NodeSlots]:
-        return [node.slots for node in self.nodes.values() if node.slots is not None]
+        """What each node has room for. Whether it may be given anything rests on what was heard,
+        read, written and handed over since the last look, so it is judged at each."""
+        found = [(node, node.slots) for node in self.nodes.values() if node.slots is not None]
+        for node, slots in found:
+            refusal = self._refusal(node)
+            if slots.refusal != refusal:
+                slots.refusal = refusal
+                self.changes += 1
+        return [slots for _, slots in found]
 
     # -- failure detection ------------------------------------------------------------------------
 

@@ -145,7 +145,6 @@ class Committing:
         cluster = self._memory.cluster
         if kind == "node" and name in cluster.nodes:
             cluster.nodes[name].head = None
-            cluster.look_again(cluster.nodes[name])
         elif kind == "definition":
             self._memory.definitions.forget(name)
 

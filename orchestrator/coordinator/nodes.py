@@ -70,7 +70,6 @@ def node_loaded(memory: Memory, loaded: s.NodeLoaded) -> None:
         node.beat = None
     elif beat is not None and not _is_gone(node, beat):
         _believe(memory, node, beat)
-    memory.cluster.look_again(node)
 
 
 def node_unread(memory: Memory, name: str) -> None:
@@ -84,7 +83,6 @@ def node_unread(memory: Memory, name: str) -> None:
     node.settle()
     if node.beat is not None and not _is_gone(node, node.beat):
         _believe(memory, node, node.beat)
-    memory.cluster.look_again(node)
 
 
 def _believe(memory: Memory, node: Node, beat: Heartbeat) -> None:
@@ -224,7 +222,6 @@ def _follow(memory: Memory, node: Node, beat: Heartbeat) -> None:
         memory.cluster.set_status(node, "healthy")
         recovered = NodeRecovered(node=name, incarnation=incarnation)
         _note(memory, name, recovered)
-    memory.cluster.look_again(node)
 
 
 def _take_back(memory: Memory, beat: Heartbeat) -> None:

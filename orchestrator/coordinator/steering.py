@@ -70,7 +70,6 @@ def _carry_out(turn: "Turn", work: w.SteerWork, node: Node) -> None:
     stamp = turn.stamp(shard, request.actor, str(request.__struct_config__.tag))
     for fact in _facts(work, node, memory.now.wall):
         turn.record_node(node, fact, stamp)
-    memory.cluster.look_again(node)
     touched = turn.tx.touch(node_stream(node.name), shard)
     touched.works.append(work)
     view = memory.cluster.view(node, memory.runs.held.count(node.name))

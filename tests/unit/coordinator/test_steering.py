@@ -338,6 +338,24 @@ def test_whoever_handed_a_node_over_believes_no_word_older_than_its_own() -> Non
     assert [execute.attempt.run_id for execute in drive.commit().executes()] == [run_id]
 
 
+def test_a_cordon_that_becomes_durable_after_the_hand_over_counts_from_then_on() -> None:
+    """The agent's older word was rightly believed until then."""
+    drive = Drive().ready()
+    node_shard = shard_of("n1", SHARDS)
+    run_id = next(one for one in ("r1", "r2", "r3") if shard_of(one, SHARDS) != node_shard)
+    (first,) = drive.start(run_id).commit().executes()
+    drive.outputs = []
+    drive.ask(CORDON, "op")
+    (append,) = drive.take(s.Append)
+    drive.lose(node_shard)
+    order(drive, cordoned=False, ordered_at_version=1, held=(first.attempt,))
+    drive.step(s.AppendDone(batch_id=append.batch.id, outcome=drive.durable()))
+    drive.outputs = []
+    drive.step(drive.report(first.attempt)).commit()
+    assert drive.executes() == []
+    assert drive.view("n1").refusal == "cordoned by ada: new disk"
+
+
 def test_an_older_word_does_not_cordon_again() -> None:
     drive = Drive().ready()
     for request in (CORDON, UNCORDON):
