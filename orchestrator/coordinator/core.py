@@ -31,7 +31,8 @@ from orchestrator.coordinator.copies import home_away, source_away
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import NodeRequest
 from orchestrator.coordinator.engine import Engine
-from orchestrator.coordinator.memory import Identity, Memory
+from orchestrator.coordinator.forking import give_base
+from orchestrator.coordinator.memory import Identity, Memory, load_key
 from orchestrator.coordinator.nodes import heartbeat, node_loaded, node_unread, watch
 from orchestrator.coordinator.payloads import (
     payload_kept,
@@ -247,7 +248,6 @@ class Coordinator:
         memory.warming -= lost
         self._warm_next -= lost
         memory.era += 1
-        memory.bases.clear()
         memory.heads.clear()
         memory.strange = {one for one in memory.strange if memory.shard(one) not in lost}
         memory.definitions.outdate()
@@ -327,7 +327,7 @@ class Coordinator:
         if given.era != memory.era and not given.fork:
             memory.ask_run(run_id)
             return
-        key = f"fork:{given.fork}" if given.fork else f"run:{run_id}"
+        key = load_key(given)
         works = memory.loaded(key)
         memory.pump_loads()
         if given.parked:
@@ -335,7 +335,7 @@ class Coordinator:
         elif given.rebuilt is None:
             works = [work for work in works if self._unknown_run(work, given)]
         elif given.fork:
-            memory.bases[run_id] = given.rebuilt
+            give_base(works, given.rebuilt)
         elif memory.holds(run_id) and memory.runs.get(run_id) is None:
             self._add(run_id, given.rebuilt)
         memory.intake.extendleft(reversed(works))

@@ -1,5 +1,6 @@
 """Forking: where a new run begins from another run's state at a version."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from events.api import ForkRun
@@ -9,6 +10,7 @@ from events.ids import run_stream
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.copies import ready_to_fork
+from orchestrator.coordinator.memory import load_key
 from orchestrator.coordinator.personal import event_key
 from orchestrator.coordinator.runs import Slot
 from orchestrator.replay.rebuild import Rebuilt
@@ -20,6 +22,14 @@ ALL = 2**62
 """Bytes of a tail after which a snapshot is taken in any case, with the next commit."""
 
 
+def give_base(works: Sequence[w.AnyWork], base: Rebuilt) -> None:
+    """To the first of those that asked for it, and no other: what is decided on it changes it. The
+    others find the run that has begun, or ask again."""
+    for work in works[:1]:
+        if isinstance(work, w.RequestWork):
+            work.base = base
+
+
 def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | None:
     """The new run as it is before its first event; None when `work` waits for what is missing.
 
@@ -27,12 +37,12 @@ def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | Non
     `Rejected` when the source cannot be forked at that version.
     """
     memory = turn.memory
-    base = memory.bases.get(request.run_id)
+    base = work.base
     if base is None:
         load = s.LoadRun(
             run_id=request.source_run_id, at=request.source_version, fork=request.run_id
         )
-        memory.load(f"fork:{request.run_id}", load, work)
+        memory.load(load_key(load), load, work)
         return None
     state, run_id = base.state, request.run_id
     if not ready_to_fork(turn, state, memory.shard(run_id), work):
@@ -40,7 +50,7 @@ def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | Non
     key = event_key(memory, work, run_id, state.subject) if state.subject else None
     if state.subject and key is None:
         return None
-    del memory.bases[run_id]
+    work.base = None
     net = memory.definitions.net(state.workflow, state.workflow_version)
     if net is None:
         raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")

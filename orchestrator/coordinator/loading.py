@@ -119,21 +119,23 @@ class Loader:
         return data
 
     async def _run(self, output: s.LoadRun) -> s.RunLoaded:
-        run_id, fork, era = output.run_id, output.fork, output.era
+        run_id, at, fork, era = output.run_id, output.at, output.fork, output.era
         try:
-            rebuilt = await self._rebuilder.run(run_id, output.at)
-            if rebuilt is not None and output.at is None and not fork:
+            rebuilt = await self._rebuilder.run(run_id, at)
+            if rebuilt is not None and at is None and not fork:
                 rebuilt = await self._to_its_end(run_id, rebuilt)
             if rebuilt is not None and rebuilt.state.subject and not rebuilt.state.terminal:
                 rebuilt.head.key = await self._cluster.data_key_of(run_id)
         except (Corrupt, InvariantViolation) as error:
-            return s.RunLoaded(run_id=run_id, fork=fork, era=era, parked=str(error))
+            return s.RunLoaded(run_id=run_id, at=at, fork=fork, era=era, parked=str(error))
         if rebuilt is None:
-            return s.RunLoaded(run_id=run_id, fork=fork, era=era, moved=await self._moved(run_id))
+            return s.RunLoaded(
+                run_id=run_id, at=at, fork=fork, era=era, moved=await self._moved(run_id)
+            )
         _tell(rebuilt.left_aside)
         if fork and self._cluster is not self._store:
             await self._copy_named(rebuilt.state)
-        return s.RunLoaded(run_id=run_id, fork=fork, era=era, rebuilt=rebuilt)
+        return s.RunLoaded(run_id=run_id, at=at, fork=fork, era=era, rebuilt=rebuilt)
 
     async def _copy_named(self, state: RunState) -> None:
         """A fork has what its source names, also when that is in another log."""

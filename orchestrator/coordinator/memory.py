@@ -25,7 +25,6 @@ from orchestrator.coordinator.settings import Settings
 from orchestrator.coordinator.waiters import Waiters
 from orchestrator.coordinator.works import AnyWork
 from orchestrator.kernel.env import Env, microseconds
-from orchestrator.replay.rebuild import Rebuilt
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +64,6 @@ class Memory:
         self.waiters = Waiters()
         self.heads: dict[str, Head] = {}
         """Ends of streams that were asked for and not yet written to."""
-        self.bases: dict[str, Rebuilt] = {}
-        """States of other runs from which forks are about to begin, by the new run's id."""
         self.parked = Parked(settings.parked_reasons_max)
         self.era = 0
         """Grows whenever shards are lost: what was read before may have been overtaken."""
@@ -266,5 +263,9 @@ class Memory:
         return self._timers[0][0] if self._timers else None
 
 
-def load_key(output: s.LoadRun) -> str:
-    return f"fork:{output.fork}" if output.fork else f"run:{output.run_id}"
+def load_key(load: s.LoadRun | s.RunLoaded) -> str:
+    """The same for a question and its answer. Those who want a fork of one id may mean different
+    sources: none of them has the answer to another's question."""
+    if load.fork:
+        return f"fork:{load.fork!r} of {load.run_id!r} at {load.at}"
+    return f"run:{load.run_id}"

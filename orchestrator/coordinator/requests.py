@@ -49,7 +49,6 @@ def handle(turn: "Turn", work: w.RequestWork) -> None:
     if run_id in memory.parked:
         memory.refuse(work.reply_to, Corrupt(memory.parked.reason(run_id)))
     elif not memory.holds(run_id):
-        memory.bases.pop(run_id, None)
         message = f"coordinator {memory.identity.name} does not own run {run_id}: try again"
         memory.refuse(work.reply_to, Unavailable(message))
     elif work.tries > memory.settings.conflicts_max:

@@ -59,10 +59,11 @@ class HeartbeatArrived(Signal, frozen=True, kw_only=True):
 
 class RunLoaded(Signal, frozen=True, kw_only=True):
     """`rebuilt` None: there is no such run. `parked`: why the stream cannot be read. `fork`: the id
-    of the new run that is to begin from this state. `era` is that of the question. `moved`: the
-    run ended and is in an archive, in words."""
+    of the new run that is to begin from this state. `at` and `era` are those of the question.
+    `moved`: the run ended and is in an archive, in words."""
 
     run_id: str
+    at: int | None = None
     fork: str = ""
     era: int = 0
     rebuilt: Rebuilt | None = None

@@ -12,6 +12,7 @@ from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.coordinator.ports import ReportDelivery
 from orchestrator.coordinator.signals import PastFound, PayloadLoaded
 from orchestrator.kernel.inputs import AttemptLost, Due, Unplaced
+from orchestrator.replay.rebuild import Rebuilt
 
 
 class Work(msgspec.Struct, kw_only=True):
@@ -27,6 +28,8 @@ class RequestWork(Work, kw_only=True):
     """The step in which it came."""
     past: PastFound | None = None
     """Of one that goes back: where to."""
+    base: Rebuilt | None = None
+    """Of a fork: its source as it was at that version."""
 
 
 class RegisterWork(Work, kw_only=True):

@@ -159,5 +159,5 @@ def test_a_fork_looks_for_the_version_of_its_source() -> None:
     drive.ask(ForkRun(run_id=RUNS[1], source_run_id="source", source_version=1))
     (ask,) = drive.take(s.LoadRun)
     source = rebuilt("source", second)
-    drive.step(s.RunLoaded(run_id="source", fork=ask.fork, era=ask.era, rebuilt=source))
+    drive.step(s.RunLoaded(run_id="source", at=ask.at, fork=ask.fork, era=ask.era, rebuilt=source))
     assert version(drive.answer_loads()) == second

@@ -1,0 +1,105 @@
+"""Forks of one id: whoever asks for one has the answer about the source that was asked for."""
+
+from events.api import ForkRun, Refused, RunAnswer
+from events.catalogue import Catalogue
+from events.envelope import unseal
+from events.run_facts import RunForked
+from orchestrator.coordinator import signals as s
+from orchestrator.coordinator.ports import Conflicted
+from orchestrator.coordinator.settings import Settings
+from tests.unit.coordinator.driving import Drive
+
+FORK = "f"
+
+
+def asked(drive: Drive, source: str, version: int, reply_to: str) -> Drive:
+    request = ForkRun(run_id=FORK, source_run_id=source, source_version=version)
+    return drive.ask(request, reply_to)
+
+
+def load(drive: Drive, ask: s.LoadRun) -> Drive:
+    """The answer of a store that has what was made durable."""
+    found = drive.rebuilt(ask.run_id)
+    known = found if found.state.version else None
+    answer = s.RunLoaded(run_id=ask.run_id, at=ask.at, fork=ask.fork, era=ask.era, rebuilt=known)
+    return drive.step(answer).answer_loads()
+
+
+def answers(drive: Drive) -> dict[str, object]:
+    return {out.reply_to: out.answer for out in drive.take(s.Answer)}
+
+
+def begun(drive: Drive) -> list[tuple[str, int]]:
+    """From what the log says that the fork has begun."""
+    facts = [unseal(one, Catalogue()).fact for one in drive.log if one.stream == f"run:{FORK}"]
+    return [(o.source_run_id, o.source_version) for o in facts if isinstance(o, RunForked)]
+
+
+def two_runs(settings: Settings | None = None) -> Drive:
+    drive = Drive(settings).ready()
+    for run_id in ("long", "short"):
+        drive.start(run_id).commit()
+    drive.executes()
+    drive.outputs = []
+    return drive
+
+
+def test_who_waits_for_another_source_is_not_told_that_the_first_one_is_missing() -> None:
+    drive = two_runs()
+    version = drive.rebuilt("short").head.version
+    asked(asked(drive, "nothing", 7, "mistaken"), "short", version, "right")
+    missing, there = drive.take(s.LoadRun)
+    load(drive, missing)
+    (refused,) = answers(drive).items()
+    assert refused[0] == "mistaken"
+    assert isinstance(refused[1], Refused)
+    assert "nothing" in refused[1].message
+    load(drive, there).commit()
+    (forked,) = answers(drive).items()
+    assert forked[0] == "right"
+    assert isinstance(forked[1], RunAnswer)
+
+
+def test_a_fork_begins_from_the_source_that_was_asked_for() -> None:
+    """Whoever else wants another one under that id, and whichever is read first."""
+    drive = two_runs()
+    version = drive.rebuilt("short").head.version
+    asked(asked(drive, "long", 99, "mistaken"), "short", version, "right")
+    first, second = drive.take(s.LoadRun)
+    load(load(drive, second), first).commit()
+    told = answers(drive)
+    assert isinstance(told["right"], RunAnswer)
+    assert begun(drive) == [("short", version)]
+
+
+def test_two_versions_of_one_source_are_two_questions() -> None:
+    drive = two_runs()
+    version = drive.rebuilt("short").head.version
+    asked(asked(drive, "short", 99, "mistaken"), "short", version, "right")
+    for ask in drive.take(s.LoadRun):
+        load(drive, ask)
+    drive.commit()
+    told = answers(drive)
+    assert isinstance(told["mistaken"], Refused)
+    assert "no version 99" in told["mistaken"].message
+    assert isinstance(told["right"], RunAnswer)
+
+
+def test_who_asks_twice_has_one_fork_also_when_it_must_be_begun_again() -> None:
+    """What was decided for the first request is not where the second one begins."""
+    drive = two_runs(Settings(turn_works_max=1))
+    version = drive.rebuilt("short").head.version
+    asked(asked(drive, "short", version, "once"), "short", version, "twice")
+    (ask,) = drive.take(s.LoadRun)
+    load(drive, ask)
+    (batch,) = drive.batches()
+    conflict = Conflicted(streams=(f"run:{FORK}",))
+    drive.step(s.AppendDone(batch_id=batch.id, outcome=conflict))
+    while asks := drive.take(s.LoadRun):
+        for ask in asks:
+            load(drive, ask)
+    drive.commit()
+    told = answers(drive)
+    assert isinstance(told["once"], RunAnswer)
+    assert isinstance(told["twice"], RunAnswer)
+    assert begun(drive) == [("short", version)]
