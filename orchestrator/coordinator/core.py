@@ -249,6 +249,7 @@ class Coordinator:
         self._warm_next -= lost
         memory.era += 1
         memory.heads.clear()
+        memory.keys.clear()
         memory.strange = {one for one in memory.strange if memory.shard(one) not in lost}
         memory.definitions.outdate()
         memory.out.append(s.Serve(leases=memory.ownership.held))

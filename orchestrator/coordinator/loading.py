@@ -89,11 +89,12 @@ class Loader:
                 assert_never(output)
 
     async def _key(self, output: s.LoadKey) -> s.KeyLoaded:
+        run_id, subject = output.run_id, output.subject
         try:
-            key = await self._store.join_data_key(output.run_id, output.subject, output.id)
+            key = await self._store.join_data_key(run_id, subject, output.id)
         except (Corrupt, Rejected) as error:
-            return s.KeyLoaded(run_id=output.run_id, trouble=str(error))
-        return s.KeyLoaded(run_id=output.run_id, key=key)
+            return s.KeyLoaded(run_id=run_id, subject=subject, trouble=str(error))
+        return s.KeyLoaded(run_id=run_id, subject=subject, key=key)
 
     async def _payload(self, output: s.LoadPayload) -> s.PayloadLoaded:
         data, damaged = None, ""

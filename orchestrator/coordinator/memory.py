@@ -78,8 +78,8 @@ class Memory:
         """The step in which each shard that is held was acquired."""
         self.out: list[s.CoordinatorOutput] = []
         self.chunk_requests = 0
-        self.keys: dict[str, s.KeyLoaded] = {}
-        """Data keys of runs that are just about to begin."""
+        self.keys: dict[tuple[str, str], s.KeyLoaded] = {}
+        """Data keys of runs that are just about to begin, each with its subject."""
         self.due_next: s.FindDue | None = None
         """The next page of due runs, asked for once those of the last one are loaded."""
         self._timers: list[tuple[int, str]] = []

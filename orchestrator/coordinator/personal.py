@@ -25,10 +25,10 @@ def event_key(memory: Memory, work: w.AnyWork, run_id: str, subject: str) -> Eve
 
     Raises `Rejected` when it cannot be had.
     """
-    loaded = memory.keys.pop(run_id, None)
+    loaded = memory.keys.pop((run_id, subject), None)
     if loaded is None:
         question = s.LoadKey(run_id=run_id, subject=subject, id=memory.mint())
-        memory.load(f"key:{run_id}", question, work)
+        memory.load(_key(run_id, subject), question, work)
         return None
     if loaded.key is None:
         raise Rejected(loaded.trouble)
@@ -36,10 +36,15 @@ def event_key(memory: Memory, work: w.AnyWork, run_id: str, subject: str) -> Eve
 
 
 def key_loaded(memory: Memory, given: s.KeyLoaded) -> None:
-    works = memory.loaded(f"key:{given.run_id}")
+    works = memory.loaded(_key(given.run_id, given.subject))
     if works:
-        memory.keys[given.run_id] = given
+        memory.keys[given.run_id, given.subject] = given
     memory.intake.extendleft(reversed(works))
+
+
+def _key(run_id: str, subject: str) -> str:
+    """What works wait for: those who begin a run of one id may mean different subjects."""
+    return f"key:{run_id!r} of {subject!r}"
 
 
 def record_erasure(turn: "Turn", work: w.RequestWork, request: ErasePersonal) -> None:

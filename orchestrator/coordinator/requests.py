@@ -19,9 +19,10 @@ from events.api import (
     StartRun,
     UpdateRun,
 )
-from events.errors import Corrupt, DalsegnoError, Unavailable
+from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
 from events.ids import run_stream
 from events.limits import CLIENT_WAIT_S_MAX
+from events.policies import Origin
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
@@ -36,6 +37,7 @@ from orchestrator.coordinator.waiters import Waiter
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
+from orchestrator.kernel.state import RunState
 from orchestrator.kernel.updates import query
 
 if TYPE_CHECKING:
@@ -156,6 +158,7 @@ def _fork(turn: "Turn", work: w.RequestWork, request: ForkRun) -> None:
         return
     created = slot.head.version == 0
     if not created:
+        _same_fork(slot.state, request)
         _answered(turn, work, turn.touch(slot))
         return
     given = i.Fork(
@@ -168,6 +171,16 @@ def _fork(turn: "Turn", work: w.RequestWork, request: ForkRun) -> None:
     touched = turn.decide(slot, given, stamp)
     memory.runs.add(slot, memory.now.monotonic)
     _answered(turn, work, touched, created)
+
+
+def _same_fork(state: RunState, request: ForkRun) -> None:
+    """The same id from the same place is the same fork. Raises `Rejected` for any other."""
+    asked = Origin(kind="fork", run_id=request.source_run_id, version=request.source_version)
+    if state.origin != asked:
+        raise Rejected(
+            f"run {state.run_id} exists already and did not begin as a fork of run "
+            f"{request.source_run_id} at version {request.source_version}: choose another id"
+        )
 
 
 def _await(turn: "Turn", work: w.RequestWork, request: AwaitRun) -> None:

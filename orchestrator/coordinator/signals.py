@@ -135,6 +135,7 @@ class KeyLoaded(Signal, frozen=True, kw_only=True):
     """What a run that begins is written with; None because of the `trouble`."""
 
     run_id: str
+    subject: str
     key: EventKey | None = None
     trouble: str = ""
 

@@ -1,6 +1,6 @@
 """Forks of one id: whoever asks for one has the answer about the source that was asked for."""
 
-from events.api import ForkRun, Refused, RunAnswer
+from events.api import ForkRun, Refused, RunAnswer, StartRun
 from events.catalogue import Catalogue
 from events.envelope import unseal
 from events.run_facts import RunForked
@@ -103,3 +103,39 @@ def test_who_asks_twice_has_one_fork_also_when_it_must_be_begun_again() -> None:
     assert isinstance(told["once"], RunAnswer)
     assert isinstance(told["twice"], RunAnswer)
     assert begun(drive) == [("short", version)]
+
+
+def test_the_same_fork_again_is_the_same_run_and_any_other_of_its_id_is_refused() -> None:
+    drive = two_runs()
+    version = drive.rebuilt("short").head.version
+    asked(drive, "short", version, "first")
+    load(drive, *drive.take(s.LoadRun)).commit()
+    drive.outputs = []
+    asked(drive, "short", version, "again").commit()
+    asked(drive, "long", version, "other").commit()
+    again, other = answers(drive).values()
+    assert isinstance(again, RunAnswer)
+    assert not again.created
+    assert isinstance(other, Refused)
+    assert "did not begin as a fork of run long" in other.message
+    assert begun(drive) == [("short", version)]
+
+
+def test_a_run_that_is_no_fork_is_not_taken_for_one() -> None:
+    drive = two_runs()
+    request = ForkRun(run_id="long", source_run_id="short", source_version=1)
+    (answer,) = answers(drive.ask(request, "client").commit()).values()
+    assert isinstance(answer, Refused)
+    assert "choose another id" in answer.message
+
+
+def test_who_begins_a_run_for_somebody_else_is_not_given_the_key_of_the_first() -> None:
+    drive = two_runs()
+    for subject in ("ada", "bob"):
+        drive.ask(StartRun(run_id="p", workflow="two", subject=subject), subject)
+    ada, bob = drive.take(s.LoadKey)
+    assert (ada.subject, bob.subject) == ("ada", "bob")
+    drive.step(s.KeyLoaded(run_id="p", subject="ada", trouble="the key of ada is erased"))
+    ((told, answer),) = answers(drive).items()
+    assert told == "ada"
+    assert isinstance(answer, Refused)
