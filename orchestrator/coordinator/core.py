@@ -31,7 +31,7 @@ from orchestrator.coordinator.copies import home_away, source_away
 from orchestrator.coordinator.definitions import Known
 from orchestrator.coordinator.door import NodeRequest
 from orchestrator.coordinator.engine import Engine
-from orchestrator.coordinator.forking import give_base
+from orchestrator.coordinator.forking import give_base, refuse_fork
 from orchestrator.coordinator.memory import Identity, Memory, load_key
 from orchestrator.coordinator.nodes import heartbeat, node_loaded, node_unread, watch
 from orchestrator.coordinator.payloads import (
@@ -331,7 +331,9 @@ class Coordinator:
         key = load_key(given)
         works = memory.loaded(key)
         memory.pump_loads()
-        if given.parked:
+        if given.parked and given.fork:
+            works = refuse_fork(memory, works, given.parked)
+        elif given.parked:
             memory.parked.add(run_id, given.parked)
         elif given.rebuilt is None:
             works = [work for work in works if self._unknown_run(work, given)]

@@ -10,7 +10,7 @@ from events.ids import run_stream
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.copies import ready_to_fork
-from orchestrator.coordinator.memory import load_key
+from orchestrator.coordinator.memory import Memory, load_key
 from orchestrator.coordinator.personal import event_key
 from orchestrator.coordinator.runs import Slot
 from orchestrator.replay.rebuild import Rebuilt
@@ -28,6 +28,15 @@ def give_base(works: Sequence[w.AnyWork], base: Rebuilt) -> None:
     for work in works[:1]:
         if isinstance(work, w.RequestWork):
             work.base = base
+
+
+def refuse_fork(memory: Memory, works: Sequence[w.AnyWork], damage: str) -> list[w.AnyWork]:
+    """The source is damaged, which says nothing about a run that may have the fork's id. None of
+    the works goes on."""
+    for work in works:
+        if isinstance(work, w.RequestWork):
+            memory.refuse(work.reply_to, Corrupt(damage))
+    return []
 
 
 def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | None:

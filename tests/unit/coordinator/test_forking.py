@@ -139,3 +139,15 @@ def test_who_begins_a_run_for_somebody_else_is_not_given_the_key_of_the_first() 
     ((told, answer),) = answers(drive).items()
     assert told == "ada"
     assert isinstance(answer, Refused)
+
+
+def test_a_damaged_source_parks_no_run_that_has_the_id_of_the_fork() -> None:
+    drive = two_runs()
+    asked(drive, "short", 1, "client")
+    (ask,) = drive.take(s.LoadRun)
+    drive.step(s.RunLoaded(run_id="short", at=1, fork=FORK, era=ask.era, parked="it is damaged"))
+    ((_, answer),) = answers(drive).items()
+    assert isinstance(answer, Refused)
+    assert (answer.code, answer.message) == ("corrupt", "it is damaged")
+    asked(drive, "long", 1, "other")
+    assert drive.take(s.LoadRun)
