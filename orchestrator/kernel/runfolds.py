@@ -141,6 +141,10 @@ def _resumed(state: RunState, fact: r.RunResumed, _at: int) -> None:
             state.steps[step_id].next_attempt_at = due_at + fact.shift_us
         elif what == "close":
             state.steps[step_id].close_due_at = due_at + fact.shift_us
+    for step_id in state.settling:  # its timer is away until that is over
+        step = state.steps[step_id]
+        if step.close_due_at is not None:
+            step.close_due_at += fact.shift_us
 
 
 def _completed(state: RunState, fact: r.RunCompleted, at: int) -> None:

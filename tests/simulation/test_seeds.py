@@ -30,9 +30,10 @@ REMEMBERED = {
     1348: "a process that was never registered displaced its successor",
     1613: "attempts were given up by a verdict on their node that was never written",
     3292: "a fork of a group that was given up kept what had begun to be settled meanwhile",
-    3992: "whether a node may be given work was judged before its cordon was durable, and kept",
     3356: "what an agent was told before its node was recorded was believed against a cordon",
     3474: "a fork was told what had been found out about the source of another fork of its id",
+    3992: "whether a node may be given work was judged before its cordon was durable, and kept",
+    8240: "the time of a task did not stand still in a pause while it was to be settled",
 }
 """Seeds that broke a promise under the mix of their day, and how. With each change of the mix a
 seed is another history: these are run first, and tests of their own hold the faults."""

@@ -311,3 +311,16 @@ def test_a_fork_of_a_halted_run_is_not_halted() -> None:
     play.fork("r2", play.state.version)
     assert play.state.halted is None
     assert may_be_placed(play.state, "a")
+
+
+def test_the_time_of_a_task_stands_still_in_a_pause_also_while_it_is_to_be_settled() -> None:
+    soon = Retry(kind="fixed", attempts_max=5, initial_s=5.0)
+    play = with_node(timeouts=Timeouts(schedule_to_close_s=20.0), retry=soon)
+    play.pause()
+    play.fail("a")
+    play.halt()
+    play.wait(30.0).resume()
+    abandoned(play)
+    assert play.state.steps["a"].status == "ready"
+    assert play.state.timers["close:a"] == play.state.started_at + 50_000_000
+    play.check_replay()
