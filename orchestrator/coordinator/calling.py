@@ -28,7 +28,7 @@ from orchestrator.coordinator.starting import begin_run
 from orchestrator.kernel.halting import open_transactions
 from orchestrator.kernel.inputs import Cancel, ChildEnded, Terminate
 from orchestrator.kernel.mapparts import is_part, part_of
-from orchestrator.kernel.operating import TERMINATED
+from orchestrator.kernel.operating import was_terminated
 from orchestrator.kernel.pinning import wanted_build
 
 if TYPE_CHECKING:
@@ -89,14 +89,12 @@ def _see_to_orphan(turn: "Turn", work: w.CallWork) -> None:
     elif turn.is_undecided(child.head.stream):
         memory.intake.append(work)
     elif turn.slot(work.orphan, work) is not None:
-        failure, causation = parent.state.failure, f"run:{parent.run_id}"
-        stamp = turn.stamp(child.shard, causation=causation)
+        stamp = turn.stamp(child.shard, causation=f"run:{parent.run_id}")
         step = child.state.origin.step
         given: Cancel | Terminate = Cancel(
             reason=f"its parent {parent.run_id} does not have it as {step} any more"
         )
-        is_at_once = failure is not None and failure.code == TERMINATED
-        if is_at_once and not open_transactions(child.state):
+        if was_terminated(parent.state) and not open_transactions(child.state):
             given = Terminate(by=f"the end of its parent {parent.run_id}")
         turn.decide(child, given, stamp).works.append(work)
 

@@ -131,14 +131,22 @@ def terminate(d: Decision, given: Terminate) -> None:
     """Ends the run as failed, without waiting for anybody. Raises `Rejected` when it has ended
     otherwise."""
     state = d.state
+    if was_terminated(state):
+        return
     if state.terminal:
-        if state.failure is not None and state.failure.code == TERMINATED:
-            return
         raise Rejected(f"run {state.run_id} is {state.status} already: it cannot be terminated")
     open_ = nothing_open(state, "it cannot be terminated", given.unsettled)
     said = f"{given.by} has terminated the run" + (f": {given.reason}" if given.reason else "")
     failure = Failure(code=TERMINATED, message=said)
     d.record(RunFailed(failure=failure, cancelled=_all_open(state), unsettled=open_))
+
+
+def was_terminated(state: RunState) -> bool:
+    """Whether it was ended at once. A run that fails because one that it called was terminated has
+    the same code, but fails at a step."""
+    failure = state.failure
+    ended_at_once = state.status == "failed" and not state.failed_step
+    return ended_at_once and failure is not None and failure.code == TERMINATED
 
 
 def _all_open(state: RunState) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ REMEMBERED = {
     3474: "a fork was told what had been found out about the source of another fork of its id",
     3992: "whether a node may be given work was judged before its cordon was durable, and kept",
     8240: "the time of a task did not stand still in a pause while it was to be settled",
+    8806: "a run that had failed with a child that was terminated passed for terminated itself",
 }
 """Seeds that broke a promise under the mix of their day, and how. With each change of the mix a
 seed is another history: these are run first, and tests of their own hold the faults."""

@@ -35,6 +35,7 @@ from orchestrator.coordinator.runs import Slot
 from orchestrator.replay.export import Exported
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.retrying import find
+from tests.builders import parallel
 from tests.unit.coordinator.driving import SHARDS, Drive
 
 CHILD = Definition(name="child", steps=(WaitStep(id="go", signal="go"),))
@@ -180,6 +181,25 @@ class TestChildren:
         assert parent.failure.code == child.failure.code == "terminated"
         assert "user:ada has terminated the run: it loops" in parent.failure.message
         assert "the end of its parent r1" in child.failure.message
+
+    def test_a_run_that_failed_with_its_child_takes_no_other_along_at_once(self) -> None:
+        drive = Drive().ready()
+        both = parallel(
+            l=CallStep(id="one", workflow="child"), r=CallStep(id="two", workflow="child")
+        )
+        for definition in (CHILD, Definition(name="both", steps=(both,))):
+            drive.ask(RegisterWorkflow(definition=definition)).commit()
+        options = RunOptions(error_policy="finish_others")
+        drive.ask(StartRun(run_id="r1", workflow="both", options=options)).commit()
+        drive.read_runs()
+        one, two = (child_run("r1", name, 0, 1) for name in ("one", "two"))
+        drive.ask(TerminateRun(run_id=one)).commit()
+        drive.read_runs()
+        drive.ask(SkipStep(run_id="r1", step="two", id="x")).commit()
+        drive.read_runs()
+        parent, failed = drive.rebuilt().state, drive.rebuilt(one).state
+        assert (parent.status, parent.failure) == ("failed", failed.failure)
+        assert drive.rebuilt(two).state.status == "cancelled"
 
     def test_a_restore_cancels_the_child_and_calls_another(self) -> None:
         drive = begun_parent()

@@ -13,6 +13,7 @@ from events.operator_facts import ResultGiven, TaskMoved
 from events.policies import Retry, RunOptions, Timeouts
 from events.task_facts import AttemptFailed, TaskCompleted
 from orchestrator.kernel.commands import command
+from orchestrator.kernel.state import RunState
 from tests.builders import Play, Setting, names, parallel, started, task, workflow
 
 AGAIN = Retry(kind="fixed", attempts_max=3, initial_s=5.0)
@@ -401,4 +402,16 @@ class TestTheEnd:
         play = started(workflow(task("a")), Setting(options=RunOptions()))
         play.run("a")
         with pytest.raises(Rejected, match="is completed already"):
+            play.terminate()
+
+    def test_a_run_that_failed_with_one_that_it_called_was_not_terminated_itself(self) -> None:
+        play = started(workflow(d.CallStep(id="call", workflow="other")))
+        child = RunState(
+            run_id=play.state.calls["call"],
+            status="failed",
+            failure=Failure(code="terminated", message="user:op has terminated the run"),
+        )
+        play.end_child("call", child)
+        assert play.state.failure == child.failure
+        with pytest.raises(Rejected, match="is failed already"):
             play.terminate()
