@@ -90,8 +90,8 @@ class Operators:
         if not isinstance(seen, RunAnswer):
             return
         request = self._request(kind, seen.run)
-        then = self._moved if kind == "move" else lambda _: None
-        self._ask(seen.run.run_id, request, then)
+        run_id = seen.run.run_id
+        self._ask(run_id, request, lambda _: self._watch(run_id) if kind == "move" else None)
 
     def _id(self) -> str:
         self._acts += 1
@@ -140,12 +140,10 @@ class Operators:
 
     # -- after a move -----------------------------------------------------------------------------
 
-    def _moved(self, seen: AnyAnswer) -> None:
-        if isinstance(seen, RunAnswer) and seen.run.ended_at is None:
-            run_id = seen.run.run_id
-            self._after(
-                LOOK_AGAIN_US, lambda: self._ask(run_id, ShowRun(run_id=run_id), self._free)
-            )
+    def _watch(self, run_id: str) -> None:
+        """Also after a refusal: the request may have been sent twice, and its second copy is
+        carried out when it is not refused any more."""
+        self._after(LOOK_AGAIN_US, lambda: self._ask(run_id, ShowRun(run_id=run_id), self._free))
 
     def _free(self, seen: AnyAnswer) -> None:
         """What still waits may be anywhere again."""
@@ -161,4 +159,5 @@ class Operators:
                         actor="user:op1",
                     )
                     self._ask(freed.run_id, freed, lambda _: None)
-        self._moved(seen)
+            if seen.run.ended_at is None:
+                self._watch(seen.run.run_id)
