@@ -43,8 +43,16 @@ def _file(pid: int) -> int:
 
 
 def note(ctx: TaskContext, what: str, value: str = "") -> None:
-    """One line in one write, so that a kill leaves whole lines only."""
-    line = Line(
+    _write(_line(ctx, what, value))
+
+
+async def noted(ctx: TaskContext, what: str, value: str = "") -> None:
+    """The instant is that of the call: until a thread has it the process may have been stopped."""
+    await anyio.to_thread.run_sync(_write, _line(ctx, what, value))
+
+
+def _line(ctx: TaskContext, what: str, value: str) -> Line:
+    return Line(
         what=what,
         key=ctx.idempotency_key,
         attempt=ctx.attempt,
@@ -54,11 +62,11 @@ def note(ctx: TaskContext, what: str, value: str = "") -> None:
         monotonic_us=time.monotonic_ns() // 1000,
         value=value,
     )
-    os.write(_file(os.getpid()), msgspec.json.encode(line) + b"\n")
 
 
-async def noted(ctx: TaskContext, what: str, value: str = "") -> None:
-    await anyio.to_thread.run_sync(note, ctx, what, value)
+def _write(line: Line) -> None:
+    """In one write, so that a kill leaves whole lines only."""
+    os.write(_file(line.pid), msgspec.json.encode(line) + b"\n")
 
 
 def chance(ctx: TaskContext) -> int:
