@@ -32,6 +32,12 @@ Queue = list[tuple[int, int, int, Lane, list[Key]]]
 long the lane has waited."""
 
 
+def place_ready(turn: Turn) -> None:
+    """Decides placements into the turn, and what no node could ever take."""
+    if turn.memory.runs.ready:
+        Placing(turn).place_ready()
+
+
 class Placing:
     """One turn's look at what is ready."""
 
@@ -49,7 +55,6 @@ class Placing:
         self._left = memory.settings.dispatch_max
 
     def place_ready(self) -> None:
-        """Decides placements into the turn, and what no node could ever take."""
         queue = self._queue()
         while queue and self._left and not self._turn.full:
             priority, _, number, lane, keys = queue[0]

@@ -15,7 +15,7 @@ from events.api import ForkRun
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.committing import Committing, waits_for
 from orchestrator.coordinator.memory import Memory
-from orchestrator.coordinator.placing import Placing, note_waiting
+from orchestrator.coordinator.placing import note_waiting, place_ready
 from orchestrator.coordinator.reconcile import reconcile
 from orchestrator.coordinator.transaction import Transaction
 from orchestrator.coordinator.turn import Turn
@@ -63,7 +63,7 @@ class Turns:
             if not turn.has_room:
                 break
             turn.take(memory.intake.popleft())
-        Placing(turn).place_ready()
+        place_ready(turn)
         self._committing.begin(turn.tx)
         self.unfinished = bool(memory.intake)
 
@@ -89,7 +89,7 @@ class Turns:
                 memory.wait(waits_for(flight.id), work)
             else:
                 turn.take(work)
-        Placing(turn).place_ready()
+        place_ready(turn)
         self.unfinished = self._can_gather(turn)
 
     def _begin(self, flight: Transaction | None = None) -> Turn | None:
