@@ -332,7 +332,8 @@ class Coordinator:
         works = memory.loaded(key)
         memory.pump_loads()
         if given.parked and given.fork:
-            works = refuse_fork(memory, works, given.parked)
+            refuse_fork(memory, works, given.parked)
+            works = []
         elif given.parked:
             memory.parked.add(run_id, given.parked)
         elif given.rebuilt is None:

@@ -30,13 +30,11 @@ def give_base(works: Sequence[w.AnyWork], base: Rebuilt) -> None:
             work.base = base
 
 
-def refuse_fork(memory: Memory, works: Sequence[w.AnyWork], damage: str) -> list[w.AnyWork]:
-    """The source is damaged, which says nothing about a run that may have the fork's id. None of
-    the works goes on."""
+def refuse_fork(memory: Memory, works: Sequence[w.AnyWork], damage: str) -> None:
+    """The source is damaged, which says nothing about a run that may have the fork's id."""
     for work in works:
         if isinstance(work, w.RequestWork):
             memory.refuse(work.reply_to, Corrupt(damage))
-    return []
 
 
 def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | None:

@@ -1,6 +1,6 @@
 """Fold of the facts of a whole run: its beginning, its pauses, its end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from events import run_facts as r
 from events.facts import Enabled, Fact
@@ -59,13 +59,12 @@ def begin_anew(
     state.ready.clear()
     state.outstanding.clear()
     state.calls.clear()
-    given_up = set(state.settling).difference(renewed.step for renewed in steps)
+    to_settle = set(state.settling)
     for step_id in state.settling:
         state.steps[step_id].settling = None
     state.settling.clear()
     state.deferred.clear()
-    _without_given_up(state, at)
-    cancel_steps(state, [name for name in state.steps if name in given_up], at)
+    _without_given_up(state, to_settle.difference(one.step for one in steps), at)
     state.timers = {} if due_at is None else {"run": due_at}
     for renewed in steps:
         old = state.steps[renewed.step]
@@ -95,9 +94,10 @@ def begin_anew(
         state.steps[renewed.step].once = old.once
 
 
-def _without_given_up(state: RunState, at: int) -> None:
+def _without_given_up(state: RunState, to_settle: Set[str], at: int) -> None:
     """What groups that were given up and maps that are decided still have was with nodes only, and
-    these attempts are none of ours."""
+    these attempts are none of ours. `to_settle`: what of it was to be settled first, which has no
+    mark of being asked back any more."""
     if state.given_up:
         cancel_steps(
             state, [name for name, one in state.steps.items() if one.recalled == WITHIN_TIMEOUT], at
@@ -110,6 +110,7 @@ def _without_given_up(state: RunState, at: int) -> None:
             end_item(state, map_id, name, "cancelled")
             if not found.open:
                 state.turning[map_id] = None
+    cancel_steps(state, [name for name in state.steps if name in to_settle], at)
 
 
 def _closing(state: RunState, fact: r.RunClosing, at: int) -> None:
