@@ -1,0 +1,235 @@
+"""Limits: every bound of the system, each with its unit and what happens when it is met.
+
+`Limits` and `EngineLimits` are configuration, `[limits]` and `[engine]`; what is written in
+capitals is the same everywhere. What a process has of something (slots, connections, agents) is no
+limit but a setting, and stands with that process.
+"""
+
+from events.limits.configured import (
+    DECISION_EVENTS,
+    KIB,
+    MIB,
+    BatchLimits,
+    EngineLimits,
+    Limits,
+)
+
+__all__ = ["DECISION_EVENTS", "KIB", "MIB", "BatchLimits", "EngineLimits", "Limits"]
+
+# -- names and values ------------------------------------------------------------------------------
+
+NAME_CHARS_MAX = 200
+"""Characters of a run id, step id, workflow or task name. A longer one is refused."""
+
+INTEGER_MAX = 2**63 - 1
+"""Largest integer of a value, and with a minus the smallest but one. A larger one is refused at the
+door."""
+
+
+VALUE_DEPTH_MAX = 64
+"""Levels of lists and objects in a value. Deeper ones are refused: recursive readers would fail."""
+
+PRIORITY_MAX = 1_000
+"""Priorities run from minus this to this. Others are refused."""
+
+
+# -- definitions -----------------------------------------------------------------------------------
+
+STEP_WAITS_MAX = 1_000_000
+"""Ways in which the steps of a definition may wait for each other. Refused at check."""
+
+CYCLES_MAX = 100
+"""Cycles of steps that a check looks for. Beyond, it names these and says nothing of the order."""
+
+SCHEMA_DEPTH_MAX = 32
+"""References and levels of a JSON schema that are followed. What lies deeper is not constrained."""
+
+PROBLEMS_COUNTED_MAX = 100
+"""Problems that are counted beyond those kept. Then the check gives up."""
+
+CANDIDATES_MAX = 500
+"""Names among which the nearest is looked for, to suggest it. Of more, the first ones."""
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+FACTS_MAX = 500
+"""Facts after which a decision begins nothing more that can be put off: the next `Due` goes on. All
+facts of a decision are appended together, and an append is bounded."""
+
+FLOW_PAYLOADS_MAX = 8
+"""How many times `Limits.payload_bytes_max` all values of one flow may have together: they are
+stored in one event. The step that goes beyond fails."""
+
+ITEMS_BEGUN_MAX = 100
+"""Items of a map that one fact enables. The next ones come with the next fact."""
+
+STEPS_NAMED_MAX = 1_000
+"""Steps, or nodes, that one request may name. One with more is refused."""
+
+NAMES_SHOWN_MAX = 20
+"""Names of steps that a message lists; then it says how many more there are."""
+
+ACTIONS_SHOWN_MAX = 20
+"""What operators did to a run, the last so many, is shown with it; all of it is in its history."""
+
+FORKS_MAX = 100
+"""Forks of forks of a run. A longer chain cannot be rebuilt: it would be a loop."""
+
+
+# -- the coordinator -------------------------------------------------------------------------------
+
+INBOX_MAX = 10_000
+"""Inputs that lie before a coordinator. Who puts another one waits until there is room."""
+
+PENDING_NOTED_MAX = 100
+"""Obstacles that are recorded in one look at what waits. The rest comes with the next one."""
+
+STRANGE_NODES_MAX = 1000
+"""Nodes whose reports of what the log does not know a coordinator counts one by one. Those of more
+are counted together."""
+
+INDEX_ROWS_MAX = 500
+"""Rows of one look at the index of runs. The rest comes with the next look."""
+
+SETTLED_IN_COMMAND_MAX = 256
+"""Attempts that one `Settle` names; the rest goes in the next."""
+
+CLIENT_WAIT_S_MAX = 60.0
+"""Seconds that a client may wait for the end of a run with one request; then it asks again."""
+
+MESSAGES_WAITING_MAX = 10_000
+"""Messages of a subscription that wait to be read; later ones are dropped, and come again."""
+
+EXPRESSIONS_KEPT_MAX = 10_000
+"""Compiled expressions kept, a few kilobytes each. The least recently used leaves."""
+
+STATE_BYTES_MAX = 1024 * 1024 * 1024
+"""Bytes of the state in a snapshot. A larger one is taken for damage: no honest run has one."""
+
+
+# -- projections -----------------------------------------------------------------------------------
+
+TALLIES_MAX = 20_000
+"""Tallies that a projector remembers, twice at most. Others are read before they grow."""
+
+TRACKS_MAX = 100_000
+"""Runs and their open tasks that a projector remembers, twice at most, and tasks of definitions. Of
+others the past is read from the log again."""
+
+
+# -- agents ----------------------------------------------------------------------------------------
+
+ATTEMPTS_KNOWN_MAX = 10_000
+"""Attempts held or unsettled. A heartbeat lists them all and has to fit a message; beyond it new
+commands are refused."""
+
+UNSETTLED_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes of results that wait to be settled, and so of the journal's live part; beyond it new
+commands are refused.
+"""
+
+HELD_PER_CREDIT_MAX = 4
+"""Attempts held for each credit granted. Owners that do not know of each other may overshoot the
+credits a little; beyond this new commands are refused."""
+
+REMEMBERED_MAX = 262_144
+"""Attempts remembered as over, in each of two generations (up to 18 MB each). At 3,000 attempts/s a
+duplicate that is late by up to 87 s is still recognised, and longer at a slower pace. So a
+command consumer must not reach back farther than that; what is older, reconciliation sends anew."""
+
+HEARTBEATS_REMEMBERED_MAX = 256
+"""Heartbeats whose answer is still understood; an older answer grants nothing."""
+
+REPORTS_PER_MESSAGE_MAX = 256
+"""Reports in one message; the rest goes in the next."""
+
+REPORT_MESSAGE_BYTES_MAX = 512 * 1024
+"""Estimated bytes of one report message; a single larger report goes alone."""
+
+PUBLISHES_IN_FLIGHT_MAX = 4
+"""Report messages under way at a time, one for each shard; meanwhile the others gather."""
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+"""Size at which the journal begins a new segment with what is still live."""
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of one frame of the journal; a longer length means damage."""
+
+LOG_LINES_MAX = 100
+"""Log lines of one attempt that travel in its report; earlier ones are dropped and counted."""
+
+NOTES_MAX = 32
+"""Notes of one attempt; later ones are dropped."""
+
+EMITTED_MAX = 32
+"""Events that one attempt may emit; the next one fails the attempt."""
+
+LINE_CHARACTERS_MAX = 2_000
+"""Characters of a log line, note or failure message; the rest is cut off."""
+
+DETAILS_BYTES_MAX = 64 * 1024
+"""Bytes of heartbeat details or of an emitted event's data; more fails the attempt."""
+
+TOKEN_CHARS_MAX = 2_000
+"""Characters of a completion token. A longer one is refused: it is none of ours."""
+
+ONCE_VALUES_MAX = 100
+"""Values that `ctx.once` keeps for one task; one more fails the attempt with `too_much_once`."""
+
+ONCE_BYTES_MAX = 64 * 1024
+"""Bytes of these together: each attempt is sent all of them; more fails the attempt like that."""
+
+TRACEBACK_FRAMES_MAX = 12
+"""Innermost frames of a failed handler that are kept in the failure's details."""
+
+STDERR_LINE_BYTES_MAX = 8_192
+"""Bytes of one stderr line of a subprocess; a longer one is split."""
+
+EMITTED_BYTES_MAX = 128 * 1024
+"""Bytes of all events that one attempt emits; more fails the attempt."""
+
+HTTP_RESPONSE_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of a response that `http.request` may be told to read; an input that says more is refused.
+What a task may return is `agent.output_bytes_max`."""
+
+HTTP_EXCERPT_BYTES = 1_024
+"""Bytes of the body of a response that failed its task that are kept in the failure's details."""
+
+HTTP_REDIRECTS_MAX = 5
+"""Redirects that `http.request` follows; a further one fails the attempt with `http_redirect`."""
+
+HTTP_TIMEOUT_S_MAX = 3_600.0
+"""Seconds that `http.request` may be told to wait; an input that says more is refused."""
+
+VALUES_WAIT_S = 600.0
+"""Seconds that a handler waits for values of a large list while no coordinator answers. Then the
+attempt fails with `values_unavailable`, and another one may follow."""
+
+KEY_CHARS_MAX = 255
+"""Characters of an idempotency key that services take. Of a longer one its hash is sent."""
+
+
+# -- commands --------------------------------------------------------------------------------------
+
+CONFIG_BYTES_MAX = 1024 * 1024
+"""Bytes of a configuration file. A longer one is refused: the process does not begin."""
+
+INPUT_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of a file that is given as input. A longer one is refused; what a run may get is
+`payload_bytes_max`."""
+
+RUNS_LISTED_MAX = 1000
+"""Runs that one `run list` shows. A larger `--limit` is refused."""
+
+LABELS_ASKED_MAX = 16
+"""Tags and attributes in one search: each is one more look at every run that is found. Refused."""
+
+EVENTS_LISTED_MAX = 1_000_000
+"""Events that one `log show` shows. A larger `--limit` is refused."""
+
+LOCAL_AGENTS_MAX = 64
+"""Agents that `dev`, `try` and `bench` start. More are refused."""
+
+SERVER_LOG_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes of the log of an embedded server; a longer one is set aside when the next one starts."""
