@@ -184,12 +184,30 @@ def unseal(stored: Stored, catalogue: Catalogue) -> Event:
     Raises `Corrupt` when the bytes cannot be decoded, name another place or type than the one they
     were found at, use an unknown codec, or the type is unknown.
     """
+    header, fact = decoded(stored, catalogue)
+    return Event(header, fact, digest(stored.state))
+
+
+def decoded(stored: Stored, catalogue: Catalogue) -> tuple[Header, Fact]:
+    """The same without the digest, for who has checked the chain. Raises as `unseal`."""
+    raw = _reading(stored)
+    what = f"event {stored.version} of {stored.stream}"
+    data = msgspec.Raw(_together(raw, stored, what)) if raw.codec or raw.key_id else raw.data
+    return raw, catalogue.decode(raw.type, data, what)
+
+
+def header_of(stored: Stored) -> Header:
+    """What stands around the fact, which is not looked at. Raises `Corrupt` for bytes that cannot
+    be decoded, or that name another place or type than the one they were found at."""
+    return _reading(stored)
+
+
+def _reading(stored: Stored) -> _Reading:
     what = f"event {stored.version} of {stored.stream}"
     raw = decode(stored.state, _Reading, what)
     if (raw.stream, raw.version, raw.type) != (stored.stream, stored.version, stored.type):
         raise Corrupt(f"{what} says that it is event {raw.version} of {raw.stream}, {raw.type}")
-    data = msgspec.Raw(_together(raw, stored, what)) if raw.codec or raw.key_id else raw.data
-    return Event(raw, catalogue.decode(raw.type, data, what), digest(stored.state))
+    return raw
 
 
 def _together(raw: _Reading, stored: Stored, what: str) -> bytes:

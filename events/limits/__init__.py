@@ -118,6 +118,17 @@ TRACKS_MAX = 100_000
 others the past is read from the log again."""
 
 
+# -- replay ----------------------------------------------------------------------------------------
+
+RECORDING_BYTES_MAX = 256 * MIB
+"""Bytes of a run's stored events, those of what it was forked from included, that are held to step
+through it. A longer history is refused: export it, or look at it with `log show`."""
+
+KEYFRAMES_BYTES_MAX = 128 * MIB
+"""Bytes of the states that a cursor keeps on its way, so that going back is cheap. Beyond, it keeps
+fewer of them, and going back takes longer."""
+
+
 # -- agents ----------------------------------------------------------------------------------------
 
 ATTEMPTS_KNOWN_MAX = 10_000
