@@ -239,6 +239,10 @@ LABELS_ASKED_MAX = 16
 EVENTS_LISTED_MAX = 1_000_000
 """Events that one `log show` shows. A larger `--limit` is refused."""
 
+EXPORT_BYTES_MAX = 64 * MIB
+"""Bytes of one line of an exported file, and of one frame of a bundle once it is decompressed. A
+file with more is refused."""
+
 LOCAL_AGENTS_MAX = 64
 """Agents that `dev`, `try` and `bench` start. More are refused."""
 

@@ -1,9 +1,5 @@
-"""`dalsegno events show`, `export` and `tail`: the log itself."""
+"""`dalsegno events show` and `tail`: the log itself."""
 
-import sys
-from pathlib import Path
-
-from events.catalogue import Catalogue
 from events.errors import Misconfigured, Rejected
 from events.ids import run_stream
 from events.limits import EVENTS_LISTED_MAX
@@ -13,7 +9,6 @@ from orchestrator.cli.nearest import about
 from orchestrator.cli.showing import Printer
 from orchestrator.cli.stores import log_of, log_settings, with_store
 from orchestrator.cli.tailing import follow_all, opened, positions, show_after, show_ends
-from orchestrator.replay.export import export as export_run
 
 PAGE = 500
 
@@ -46,43 +41,6 @@ def show(run_id: str, *, common: Common = COMMON) -> None:
 
     with about(common, run_id):
         with_store(common, read)
-
-
-def export(run_id: str, *, output: str = "", common: Common = COMMON) -> None:
-    """Write a run's history as it is stored, an event a line, for `replay_history` of the test kit.
-
-    Nothing is left out of it or covered: secrets that a workflow was given as input are in it.
-
-    Parameters
-    ----------
-    run_id
-        The run's id; `dalsegno run list` shows them.
-    output
-        The file to write; standard output when not given. One that is there is not overwritten.
-
-    Examples
-    --------
-    dalsegno events export nightly-17 --output nightly-17.jsonl
-    """
-
-    async def read(store: PostgresStore) -> list[bytes]:
-        return [line async for line in export_run(store, Catalogue(), run_id)]
-
-    with about(common, run_id):
-        lines = with_store(common, read)
-    data = b"".join(line + b"\n" for line in lines)
-    if not output:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
-        return
-    try:
-        with Path(output).open("xb") as file:
-            file.write(data)
-    except FileExistsError:
-        raise Misconfigured(f"--output {output}: there is such a file; remove it first") from None
-    except OSError as error:
-        raise Misconfigured(f"--output {output} cannot be written: {error.strerror}") from None
-    print(f"{output}: {len(lines) - 1} events", file=sys.stderr)
 
 
 def tail(

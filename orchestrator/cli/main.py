@@ -115,9 +115,9 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(
         events,
         "export",
-        "log:export",
+        "exporting:export",
         None,
-        "Write a run's history to a file that can be replayed.",
+        "Write runs to a file, to be replayed or imported.",
     )
     _add(events, "tail", "log:tail", None, "Show the end of the log, and what follows.")
     letters = _group(app, "dead-letter", group, "Show tasks that took too many agents with them.")

@@ -12,33 +12,42 @@ from events.ids import definition_stream
 from events.net import Net
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
-from orchestrator.cli.nearest import about
+from orchestrator.cli.files import with_history
 from orchestrator.cli.output import (
     DIM,
     console,
     print_json,
 )
 from orchestrator.cli.run_display import print_run, run_json
-from orchestrator.cli.stores import log_of, with_store
+from orchestrator.cli.stores import log_of
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.bases import LeftAside
+from orchestrator.replay.opened import OpenedFile
+from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Kept, Rebuilder
 
 RUNS_PAGE = 500
 
 
 def replay(
-    run_id: str, *, at: int | None = None, hashes: bool = False, common: Common = COMMON
+    run_id: str,
+    *,
+    run: str = "",
+    at: int | None = None,
+    hashes: bool = False,
+    common: Common = COMMON,
 ) -> None:
     """Rebuild a run's state from its events alone, compare with its snapshot, and show it.
 
     Parameters
     ----------
     run_id
-        The run's id; `dalsegno run list` shows them.
+        The run's id, or a file that `dalsegno events export` has written.
+    run
+        Which run of a file that has several.
     at
         Version to rebuild; the last one when not given.
     hashes
@@ -49,9 +58,12 @@ def replay(
     dalsegno replay 01m7yf4vgw1tqq5ay37h9hvpzk
     dalsegno replay nightly-17 --at 12
         The run as it was after its twelfth event.
+    dalsegno replay nightly-17.bundle
+        A run that was exported, without any cluster.
     """
-    with about(common, run_id) as given:
-        rebuilt = with_store(common, lambda store: _rebuild(store, given, at, hashes))
+    rebuilt = with_history(
+        common, run_id, run, lambda history, given: _rebuild(history, given, at, hashes)
+    )
     view = run_view(rebuilt.state, rebuilt.net)
     if common.json:
         shown = {
@@ -83,7 +95,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def _rebuild(
-    store: PostgresStore, run_id: str, at: int | None, with_hashes: bool
+    store: PostgresStore | OpenedFile, run_id: str, at: int | None, with_hashes: bool
 ) -> Replayed:
     if at is not None and at < 1:
         raise Misconfigured(f"--at is {at}: expected a version from 1")
@@ -111,8 +123,10 @@ async def _rebuild(
     )
 
 
-async def net_of(store: PostgresStore, catalogue: Catalogue, state: RunState) -> Net:
-    log = await log_of(store, state.run_id)
+async def net_of(store: PostgresStore | OpenedFile, catalogue: Catalogue, state: RunState) -> Net:
+    log: History = store
+    if isinstance(store, PostgresStore):
+        log = await log_of(store, state.run_id)
     for stored in await log.read(definition_stream(state.workflow), 0, RUNS_PAGE):
         fact = unseal(stored, catalogue).fact
         version = fact.workflow_version if isinstance(fact, DefinitionRegistered) else ""
@@ -121,9 +135,7 @@ async def net_of(store: PostgresStore, catalogue: Catalogue, state: RunState) ->
     raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")
 
 
-async def _hashes(
-    store: PostgresStore, catalogue: Catalogue, run_id: str, at: int | None
-) -> list[str]:
+async def _hashes(store: History, catalogue: Catalogue, run_id: str, at: int | None) -> list[str]:
     rebuilder, found = Rebuilder(store, catalogue, snapshots=False), list[str]()
     state, kept = RunState(), Kept()
     for event in (await rebuilder.events(run_id))[:at]:

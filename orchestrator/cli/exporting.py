@@ -1,0 +1,131 @@
+"""`dalsegno events export`: runs as a file, for another cluster or another tool."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+from cyclopts import Parameter
+
+from events.catalogue import Catalogue
+from events.errors import Misconfigured
+from orchestrator.adapters.archives.bundling import bundled
+from orchestrator.cli.common import COMMON, Common
+from orchestrator.cli.files import with_histories
+from orchestrator.cli.output import counted
+from orchestrator.replay.export import lines
+from orchestrator.replay.selecting import Exportable, Item, Told, select, walk
+
+Format = Literal["bundle", "jsonl"]
+Out = Annotated[Path | None, Parameter(name=("--out", "--output"))]
+
+
+def export(
+    *run_ids: str,
+    format: Format = "jsonl",  # noqa: A002 -- it is called so on the command line
+    out: Out = None,
+    children: bool = False,
+    common: Common = COMMON,
+) -> None:
+    """Write runs to a file: to replay it anywhere, or to import it into another cluster.
+
+    A run comes with its definition, with the runs that it was forked from, and with the stored
+    values that it names. Nothing is left out of it or covered: secrets that a workflow was given as
+    input are in it. Of personal runs the sealed values are in it, and no key.
+
+    Parameters
+    ----------
+    run_ids
+        The runs, or one file that was exported, all of whose runs are written in another format.
+    format
+        bundle: one compressed file, in which any run is found, and whose hashes are checked.
+        jsonl: an event a line, as it is stored.
+    out
+        The file to write; standard output when not given. One that is there is not overwritten.
+    children
+        Also the runs that these have started.
+
+    Examples
+    --------
+    dalsegno events export nightly-17 --format bundle --out nightly-17.bundle
+    dalsegno events export nightly-17 nightly-18 --children --out nights.jsonl
+        A line for each event of both runs and of those that they started.
+    """
+    if not run_ids:
+        raise Misconfigured("expected the ids of runs: `dalsegno run list` shows them")
+    counts: list[int] = []
+
+    async def write(store: Exportable, asked: tuple[str, ...]) -> None:
+        catalogue = Catalogue()
+        selection = await select(store, catalogue, asked, children=children)
+        counter = _Counter(walk(store, catalogue, selection))
+        with ExitStack() as stack:
+            file = stack.enter_context(_Output(out))
+            async for data in _written(format, counter.items(), asked):
+                file.write(data)
+        counts.append(counter.events)
+
+    with_histories(common, run_ids, write)
+    if out is not None:
+        print(f"{out}: {counted(counts[0], 'event')}", file=sys.stderr)
+
+
+async def _written(
+    wanted: Format, items: AsyncIterator[Item], asked: tuple[str, ...]
+) -> AsyncIterator[bytes]:
+    if wanted == "bundle":
+        async for chunk in bundled(items, asked):
+            yield chunk
+        return
+    async for line in lines(items):
+        yield line + b"\n"
+
+
+class _Counter:
+    def __init__(self, items: AsyncIterator[Item]) -> None:
+        self._items = items
+        self.events = 0
+
+    async def items(self) -> AsyncIterator[Item]:
+        async for item in self._items:
+            self.events += isinstance(item, Told)
+            yield item
+
+
+class _Output:
+    """A new file, or standard output. Of a file that could not be finished nothing stays."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file: BinaryIO = sys.stdout.buffer
+
+    def __enter__(self) -> "_Output":
+        if self._path is not None:
+            try:
+                self._file = self._path.open("xb")
+            except FileExistsError:
+                raise Misconfigured(
+                    f"--out {self._path}: there is such a file; remove it first"
+                ) from None
+            except OSError as error:
+                raise Misconfigured(
+                    f"--out {self._path} cannot be written: {error.strerror}"
+                ) from None
+        return self
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            if self._path is None:
+                raise  # a broken pipe, which `main` knows
+            raise Misconfigured(f"--out {self._path} cannot be written: {error.strerror}") from None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._path is None:
+            sys.stdout.flush()
+            return
+        self._file.close()
+        if kind is not None:
+            self._path.unlink(missing_ok=True)
