@@ -243,6 +243,10 @@ EXPORT_BYTES_MAX = 64 * MIB
 """Bytes of one line of an exported file, and of one frame of a bundle once it is decompressed. A
 file with more is refused."""
 
+TIMELINE_ROWS_MAX = 10_000
+"""Rows of a timeline. A larger `--rows` is refused; of more rows those that tell least are left
+out."""
+
 LOCAL_AGENTS_MAX = 64
 """Agents that `dev`, `try` and `bench` start. More are refused."""
 
