@@ -8,7 +8,8 @@ from events import operator_facts as o
 from events import run_facts as r
 from events import task_facts as t
 from events.facts import Fact, Failure
-from orchestrator.replay.traces import Place, Traces
+from orchestrator.replay.recording import Recording
+from orchestrator.replay.traces import Place
 
 
 class AttemptAt(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -30,14 +31,13 @@ class AttemptAt(msgspec.Struct, kw_only=True, omit_defaults=True):
     why: str = ""
 
 
-def attempts_of(traces: Traces, step: str, version: int) -> tuple[AttemptAt, ...]:
+def attempts_of(recording: Recording, step: str, version: int) -> tuple[AttemptAt, ...]:
     """Those of a step instance up to a version, oldest first. O(events about the step)."""
     found: list[AttemptAt] = []
-    for place in traces.step(step, version):
-        recording = traces.recording_of(place)
-        header, fact = recording.decoded(place.version)
+    for place in recording.traces.step(step, version):
+        header, fact = recording.at_place(place)
         if isinstance(fact, t.TaskDispatched):
-            found.append(_begun(fact, place, header.recorded_at, traces.recording.run_id))
+            found.append(_begun(fact, place, header.recorded_at, recording.run_id))
         elif found:
             _take(found[-1], fact, step, place, header.recorded_at)
     return tuple(found)

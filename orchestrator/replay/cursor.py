@@ -9,6 +9,8 @@ source, and for one that restores that of the earlier version of the same run. B
 recording, so that nothing is read and nothing can be changed: a cursor has no way to do anything.
 """
 
+from collections.abc import Sequence
+
 from events.envelope import Event
 from events.errors import Corrupt, DalsegnoError, Rejected
 from events.facts import Fact
@@ -18,21 +20,21 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.restoring import rewind
 from orchestrator.kernel.snapshot import restore
 from orchestrator.kernel.state import RunState, serialise
-from orchestrator.replay.keyframes import Keyframes
+from orchestrator.replay.contents import Contents
+from orchestrator.replay.differences import Change, changes
 from orchestrator.replay.recording import Recording
-from orchestrator.replay.traces import Traces
+from orchestrator.replay.stops import Hit, Seen, Stop, first_hit
 
 
 class Cursor:
     """`version`: that of the event that was folded last; 0: before the first one. `state` is to be
     read only: the next step changes it."""
 
-    def __init__(self, recording: Recording, keyframes: Keyframes | None = None) -> None:
+    def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.version = 0
         self.state = RunState()
-        self.traces = Traces(recording)
-        self.keyframes = keyframes or Keyframes(recording.targets)
+        self.keyframes = recording.keyframes
         self._tail_bytes = 0
         self._frame_bytes = 0
 
@@ -71,10 +73,81 @@ class Cursor:
         """So many events back, or to before the first one. Raises as `to`."""
         return self.to(max(0, self.version - count))
 
+    def run_to(self, stops: Sequence[Stop], *, backwards: bool = False) -> Hit | None:
+        """Goes to the next version at which one of the stops holds, or backwards to the last one
+        before. Where none does it returns None, and stands at the last version, or at 0.
+        Raises as `to`."""
+        if any(stop.needs_state for stop in stops):
+            return self._run_back(stops) if backwards else self._run_on(stops)
+        step = -1 if backwards else 1
+        for version in range(self.version + step, 0 if backwards else self.last + 1, step):
+            header, fact = self.recording.decoded(version)
+            nothing = Contents(self.recording, self.state, None, tuple)
+            stop = first_hit(stops, Seen(header, fact, nothing), {})
+            if stop is not None:
+                self.to(version)
+                return Hit(version, stop)
+        self.to(0 if backwards else self.last)
+        return None
+
+    @property
+    def contents(self) -> Contents:
+        """What expressions read here."""
+        event = self.recording.decoded(self.version) if self.version else None
+        return Contents(self.recording, self.state, event, self.changed)
+
+    def changed(self) -> tuple[Change, ...]:
+        """What the event that led here has changed."""
+        if not self.version:
+            return ()
+        before = Cursor(self.recording).to(self.version - 1)
+        return changes(before.state, self.state)
+
     def to_time(self, at: int) -> "Cursor":
         """To how it was at an instant (microseconds): before the first event that was recorded
         later. Raises as `to`."""
         return self.to(self.recording.version_at(at))
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def _run_on(self, stops: Sequence[Stop]) -> Hit | None:
+        held = self._held(stops)
+        while self.version < self.last:
+            self.to(self.version + 1)
+            stop = first_hit(stops, self._seen(), held)
+            if stop is not None:
+                return Hit(self.version, stop)
+        return None
+
+    def _run_back(self, stops: Sequence[Stop]) -> Hit | None:
+        """From each keyframe on to the next one; the last hit of the latest stretch counts."""
+        end = self.version - 1
+        while end > 0:
+            found = self.keyframes.before(end - 1)
+            start = found[0] if found else 0
+            hit, held = None, self.to(start)._held(stops)
+            while self.version < end:
+                self.to(self.version + 1)
+                stop = first_hit(stops, self._seen(), held)
+                hit = hit if stop is None else Hit(self.version, stop)
+            if hit is not None:
+                self.to(hit.version)
+                return hit
+            end = start
+        self.to(0)
+        return None
+
+    def _held(self, stops: Sequence[Stop]) -> dict[int, bool]:
+        """Which of the stops hold here that are to become true."""
+        held: dict[int, bool] = {}
+        if self.version:
+            first_hit(stops, self._seen(), held)
+        return held
+
+    def _seen(self) -> Seen:
+        header, fact = self.recording.decoded(self.version)
+        contents = Contents(self.recording, self.state, (header, fact), self.changed)
+        return Seen(header, fact, contents)
 
     # -- folding ----------------------------------------------------------------------------------
 
@@ -130,6 +203,6 @@ class Cursor:
             )
         kept = self.keyframes.at(fact.version)
         if kept is None:
-            kept = serialise(Cursor(self.recording, self.keyframes).to(fact.version).state)
+            kept = serialise(Cursor(self.recording).to(fact.version).state)
             self.keyframes.keep(fact.version, kept)
         return restore(kept)

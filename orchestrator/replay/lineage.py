@@ -7,20 +7,21 @@ An event outside of these stretches was there, and left nothing.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.replay.recording import Recording
+if TYPE_CHECKING:
+    from orchestrator.replay.recording import Recording
 
 
 class Stretch(NamedTuple):
     """Events of a recording that follow each other, both ends included."""
 
-    recording: Recording
+    recording: "Recording"
     first: int
     last: int
 
 
-def lineage(recording: Recording | None, version: int) -> Iterator[Stretch]:
+def lineage(recording: "Recording | None", version: int) -> Iterator[Stretch]:
     """The stretches that made the state at a version, newest first. O(restores)."""
     while recording is not None:
         for restored in sorted(recording.restores, reverse=True):

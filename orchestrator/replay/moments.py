@@ -17,7 +17,7 @@ from orchestrator.kernel.mapstate import MapState
 from orchestrator.kernel.state import Action, Closing, Paused, RunState, StepState
 from orchestrator.replay.attempts import AttemptAt, attempts_of
 from orchestrator.replay.cursor import Cursor
-from orchestrator.replay.traces import Place, Traces
+from orchestrator.replay.traces import Place
 
 
 class MomentPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,11 +170,10 @@ class Moment(MomentPart, frozen=True, kw_only=True):
     actions: tuple[Action, ...] = ()
 
 
-def moment_of(cursor: Cursor, traces: Traces | None = None) -> Moment:
-    """How it is where the cursor stands. `traces`: those of its recording, where they were made
-    already. O(state), and O(events) the first time."""
+def moment_of(cursor: Cursor) -> Moment:
+    """How it is where the cursor stands. O(state), and O(events) the first time."""
     state, recording, version = cursor.state, cursor.recording, cursor.version
-    teller = _Teller(cursor, traces or cursor.traces)
+    teller = _Teller(cursor)
     steps = list(teller.steps())
     return Moment(
         run_id=recording.run_id,
@@ -214,18 +213,17 @@ def moment_of(cursor: Cursor, traces: Traces | None = None) -> Moment:
 class _Teller:
     """Tells of steps and variables what the state alone does not know."""
 
-    def __init__(self, cursor: Cursor, traces: Traces) -> None:
+    def __init__(self, cursor: Cursor) -> None:
         self._state, self._version = cursor.state, cursor.version
-        self._run_id = cursor.recording.run_id
-        self._traces = traces
+        self._recording = cursor.recording
         self.net = cursor.recording.net
         self._net_steps: dict[str, NetStep] = (
             {} if self.net is None else {step.id: step for step in self.net.steps}
         )
 
     def variable(self, name: str) -> VariableAt:
-        place = self._traces.variable(name, self._version) or Place("", 0)
-        run_id = "" if place.run_id == self._run_id else place.run_id
+        place = self._recording.traces.variable(name, self._version) or Place("", 0)
+        run_id = "" if place.run_id == self._recording.run_id else place.run_id
         value = self._state.variables[name]
         return VariableAt(value=value, version=place.version, run_id=run_id)
 
@@ -254,7 +252,7 @@ class _Teller:
         )
         if not isinstance(action, TaskAction) and one.ready_at is None:
             return step
-        attempts = attempts_of(self._traces, name, self._version)
+        attempts = attempts_of(self._recording, name, self._version)
         return _task(step, one, attempts, action)
 
 

@@ -23,7 +23,11 @@ from events.limits import FORKS_MAX, RECORDING_BYTES_MAX
 from events.net import Net
 from events.operator_facts import RunRestored
 from events.run_facts import RunForked, RunStarted
+from orchestrator.kernel.netindex import NetIndex
+from orchestrator.replay.causes import Causes
+from orchestrator.replay.keyframes import Keyframes
 from orchestrator.replay.ports import History
+from orchestrator.replay.traces import Place, Traces
 
 PAGE = 1000
 
@@ -46,6 +50,11 @@ class Recording:
         """Versions whose states are asked for again: those gone back to, and a fork's first."""
         self.bytes = 0
         """Of its own events."""
+        self.keyframes = Keyframes(self.targets)
+        """Shared by all that step through it."""
+        self.traces = Traces(self)
+        self._net_index: NetIndex | None = None
+        self.causes = Causes(self)
         self._head = Head(run_stream(run_id))
         self._states: list[bytes] = []
         self._types: list[str] = []
@@ -60,6 +69,13 @@ class Recording:
     @property
     def last(self) -> int:
         return len(self._states)
+
+    @property
+    def net_index(self) -> NetIndex | None:
+        """The net with what expressions look up in it."""
+        if self._net_index is None and self.net is not None:
+            self._net_index = NetIndex(self.net)
+        return self._net_index
 
     def take(self, stored: Stored) -> None:
         """Adds the next event. Raises `Corrupt` when it does not follow the one before it."""
@@ -90,6 +106,19 @@ class Recording:
             )
         head.version, head.digest = stored.version, digest(stored.state)
         return header
+
+    def of(self, run_id: str) -> "Recording":
+        """That of a run which this one stands on, or itself. Raises `Rejected` for any other."""
+        found: Recording | None = self
+        while found is not None and found.run_id != run_id:
+            found = found.source
+        if found is None:
+            raise Rejected(f"run {self.run_id} was not forked from run {run_id}")
+        return found
+
+    def at_place(self, place: Place) -> tuple[Header, Fact]:
+        """Header and fact of an event of this run, or of one that it stands on."""
+        return self.of(place.run_id).decoded(place.version)
 
     # -- looking ----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ the logarithm of how often the thing was touched.
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,11 +16,13 @@ from events import run_facts as r
 from events import task_facts as t
 from events.facts import Fact, Flow
 from orchestrator.replay.lineage import lineage
-from orchestrator.replay.recording import Recording
+
+if TYPE_CHECKING:
+    from orchestrator.replay.recording import Recording
 
 
-class Place(msgspec.Struct, frozen=True):
-    """An event: of another run than the one that was asked about, where that is a fork."""
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """An event of a run: of another one than was asked about, where that is a fork."""
 
     run_id: str
     version: int
@@ -28,9 +31,8 @@ class Place(msgspec.Struct, frozen=True):
 class Traces:
     """Of one recording; each source has its own."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: "Recording") -> None:
         self.recording = recording
-        self.source = None if recording.source is None else Traces(recording.source)
         self._upto = 0
         self._variables: dict[str, array[int]] = {}
         self._steps: dict[str, array[int]] = {}
@@ -39,7 +41,7 @@ class Traces:
         """The events that say something of a step instance, as it is at a version, oldest first."""
         found: list[Place] = []
         for stretch in lineage(self.recording, version):
-            known = self._of(stretch.recording).steps.get(step, ())
+            known = stretch.recording.traces.steps.get(step, ())
             inside = [one for one in known if stretch.first <= one <= stretch.last]
             found += (Place(stretch.recording.run_id, one) for one in reversed(inside))
         return found[::-1]
@@ -47,18 +49,11 @@ class Traces:
     def variable(self, name: str, version: int) -> Place | None:
         """The event that set a variable last, as it is at a version."""
         for stretch in lineage(self.recording, version):
-            known = self._of(stretch.recording).variables.get(name)
+            known = stretch.recording.traces.variables.get(name)
             at = bisect_right(known, stretch.last) if known else 0
             if known and at and known[at - 1] >= stretch.first:
                 return Place(stretch.recording.run_id, known[at - 1])
         return None
-
-    def recording_of(self, place: Place) -> Recording:
-        """The recording that has an event."""
-        found: Recording | None = self.recording
-        while found is not None and found.run_id != place.run_id:
-            found = found.source
-        return found or self.recording
 
     @property
     def variables(self) -> dict[str, "array[int]"]:
@@ -69,12 +64,6 @@ class Traces:
     def steps(self) -> dict[str, "array[int]"]:
         self._read()
         return self._steps
-
-    def _of(self, recording: Recording) -> "Traces":
-        found: Traces | None = self
-        while found is not None and found.recording is not recording:
-            found = found.source
-        return found or self
 
     def _read(self) -> None:
         while self._upto < self.recording.last:

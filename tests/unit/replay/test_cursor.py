@@ -111,7 +111,9 @@ def test_over_their_bound_fewer_states_are_kept(play: Play) -> None:
     found = frames.before(len(play.states))
     assert found is not None
     assert found[1] == play.states[found[0] - 1]
-    cursor = Cursor(recorded(play), frames)
+    recording = recorded(play)
+    recording.keyframes = frames
+    cursor = Cursor(recording)
     for version in (len(play.states), 5, 17, 3, 0):
         assert same(cursor.to(version), play, version)
 
