@@ -129,6 +129,26 @@ KEYFRAMES_BYTES_MAX = 128 * MIB
 fewer of them, and going back takes longer."""
 
 
+# -- followers -------------------------------------------------------------------------------------
+
+FILTER_NAMES_MAX = 100
+"""Names in one filter of events, of all kinds together. One with more is refused."""
+
+ORIGINS_KEPT_MAX = 10_000
+"""Runs whose workflow and tags a follower remembers. Of others the first event is read again."""
+
+FOLLOWED_EVENTS_MAX = 500
+"""Events of one page of a follower; the rest comes with the next."""
+
+FOLLOWED_BYTES_MAX = 8 * 1024 * 1024
+"""Bytes of events after which a page of a follower takes no more; one event may exceed it."""
+
+LOOKED_BACK_MAX = 1_000_000
+"""Events from the end of a log among which the last ones that are wanted are looked for."""
+
+FOLLOWED_LOOKS_MAX = 10_000
+"""Events that a follower looks at for one page; where few are wanted the page has fewer."""
+
 # -- agents ----------------------------------------------------------------------------------------
 
 ATTEMPTS_KNOWN_MAX = 10_000

@@ -5,10 +5,12 @@ from events.ids import run_stream
 from events.limits import EVENTS_LISTED_MAX
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go
+from orchestrator.cli.filtering import ALL_EVENTS, Filtering, given_filter
+from orchestrator.cli.following import opened_logs
 from orchestrator.cli.nearest import about
 from orchestrator.cli.showing import Printer
-from orchestrator.cli.stores import log_of, log_settings, with_store
-from orchestrator.cli.tailing import follow_all, opened, positions, show_after, show_ends
+from orchestrator.cli.stores import log_of, with_store
+from orchestrator.cli.tailing import NOT_KEPT, Keeping, Sink, Tail
 
 PAGE = 500
 
@@ -48,7 +50,8 @@ def tail(
     follow: bool = False,
     after: str = "",
     limit: int = 20,
-    stream: str = "",
+    keeping: Keeping = NOT_KEPT,
+    filtering: Filtering = ALL_EVENTS,
     common: Common = COMMON,
 ) -> None:
     """Show the last events of the log; with --follow also those that come, as soon as they do.
@@ -60,33 +63,44 @@ def tail(
     follow
         Go on until Ctrl-C.
     after
-        Begin after this position instead of --limit events before the end. With several logs
-        east:1200,west:80; those that are not named from their beginning.
+        Begin after this position instead of --limit events before the end; "end": with what comes.
+        With several logs east:1200,west:80; those that are not named from their beginning.
     limit
         How many of the last events.
-    stream
-        Only streams that begin with this, such as run: or node:agent-1.
 
     Examples
     --------
     dalsegno events tail --limit 50
-    dalsegno events tail --follow --stream run:
-        Facts of runs as they are committed, until Ctrl-C.
+    dalsegno events tail --follow --type "task.*" --workflow orders
+        Facts of tasks as they are committed, until Ctrl-C.
     dalsegno events tail --after 1200 --json
         Everything since a position that you remember.
+    dalsegno events tail --since 2h --where "data.attempt > 1"
+        Second and later attempts of the last two hours.
+    dalsegno events tail --follow --cursor c.json --output events.jsonl
+        A copy of the log that goes on where it was, whatever ended it.
     """
     if not 0 <= limit <= EVENTS_LISTED_MAX:
         raise Misconfigured(f"--limit is {limit}: expected 0 to {EVENTS_LISTED_MAX}")
-    config = configured(common)
-    printer = Printer(as_json=common.json, with_stream=True, prefix=stream)
+    if follow and filtering.until:
+        raise Misconfigured("--until ends what --follow goes on with: leave one of them out")
+    config, wanted = configured(common), given_filter(filtering)
+    form, file = keeping.form(as_json=common.json), keeping.file()
 
     async def read() -> None:
-        async with opened(log_settings(config), printer) as logs:
-            if after:
-                reached = await show_after(logs, positions(after, list(logs)))
-            else:
-                reached = await show_ends(logs, limit)
-            if follow:
-                await follow_all(config, logs, reached)
+        async with opened_logs(config) as logs:
+            with Tail(config, logs, wanted, Sink(form, with_log=logs.told)) as tail:
+                if keeping.cursor is not None:
+                    reached = await tail.keep(keeping.cursor, file, after)
+                elif after or filtering.since:
+                    reached = await tail.begin_at(after)
+                else:
+                    reached = await tail.show_ends(limit)
+                    if not follow:
+                        return
+                if follow:
+                    await tail.follow(reached)
+                else:
+                    await tail.show_after(reached)
 
     go(read)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from events.catalogue import Catalogue
-from events.envelope import Event, Stored, unseal
-from events.errors import Corrupt
+from events.envelope import Event, Stored
 from events.redaction import redact_text
 from orchestrator.cli.output import (
     ACTIVE,
@@ -22,6 +21,7 @@ from orchestrator.cli.output import (
     plain,
 )
 from orchestrator.cli.output import BAD as RED
+from orchestrator.insight.sieve import Followed, decoded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,64 +44,59 @@ INDENT = 6
 class Printer:
     """Prints stored events; one that cannot be decoded is shown as that and stops nobody."""
 
-    def __init__(
-        self, *, as_json: bool, with_stream: bool, prefix: str = "", log: str = ""
-    ) -> None:
+    def __init__(self, *, as_json: bool, with_stream: bool, log: str = "") -> None:
         """`log`: the name of the log that they are of, where there are several."""
         self._as_json = as_json
         self._log = log
         self._with_stream = with_stream
-        self._prefix = prefix
         self._catalogue = Catalogue()
         self._console: Console | None = None if as_json else console()
 
     def of_log(self, log: str) -> "Printer":
         """The same, for events of one of several logs."""
-        return Printer(
-            as_json=self._as_json, with_stream=self._with_stream, prefix=self._prefix, log=log
-        )
+        return Printer(as_json=self._as_json, with_stream=self._with_stream, log=log)
 
     def print(self, page: Iterable[Stored]) -> None:
-        for stored in page:
-            if not stored.stream.startswith(self._prefix):
-                continue
+        self.show(decoded(self._log, stored, self._catalogue) for stored in page)
+
+    def show(self, page: Iterable[Followed]) -> None:
+        for seen in page:
             if self._console is None:
-                sys.stdout.write(self._json(stored) + "\n")
+                sys.stdout.write(json_line(seen) + "\n")
             else:
-                show_line(self._console, *self._line(stored))
+                show_line(self._console, *self._line(seen))
         sys.stdout.flush()
 
-    def _json(self, stored: Stored) -> str:
-        """The whole envelope, also what is not stored because it is the default, and the position
-        when it is known; `corrupt` says why, and the bytes follow, when it cannot be decoded.
-        """
-        place: dict[str, object] = {"log": self._log} if self._log else {}
-        if stored.position is not None:
-            place["position"] = stored.position
-        try:
-            event = unseal(stored, self._catalogue)
-            header = msgspec.structs.asdict(event.header)
-            header.pop("data", None)
-            shown = {**place, **header, "digest": event.digest, "data": event.fact}
-        except Corrupt as error:
-            where = {"stream": stored.stream, "version": stored.version, "type": stored.type}
-            shown = {**place, **where, "corrupt": str(error), "bytes": stored.state}
-        return redact_text(msgspec.json.encode(shown).decode())
-
-    def _line(self, stored: Stored) -> tuple[str, str]:
+    def _line(self, seen: Followed) -> tuple[str, str]:
         """What and when it was, and its data, both as markup."""
-        log = f"{self._log} " if self._log else ""
+        stored = seen.stored
+        log = f"{seen.log} " if seen.log else ""
         place = f"{log}{stored.position:>7} " if stored.position is not None else ""
         stream = f"[{DIM}]{plain(stored.stream)}[/] " if self._with_stream else ""
-        try:
-            event = unseal(stored, self._catalogue)
-        except Corrupt as error:
-            return f"{place}{stored.version:>5} {stream}", f"[{RED}]{plain(str(error))}[/]"
+        if seen.event is None:
+            return f"{place}{stored.version:>5} {stream}", f"[{RED}]{plain(seen.trouble)}[/]"
         colour = RED if any(word in stored.type for word in BAD) else _colour(stored.type)
-        at = clock(event.header.recorded_at)
+        at = clock(seen.event.header.recorded_at)
         kind = f"[{colour}]{stored.type:<24}[/]"
         head = f"[{DIM}]{place}[/]{stored.version:>5} [{DIM}]{at}[/] {kind} {stream}"
-        return head.rstrip(), _data(event)
+        return head.rstrip(), _data(seen.event)
+
+
+def json_line(seen: Followed) -> str:
+    """The whole envelope, also what is not stored because it is the default, and the position when
+    it is known; `corrupt` says why, and the bytes follow, when it cannot be decoded."""
+    stored, event = seen.stored, seen.event
+    place: dict[str, object] = {"log": seen.log} if seen.log else {}
+    if stored.position is not None:
+        place["position"] = stored.position
+    if event is None:
+        where = {"stream": stored.stream, "version": stored.version, "type": stored.type}
+        shown = {**place, **where, "corrupt": seen.trouble, "bytes": stored.state}
+    else:
+        header = msgspec.structs.asdict(event.header)
+        header.pop("data", None)
+        shown = {**place, **header, "digest": event.digest, "data": event.fact}
+    return redact_text(msgspec.json.encode(shown).decode())
 
 
 def show_line(out: "Console", head: str, data: str) -> None:

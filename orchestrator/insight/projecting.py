@@ -13,7 +13,7 @@ from collections.abc import Callable
 import anyio
 
 from events.errors import Unavailable
-from orchestrator.insight.follow import Bell
+from orchestrator.insight.bells import Bell
 from orchestrator.insight.projections import Settings
 from orchestrator.insight.projector import Projector, Turn
 

@@ -17,6 +17,7 @@ from orchestrator.adapters.postgres.columns import (
     head_columns,
     index_columns,
     lease_columns,
+    wanted_columns,
 )
 from orchestrator.adapters.postgres.finding import find_runs_text
 from orchestrator.adapters.postgres.projection_link import key_columns
@@ -24,6 +25,7 @@ from orchestrator.adapters.postgres.projections import change_columns
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.coordinator.ports import Lease
+from orchestrator.insight.filters import Wanted
 from orchestrator.insight.finding import LabelCondition, RunQuery
 from orchestrator.insight.fold import Gathered
 from orchestrator.insight.projections import Change
@@ -99,6 +101,7 @@ SNAPSHOT: Values = {
     "state": b"s",
     "kept": 3,
 }
+WANTED: Values = {**wanted_columns(7, Wanted(("x%",), ("run:%",)))}
 PLACE: Values = {"stream": "run:r7", "version": 9, "kind": "manual"}
 PAGE: Values = {
     "limit": 100,
@@ -125,6 +128,9 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         {"events_pkey"},
     ),
     "read_log": ({"after": 7, "limit": 100}, {"events_notification_id_idx"}),
+    "read_wanted": (WANTED, {"events_notification_id_idx"}),
+    "begins_of": ({"streams": texts(["run:r7"])}, {"events_pkey"}),
+    "batch_at": ({"position": 7}, {"log_batch_last_position"}),
     "last_position": ({}, {"events_notification_id_idx"}),
     "stream_names": (
         {"prefix": "run:", "past": "run;", "after": "run:r5", "limit": 100},

@@ -17,7 +17,7 @@ import msgspec
 
 from events.envelope import Stored
 from events.ids import run_stream
-from events.limits import BatchLimits
+from events.limits import FOLLOWED_LOOKS_MAX, BatchLimits
 from events.references import Payload, checked
 from events.run_facts import RunForked
 from events.sealing import EventKey, Keyring, NoKeys
@@ -39,6 +39,8 @@ from orchestrator.coordinator.ports import (
     SnapshotPlace,
 )
 from orchestrator.errors import InvariantViolation
+from orchestrator.insight.feed import Taken, take
+from orchestrator.insight.filters import EVERYTHING, Wanted
 from orchestrator.kernel.state import TERMINAL
 from orchestrator.replay.archives import Tombstone, fork_source
 from orchestrator.replay.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
@@ -346,6 +348,12 @@ class MemoryStore:
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         return self.log.read_log(after, limit)
+
+    async def read_wanted(self, after: int, wanted: Wanted = EVERYTHING) -> Taken:
+        return take(self.log.read_log(after, FOLLOWED_LOOKS_MAX), after, wanted)
+
+    async def begins_of(self, streams: Sequence[str]) -> list[Stored]:
+        return [one for stream in streams for one in self.log.read(stream, 0, 1)]
 
     async def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
         return self.log.read_batches(after, limit)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from psycopg.rows import TupleRow
 
 from events.envelope import Stored
@@ -21,6 +22,7 @@ from orchestrator.adapters.postgres.columns import (
     index_row,
     lease_columns,
     log_batch,
+    wanted_columns,
 )
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.datakeys import DataKeys
@@ -44,6 +46,9 @@ from orchestrator.coordinator.ports import (
     SnapshotInfo,
     SnapshotPlace,
 )
+from orchestrator.insight.feed import Taken, taken_of
+from orchestrator.insight.filters import EVERYTHING, Wanted
+from orchestrator.insight.positions import Batched
 from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.log_batches import LogBatch
 from orchestrator.replay.ports import End
@@ -164,6 +169,21 @@ class PostgresStore:
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         values = {"after": after, "limit": limit}
         rows = await self._rows("read_log", "reading the log", values)
+        return await self.data_keys.opened([_stored(row) for row in rows])
+
+    async def read_wanted(self, after: int, wanted: Wanted = EVERYTHING) -> Taken:
+        """A follower's next page."""
+        rows = await self._rows("read_wanted", "following the log", wanted_columns(after, wanted))
+        *page, (_, looks, _, _, last) = rows
+        taken = taken_of([_stored(row) for row in page], looks, last or after)
+        return msgspec.structs.replace(taken, events=await self.data_keys.opened(taken.events))
+
+    async def batch_at(self, position: int) -> Batched | None:
+        rows = await self._rows("batch_at", "looking for a batch", {"position": position})
+        return Batched(rows[0][0], bytes(rows[0][1]), *rows[0][2:]) if rows else None
+
+    async def begins_of(self, streams: Sequence[str]) -> list[Stored]:
+        rows = await self._rows("begins_of", "reading beginnings", {"streams": texts(streams)})
         return await self.data_keys.opened([_stored(row) for row in rows])
 
     async def read_streams(
