@@ -271,6 +271,14 @@ TIMELINE_ROWS_MAX = 10_000
 """Rows of a timeline. A larger `--rows` is refused; of more rows those that tell least are left
 out."""
 
+COMPARED_CHANGES_MAX = 1_000
+"""Places inside one value that differ between two runs and are told. Of more it is said that there
+are more."""
+
+CAUSES_MAX = 100
+"""Differences that one difference of two runs is traced back through. What lies behind is left
+out."""
+
 LOCAL_AGENTS_MAX = 64
 """Agents that `dev`, `try` and `bench` start. More are refused."""
 

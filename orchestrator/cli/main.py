@@ -124,6 +124,7 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(letters, "list", "dead_letters:list_", None, "List them, the newest first.")
     _add(letters, "show", "dead_letters:show", None, "Show the evidence of a run's, and ways on.")
     _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
+    _add(app, "diff", "differing:diff", group, "Compare two runs: where they part, and why.")
     _add(app, "timeline", "timelines:timeline", group, "Show where the time of a run went.")
     _add(app, "verify", "verifying:verify", group, "Audit runs against the log.")
     _add_archive(_group(app, "archive", group, "Move ended runs to files, and bring them back."))

@@ -90,6 +90,16 @@ def block(lines: Iterable[tuple[str, str]]) -> "Table":
     return block_of(lines)
 
 
+def grid(lines: Iterable[Sequence[str]]) -> "Table":
+    """Rows in columns without a header."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2, 0, 0))
+    for line in lines:
+        made.add_row(*line)
+    return made
+
+
 def names(all_: Sequence[str], most: int) -> str:
     """The first few of many names, and how many more there are."""
     more = len(all_) - most

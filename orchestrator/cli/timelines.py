@@ -5,23 +5,23 @@ from pathlib import Path
 
 import msgspec
 
-from events.catalogue import Catalogue
 from events.errors import Misconfigured
 from events.limits import TIMELINE_ROWS_MAX
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.gantt import gantt
-from orchestrator.cli.histories import Opened, net_in, no_run, with_history
 from orchestrator.cli.output import DIM, console, instant, plain, print_json, status, took
+from orchestrator.cli.recordings import recorded
 from orchestrator.cli.times import length
 from orchestrator.insight.spans import Span, Timeline, fewer
 from orchestrator.insight.timeline import timeline as timeline_of
 from orchestrator.insight.timeline_svg import svg as picture
-from orchestrator.replay.rebuild import Rebuilder
 
 ROWS = 60
 
 
-def timeline(run: str, *, svg: str = "", rows: int = ROWS, common: Common = COMMON) -> None:
+def timeline(
+    run_id: str, *, run: str = "", svg: str = "", rows: int = ROWS, common: Common = COMMON
+) -> None:
     """Show where the time of a run went: each step's waits for a node, attempts, retries, timers
     and child runs, as bars.
 
@@ -29,8 +29,10 @@ def timeline(run: str, *, svg: str = "", rows: int = ROWS, common: Common = COMM
 
     Parameters
     ----------
-    run
+    run_id
         The run's id, or a file that `dalsegno events export` has written.
+    run
+        Which run of a file that has several.
     svg
         Write a picture to this file instead. One that is there is written anew.
     rows
@@ -46,7 +48,8 @@ def timeline(run: str, *, svg: str = "", rows: int = ROWS, common: Common = COMM
     """
     if not 1 <= rows <= TIMELINE_ROWS_MAX:
         raise Misconfigured(f"--rows is {rows}: expected 1 to {TIMELINE_ROWS_MAX}")
-    found = with_history(common, run, _read)
+    recording = recorded(common, run_id, run)
+    found = timeline_of(recording.run_id, recording.events(), recording.net)
     if common.json:
         print_json(timeline_json(found))
         return
@@ -55,16 +58,6 @@ def timeline(run: str, *, svg: str = "", rows: int = ROWS, common: Common = COMM
         _write(svg, picture(shown, length))
     else:
         _print(shown)
-
-
-async def _read(opened: Opened) -> Timeline:
-    catalogue = Catalogue()
-    rebuilder = Rebuilder(opened.history, catalogue, snapshots=False)
-    rebuilt = await rebuilder.run(opened.run_id)
-    if rebuilt is None:
-        raise no_run(opened.run_id)
-    net = await net_in(opened.history, catalogue, rebuilt.state)
-    return timeline_of(opened.run_id, await rebuilder.events(opened.run_id), net)
 
 
 def _write(name: str, text: str) -> None:

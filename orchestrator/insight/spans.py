@@ -64,6 +64,14 @@ class Row(msgspec.Struct, kw_only=True, omit_defaults=True):
             if one.doing == doing
         )
 
+    def length(self, until: int) -> int:
+        """Microseconds from its beginning to its end, or until now."""
+        return (until if self.ended_at is None else self.ended_at) - self.begun_at
+
+    @property
+    def attempts(self) -> int:
+        return max((one.attempt for one in self.spans), default=0)
+
     @property
     def is_item(self) -> bool:
         return self.kind == "item"
@@ -131,5 +139,4 @@ def _tick_lengths() -> Iterator[float]:
 
 
 def _weight(row: Row, until: int) -> tuple[bool, bool, int]:
-    length = (until if row.ended_at is None else row.ended_at) - row.begun_at
-    return (not row.is_item, row.status not in {"completed", "skipped"}, length)
+    return (not row.is_item, row.status not in {"completed", "skipped"}, row.length(until))

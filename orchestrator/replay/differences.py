@@ -36,6 +36,13 @@ def changes(before: RunState, after: RunState) -> tuple[Change, ...]:
     return tuple(found)
 
 
+def between(path: str, before: object, after: object) -> Iterator[Change]:
+    """What differs between two values that are called `path`; nothing when they are equal as JSON.
+    O(size), as far as it is asked."""
+    if _differ(before, after):
+        yield from _of(path, before, after)
+
+
 def _of_structs(
     path: str, before: msgspec.Struct, after: msgspec.Struct, skip: frozenset[str] = frozenset()
 ) -> Iterator[Change]:
