@@ -284,3 +284,9 @@ LOCAL_AGENTS_MAX = 64
 
 SERVER_LOG_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of the log of an embedded server; a longer one is set aside when the next one starts."""
+
+
+# -- the API ---------------------------------------------------------------------------------------
+
+API_PAGE_MAX = 1_000
+"""Items of a page that the API lists. A larger `limit` is refused."""

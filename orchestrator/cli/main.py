@@ -64,6 +64,7 @@ def _serve(app: cyclopts.App, group: cyclopts.Group) -> None:
     )
     _add(app, "dev", "dev:dev", group, "Run servers, a coordinator and agents in this folder.")
     _add(app, "coordinator", "services:coordinator", group, "Run a coordinator until SIGTERM.")
+    _add(app, "api", "api:api", group, "Serve the HTTP API and the console until SIGTERM.")
     _add(app, "agent", "services:agent", group, "Run a node agent until SIGTERM.")
     _add(app, "demo", "demo.command:demo", group, "See a run survive a dead agent and coordinator.")
 

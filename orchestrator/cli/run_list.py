@@ -18,7 +18,7 @@ from orchestrator.cli.registry import versions
 from orchestrator.cli.stores import log_settings, open_logs, with_store
 from orchestrator.cli.times import between, now
 from orchestrator.config import Config
-from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery
+from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery, newest_first
 from orchestrator.kernel.state import OPEN, TERMINAL
 from orchestrator.replay.ports import IndexRow
 
@@ -126,11 +126,6 @@ async def _placed(config: Config, query: RunQuery) -> RunQuery:
     async with await open_logs(config) as store:
         row = await store.index_row(query.before)
     return msgspec.structs.replace(query, before_at=row.started_at if row is not None else 0)
-
-
-def newest_first(found: list[IndexRow], limit: int) -> list[IndexRow]:
-    """The first of the runs of all logs, as each of them lists its own."""
-    return sorted(found, key=lambda row: (row.started_at, row.run_id), reverse=True)[:limit]
 
 
 async def _refuse_unknown(store: PostgresStore, query: RunQuery) -> None:

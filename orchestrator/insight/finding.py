@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from orchestrator.insight.tallies import label_text
+from orchestrator.replay.ports import IndexRow
 
 Comparison = Literal["=", "<", "<=", ">", ">="]
 
@@ -51,3 +52,8 @@ class RunQuery(msgspec.Struct, frozen=True, kw_only=True):
     before: str = ""
     before_at: int | None = None
     limit: int = 20
+
+
+def newest_first(found: list[IndexRow], limit: int) -> list[IndexRow]:
+    """The first of the runs of all logs, as each of them lists its own."""
+    return sorted(found, key=lambda row: (row.started_at, row.run_id), reverse=True)[:limit]

@@ -1,0 +1,103 @@
+"""Errors of the API, and the statuses that errors are answered with.
+
+code              status
+invalid_request   400      malformed: a parameter, a header or the body is not what it has to be
+unauthorized      401      a token is needed, or the one given is not known
+forbidden         403      the Host header is not one of this server
+not_found         404      there is no such run, workflow, node …, or no such path
+method_not_allowed 405
+rejected          409      not allowed now
+conflict          409      somebody else was faster, again and again; ask anew
+too_large         413      the body is over the limit
+unsupported       415      the body is not JSON
+invalid_value     422      a user value that cannot be stored
+unavailable       503      store, bus or coordinators are away; wait and ask again
+corrupt           500      stored bytes are damaged
+bug               500      a bug of ours
+"""
+
+from events.errors import (
+    Conflict,
+    Corrupt,
+    DalsegnoError,
+    Fenced,
+    InvalidValue,
+    Misconfigured,
+    NotFound,
+    Rejected,
+    Unavailable,
+)
+
+
+class InvalidRequest(Rejected):
+    """Malformed: asked again as it is, it is refused again."""
+
+    code = "invalid_request"
+
+
+class Unauthorized(Rejected):
+    """No token where one is needed, or one that is not known."""
+
+    code = "unauthorized"
+
+
+class Forbidden(Rejected):
+    """Not from there."""
+
+    code = "forbidden"
+
+
+class TooLarge(Rejected):
+    """The body is over the limit."""
+
+    code = "too_large"
+
+
+class Unsupported(Rejected):
+    """A body of a kind that is not read here."""
+
+    code = "unsupported"
+
+
+class NotAllowed(Rejected):
+    """There is such a path, but not this method of it."""
+
+    code = "method_not_allowed"
+
+
+BUG = "bug"
+STATUSES: tuple[tuple[type[DalsegnoError], int], ...] = (
+    (InvalidRequest, 400),
+    (Misconfigured, 400),
+    (Unauthorized, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (NotAllowed, 405),
+    (TooLarge, 413),
+    (Unsupported, 415),
+    (InvalidValue, 422),
+    (Rejected, 409),
+    (Conflict, 409),
+    (Fenced, 409),
+    (Unavailable, 503),
+    (Corrupt, 500),
+)
+"""The first that fits."""
+
+TITLES: dict[int, str] = {
+    400: "Malformed request",
+    401: "Not authorized",
+    403: "Not from there",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Not possible now",
+    413: "Too large",
+    415: "Unsupported body",
+    422: "Value that cannot be stored",
+    500: "Internal error",
+    503: "Unavailable",
+}
+
+
+def status_of(error: DalsegnoError) -> int:
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)

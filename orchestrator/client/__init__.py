@@ -1,0 +1,1 @@
+"""The client of programs: `from orchestrator.client import Client`."""
