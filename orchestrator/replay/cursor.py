@@ -12,7 +12,7 @@ recording, so that nothing is read and nothing can be changed: a cursor has no w
 from collections.abc import Sequence
 
 from events.envelope import Event
-from events.errors import Corrupt, DalsegnoError, Rejected
+from events.errors import Corrupt, DalsegnoError, NotFound
 from events.facts import Fact
 from events.operator_facts import RunRestored
 from events.run_facts import RunForked
@@ -49,11 +49,11 @@ class Cursor:
         return self.recording.event(self.version) if self.version else None
 
     def to(self, version: int) -> "Cursor":
-        """Goes to a version, from 0 to the last one. Raises `Rejected` for any other, `Corrupt`
+        """Goes to a version, from 0 to the last one. Raises `NotFound` for any other, `Corrupt`
         or `InvariantViolation` when an event on the way cannot be decoded or folded; then it stands
         before that."""
         if not 0 <= version <= self.last:
-            raise Rejected(
+            raise NotFound(
                 f"run {self.recording.run_id} has no version {version}: they are 0 to {self.last}"
             )
         self._begin(version)

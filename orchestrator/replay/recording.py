@@ -16,7 +16,7 @@ from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.codec import digest
 from events.envelope import Event, Head, Header, Stored, decoded, header_of, unseal
-from events.errors import Corrupt, Rejected
+from events.errors import Corrupt, NotFound, Rejected
 from events.facts import Fact
 from events.ids import definition_stream, run_stream
 from events.limits import FORKS_MAX, RECORDING_BYTES_MAX
@@ -123,15 +123,15 @@ class Recording:
     # -- looking ----------------------------------------------------------------------------------
 
     def stored(self, version: int) -> Stored:
-        """The event as the store has it. Raises `Rejected` for a version that is not there."""
+        """The event as the store has it. Raises `NotFound` for a version that is not there."""
         if not 0 < version <= self.last:
-            raise Rejected(f"run {self.run_id} has no event {version}: they are 1 to {self.last}")
+            raise NotFound(f"run {self.run_id} has no event {version}: they are 1 to {self.last}")
         opened, trouble = self._opened.get(version, (None, ""))
         state, type_ = self._states[version - 1], self._types[version - 1]
         return Stored(self.stream, version, type_, state, opened=opened, trouble=trouble)
 
     def event(self, version: int) -> Event:
-        """Raises `Rejected` for a version that is not there, `Corrupt` for bytes that cannot be
+        """Raises `NotFound` for a version that is not there, `Corrupt` for bytes that cannot be
         decoded, `MissingKey` for values that cannot be opened."""
         return unseal(self.stored(version), self.catalogue)
 
@@ -208,7 +208,7 @@ async def _begun(history: History, catalogue: Catalogue, run_id: str, fork: str 
     if not found and fork:
         raise Corrupt(f"run {fork} is a fork of run {run_id}, which is not in the log")
     if not found:
-        raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
+        raise NotFound(f"there is no run {run_id}: `dalsegno run list` shows those there are")
     recording = Recording(run_id, catalogue)
     recording.take(found[0])
     fact = recording.fact(1)

@@ -17,7 +17,7 @@ import msgspec
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Event, Head, Stored, unseal
-from events.errors import Corrupt, Rejected
+from events.errors import Corrupt, NotFound
 from events.facts import Called, Fact, Flow
 from events.ids import definition_stream, run_stream
 from events.references import Payload
@@ -85,7 +85,7 @@ class Selection(msgspec.Struct):
 async def select(
     store: History, catalogue: Catalogue, run_ids: Sequence[str], *, children: bool = False
 ) -> Selection:
-    """What to export. Raises `Rejected` when there is no such run, `Corrupt`."""
+    """What to export. Raises `NotFound` when there is no such run, `Corrupt`."""
     return await _Selecting(store, catalogue).all(run_ids, children=children)
 
 
@@ -128,7 +128,7 @@ class _Selecting:
         while True:
             first = await self._store.read(streams[0], 0, 1)
             if not first:
-                raise Rejected(
+                raise NotFound(
                     f"there is no run {run_id}: `dalsegno run list` shows those there are"
                 )
             fact = unseal(first[0], self._catalogue).fact
