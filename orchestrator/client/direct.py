@@ -1,25 +1,23 @@
 """The service over a cluster: NATS to ask coordinators, Postgres to read the log."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
-
-import anyio
 
 from events.sealing import Keyring, NoKeys
-from events.subjects import Subjects
+from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.crypto.keyring import keyring
+from orchestrator.adapters.nats.announcements import ringing_all
 from orchestrator.adapters.nats.client import connect
-from orchestrator.adapters.nats.link import Link
 from orchestrator.adapters.postgres.cluster import PostgresCluster
 from orchestrator.adapters.postgres.lists import PostgresLists
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.api.service.ports import LogPart, Ports, Tail
+from orchestrator.api.service.ports import Ports
 from orchestrator.api.service.service import Service
-from orchestrator.client.tails import NatsTail
 from orchestrator.config import Config, databases, keys_text, log_map
 from orchestrator.errors import Misconfigured
+from orchestrator.insight.bells import Bells
+from orchestrator.insight.feed import Feed
 
 ANSWER_S = 15.0
 
@@ -30,12 +28,30 @@ async def direct(config: Config, answer_s: float = ANSWER_S) -> AsyncIterator[Se
     settings = log_settings(config)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(await opened(config))
+        logs = await logs_of(store)
         lists = PostgresLists(settings)
         stack.push_async_callback(lists.close)
-        client = await stack.enter_async_context(connect(config.nats, config.prefix, answer_s))
-        tails = await stack.enter_async_context(_tails(config, store))
-        map_ = store.map if isinstance(store, PostgresCluster) else None
-        yield Service(Ports(coordinators=client, log=store, lists=lists, tails=tails, map=map_))
+        coordinators = await stack.enter_async_context(
+            connect(config.nats, config.prefix, answer_s)
+        )
+        bells = Bells()
+        await stack.enter_async_context(ringing_all(config.nats, config.prefix, [*logs], bells))
+
+        async def ends() -> Mapping[str, int]:
+            return {name: await log.last_position() for name, log in logs.items()}
+
+        yield Service(
+            Ports(
+                coordinators=coordinators,
+                log=store,
+                lists=lists,
+                feed=Feed(logs, bells, patient=True),
+                bells=bells,
+                ends=ends,
+                place=store.place if isinstance(store, PostgresCluster) else None,
+                expressions=CelExpressions(),
+            )
+        )
 
 
 def log_settings(config: Config) -> tuple[Settings, ...]:
@@ -54,36 +70,14 @@ async def opened(config: Config) -> PostgresStore:
     return PostgresCluster(log_map(config), (first, *others), keys_of(config))
 
 
+async def logs_of(store: PostgresStore) -> dict[str, PostgresStore]:
+    """The logs themselves by their names, for what is true of each by itself."""
+    if not isinstance(store, PostgresCluster):
+        return {store.info.name: store}
+    return {name: await store.log(name) for name in store.map.names}
+
+
 def keys_of(config: Config) -> Keyring:
     """The keyring. Raises `Misconfigured`."""
     text, source = keys_text(config)
-    if not text:
-        return NoKeys()
-    return keyring(text, config.keys.current, source)
-
-
-@asynccontextmanager
-async def _tails(config: Config, store: PostgresStore) -> AsyncIterator[dict[str, Tail]]:
-    subjects = Subjects(config.prefix)
-    names = store.map.names if isinstance(store, PostgresCluster) else (store.info.name,)
-    found = {name: NatsTail(name, _part(store, name)) for name in names}
-    link = Link(config.nats, "follower")
-    async with anyio.create_task_group() as group:
-        for tail in found.values():
-            group.start_soon(tail.run, link, subjects)
-        try:
-            yield dict(found)
-        finally:
-            group.cancel_scope.cancel()
-            with anyio.CancelScope(shield=True):
-                await link.close()
-
-
-def _part(store: PostgresStore, name: str) -> Callable[[], Awaitable[LogPart]]:
-    if isinstance(store, PostgresCluster):
-        return partial(store.log, name)
-
-    async def itself() -> LogPart:
-        return store
-
-    return itself
+    return keyring(text, config.keys.current, source) if text else NoKeys()

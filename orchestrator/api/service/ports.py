@@ -1,16 +1,16 @@
 """What the service needs: coordinators that answer requests, the log, and to hear of its growth."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from events.api import AnyAnswer, AnyRequest
-from events.envelope import Stored
-from events.logmap import LogMap
 from events.views import RunView
+from orchestrator.insight.bells import Bells
+from orchestrator.insight.feed import Feed
 from orchestrator.insight.finding import RunQuery
-from orchestrator.insight.follow import Bell
+from orchestrator.kernel.expressions import Expressions
 from orchestrator.replay.ports import IndexedHistory, IndexRow
 
 
@@ -20,16 +20,6 @@ class Coordinators(Protocol):
 
     async def await_run(self, run_id: str, timeout_s: float | None = None) -> RunView:
         """The run as soon as it has ended, or as it is after `timeout_s`."""
-
-
-class LogPart(Protocol):
-    """One log."""
-
-    async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
-        """Events with position > `after`, in order of position; misses none that commits later."""
-
-    async def last_position(self) -> int:
-        """Position of the last event, 0 in an empty log."""
 
 
 class Log(IndexedHistory, Protocol):
@@ -44,28 +34,16 @@ class Lists(Protocol):
         """The runs that are asked for, of all logs, the newest first."""
 
 
-class Tail(Protocol):
-    """The end of one log."""
-
-    async def part(self) -> LogPart:
-        """The log itself. Raises `Unavailable`."""
-
-    def join(self) -> Bell:
-        """A bell that rings when it has grown; to be given back with `leave`."""
-
-    def leave(self, bell: Bell) -> None: ...
-
-
 class Ports(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them. `tails`: one for each log, by its name."""
+    """All of them. `ends`: the position of the last event of each log by its name."""
 
     coordinators: Coordinators
     log: Log
     lists: Lists
-    tails: Mapping[str, Tail]
-    map: LogMap | None = None
-    """Which log has which run, where there are several."""
-
-    def log_of(self, run_id: str) -> str:
-        """The name of the log that has a run."""
-        return next(iter(self.tails)) if self.map is None else self.map.of(run_id)
+    feed: Feed
+    bells: Bells
+    ends: Callable[[], Awaitable[Mapping[str, int]]]
+    expressions: Expressions
+    place: Callable[[int], tuple[str, int]] | None = None
+    """Where there are several logs: the name of one, and the position in it, for a position in the
+    cluster."""

@@ -58,12 +58,12 @@ async def show_run(log: Log, run_id: str) -> RunView:
     return run_view(state, await net_of(log, state.workflow, state.workflow_version))
 
 
-async def list_events(log: Log, run_id: str, after: int, limit: int) -> Page[EventShown]:
-    catalogue = Catalogue()
+async def list_events(ports: Ports, run_id: str, after: int, limit: int) -> Page[EventShown]:
+    catalogue, log = Catalogue(), ports.log
     found = await log.read(run_stream(run_id), after, limit + 1)
     if not found and (not after or await log.index_row(run_id) is None):
         raise no_run(run_id)
-    items = tuple(shown(one, catalogue) for one in found[:limit])
+    items = tuple(shown(one, catalogue, ports.place) for one in found[:limit])
     return Page(items=items, next=str(items[-1].version) if len(found) > limit else None)
 
 

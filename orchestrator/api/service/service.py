@@ -16,6 +16,7 @@ from orchestrator.api.shapes import (
     Workflow,
     WorkflowRow,
 )
+from orchestrator.insight.filters import Filter
 from orchestrator.insight.finding import RunQuery
 
 
@@ -59,7 +60,7 @@ class Service(Operations):
     async def list_run_events(
         self, run_id: str, *, after: int = 0, limit: int = 100
     ) -> Page[EventShown]:
-        return await runs.list_events(self._ports.log, run_id, after, limit)
+        return await runs.list_events(self._ports, run_id, after, limit)
 
     async def show_state(self, run_id: str, version: int) -> StateAt:
         return await runs.show_state(self._ports.log, run_id, version)
@@ -84,7 +85,7 @@ class Service(Operations):
     ) -> Feed[EventNews]:
         return feeds.follow_events(
             self._ports,
-            feeds.EventsWanted(type=type_, workflow=workflow),
+            Filter(types=(type_,) if type_ else (), workflows=(workflow,) if workflow else ()),
             last_event_id or after,
         )
 
