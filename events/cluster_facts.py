@@ -120,10 +120,12 @@ class PersonalErased(Fact, frozen=True, kw_only=True):
 
 
 class DefinitionRegistered(Fact, frozen=True, kw_only=True):
-    """A version of a workflow, by its definition's hash, with the net that its runs execute."""
+    """A version of a workflow, by its definition's hash, with the net that its runs execute. One
+    that is set `aside` is only for runs that name it; the newest of the others is for all."""
 
     TYPE = "definition.registered.v1"
     workflow: str
     workflow_version: str
     definition: Definition
     net: Net
+    aside: bool = False

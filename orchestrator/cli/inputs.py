@@ -1,9 +1,10 @@
 """Run inputs from the command line: JSON, or `@file` with JSON in it."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
-from events.errors import Rejected
+from events.errors import Misconfigured, Rejected
 from events.limits import INPUT_BYTES_MAX
 from events.values import Value, admit
 
@@ -23,6 +24,29 @@ def read_input(text: str, flag: str = "--input") -> Value:
         raise Rejected(
             f"{source} is not JSON: {error}. Expected a value such as '{{\"n\": 1}}', or @file"
         ) from None
+
+
+def given_values(flag: str, texts: Iterable[str]) -> dict[str, Value]:
+    """Values by name, as they are given: NAME=JSON, or NAME=TEXT for what is none.
+
+    Raises `Misconfigured` for what is not NAME=VALUE, `Rejected` for a value that is none.
+    """
+    return {name: _value(value, flag) for name, value in (_named(flag, text) for text in texts)}
+
+
+def _named(flag: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise Misconfigured(f"{flag} is {text!r}: expected NAME=VALUE")
+    return name, value
+
+
+def _value(text: str, flag: str) -> Value:
+    try:
+        found = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        found = text
+    return admit(found, flag.removeprefix("--"))
 
 
 def _file(path: Path, source: str) -> str:

@@ -1,5 +1,7 @@
 """`dalsegno workflow list` and `show`: what is registered, from the log."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from events.catalogue import Catalogue
@@ -25,12 +27,14 @@ PREFIX_MIN = 4
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered version of a workflow, and when it was registered (microseconds)."""
+    """A registered version of a workflow, and when it was registered (microseconds). One that is
+    set `aside` is never the newest."""
 
     workflow: str
     workflow_version: str
     registered_at: int
     definition: Definition
+    aside: bool = False
 
 
 def list_(name: str = "", *, common: Common = COMMON) -> None:
@@ -61,7 +65,7 @@ def list_(name: str = "", *, common: Common = COMMON) -> None:
             day(one.registered_at),
             str(sum(1 for _ in spots(one.definition))),
             "" if name else str(count),
-            plain(one.definition.description),
+            ("for a fork; " if one.aside else "") + plain(one.definition.description),
         )
         for one, count in found
     )
@@ -98,6 +102,7 @@ def _json(one: Version) -> dict[str, object]:
         "workflow_version": one.workflow_version,
         "registered_at": instant(one.registered_at),
         "description": one.definition.description,
+        **({"aside": True} if one.aside else {}),
     }
 
 
@@ -107,7 +112,7 @@ async def _list(store: PostgresStore, name: str) -> list[tuple[Version, int]]:
         all_ = await versions(store, name)
         return [(one, len(all_)) for one in reversed(all_)]
     found = [await versions(store, one) for one in await names(store)]
-    return [(one[-1], len(one)) for one in found]
+    return [(newest(one), len(one)) for one in found]
 
 
 async def names(store: PostgresStore) -> list[str]:
@@ -144,7 +149,13 @@ def _version(fact: DefinitionRegistered, at: int) -> Version:
         workflow_version=fact.workflow_version,
         registered_at=at,
         definition=fact.definition,
+        aside=fact.aside,
     )
+
+
+def newest(all_: Sequence[Version]) -> Version:
+    """The last one that was not set aside."""
+    return next((one for one in reversed(all_) if not one.aside), all_[-1])
 
 
 async def registered(store: PostgresStore, reference: str) -> Version:
@@ -152,8 +163,9 @@ async def registered(store: PostgresStore, reference: str) -> Version:
     name, _, wanted = reference.partition("@")
     all_ = await versions(store, name)
     if not wanted:
-        return all_[-1]
-    fitting = [one for one in all_ if one.workflow_version.startswith(wanted)]
+        return newest(all_)
+    by_version = {one.workflow_version: one for one in all_}
+    fitting = [one for version, one in by_version.items() if version.startswith(wanted)]
     if len(fitting) == 1 and len(wanted) >= PREFIX_MIN:
         return fitting[0]
     known = ", ".join(one.workflow_version[:SHORT] for one in reversed(all_[-PAGE:]))

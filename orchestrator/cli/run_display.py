@@ -1,11 +1,12 @@
 """A run as it is shown: JSON with instants as texts, or tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from events.api import ActionView, RunView, StepView, TaskView
+from events.views import ForkView
 from orchestrator.cli.output import (
     BAD,
     DIM,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+FORKS_SHOWN = 10
 ROWS_MAX = 60
 """Steps up to which a run is shown with a row for each."""
 
@@ -50,6 +52,8 @@ def run_json(run: RunView) -> Shown:
     more: Shown = {"pending": run.pending, "build": run.build}
     if run.actions:
         more["actions"] = [_action(one) for one in run.actions]
+    if run.forked_from:
+        more["forked_from"] = msgspec.to_builtins(run.forked_from)
     return shown | {name: text for name, text in more.items() if text}
 
 
@@ -82,7 +86,7 @@ def _task(task: TaskView) -> Shown:
     return {**shown, "pending": task.pending} if task.pending else shown
 
 
-def print_run(run: RunView, *, all_rows: bool = False) -> None:
+def print_run(run: RunView, *, all_rows: bool = False, forks: Sequence[ForkView] = ()) -> None:
     """A table of its steps, and its output or error. Of many steps a summary, unless `all_rows`."""
     out = console()
     head = f"[bold]{plain(run.run_id)}[/]  {status(run.status)}"
@@ -93,6 +97,7 @@ def print_run(run: RunView, *, all_rows: bool = False) -> None:
     build = f", build {plain(run.build)}" if run.build else ""
     shown = f"{plain(run.workflow)} [{DIM}]{version}, {run.version} events{build}[/]"
     out.print(f"[{DIM}]workflow[/] {shown}")
+    _print_links(out, run, forks)
     out.print()
     if all_rows or len(run.steps) <= ROWS_MAX:
         out.print(step_table(run, run.steps) if run.steps else "no step has begun")
@@ -102,6 +107,30 @@ def print_run(run: RunView, *, all_rows: bool = False) -> None:
         out.print()
         out.print(action_table(run.actions))
     _print_end(out, run)
+
+
+def forks_json(forks: Sequence[ForkView]) -> list[Shown]:
+    return [
+        {
+            "run_id": one.run_id,
+            "version": one.version,
+            "started_at": instant(one.started_at),
+            "status": one.status or None,
+        }
+        for one in forks
+    ]
+
+
+def _print_links(out: "Console", run: RunView, forks: Sequence[ForkView]) -> None:
+    """What it was forked from, and what was forked from it."""
+    if run.forked_from:
+        source = run.forked_from
+        out.print(f"[{DIM}]fork of[/] {plain(source.run_id)} [{DIM}]version {source.version}[/]")
+    for one in forks[:FORKS_SHOWN]:
+        at = f"[{DIM}]from version {one.version}[/]"
+        out.print(f"[{DIM}]fork[/] {plain(one.run_id)}  {status(one.status)}  {at}")
+    if len(forks) > FORKS_SHOWN:
+        out.print(f"[{DIM}]and more forks; --json names them[/]")
 
 
 def action_table(actions: Iterable[ActionView]) -> "Table":

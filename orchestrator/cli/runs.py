@@ -12,6 +12,7 @@ from orchestrator.adapters.nats.client import Client
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.definitions import AS_IT_IS, Reading, load_checked, reads_as_file
 from orchestrator.cli.exits import DONE, FAILED
+from orchestrator.cli.forks import forks_of
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
 from orchestrator.cli.labels import given_attributes, given_tags
@@ -21,7 +22,7 @@ from orchestrator.cli.nearest import about
 from orchestrator.cli.output import plain, print_json
 from orchestrator.cli.progress import Progress, played
 from orchestrator.cli.registry import names
-from orchestrator.cli.run_display import print_run, run_json
+from orchestrator.cli.run_display import forks_json, print_run, run_json
 from orchestrator.cli.stores import open_logs
 from orchestrator.cli.workflows import send_definition
 from orchestrator.config import Config, databases
@@ -158,7 +159,8 @@ async def answered(client: Client, request: AnyRequest) -> RunView:
 
 
 def show(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  # noqa: A002
-    """Show a run with its steps and tasks, its output or error.
+    """Show a run with its steps and tasks, its output or error; what it was forked from, and the
+    forks of it, which are looked up in the projections and may be a moment late.
 
     Parameters
     ----------
@@ -174,10 +176,11 @@ def show(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  #
     """
     with about(common, run_id) as given:
         run = go(lambda: ask(common, ShowRun(run_id=given)))
+    forks = forks_of(common, run.run_id)
     if common.json:
-        print_json(run_json(run))
+        print_json({**run_json(run), **({"forks": forks_json(forks)} if forks else {})})
     else:
-        print_run(run, all_rows=all)
+        print_run(run, all_rows=all, forks=forks)
 
 
 def cancel(run_id: str, *, reason: str = "", common: Common = COMMON) -> None:

@@ -80,9 +80,12 @@ def schema() -> None:
     sys.stdout.write(form_schema_text())
 
 
-async def send_definition(config: Config, definition: Definition) -> Registered:
+async def send_definition(
+    config: Config, definition: Definition, *, aside: bool = False
+) -> Registered:
+    """`aside`: not as the version that new runs begin with."""
     async with client_of(config) as client:
-        answer = await client.request(RegisterWorkflow(definition=definition))
+        answer = await client.request(RegisterWorkflow(definition=definition, aside=aside))
     if isinstance(answer, Registered):
         return answer
     raise Unavailable(f"a coordinator answers {type(answer).__name__} to register_workflow")

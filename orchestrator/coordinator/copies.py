@@ -72,10 +72,12 @@ def _record(turn: "Turn", known: Known, fact: DefinitionRegistered, shard: int) 
     known.add(fact)
 
 
-def ready_to_fork(turn: "Turn", state: RunState, shard: int, work: w.RequestWork) -> bool:
-    """Whether the definition of a run's source is known, and durable in our log, or certainly not
-    there; if not, `work` waits for it."""
-    memory, workflow, version = turn.memory, state.workflow, state.workflow_version
+def ready_to_fork(
+    turn: "Turn", state: RunState, version: str, shard: int, work: w.RequestWork
+) -> bool:
+    """Whether a version of the workflow of a run's source is known, and durable in our log, or
+    certainly not there; if not, `work` waits for it."""
+    memory, workflow = turn.memory, state.workflow
     known, is_home = memory.definitions.get(workflow), memory.is_home(workflow)
     asked = work.arrived_in
     if known is None:

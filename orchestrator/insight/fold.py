@@ -36,7 +36,7 @@ from orchestrator.insight.tallies import (
 )
 from orchestrator.kernel.instances import static_of
 
-FOLD = 2
+FOLD = 3
 
 
 RUN = "run:"
@@ -312,6 +312,8 @@ class Fold:
         self._run_minute(at, track).count("started")
         if data.options is not None:
             self._labels.extend(_labels(seen))
+        if data.source_run_id:
+            self._labels.append(_fork(seen))
 
     def _ended(self, status: str) -> Callable[[Glimpse, Track], None]:
         def ended(seen: Glimpse, track: Track) -> None:
@@ -416,6 +418,11 @@ def _labels(seen: Glimpse) -> Iterable[Label]:
         yield Label(
             run_id, "attribute", _clean(name), _clean(label_text(value)), label_number(value), at
         )
+
+
+def _fork(seen: Glimpse) -> Label:
+    run_id, source = seen.stream.removeprefix(RUN), _clean(seen.data.source_run_id)
+    return Label(run_id, "fork", source, str(seen.data.source_version), None, seen.recorded_at)
 
 
 def _clean(text: str) -> str:

@@ -49,6 +49,8 @@ class Data(Glimpsed, frozen=True, gc=False):
     options: Options | None = None
     renewed: tuple[Enabled, ...] = ()
     status: str = ""
+    source_run_id: str = ""
+    source_version: int = 0
 
 
 class Glimpse(Glimpsed, frozen=True, gc=False):

@@ -62,10 +62,11 @@ class Tally(msgspec.Struct, omit_defaults=True):
 
 
 class Label(NamedTuple):
-    """A tag or a search attribute of a run; `number` when the value is one."""
+    """A tag or a search attribute of a run; `number` when the value is one. Of a fork also the run
+    that it was forked from, as the name, and at which version, as the text."""
 
     run_id: str
-    kind: Literal["tag", "attribute"]
+    kind: Literal["tag", "attribute", "fork"]
     name: str
     text: str
     number: float | None

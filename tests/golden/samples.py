@@ -333,8 +333,10 @@ FACTS: tuple[Fact, ...] = (
             r.Renewed(step="fetch", start_due_at=AT + 1, close_due_at=AT + 2),
             r.Renewed(step="until", due_at=AT + 3, absolute=True),
             r.Renewed(step="ship[0]", call=CALLED),
+            r.Renewed(step="bill", inputs={"x": VALUE}),
         ),
         reason="a mended input",
+        retried=("bill",),
     ),
     o.ResultGiven(
         id="x1",
@@ -542,7 +544,7 @@ FACTS: tuple[Fact, ...] = (
     c.LeaseReleased(shard=3, epoch=9, holder="c1"),
     c.PersonalErased(key_id="k1", subject="customer-81", runs=3, reason="request 4711"),
     c.DefinitionRegistered(
-        workflow="census", workflow_version="v1", definition=DEFINITION, net=NET
+        workflow="census", workflow_version="v1", definition=DEFINITION, net=NET, aside=True
     ),
 )
 
@@ -659,7 +661,7 @@ BATCHES: tuple[msgspec.Struct, ...] = (
 
 REQUESTS: tuple[api.AnyRequest, ...] = (
     api.Hello(actor="user:ada"),
-    api.RegisterWorkflow(actor="user:ada", definition=DEFINITION),
+    api.RegisterWorkflow(actor="user:ada", definition=DEFINITION, aside=True),
     api.StartRun(
         actor="user:ada",
         run_id="run-1",
@@ -700,6 +702,8 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         source_version=7,
         variables={"v": VALUE},
         reason="a mended input",
+        steps=("bill",),
+        workflow_version="v2",
     ),
     api.ShowRun(actor="user:ada", run_id="run-1"),
     api.AwaitRun(actor="user:ada", run_id="run-1", wait_s=2.5),
@@ -817,6 +821,7 @@ RUN = api.RunView(
             backup=8,
         ),
     ),
+    forked_from=api.SourceView(run_id="run-0", version=7),
 )
 NODE = api.NodeView(
     node="n1",

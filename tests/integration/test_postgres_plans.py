@@ -248,6 +248,7 @@ ASKED: dict[str, tuple[Values, set[str]]] = {
         | {"kind": "tag", "name": "n", "value": "v", "started_at": 1, "run_id": "r", "limit": 9},
         {"run_label_pkey"},
     ),
+    "projection_forks": ({"run_id": "n", "limit": 9}, {"run_label_pkey", "run_index_pkey"}),
 }
 """What readers ask, planned for its values."""
 SMALL = {"shard_lease", "log", "migration", "projection"}

@@ -33,7 +33,7 @@ STRUCTURE = {
     "detail", "digest", "ended", "entered", "error_policy", "excluded", "forgotten", "hash",
     "holder", "id", "incarnation", "key_id", "kind", "left", "loss", "mark", "name", "node",
     "obstacle", "off", "outcome", "permanent_codes", "previous_holder", "reason", "recalled",
-    "retryable_codes", "run_id", "signal", "skipped", "source_run_id", "status", "step",
+    "retried", "retryable_codes", "run_id", "signal", "skipped", "source_run_id", "status", "step",
     "steps", "subject", "task", "tasks", "to", "turned", "undone", "unsettled",
     "when", "why", "workflow", "workflow_version",
 }  # fmt: skip

@@ -193,6 +193,21 @@ async def test_tags_and_search_attributes_become_labels() -> None:
     }
 
 
+async def test_a_fork_is_found_by_the_run_that_it_was_forked_from() -> None:
+    forked = RunForked(
+        run_id="r1",
+        source_run_id="r0",
+        source_version=3,
+        workflow="census",
+        workflow_version="v1",
+        options=RunOptions(tags={"team": "x"}),
+    )
+    assert (await Log().run(0, forked).folded()).labels == {
+        Label("r1", "tag", "team", "x", None, AT),
+        Label("r1", "fork", "r0", "3", None, AT),
+    }
+
+
 async def test_nodes_are_as_their_last_events_say() -> None:
     who = NodeRegistered(node="a", incarnation="i", slots=4, labels={"zone": "z"})
     log = Log().node(0, who).node(3, NodeLost(node="a", incarnation="i", silent_s=1.0))
