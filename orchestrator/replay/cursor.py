@@ -1,8 +1,9 @@
 """Cursors: a place in a run's history, and the state that the run had there.
 
     forward   decode the next event, fold it: the same code that a coordinator rebuilds runs with
-    back      restore the newest keyframe before, and forward from there
-    jump      whichever of both is shorter
+    back      take the state from the window of those just before, where it is kept; else restore
+              the newest keyframe before, and forward from there
+    jump      whichever is the shortest of these
 
 What an event is folded onto is the state so far; but for the first one of a fork that of its
 source, and for one that restores that of the earlier version of the same run. Both come from the
@@ -24,6 +25,7 @@ from orchestrator.replay.contents import Contents
 from orchestrator.replay.differences import Change, changes
 from orchestrator.replay.recording import Recording
 from orchestrator.replay.stops import Hit, Seen, Stop, first_hit
+from orchestrator.replay.window import Window
 
 
 class Cursor:
@@ -34,9 +36,9 @@ class Cursor:
         self.recording = recording
         self.version = 0
         self.state = RunState()
-        self.keyframes = recording.keyframes
-        self._tail_bytes = 0
-        self._frame_bytes = 0
+        self._window = Window()
+        self._keyframe_due = 0
+        """Bytes of events, from the first one on, after which the next state is kept."""
 
     @property
     def last(self) -> int:
@@ -48,6 +50,23 @@ class Cursor:
         """The one that led here; None before the first one."""
         return self.recording.event(self.version) if self.version else None
 
+    @property
+    def contents(self) -> Contents:
+        """What expressions read here."""
+        event = self.recording.decoded(self.version) if self.version else None
+        return Contents(self.recording, self.state, event, self.changed)
+
+    def changed(self) -> tuple[Change, ...]:
+        """What the event that led here has changed. O(steps)."""
+        if not self.version:
+            return ()
+        before = self._window.look(self.version - 1)
+        if before is None:
+            before = Cursor(self.recording).to(self.version - 1).state
+        return changes(before, self.state)
+
+    # -- going ------------------------------------------------------------------------------------
+
     def to(self, version: int) -> "Cursor":
         """Goes to a version, from 0 to the last one. Raises `NotFound` for any other, `Corrupt`
         or `InvariantViolation` when an event on the way cannot be decoded or folded; then it stands
@@ -56,13 +75,9 @@ class Cursor:
             raise NotFound(
                 f"run {self.recording.run_id} has no version {version}: they are 0 to {self.last}"
             )
-        self._begin(version)
-        while self.version < version:
-            try:
-                self._step()
-            except DalsegnoError:
-                self._go_back_to(self.version)  # the fold may have stopped half way
-                raise
+        if version != self.version and not self._is_taken(version):
+            self._begin(version)
+            self._fold_to(version)
         return self
 
     def forward(self, count: int = 1) -> "Cursor":
@@ -73,76 +88,67 @@ class Cursor:
         """So many events back, or to before the first one. Raises as `to`."""
         return self.to(max(0, self.version - count))
 
-    def run_to(self, stops: Sequence[Stop], *, backwards: bool = False) -> Hit | None:
-        """Goes to the next version at which one of the stops holds, or backwards to the last one
-        before. Where none does it returns None, and stands at the last version, or at 0.
-        Raises as `to`."""
-        if any(stop.needs_state for stop in stops):
-            return self._run_back(stops) if backwards else self._run_on(stops)
-        step = -1 if backwards else 1
-        for version in range(self.version + step, 0 if backwards else self.last + 1, step):
-            header, fact = self.recording.decoded(version)
-            nothing = Contents(self.recording, self.state, None, tuple)
-            stop = first_hit(stops, Seen(header, fact, nothing), {})
-            if stop is not None:
-                self.to(version)
-                return Hit(version, stop)
-        self.to(0 if backwards else self.last)
-        return None
-
-    @property
-    def contents(self) -> Contents:
-        """What expressions read here."""
-        event = self.recording.decoded(self.version) if self.version else None
-        return Contents(self.recording, self.state, event, self.changed)
-
-    def changed(self) -> tuple[Change, ...]:
-        """What the event that led here has changed."""
-        if not self.version:
-            return ()
-        before = Cursor(self.recording).to(self.version - 1)
-        return changes(before.state, self.state)
-
     def to_time(self, at: int) -> "Cursor":
         """To how it was at an instant (microseconds): before the first event that was recorded
         later. Raises as `to`."""
         return self.to(self.recording.version_at(at))
 
+    def run_to(self, stops: Sequence[Stop], *, backwards: bool = False) -> Hit | None:
+        """Goes to the next version at which one of the stops holds, or backwards to the last one
+        before. Where none does it returns None, and stands at the last version, or at 0.
+        Raises as `to`."""
+        if any(stop.needs_state for stop in stops):
+            hit = self._run_back(stops) if backwards else self._run_on(stops)
+        else:
+            hit = self._scan(stops, -1 if backwards else 1)
+        self.to(hit.version if hit is not None else 0 if backwards else self.last)
+        return hit
+
     # -- running ----------------------------------------------------------------------------------
 
-    def _run_on(self, stops: Sequence[Stop]) -> Hit | None:
-        held = self._held(stops)
-        while self.version < self.last:
-            self.to(self.version + 1)
-            stop = first_hit(stops, self._seen(), held)
+    def _scan(self, stops: Sequence[Stop], way: int) -> Hit | None:
+        """For stops that look at events alone: nothing is folded."""
+        nothing = Contents(self.recording, self.state, None, tuple)
+        for version in range(self.version + way, 0 if way < 0 else self.last + 1, way):
+            header, fact = self.recording.decoded(version)
+            stop = first_hit(stops, Seen(header, fact, nothing), {})
             if stop is not None:
-                return Hit(self.version, stop)
+                return Hit(version, stop)
         return None
+
+    def _run_on(self, stops: Sequence[Stop]) -> Hit | None:
+        return self._stretch(stops, self.last, first=True)
 
     def _run_back(self, stops: Sequence[Stop]) -> Hit | None:
         """From each keyframe on to the next one; the last hit of the latest stretch counts."""
         end = self.version - 1
         while end > 0:
-            found = self.keyframes.before(end - 1)
+            found = self.recording.keyframes.before(end - 1)
             start = found[0] if found else 0
-            hit, held = None, self.to(start)._held(stops)
-            while self.version < end:
-                self.to(self.version + 1)
-                stop = first_hit(stops, self._seen(), held)
-                hit = hit if stop is None else Hit(self.version, stop)
+            hit = self.to(start)._stretch(stops, end, first=False)
             if hit is not None:
-                self.to(hit.version)
                 return hit
             end = start
-        self.to(0)
         return None
 
-    def _held(self, stops: Sequence[Stop]) -> dict[int, bool]:
-        """Which of the stops hold here that are to become true."""
-        held: dict[int, bool] = {}
+    def _stretch(self, stops: Sequence[Stop], end: int, *, first: bool) -> Hit | None:
+        """The first hit from here to a version, or the last one."""
+        hit, held = None, dict[int, bool]()
         if self.version:
             first_hit(stops, self._seen(), held)
-        return held
+        looks_back = any(stop.needs_change for stop in stops)
+        if not looks_back:
+            self._unshare()
+        while self.version < end:
+            if looks_back:
+                self._window.put(self.version, self.state)
+            self._step()
+            stop = first_hit(stops, self._seen(), held)
+            if stop is not None:
+                hit = Hit(self.version, stop)
+                if first:
+                    break
+        return hit
 
     def _seen(self) -> Seen:
         header, fact = self.recording.decoded(self.version)
@@ -151,39 +157,68 @@ class Cursor:
 
     # -- folding ----------------------------------------------------------------------------------
 
+    def _is_taken(self, version: int) -> bool:
+        """Whether the state was in the window."""
+        kept = self._window.take(version)
+        if kept is not None:
+            self.state, self.version = kept, version
+            self._plan_keyframe()
+        return kept is not None
+
     def _begin(self, version: int) -> None:
         """Takes the state from which to go forward to `version`."""
-        found = self.keyframes.before(version)
+        found = self.recording.keyframes.before(version)
         nearest = found[0] if found else 0
-        if nearest <= self.version <= version:
-            return
-        self._restore(found)
-
-    def _go_back_to(self, version: int) -> None:
-        self._restore(self.keyframes.before(version))
-        while self.version < version:
-            self._step()
+        if not nearest <= self.version <= version:
+            self._restore(found)
 
     def _restore(self, found: tuple[int, bytes] | None) -> None:
-        self.state = restore(found[1]) if found else RunState()
-        self.version = found[0] if found else 0
-        self._tail_bytes, self._frame_bytes = 0, len(found[1]) if found else 0
+        self.version, self.state = (found[0], restore(found[1])) if found else (0, RunState())
+        self._plan_keyframe()
+
+    def _fold_to(self, version: int) -> None:
+        """In a hurry at first, then with care, so that the last states are in the window."""
+        hurried = version - self._window.width(self.state)
+        if self.version < hurried:
+            self._unshare()
+        while self.version < version:
+            if self.version >= hurried:
+                self._window.put(self.version, self.state)
+            self._step()
+
+    def _unshare(self) -> None:
+        """Nobody else has what is in the state, so that it may be changed in place."""
+        self._window.clear()
+        self.state.steps = dict(self.state.steps)
 
     def _step(self) -> None:
         version = self.version + 1
-        header, fact = self.recording.decoded(version)
-        self._ground(fact)
-        evolve(self.state, fact, header.recorded_at)
+        try:
+            header, fact = self.recording.decoded(version)
+            self._ground(fact)
+            evolve(self.state, fact, header.recorded_at)
+        except DalsegnoError:
+            self._stand_before(version)  # the fold may have stopped half way
+            raise
         self.version = version
-        self._tail_bytes += self.recording.size(version)
-        due = self.keyframes.is_due(self._tail_bytes, self._frame_bytes)
-        if due or version in self.keyframes.pinned:
+        is_due = self.recording.bytes_to(version) >= self._keyframe_due
+        if is_due or version in self.recording.targets:
             self._keep()
 
+    def _stand_before(self, version: int) -> None:
+        self._window.clear()
+        self._restore(self.recording.keyframes.before(version - 1))
+        while self.version < version - 1:
+            self._step()
+
     def _keep(self) -> None:
-        state = serialise(self.state)
-        self.keyframes.keep(self.version, state)
-        self._tail_bytes, self._frame_bytes = 0, len(state)
+        self.recording.keyframes.keep(self.version, serialise(self.state))
+        self._plan_keyframe()
+
+    def _plan_keyframe(self) -> None:
+        frames = self.recording.keyframes
+        version, state = frames.before(self.version) or (0, b"")
+        self._keyframe_due = self.recording.bytes_to(version) + frames.apart(len(state))
 
     def _ground(self, fact: Fact) -> None:
         """What the event is folded onto."""
@@ -201,8 +236,9 @@ class Cursor:
                 f"event {fact.at} of {self.recording.stream} goes back to version {fact.version}, "
                 "which is not before it"
             )
-        kept = self.keyframes.at(fact.version)
+        frames = self.recording.keyframes
+        kept = frames.at(fact.version)
         if kept is None:
             kept = serialise(Cursor(self.recording).to(fact.version).state)
-            self.keyframes.keep(fact.version, kept)
+            frames.keep(fact.version, kept)
         return restore(kept)

@@ -70,8 +70,9 @@ def _of(path: str, old: object, new: object) -> Iterator[Change]:
 
 
 def _of_mappings(
-    path: str, old: Mapping[str, object], new: Mapping[str, object]
+    path: str, old: Mapping[str, object], other: Mapping[str, object]
 ) -> Iterator[Change]:
+    new = dict(other)  # one that watches who reads it is asked once
     for name, one in old.items():
         if name not in new:
             yield Change(path=_below(path, name), kind="removed", before=_plain(one))

@@ -34,10 +34,10 @@ class Keyframes:
     def __len__(self) -> int:
         return len(self._versions)
 
-    def is_due(self, tail_bytes: int, state_bytes: int) -> bool:
-        """Whether a state is to be kept after so many bytes of events since the last one, which
-        had `state_bytes`."""
-        return tail_bytes >= self._apart * max(TAIL_BYTES_MIN, state_bytes)
+    def apart(self, state_bytes: int) -> int:
+        """After how many bytes of events a state is worth keeping, where the last one that is kept
+        has so many bytes."""
+        return self._apart * max(TAIL_BYTES_MIN, state_bytes)
 
     def keep(self, version: int, state: bytes) -> None:
         if version in self._states:

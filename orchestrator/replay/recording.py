@@ -59,6 +59,7 @@ class Recording:
         self._states: list[bytes] = []
         self._types: list[str] = []
         self._opened: dict[int, tuple[bytes | None, str]] = {}
+        self._ends = array("q", [0])
         self._at = array("q")
         self._latest = array("q")
 
@@ -88,6 +89,7 @@ class Recording:
         self._at.append(header.recorded_at)
         self._latest.append(max(header.recorded_at, self._latest[-1] if self._latest else 0))
         self.bytes += len(stored.state) + len(stored.opened or b"")
+        self._ends.append(self.bytes)
         if stored.type == RunRestored.TYPE:
             fact = self.fact(version)
             if isinstance(fact, RunRestored):
@@ -152,9 +154,9 @@ class Recording:
         """The stored name of an event's type, without decoding it."""
         return self._types[version - 1]
 
-    def size(self, version: int) -> int:
-        """Bytes of a stored event."""
-        return len(self._states[version - 1])
+    def bytes_to(self, version: int) -> int:
+        """Bytes of the events up to a version."""
+        return self._ends[version]
 
     def at(self, version: int) -> int:
         """When an event was recorded, microseconds."""

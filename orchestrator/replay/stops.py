@@ -44,6 +44,11 @@ class Stop(Protocol):
         ...
 
     @property
+    def needs_change(self) -> bool:
+        """Whether it looks at what an event changed."""
+        ...
+
+    @property
     def becomes(self) -> bool:
         """Whether it stops only where it begins to hold."""
         ...
@@ -65,6 +70,10 @@ class OfEvents(msgspec.Struct, frozen=True):
 
     @property
     def needs_state(self) -> bool:
+        return False
+
+    @property
+    def needs_change(self) -> bool:
         return False
 
     @property
@@ -140,9 +149,16 @@ class OnCondition(msgspec.Struct, frozen=True):
         return True
 
     @property
+    def needs_change(self) -> bool:
+        return "change" in self._roots
+
+    @property
     def becomes(self) -> bool:
-        roots = {path.partition(".")[0] for path in self.expressions.paths(self.source)}
-        return not roots & {"event", "change"}
+        return not self._roots & {"event", "change"}
+
+    @property
+    def _roots(self) -> set[str]:
+        return {path.partition(".")[0] for path in self.expressions.paths(self.source)}
 
     def holds(self, seen: Seen) -> bool:
         return self._value(seen) is True
@@ -166,6 +182,10 @@ class Together(msgspec.Struct, frozen=True):
     @property
     def needs_state(self) -> bool:
         return any(one.needs_state for one in self.stops)
+
+    @property
+    def needs_change(self) -> bool:
+        return any(one.needs_change for one in self.stops)
 
     @property
     def becomes(self) -> bool:

@@ -8,7 +8,7 @@ from events.limits import KEYFRAMES_BYTES_MAX
 from events.task_facts import TaskCompleted
 from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay.cursor import Cursor
-from orchestrator.replay.keyframes import Keyframes
+from orchestrator.replay.keyframes import TAIL_BYTES_MIN, Keyframes
 from orchestrator.replay.recording import Recording
 from tests.builders import NOW, Play, started, task, workflow
 from tests.recordings import forked, recorded
@@ -93,10 +93,8 @@ def test_a_run_that_went_back_goes_on_from_there() -> None:
 
 def test_states_lie_apart_as_far_as_events_outgrow_them() -> None:
     frames = Keyframes()
-    assert not frames.is_due(tail_bytes=40_000, state_bytes=1_000_000)
-    assert frames.is_due(tail_bytes=1_000_000, state_bytes=1_000_000)
-    assert not frames.is_due(tail_bytes=1_000, state_bytes=10)
-    assert frames.is_due(tail_bytes=40_000, state_bytes=10)
+    assert frames.apart(state_bytes=1_000_000) == 1_000_000
+    assert frames.apart(state_bytes=10) == TAIL_BYTES_MIN
 
 
 @pytest.mark.edge("KEYFRAMES_BYTES_MAX")
