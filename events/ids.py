@@ -46,6 +46,10 @@ def erasure_stream(key_id: str) -> str:
     return f"erasure:{key_id}"
 
 
+def import_stream(run_id: str) -> str:
+    return f"import:{run_id}"
+
+
 CHILD_CHARS = 16
 STEERING = b"h" * 12
 """The last characters of a child's id. Each is one of eight letters whose codes differ in three

@@ -1,24 +1,33 @@
-"""Runs to export: a parent with children, a map in parts, stored values, and a fork."""
+"""Runs to export: a parent with a child, stored values, and a fork."""
 
 from collections.abc import AsyncIterator, Sequence
+
+import msgspec
 
 from dalsegno.testing import dalsegno_env
 from dalsegno.testing.env import Env
 from events.api import ForkRun
 from events.catalogue import Catalogue
+from events.cluster_facts import DefinitionRegistered
+from events.codec import digest, encode
+from events.envelope import Head, Stored, unseal
+from events.references import Payload
 from node_agent import TaskContext, task
 from orchestrator.adapters.archives.bundling import bundled
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.authoring import Workflow
+from orchestrator.coordinator.ports import Batch, Lease
+from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
+from orchestrator.kernel.state import RunState
 from orchestrator.replay.export import lines
-from orchestrator.replay.ports import History
+from orchestrator.replay.ports import History, IndexRow
+from orchestrator.replay.ports import row_of as row_of_state
+from orchestrator.replay.rebuild import Kept as Versions
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.selecting import Exportable, Item, select, walk
 
-ITEMS = 1_100
-"""Items of a map that goes through child runs, which store their results."""
-WIDTH = 900
+CHUNK = Payload.of(b'["one","two"]')
 EMAIL = "ada.lovelace@example.com"
 CATALOGUE = Catalogue()
 
@@ -35,12 +44,7 @@ async def write(ctx: TaskContext, to: str) -> dict[str, str]:
     return {"sent": f"dear {to}, hello", "to": to}
 
 
-@task(name="lists.widen")
-async def widen(number: int, width: int) -> str:
-    return f"{number:0{width}}"
-
-
-TASKS = (price, write, widen)
+TASKS = (price, write)
 
 
 def letter() -> Workflow:
@@ -59,14 +63,17 @@ def order() -> Workflow:
     return flow
 
 
-def wide() -> Workflow:
-    flow = Workflow("wide")
-    made = flow.map("made", widen, flow.input.items, number=flow.item, width=flow.input.width)
-    flow.output(made=made.output)
-    return flow
-
-
-ORDER = {"item": "book", "count": 3, "customer": {"email": EMAIL, "password": "hunter-two"}}
+ORDER = {
+    "item": "book",
+    "count": 3,
+    "customer": {"email": EMAIL, "password": "hunter-two"},
+    "wishes": {
+        "$ref": "list",
+        "count": 2,
+        "bytes": 13,
+        "chunks": [{"count": 2, "hash": CHUNK.hash}],
+    },
+}
 
 
 async def ordered(env: Env, run_id: str = "order-1") -> None:
@@ -84,11 +91,6 @@ async def forked(env: Env, source: str = "order-1", run_id: str = "fork-1") -> N
     await env.settle()
 
 
-async def widened(env: Env, run_id: str = "wide-1") -> None:
-    run = await env.start(wide(), input={"items": ITEMS, "width": WIDTH}, id=run_id)
-    await run.result()
-
-
 def store_of(env: Env) -> MemoryStore:
     return MemoryStore(env._world.log)
 
@@ -101,13 +103,12 @@ class Kept:
         self.store = store_of(env)
 
 
-async def cluster(*, large: bool = False) -> AsyncIterator[Kept]:
+async def cluster() -> AsyncIterator[Kept]:
     """For fixtures."""
     async with dalsegno_env(tasks=TASKS) as env:
+        await store_of(env).put_payloads([CHUNK])
         await ordered(env)
         await forked(env)
-        if large:
-            await widened(env)
         yield Kept(env)
 
 
@@ -131,8 +132,52 @@ async def jsonl(store: Exportable, *run_ids: str, children: bool = False) -> byt
 
 async def hashes(history: History, run_id: str) -> list[str]:
     """The hash of the run's state at every version."""
-    rebuilder = Rebuilder(history, CATALOGUE, snapshots=False)
-    last = await rebuilder.run(run_id)
-    assert last is not None
-    states = [await rebuilder.run(run_id, at) for at in range(1, last.head.version + 1)]
-    return [state_hash(one.state) for one in states if one is not None]
+    rebuilder, found = Rebuilder(history, CATALOGUE, snapshots=False), list[str]()
+    state, kept = RunState(), Versions()
+    async for event in rebuilder.follow(run_id):
+        state = await rebuilder.ground(state, event, kept)
+        evolve(state, event.fact, event.header.recorded_at)
+        found.append(state_hash(state))
+    return found
+
+
+# -- for imports ----------------------------------------------------------------------------------
+
+
+def row_of(events: Sequence[Stored], shard: int) -> IndexRow:
+    """The row of a run that has only these events."""
+    state = RunState()
+    for stored in events:
+        event = unseal(stored, CATALOGUE)
+        evolve(state, event.fact, event.header.recorded_at)
+    return row_of_state(state.run_id, shard, state)
+
+
+def batch(leases: Sequence[Lease], events: Sequence[Stored], *rows: IndexRow) -> Batch:
+    return Batch(id="b", leases=tuple(leases), events=tuple(events), index=rows)
+
+
+def changed(fact: DefinitionRegistered, **changes: object) -> DefinitionRegistered:
+    return msgspec.structs.replace(fact, **changes)
+
+
+def rechained(data: bytes) -> bytes:
+    """Lines with the digests that fit them, as somebody makes them who knows how: versions too."""
+    heads: dict[str, Head] = {}
+    found: list[bytes] = []
+    for line in data.splitlines():
+        said = msgspec.json.decode(line)
+        if "heads" in said:
+            said["heads"] = {one: (head.version, head.digest) for one, head in heads.items()}
+            found.append(encode(said))
+        elif "stream" in said:
+            head = heads.setdefault(said["stream"], Head(said["stream"]))
+            said["version"] = head.version + 1
+            if head.digest:
+                said["previous"] = head.digest
+            text = encode(said)
+            head.version, head.digest = head.version + 1, digest(text)
+            found.append(text)
+        else:
+            found.append(line)
+    return b"".join(line + b"\n" for line in found)

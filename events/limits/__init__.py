@@ -279,6 +279,9 @@ CAUSES_MAX = 100
 """Differences that one difference of two runs is traced back through. What lies behind is left
 out."""
 
+REDACTED_VALUES_MAX = 10_000
+"""Different values that one export takes out. With more it is refused: export fewer runs."""
+
 LOCAL_AGENTS_MAX = 64
 """Agents that `dev`, `try` and `bench` start. More are refused."""
 

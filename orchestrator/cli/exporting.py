@@ -11,13 +11,19 @@ from cyclopts import Parameter
 from events.catalogue import Catalogue
 from events.errors import Misconfigured
 from orchestrator.adapters.archives.bundling import bundled
+from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.files import with_histories
 from orchestrator.cli.output import counted
 from orchestrator.replay.export import lines
+from orchestrator.replay.fields import field_of
+from orchestrator.replay.importing import redacted_before
+from orchestrator.replay.opened import OpenedFile
+from orchestrator.replay.redacting import Redaction, redacted
 from orchestrator.replay.selecting import Exportable, Item, Told, select, walk
 
 Format = Literal["bundle", "jsonl"]
+Redact = Annotated[list[str] | None, Parameter(negative="")]
 Out = Annotated[Path | None, Parameter(name=("--out", "--output"))]
 
 
@@ -26,13 +32,14 @@ def export(
     format: Format = "jsonl",  # noqa: A002 -- it is called so on the command line
     out: Out = None,
     children: bool = False,
+    redact: Redact = None,
     common: Common = COMMON,
 ) -> None:
     """Write runs to a file: to replay it anywhere, or to import it into another cluster.
 
     A run comes with its definition, with the runs that it was forked from, and with the stored
-    values that it names. Nothing is left out of it or covered: secrets that a workflow was given as
-    input are in it. Of personal runs the sealed values are in it, and no key.
+    values that it names. Without --redact nothing is left out of it or covered: secrets that a
+    workflow was given as input are in it. Of personal runs the sealed values are in it, and no key.
 
     Parameters
     ----------
@@ -45,24 +52,36 @@ def export(
         The file to write; standard output when not given. One that is there is not overwritten.
     children
         Also the runs that these have started.
+    redact
+        A field whose values are taken out, wherever they are: a name, or the end of a path, such
+        as customer.email; may be repeated. Fields with a secret's name go as well.
 
     Examples
     --------
     dalsegno events export nightly-17 --format bundle --out nightly-17.bundle
     dalsegno events export nightly-17 nightly-18 --children --out nights.jsonl
         A line for each event of both runs and of those that they started.
+    dalsegno events export order-81 --format bundle --out order-81.bundle --redact customer.email
+        Such as may be given to somebody else.
     """
     if not run_ids:
         raise Misconfigured("expected the ids of runs: `dalsegno run list` shows them")
+    fields = [field_of(one) for text in redact or () for one in text.split(",")]
     counts: list[int] = []
 
-    async def write(store: Exportable, asked: tuple[str, ...]) -> None:
+    async def write(store: PostgresStore | OpenedFile, asked: tuple[str, ...]) -> None:
         catalogue = Catalogue()
-        selection = await select(store, catalogue, asked, children=children)
-        counter = _Counter(walk(store, catalogue, selection))
+        taken = await _taken_before(store, catalogue, asked)
+        history: Exportable = store
+        if fields:
+            history, told = await redacted(store, catalogue, asked, fields, children=children)
+            asked, taken = told.run_ids, tuple(dict.fromkeys((*taken, *told.fields)))
+            _tell(told)
+        selection = await select(history, catalogue, asked, children=children)
+        counter = _Counter(walk(history, catalogue, selection))
         with ExitStack() as stack:
             file = stack.enter_context(_Output(out))
-            async for data in _written(format, counter.items(), asked):
+            async for data in _written(format, counter.items(), asked, taken):
                 file.write(data)
         counts.append(counter.events)
 
@@ -72,14 +91,34 @@ def export(
 
 
 async def _written(
-    wanted: Format, items: AsyncIterator[Item], asked: tuple[str, ...]
+    wanted: Format, items: AsyncIterator[Item], asked: tuple[str, ...], taken: tuple[str, ...]
 ) -> AsyncIterator[bytes]:
     if wanted == "bundle":
-        async for chunk in bundled(items, asked):
+        async for chunk in bundled(items, asked, taken):
             yield chunk
         return
-    async for line in lines(items):
+    async for line in lines(items, taken):
         yield line + b"\n"
+
+
+async def _taken_before(
+    store: PostgresStore | OpenedFile, catalogue: Catalogue, asked: tuple[str, ...]
+) -> tuple[str, ...]:
+    if isinstance(store, PostgresStore):
+        return tuple(await redacted_before(store, catalogue, asked))
+    return store.info.redacted
+
+
+def _tell(told: Redaction) -> None:
+    """On stderr, as the file may go to stdout."""
+    weak = ""
+    if told.weak:
+        weak = (
+            f"; {told.weak} of them, too short or too common to be looked for inside texts, only "
+            "where they stand by themselves"
+        )
+    count = counted(told.values + told.weak, "value")
+    print(f"{count} of {', '.join(told.fields)} taken out{weak}", file=sys.stderr)
 
 
 class _Counter:

@@ -111,7 +111,7 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(
         app, "stats", "stats:stats", group, "Show counts, rates and percentiles of runs and tasks."
     )
-    events = _group(app, "events", group, "Show, export and follow events.")
+    events = _group(app, "events", group, "Show, export, import and follow events.")
     _add(events, "show", "log:show", None, "Show all events of a run.")
     _add(
         events,
@@ -120,6 +120,7 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
         None,
         "Write runs to a file, to be replayed or imported.",
     )
+    _add(events, "import", "importing:import_", None, "Bring runs of a file into this cluster.")
     _add(events, "tail", "log:tail", None, "Show the end of the log, and what follows.")
     letters = _group(app, "dead-letter", group, "Show tasks that took too many agents with them.")
     _add(letters, "list", "dead_letters:list_", None, "List them, the newest first.")

@@ -13,14 +13,24 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go
 from orchestrator.cli.names import alike
 from orchestrator.cli.nearest import nearest
-from orchestrator.cli.output import console, day, instant, plain, print_json, rows, status, table
+from orchestrator.cli.output import (
+    DIM,
+    console,
+    day,
+    instant,
+    plain,
+    print_json,
+    rows,
+    status,
+    table,
+)
 from orchestrator.cli.registry import versions
 from orchestrator.cli.stores import log_settings, open_logs, with_store
 from orchestrator.cli.times import between, now
 from orchestrator.config import Config
 from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery, newest_first
 from orchestrator.kernel.state import OPEN, TERMINAL
-from orchestrator.replay.ports import IndexRow
+from orchestrator.replay.ports import IMPORTED, IndexRow
 
 CONDITION = re.compile(r"([^=<>]+)(<=|>=|=|<|>)(.*)", re.DOTALL)
 NONE_YET = "no runs yet: `dalsegno run start WORKFLOW` starts one"
@@ -167,7 +177,7 @@ def _condition(kind: Literal["tag", "attribute"], text: str) -> LabelCondition:
 
 
 def _row_json(row: IndexRow) -> dict[str, object]:
-    return {
+    told: dict[str, object] = {
         "run_id": row.run_id,
         "workflow": row.workflow,
         "workflow_version": row.workflow_version,
@@ -180,6 +190,13 @@ def _row_json(row: IndexRow) -> dict[str, object]:
         "started_at": instant(row.started_at),
         "updated_at": instant(row.updated_at),
     }
+    return {**told, "imported": True} if row.shard == IMPORTED else told
+
+
+def _status(row: IndexRow) -> str:
+    """Of one that was imported also that: nobody works on it here."""
+    shown = status(row.status)
+    return f"{shown} [{DIM}]imported[/]" if row.shard == IMPORTED else shown
 
 
 def _print_rows(found: list[IndexRow]) -> None:
@@ -187,7 +204,7 @@ def _print_rows(found: list[IndexRow]) -> None:
     lines = (
         (
             plain(row.run_id),
-            status(row.status),
+            _status(row),
             day(row.started_at),
             str(row.version),
             str(row.outstanding),

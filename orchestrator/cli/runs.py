@@ -175,7 +175,18 @@ def show(run_id: str, *, all: bool = False, common: Common = COMMON) -> None:  #
     dalsegno run show nightly-17 --json
     """
     with about(common, run_id) as given:
-        run = go(lambda: ask(common, ShowRun(run_id=given)))
+        try:
+            run = go(lambda: ask(common, ShowRun(run_id=given)))
+        except Rejected:
+            from orchestrator.cli.imported import imported_json, imported_run, print_imported
+
+            if (found := imported_run(common, given)) is None:
+                raise
+            if common.json:
+                print_json(imported_json(found))
+            else:
+                print_imported(found, all_rows=all)
+            return
     forks = forks_of(common, run.run_id)
     if common.json:
         print_json({**run_json(run), **({"forks": forks_json(forks)} if forks else {})})

@@ -73,6 +73,7 @@ PASSED = frozenset(
         "task.dead_lettered.v1",
         "lease.acquired.v1",
         "personal.erased.v1",
+        "run.imported.v1",
         "lease.released.v1",
         "definition.registered.v1",
     }

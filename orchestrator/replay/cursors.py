@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from events.envelope import Stored
-from events.ids import run_stream
+from events.ids import import_stream, run_stream
 from orchestrator.replay.log_batches import LogBatch
 from orchestrator.replay.ports import IndexRow
 from orchestrator.replay.snapshots import SnapshotPlace
@@ -14,6 +14,7 @@ PAGE_BYTES = 4 * 1024 * 1024
 PAGE_MIN, PAGE_MAX = 50, 4000
 ROWS = 2000
 RUN = run_stream("")
+IMPORT = import_stream("")
 LAST = 2**62
 
 
@@ -121,6 +122,32 @@ class SnapshotStreams:
                 self._page = [name for name in streams if name.startswith(RUN)]
                 self._at = 0
         return self._page[self._at] if self._at < len(self._page) else ""
+
+
+class ImportStreams:
+    """The runs that were imported, in order, from behind a run on."""
+
+    def __init__(self, store: AuditedLog, after: str) -> None:
+        self._store = store
+        self._after = import_stream(after), LAST if after else 0
+        self._page: list[str] = []
+        self._ended = False
+
+    async def has(self, run_id: str) -> bool:
+        """Whether it is one. Ask for runs in their order."""
+        while (found := await self._next()) and _order(found) < _order(run_id):
+            self._page.pop(0)
+        return found == run_id
+
+    async def _next(self) -> str:
+        while not self._page and not self._ended:
+            events = await self._store.read_streams(IMPORT, self._after, ROWS)
+            self._ended = not events
+            if events:
+                self._after = events[-1].stream, LAST
+                self._page = list(dict.fromkeys(one.stream for one in events))
+                self._page = [name.removeprefix(IMPORT) for name in self._page]
+        return self._page[0] if self._page else ""
 
 
 class Log:

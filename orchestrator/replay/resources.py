@@ -28,7 +28,7 @@ RUN_ENDS = frozenset(
     {r.RunCompleted.TYPE, r.RunFailed.TYPE, r.RunCancelled.TYPE, r.RunTimedOut.TYPE}
 )
 RUN_ENDS |= {o.RunRestored.TYPE}
-LOOKED_AT = ENDS | RUN_ENDS | {c.NodeRegistered.TYPE, t.TaskDispatched.TYPE}
+LOOKED_AT = ENDS | RUN_ENDS | {c.NodeRegistered.TYPE, t.TaskDispatched.TYPE, c.RunImported.TYPE}
 RUN = run_stream("")
 INCARNATIONS_MAX = 8
 """Of a node, the newest; attempts of an older one are long over."""
@@ -37,6 +37,7 @@ INCARNATIONS_MAX = 8
 class _Data(msgspec.Struct, frozen=True):
     """As much of these facts as counts."""
 
+    run_id: str = ""
     step: str = ""
     node: str = ""
     incarnation: str = ""
@@ -55,6 +56,8 @@ class Held(msgspec.Struct):
     runs: dict[str, dict[str, tuple[str, str]]] = {}
     taken: dict[str, dict[str, int]] = {}
     announced: dict[str, dict[str, int]] = {}
+    imported: str = ""
+    """The last run that was imported: its events follow at once, and no node of ours had any."""
 
 
 class Resources:
@@ -73,8 +76,12 @@ class Resources:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return  # that it does not decode is the business of another check
         run_id = stored.stream.removeprefix(RUN)
-        if stored.type == c.NodeRegistered.TYPE:
+        if stored.type == c.RunImported.TYPE:
+            self.held.imported = data.run_id
+        elif stored.type == c.NodeRegistered.TYPE:
             self._announce(data)
+        elif run_id == self.held.imported:
+            return
         elif stored.type == t.TaskDispatched.TYPE:
             yield from self._dispatch(run_id, data)
         elif stored.type in ENDS:

@@ -106,7 +106,7 @@ class _Selecting:
             seen.add(run_id)
             blocks.append(await self._block(run_id))
             if children:
-                called = [one async for one in self._called(run_id)]
+                called = [one async for one in self._called(blocks[-1])]
                 waiting += reversed([one for one in called if one not in seen])
         return Selection(asked, blocks)
 
@@ -164,12 +164,15 @@ class _Selecting:
             )
         return found
 
-    async def _called(self, run_id: str) -> AsyncIterator[str]:
-        """The runs that a run has started, those that have begun."""
-        async for _, event in follow(self._store, self._catalogue, Piece(run_stream(run_id))):
-            for called in calls_of(event.fact):
-                if await self._store.read(run_stream(called.run_id), 0, 1):
-                    yield called.run_id
+    async def _called(self, block: Block) -> AsyncIterator[str]:
+        """The runs that a run, or what it was forked from, has started; those that have begun."""
+        for piece in block.pieces:
+            if not piece.stream.startswith(RUN):
+                continue
+            async for _, event in follow(self._store, self._catalogue, piece):
+                for called in calls_of(event.fact):
+                    if await self._store.read(run_stream(called.run_id), 0, 1):
+                        yield called.run_id
 
 
 def calls_of(fact: Fact) -> tuple[Called, ...]:

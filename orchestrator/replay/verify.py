@@ -12,7 +12,7 @@ from events.cluster_facts import DefinitionRegistered
 from events.envelope import Event, Stored, unseal
 from events.errors import Corrupt, InvariantViolation
 from events.facts import Fact
-from events.ids import definition_stream, run_stream, shard_of
+from events.ids import definition_stream, import_stream, run_stream, shard_of
 from events.limits import Limits
 from events.run_facts import RunForked, RunStarted
 from orchestrator.replay.dependencies import Dependencies
@@ -20,7 +20,7 @@ from orchestrator.replay.findings import check_of
 from orchestrator.replay.judging import Judging, Verified
 from orchestrator.replay.log_batches import event_digest
 from orchestrator.replay.naming import named
-from orchestrator.replay.ports import IndexedHistory
+from orchestrator.replay.ports import IMPORTED, IndexedHistory
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.snapshots import Damaged, Snapshot, SnapshotInfo, SnapshotPlace
 
@@ -81,14 +81,17 @@ class Verifier:
                 break
         if not judging.head.version and not judging.findings:
             return None
-        return self.finish(judging)
+        imported = bool(await self._store.read(import_stream(run_id), 0, 1))
+        return self.finish(judging, imported=imported)
 
     def judging(self, run_id: str) -> Judging:
         """A run of which nothing was looked at yet."""
         return Judging(run_id, self._catalogue, self.ignored)
 
-    def finish(self, judging: Judging) -> Verified:
-        return judging.finish(shard_of(judging.run_id, self._shards), self._events_max)
+    def finish(self, judging: Judging, *, imported: bool) -> Verified:
+        """`imported`: the log says that it is the history of another cluster's run."""
+        shard = IMPORTED if imported else shard_of(judging.run_id, self._shards)
+        return judging.finish(shard, self._events_max)
 
     async def expect_snapshots(self, judging: Judging) -> None:
         after = SnapshotPlace()

@@ -20,7 +20,14 @@ import msgspec
 
 from events.envelope import Stored
 from events.ids import run_stream
-from orchestrator.replay.cursors import AuditedLog, Log, Pages, Rows, SnapshotStreams
+from orchestrator.replay.cursors import (
+    AuditedLog,
+    ImportStreams,
+    Log,
+    Pages,
+    Rows,
+    SnapshotStreams,
+)
 from orchestrator.replay.findings import Finding
 from orchestrator.replay.judging import Judging, Verified
 from orchestrator.replay.log_batches import LogBatch, chained, differences
@@ -97,6 +104,7 @@ class LogVerifier:
             SnapshotStreams(self._store, standing.run_id),
         )
         after = (run_stream(standing.run_id), 2**62) if standing.run_id else ("", 0)
+        imports = ImportStreams(self._store, standing.run_id)
         pages, judging, goes_on = Pages(), None, True
         while page := await self._store.read_streams(RUN, after, pages.limit):
             after = page[-1].stream, page[-1].version
@@ -105,13 +113,13 @@ class LogVerifier:
                 run_id = events[0].stream.removeprefix(RUN)
                 if judging is None or judging.run_id != run_id:
                     if judging is not None:
-                        await self._ended(judging)
+                        await self._ended(judging, imports)
                     judging, goes_on = await self._begun(run_id, rows, snapshots), True
                 goes_on = goes_on and await self._verifier.take(judging, events, {})
                 standing.events += len(events)
             await self._tell(standing)
         if judging is not None:
-            await self._ended(judging)
+            await self._ended(judging, imports)
         await self._strays(await rows.rest(), await snapshots.rest())
 
     async def _begun(self, run_id: str, rows: Rows, snapshots: SnapshotStreams) -> Judging:
@@ -124,8 +132,9 @@ class LogVerifier:
             await self._verifier.expect_snapshots(judging)
         return judging
 
-    async def _ended(self, judging: Judging) -> None:
-        verified: Verified | None = self._verifier.finish(judging)
+    async def _ended(self, judging: Judging, imports: ImportStreams) -> None:
+        imported = await imports.has(judging.run_id)
+        verified: Verified | None = self._verifier.finish(judging, imported=imported)
         if verified is not None and verified.findings:
             verified = await self._verifier.run(judging.run_id)
         standing = self._standing

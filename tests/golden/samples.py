@@ -543,6 +543,15 @@ FACTS: tuple[Fact, ...] = (
     c.LeaseAcquired(shard=3, epoch=9, holder="c1", previous_holder="c0"),
     c.LeaseReleased(shard=3, epoch=9, holder="c1"),
     c.PersonalErased(key_id="k1", subject="customer-81", runs=3, reason="request 4711"),
+    c.RunImported(
+        run_id="nightly-17",
+        version=12,
+        digest="d1",
+        file="nightly-17.bundle",
+        sha256="00ff",
+        redacted=("customer.email",),
+        by="user:ada",
+    ),
     c.DefinitionRegistered(
         workflow="census", workflow_version="v1", definition=DEFINITION, net=NET, aside=True
     ),

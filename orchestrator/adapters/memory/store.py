@@ -170,7 +170,8 @@ class MemoryLog:
         stream = self._streams.get(run_stream(run_id), [])
         position = stream[row.version - 1].position if row.version <= len(stream) else None
         kept = self.kept_digests([position]) if position else {}
-        return End(version=row.version, digest=kept.get(position or 0, b""))
+        digest = kept.get(position or 0, b"")
+        return End(version=row.version, digest=digest, imported=row.shard < 0)
 
     def _is_moved(self, stream: str) -> bool:
         return stream.removeprefix(run_stream("")) in self.tombstones

@@ -27,6 +27,7 @@ from orchestrator.adapters.postgres.columns import (
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.datakeys import DataKeys
 from orchestrator.adapters.postgres.gathering import Gathering
+from orchestrator.adapters.postgres.imports import PostgresImports
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.resealing import Resealing
 from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of, newest
@@ -162,8 +163,10 @@ class PostgresStore:
     async def _ends_of(self, streams: Sequence[str]) -> list[End | None]:
         found: list[End | None] = [None for _ in streams]
         values = {"streams": texts(list(streams))}
-        for place, version, digest in await self._rows("ends_of", "looking for ends", values):
-            found[place - 1] = End(version=version, digest=bytes(digest or b""))
+        for place, version, digest, imported in await self._rows(
+            "ends_of", "looking for ends", values
+        ):
+            found[place - 1] = End(version=version, digest=bytes(digest or b""), imported=imported)
         return found
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
@@ -213,6 +216,10 @@ class PostgresStore:
     def archives(self) -> PostgresArchives:
         """What was moved to archives, and may be."""
         return PostgresArchives(self._pool, self._queries, self.data_keys)
+
+    def imports(self) -> PostgresImports:
+        """Histories of other clusters' runs, brought into this log."""
+        return PostgresImports(self._pool, self._queries)
 
     async def archived(self, run_id: str) -> Tombstone | None:
         """What is left here of a run that was moved to an archive. Where nothing ever was, that is
