@@ -126,6 +126,7 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(letters, "list", "dead_letters:list_", None, "List them, the newest first.")
     _add(letters, "show", "dead_letters:show", None, "Show the evidence of a run's, and ways on.")
     _add(app, "replay", "replays:replay", group, "Rebuild a run's state from its events.")
+    _add(app, "why", "whys:why", group, "Say why a run or a step of it is as it is.")
     _add(app, "diff", "differing:diff", group, "Compare two runs: where they part, and why.")
     _add(app, "timeline", "timelines:timeline", group, "Show where the time of a run went.")
     _add(app, "fork", "forking:fork", group, "Begin a new run where another one was, with a fix.")

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from events.codec import encode
-from events.errors import Rejected
 from events.limits import CAUSES_MAX
-from events.net import Call, Loop, Map, NetStep, Set, Task, Wait
+from events.net import Loop, Map, NetStep, Set
 from events.values import Value
+from orchestrator.insight.readings import Found, differ, paths_of, resolve, templates_of
 from orchestrator.insight.told import Key, Kind, Thing, Told, name_of
-from orchestrator.kernel.expressions import Expressions, descend
+from orchestrator.kernel.expressions import Expressions
 from orchestrator.kernel.instances import static_of, suffix_of
-from orchestrator.kernel.templates import compile_template
 
 Readers = tuple[Thing | None, Thing | None]
 SAME_INPUTS = "from the same inputs"
@@ -32,8 +31,8 @@ class Cause(msgspec.Struct, kw_only=True):
 
     what: str
     kind: Kind
-    a: Value | msgspec.UnsetType = msgspec.UNSET
-    b: Value | msgspec.UnsetType = msgspec.UNSET
+    a: Found = msgspec.UNSET
+    b: Found = msgspec.UNSET
     version_a: int = 0
     version_b: int = 0
     run_a: str = ""
@@ -68,8 +67,8 @@ class Blame:
         key: Key,
         a: Thing | None,
         b: Thing | None,
-        value_a: Value | msgspec.UnsetType,
-        value_b: Value | msgspec.UnsetType,
+        value_a: Found,
+        value_b: Found,
     ) -> Cause:
         cause = Cause(what=what, kind=key.kind, a=value_a, b=value_b, causes=[])
         if a is not None:
@@ -111,7 +110,7 @@ class Blame:
     def _of_step(self, step: str) -> Iterator[Cause]:
         """What it was given; of a map and a loop also what became of what is inside."""
         either = [told.steps.get(static_of(step)) for told in (self._a, self._b)]
-        templates = [one for found in either if found is not None for one in _templates(found)]
+        templates = [one for found in either if found is not None for one in templates_of(found)]
         given = self._a.of("inputs", step), self._b.of("inputs", step)
         yield from self._read(self._paths(templates), step, given)
         yield from self._inside(step, either[0])
@@ -170,20 +169,13 @@ class Blame:
 
     def _thing(self, key: Key) -> Iterator[Cause]:
         a, b = self._a.things.get(key), self._b.things.get(key)
-        if (a or b) is not None and _differ(_value(a), _value(b)):
+        if (a or b) is not None and differ(_value(a), _value(b)):
             yield self._cause(name_of(key), key, a, b, _value(a), _value(b))
 
     # -- paths ------------------------------------------------------------------------------------
 
     def _paths(self, templates: Iterable[Value]) -> list[str]:
-        found: dict[str, None] = {}
-        for template in templates:
-            try:
-                compiled = compile_template(template)
-                found.update(dict.fromkeys(compiled.paths(self._expressions)))
-            except Rejected:
-                continue
-        return list(found)
+        return paths_of(templates, self._expressions)
 
     def _read(self, paths: Iterable[str], reader: str, readers: Readers) -> Iterator[Cause]:
         """Of the paths that were read, those whose values differ. `readers`: the things of both
@@ -191,10 +183,10 @@ class Blame:
         for path in paths:
             if self._room <= 0:
                 return
-            a = _resolve(self._a, path, reader, readers[0])
-            b = _resolve(self._b, path, reader, readers[1])
+            a = resolve(self._a, path, reader, readers[0])
+            b = resolve(self._b, path, reader, readers[1])
             known = a[0] or b[0]
-            if known is not None and _differ(a[1], b[1]):
+            if known is not None and differ(a[1], b[1]):
                 yield self._cause(path, known.key, a[0], b[0], a[1], b[1])
 
     # -- words ------------------------------------------------------------------------------------
@@ -215,117 +207,10 @@ class Blame:
             return f"{step} is in the definition of only one of them"
         if key.kind in {"outcome", "output"} and a is not None and b is not None and not said:
             given = Key("inputs", key.name)
-            differs = _differ(_value(self._a.things.get(given)), _value(self._b.things.get(given)))
+            differs = differ(_value(self._a.things.get(given)), _value(self._b.things.get(given)))
             return OTHER_INPUTS if differs else SAME_INPUTS
         return said
 
 
-def _templates(net_step: NetStep) -> list[Value]:
-    """What a step reads before it acts."""
-    match net_step.action:
-        case Task(inputs=inputs):
-            return list(inputs.values())
-        case Map(items=items, body=body):
-            return [items, *body.inputs.values()]
-        case Loop(items=items):
-            return [items]
-        case Call(input=given):
-            return [given]
-        case Wait(duration=duration, until=until, correlation=correlation):
-            return [duration, until, correlation]
-        case Set(variables=variables):
-            return list(variables.values())
-        case _:
-            return []
-
-
-def _resolve(
-    told: Told, path: str, reader: str, thing: Thing | None
-) -> tuple[Thing | None, Value | msgspec.UnsetType]:
-    """What a path meant where `reader` read it, to make `thing` of it."""
-    match path.split("."):
-        case ["input", *_]:
-            return _inside_of(told.of("input"), path, 1)
-        case ["steps", step, "output", *_]:
-            return _inside_of(_instance(told, "output", step, reader), path, 3)
-        case ["steps", step, "error", *_]:
-            return _inside_error(_instance(told, "outcome", step, reader), path)
-        case ["vars", _, *_]:
-            return _inside_of(_setting(told, path, thing), path, 2)
-        case ["iteration", "item", *_]:
-            return _item(told, path, reader)
-        case _:
-            return None, msgspec.UNSET
-
-
-def _instance(told: Told, kind: Kind, step: str, reader: str) -> Thing | None:
-    """The instance of a step that is meant: of the same iterations as far as it is inside them."""
-    suffix = suffix_of(reader)
-    while True:
-        found = told.of(kind, step + suffix)
-        if found is not None or not suffix:
-            return found
-        suffix = suffix[: suffix.rfind("[")]
-
-
-def _setting(told: Told, path: str, reader: Thing | None) -> Thing | None:
-    """The setting of a variable that was read: the last one before. Of a condition it is known what
-    it read, and a variable that was set by the same event may have been set before or after."""
-    known = told.settings.get(path.split(".")[1], [])
-    if reader is None:
-        return known[-1] if known else None
-    if path not in reader.values:
-        return next((one for one in reversed(known) if one.ordinal < reader.ordinal), None)
-    here = reader.run_id, reader.version
-    for one in reversed(known):
-        before = one.ordinal < reader.ordinal or (one.run_id, one.version) == here
-        if before and not _differ(_below(one.value, path, 2), reader.values[path]):
-            return one
-    return None
-
-
-def _item(told: Told, path: str, reader: str) -> tuple[Thing | None, Value | msgspec.UnsetType]:
-    """What an iteration, or an item of a map, is about."""
-    net_step = told.steps.get(static_of(reader))
-    suffix = suffix_of(reader)
-    if net_step is None or not suffix:
-        return None, msgspec.UNSET
-    holder = net_step.id if isinstance(net_step.action, Map) else net_step.scope
-    given = told.of("inputs", f"{holder}{suffix[: suffix.rfind('[')]}")
-    items = None if given is None else given.value
-    number = int(suffix[suffix.rfind("[") + 1 : -1])
-    if given is None or not isinstance(items, list) or number >= len(items):
-        return None, msgspec.UNSET
-    return given, _below(items[number], path, 2)
-
-
-def _inside_of(
-    thing: Thing | None, path: str, below: int
-) -> tuple[Thing | None, Value | msgspec.UnsetType]:
-    if thing is None:
-        return None, msgspec.UNSET
-    return thing, _below(thing.value, path, below)
-
-
-def _below(value: Value, path: str, below: int) -> Value | msgspec.UnsetType:
-    try:
-        return descend(value, path, below)
-    except Rejected:
-        return msgspec.UNSET
-
-
-def _inside_error(thing: Thing | None, path: str) -> tuple[Thing | None, Value | msgspec.UnsetType]:
-    if thing is None or thing.failure is None:
-        return thing, msgspec.UNSET
-    failure: Value = msgspec.to_builtins(thing.failure)
-    return thing, _below(failure, path, 3)
-
-
-def _differ(a: Value | msgspec.UnsetType, b: Value | msgspec.UnsetType) -> bool:
-    if a is msgspec.UNSET or b is msgspec.UNSET:
-        return a is not b
-    return encode(a) != encode(b)
-
-
-def _value(thing: Thing | None) -> Value | msgspec.UnsetType:
+def _value(thing: Thing | None) -> Found:
     return msgspec.UNSET if thing is None else thing.value

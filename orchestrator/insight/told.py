@@ -99,10 +99,11 @@ class Told(msgspec.Struct, kw_only=True):
         return self.things.get(Key(kind, name, number))
 
 
-def tell(recording: Recording) -> Told:
-    """What a run says. O(events). Raises as a cursor does."""
-    teller = _Teller(recording)
-    for stretch in reversed(list(lineage(recording, recording.last))):
+def tell(recording: Recording, at: int | None = None) -> Told:
+    """What a run says up to a version, its last one by default. O(events). Raises as a cursor."""
+    version = recording.last if at is None else at
+    teller = _Teller(recording, version)
+    for stretch in reversed(list(lineage(recording, version))):
         for event in stretch.recording.events(stretch.first, stretch.last):
             teller.take(event, stretch.recording.run_id)
     teller.gathered()
@@ -110,10 +111,10 @@ def tell(recording: Recording) -> Told:
 
 
 class _Teller:
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, version: int) -> None:
         net = recording.net
         steps = {} if net is None else {step.id: step for step in net.steps}
-        state = Cursor(recording).to(recording.last).state
+        state = Cursor(recording).to(version).state
         self.told = Told(recording=recording, state=state, steps=steps)
         self._arcs = _arcs(net)
         self._setters = _setters(steps)

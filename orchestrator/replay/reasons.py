@@ -283,7 +283,7 @@ def _decisive(recording: Recording, step: str, places: list[Place]) -> Place:
     telling = (
         place
         for place, fact in facts
-        if isinstance(fact, t.TaskPending) or not isinstance(fact, REMARKS)
+        if isinstance(fact, t.TaskPending) or not isinstance(fact, (*REMARKS, *TERMINAL))
     )
     return next(telling, places[-1])
 
