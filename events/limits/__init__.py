@@ -147,6 +147,9 @@ FOLLOWED_EVENTS_MAX = 500
 FOLLOWED_BYTES_MAX = 8 * 1024 * 1024
 """Bytes of events after which a page of a follower takes no more; one event may exceed it."""
 
+SUBSCRIPTIONS_MAX = 1_000
+"""Subscriptions of one log. A further one is refused."""
+
 LOOKED_BACK_MAX = 1_000_000
 """Events from the end of a log among which the last ones that are wanted are looked for."""
 

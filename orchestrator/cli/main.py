@@ -122,6 +122,9 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     )
     _add(events, "import", "importing:import_", None, "Bring runs of a file into this cluster.")
     _add(events, "tail", "log:tail", None, "Show the end of the log, and what follows.")
+    _add_subscriptions(
+        _group(app, "subscription", group, "Look after programs that follow events.")
+    )
     letters = _group(app, "dead-letter", group, "Show tasks that took too many agents with them.")
     _add(letters, "list", "dead_letters:list_", None, "List them, the newest first.")
     _add(letters, "show", "dead_letters:show", None, "Show the evidence of a run's, and ways on.")
@@ -133,6 +136,14 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(app, "verify", "verifying:verify", group, "Audit runs against the log.")
     _add_archive(_group(app, "archive", group, "Move ended runs to files, and bring them back."))
     _add_snapshots(_group(app, "snapshot", group, "Keep, list, show and delete states of runs."))
+
+
+def _add_subscriptions(subscription: cyclopts.App) -> None:
+    _add(subscription, "create", "subscriptions:create", None, "Make one, beginning where you say.")
+    _add(subscription, "list", "subscriptions:list_", None, "List them, and how far behind.")
+    _add(subscription, "show", "subscriptions:show", None, "Show one in each log, and who reads.")
+    _add(subscription, "reset", "subscriptions:reset", None, "Set one to another position.")
+    _add(subscription, "delete", "subscriptions:delete", None, "Delete one.")
 
 
 def _add_archive(archive: cyclopts.App) -> None:

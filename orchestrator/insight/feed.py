@@ -16,7 +16,7 @@ the next ones are read. Nothing runs between two pages, so an iterator may be le
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Protocol
 
 import anyio
@@ -25,7 +25,6 @@ import msgspec
 from events.envelope import Stored
 from events.errors import Rejected, Unavailable
 from events.limits import FOLLOWED_BYTES_MAX, FOLLOWED_EVENTS_MAX, FOLLOWED_LOOKS_MAX
-from orchestrator.insight.bells import Bells, Ear
 from orchestrator.insight.filters import Wanted
 from orchestrator.insight.origins import FirstEvents, Origins
 from orchestrator.insight.sieve import Followed, Sieve
@@ -78,6 +77,17 @@ class FollowedLog(FirstEvents, Protocol):
         events, bytes, and events that are passed by. Raises `Unavailable`."""
 
 
+class Waiter(Protocol):
+    async def wait(self, reached: Mapping[str, int], at_most_s: float) -> bool:
+        """Returns when one of these logs may be longer, true, or when it is time."""
+
+
+class Waking(Protocol):
+    """What wakes followers: `Bells`, or whatever else hears of appends."""
+
+    def ear(self) -> AbstractContextManager[Waiter]: ...
+
+
 class Page(msgspec.Struct, frozen=True):
     """What a log has next for a follower: maybe nothing, and then only how far it was looked at."""
 
@@ -96,7 +106,7 @@ class Feed:
     def __init__(
         self,
         logs: Mapping[str, FollowedLog],
-        bells: Bells,
+        waking: Waking,
         trouble: Callable[[str, Unavailable], None] = _untold,
         poll_s: float = POLL_S,
         *,
@@ -104,7 +114,7 @@ class Feed:
     ) -> None:
         """`patient`: a log that is away from the beginning is waited for like any other."""
         self._logs = dict(logs)
-        self._bells = bells
+        self._waking = waking
         self.trouble = trouble
         self.poll_s = poll_s
         self.patient = patient
@@ -127,28 +137,28 @@ class Feed:
     ) -> AsyncGenerator[Page]:
         """The same by pages, each with how far its log was looked at. Not `endless`: until each log
         was read to its end once."""
+        with self._waking.ear() as ear:
+            rounds = self.rounds(after, sieve)
+            while True:
+                for page in await rounds.read():
+                    yield page
+                if rounds.has_more:
+                    continue
+                if not endless:
+                    return
+                await rounds.rest(ear)
+
+    def rounds(self, after: Mapping[str, int], sieve: Sieve) -> "Rounds":
+        """For who has something else to do between two rounds. Raises `Rejected`."""
         if unknown := sorted(set(after) - set(self._logs)):
             known = ", ".join(self._logs)
             raise Rejected(f"there is no log {unknown[0]}: expected of {known}")
         readers = [_Reader(name, log, after.get(name, 0)) for name, log in self._logs.items()]
-        following = _Following(readers, sieve, self)
-        with self._bells.ear() as ear:
-            while True:
-                for page in await following.round():
-                    yield page
-                if following.has_more:
-                    continue
-                if not endless:
-                    return
-                await self._rest(ear, following.reached)
-
-    async def _rest(self, ear: Ear, reached: Mapping[str, int]) -> None:
-        if await ear.wait(reached, self.poll_s):
-            await anyio.sleep(GATHER_S)
+        return Rounds(readers, sieve, self)
 
 
-class _Following:
-    """One follower's way through the logs."""
+class Rounds:
+    """One follower's way through the logs, a round at a time."""
 
     def __init__(self, readers: Sequence["_Reader"], sieve: Sieve, feed: Feed) -> None:
         self._readers = readers
@@ -156,14 +166,11 @@ class _Following:
         self._feed = feed
 
     @property
-    def reached(self) -> dict[str, int]:
-        return {reader.name: reader.reached for reader in self._readers}
-
-    @property
     def has_more(self) -> bool:
+        """Whether a log is known to have more now."""
         return any(reader.more for reader in self._readers)
 
-    async def round(self) -> list[Page]:
+    async def read(self) -> list[Page]:
         """What each log has next. Raises `Unavailable` of one that was never there."""
         pages: list[Page] = []
         async with anyio.create_task_group() as group:
@@ -174,6 +181,12 @@ class _Following:
         if failed and not self._feed.patient:
             raise failed[0]
         return pages
+
+    async def rest(self, ear: Waiter) -> None:
+        """Returns when a log may have more."""
+        reached = {reader.name: reader.reached for reader in self._readers}
+        if await ear.wait(reached, self._feed.poll_s):
+            await anyio.sleep(GATHER_S)
 
     async def _read(self, reader: "_Reader", pages: list[Page], scope: anyio.CancelScope) -> None:
         try:

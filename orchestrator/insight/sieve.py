@@ -88,7 +88,11 @@ def decoded(log: str, stored: Stored, catalogue: Catalogue) -> Followed:
 class Sieve:
     """A filter, ready to judge. Made by `compiled`."""
 
-    def __init__(self, filter_: Filter, expressions: Expressions) -> None:
+    def __init__(
+        self, filter_: Filter, expressions: Expressions, *, with_origins: bool = False
+    ) -> None:
+        """`with_origins`: events are told with the workflow and tags of their runs, also where they
+        are not asked for."""
         self.filter = filter_
         self.wanted = wanted(filter_)
         self.failed = ""
@@ -101,13 +105,14 @@ class Sieve:
         self._steps = names(filter_.steps)
         self._nodes = names(filter_.nodes)
         self._correlations = frozenset(filter_.correlations)
+        self._with_origins = with_origins
         self._paths = expressions.paths(filter_.where) if filter_.where else ()
 
     @property
     def needs_origins(self) -> bool:
         """Whether it asks what only the first event of a run says."""
         asked = any(path.startswith(("event.workflow", "event.tags")) for path in self._paths)
-        return bool(self._workflows or self.filter.tags) or asked
+        return bool(self._with_origins or self._workflows or self.filter.tags) or asked
 
     async def sifted(self, log: str, page: Sequence[Stored], origins: Origins) -> list[Followed]:
         """Those of a page of a log that are wanted, decoded, in order. Raises `Unavailable`."""
@@ -206,12 +211,10 @@ def _scope(seen: Followed, decoded: Event) -> dict[str, Value]:
     return {"event": event, "data": data}
 
 
-def compiled(
-    filter_: Filter, expressions: Expressions, catalogue: Catalogue | None = None
-) -> Sieve:
+def compiled(filter_: Filter, expressions: Expressions, *, with_origins: bool = False) -> Sieve:
     """The sieve of a filter. Raises `Rejected`."""
-    check(filter_, expressions, catalogue or Catalogue())
-    return Sieve(filter_, expressions)
+    check(filter_, expressions, Catalogue())
+    return Sieve(filter_, expressions, with_origins=with_origins)
 
 
 def _of_origin(seen: Followed, origin: Origin) -> Followed:

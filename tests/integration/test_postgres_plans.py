@@ -77,6 +77,8 @@ INSERT INTO dalsegno.node_state SELECT g, 'n' || n, '{{}}'
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
 INSERT INTO dalsegno.unread_event SELECT g, n, ''
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
+INSERT INTO dalsegno.subscription (name, position, filter)
+SELECT 's' || n, n, '{{}}' FROM generate_series(1, 1000) AS n;
 INSERT INTO dalsegno.payloads SELECT 'h' || n, '' FROM generate_series(1, 20000) AS n;
 ANALYZE;
 """
@@ -102,6 +104,7 @@ SNAPSHOT: Values = {
     "kept": 3,
 }
 WANTED: Values = {**wanted_columns(7, Wanted(("x%",), ("run:%",)))}
+SUBSCRIPTION: Values = {"name": "s7", "epoch": 1, "position": 7, "ttl": 9}
 PLACE: Values = {"stream": "run:r7", "version": 9, "kind": "manual"}
 PAGE: Values = {
     "limit": 100,
@@ -131,6 +134,16 @@ CASES: dict[str, tuple[Values, set[str]]] = {
     "read_wanted": (WANTED, {"events_notification_id_idx"}),
     "begins_of": ({"streams": texts(["run:r7"])}, {"events_pkey"}),
     "batch_at": ({"position": 7}, {"log_batch_last_position"}),
+    "subscriptions": ({"name": "s7"}, set()),
+    "subscription_create": (
+        {"name": "s7", "position": 7, "filter": "{}", "most": 9},
+        set(),
+    ),
+    "subscription_acquire": (SUBSCRIPTION | {"owner": "o"}, {"subscription_pkey"}),
+    "subscription_advance": (SUBSCRIPTION, {"subscription_pkey"}),
+    "subscription_release": (SUBSCRIPTION, {"subscription_pkey"}),
+    "subscription_reset": (SUBSCRIPTION | {"filter": "{}"}, {"subscription_pkey"}),
+    "subscription_delete": (SUBSCRIPTION, {"subscription_pkey"}),
     "last_position": ({}, {"events_notification_id_idx"}),
     "stream_names": (
         {"prefix": "run:", "past": "run;", "after": "run:r5", "limit": 100},
@@ -251,7 +264,7 @@ ASKED: dict[str, tuple[Values, set[str]]] = {
     "projection_forks": ({"run_id": "n", "limit": 9}, {"run_label_pkey", "run_index_pkey"}),
 }
 """What readers ask, planned for its values."""
-SMALL = {"shard_lease", "log", "migration", "projection"}
+SMALL = {"shard_lease", "log", "migration", "projection", "subscription"}
 
 
 def prepare(dsn: str) -> None:
@@ -416,6 +429,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
     """A new statement has to be looked at here, or be named among those that need not."""
     cheap = {
         "append_waits",
+        "listen",
         "make_data_key",
         "import_events",
         "import_data_keys",

@@ -31,6 +31,10 @@ SERVER_MIN = 140000
 CONNECT_TIMEOUT_S = 10
 
 
+ANY_MAP = "*"
+"""What a reader asks for that is content with the map that is there."""
+
+
 class Floor(msgspec.Struct, frozen=True, kw_only=True):
     """What a release has to know of the schema to use the log, and the first one that did."""
 
@@ -172,7 +176,7 @@ async def log_of(rows: Callable[[str], Awaitable[Sequence[TupleRow]]]) -> LogInf
 def check_map(info: LogInfo, name: str, map_: str) -> None:
     """Raises `Misconfigured`, naming both, unless the database holds the log of this name (empty:
     any) in a cluster with this map."""
-    if info.map != map_:
+    if map_ not in {ANY_MAP, info.map}:
         raise Misconfigured(
             f"the database holds log {info.name} of a cluster with {told(info.map)}; configured "
             f"is {told(map_)}: give the logs that the cluster was made with, as ever"

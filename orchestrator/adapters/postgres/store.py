@@ -33,6 +33,7 @@ from orchestrator.adapters.postgres.resealing import Resealing
 from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of, newest
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import Snapshots
+from orchestrator.adapters.postgres.subscriptions import PostgresSubscriptions
 from orchestrator.adapters.postgres.waking import Waker
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
@@ -220,6 +221,10 @@ class PostgresStore:
     def imports(self) -> PostgresImports:
         """Histories of other clusters' runs, brought into this log."""
         return PostgresImports(self._pool, self._queries)
+
+    def subscriptions(self) -> PostgresSubscriptions:
+        """How far programs that follow this log have got."""
+        return PostgresSubscriptions(self._pool, self._queries)
 
     async def archived(self, run_id: str) -> Tombstone | None:
         """What is left here of a run that was moved to an archive. Where nothing ever was, that is

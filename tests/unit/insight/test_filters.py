@@ -2,7 +2,6 @@
 
 import pytest
 
-from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered, NodeCordoned
 from events.envelope import Stamp, Stored
 from events.errors import Rejected
@@ -175,7 +174,7 @@ async def test_it_is_left_out_where_its_place_says_that_it_is_not_meant(
 )
 def test_what_is_refused_at_the_door(filter_: Filter, said: str) -> None:
     with pytest.raises(Rejected) as refused:
-        compiled(filter_, CelExpressions(), Catalogue())
+        compiled(filter_, CelExpressions())
     assert said in str(refused.value)
 
 
