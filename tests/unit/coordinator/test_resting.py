@@ -12,9 +12,9 @@ from events.api import (
     StartRun,
 )
 from events.definition import CallStep, Definition, TaskStep, WaitStep
-from events.ids import child_run, shard_of
+from events.ids import child_run, run_stream, shard_of
 from orchestrator.coordinator import signals as s
-from orchestrator.coordinator.ports import IndexRow, Lease
+from orchestrator.coordinator.ports import Conflicted, IndexRow, Lease
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settings import Settings
 from tests.unit.coordinator.driving import SHARDS, START, Drive
@@ -96,6 +96,18 @@ def test_a_parent_leaves_while_its_child_waits_and_is_told_of_its_end() -> None:
 def test_looking_at_a_parent_reads_none_of_its_children() -> None:
     drive = begun_parent()
     assert looked_at(drive, "r1") == ["r1"]
+
+
+def test_of_a_run_that_others_have_written_to_each_child_is_looked_at() -> None:
+    """What they decided may be that a child is to begin; nobody has seen to it."""
+    drive = drive_with(CHILD, PARENT)
+    drive.ask(StartRun(run_id="r1", workflow="parent"))
+    (batch,) = drive.batches()
+    drive.log += batch.events
+    lost = Conflicted(streams=(run_stream("r1"),))
+    drive.step(s.AppendDone(batch_id=batch.id, outcome=lost))
+    assert CHILD_ID in drive.read_runs()
+    assert drive.rebuilt(CHILD_ID).state.status == "waiting"
 
 
 def test_a_parent_that_is_cancelled_stays_until_its_child_has_ended() -> None:

@@ -140,6 +140,18 @@ def test_a_node_is_not_told_what_is_still_in_flight() -> None:
     assert Settle(attempts=(FIRST,)) in list(drive.commands())
 
 
+def test_a_node_keeps_a_result_of_which_the_record_has_left_its_commit() -> None:
+    drive = Drive().ready().start().commit()
+    drive.step(drive.report(FIRST))
+    (first,) = drive.batches()
+    drive.outputs = []
+    drive.node(unsettled=(FIRST,)).start("r2")
+    drive.step(
+        s.AppendDone(batch_id=first.id, outcome=Conflicted(streams=(run_stream("r1"),)))
+    ).commit()
+    assert Settle(attempts=(FIRST,)) not in list(drive.commands())
+
+
 @pytest.mark.edge("EngineLimits.gathered_at_once_max")
 def test_much_is_gathered_a_part_at_a_time() -> None:
     drive = Drive(Settings(gathered_at_once_max=2)).ready().start("r0")
