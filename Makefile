@@ -35,6 +35,13 @@ PURE := $(call suites,unit property golden architecture)
 REAL := $(call suites,contract integration)
 CODE := $(wildcard events orchestrator node_agent dalsegno docs tests examples)
 
+# The web console: Node.js as .ci/node finds or fetches it, packages from the lock file.
+NPM = PATH="$$(.ci/node):$$PATH" npm --prefix console
+MODULES := console/node_modules/.ready
+PAGES := orchestrator/api/static/index.html
+CONSOLE := $(shell find console/src console/public -type f 2>/dev/null) \
+  $(addprefix console/,index.html vite.config.ts tsconfig.json)
+
 # An environment that was made for another folder (a moved or copied clone) is made again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 MOVED := moved
@@ -42,7 +49,7 @@ endif
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*?## " } /^[a-z0-9-]+:.*?## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*?## " } /^[a-z0-9-]+:.*?## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '\n  %s\n' \
 	  'ROUNDS=20 SEEDS=2000 SEED=17 SECONDS=600 FAULTS=kill,promote WORKERS=0 ARGS="-k name" PYTHON=/path/to/python3.12'
 
@@ -65,6 +72,13 @@ test: $(READY) ## run every test on the embedded servers
 	[ ! -d tests/simulation ] || suite env SEEDS=$(SEEDS) $(PYTEST) $(PARALLEL) tests/simulation $(ARGS); \
 	[ ! -d tests/e2e ] || suite env ROUNDS=$(ROUNDS) $(PYTEST) $(SCENARIOS) tests/e2e $(ARGS); \
 	exit $$failed
+
+.PHONY: test-browser
+test-browser: $(READY) $(PAGES) ## check the console and drive it in a real browser, screenshots in reports/console
+	$(NPM) run --silent check
+	$(NPM) run --silent test
+	CHROMIUM="$$(.ci/browser)" PATH="$$(.ci/node):$$PATH" $(PYTEST) tests/browser $(ARGS)
+	@echo 'screenshots: reports/console'
 
 .PHONY: check
 check: lint types imports $(READY) ## all that is fast: format, lint, types, imports, pure tests
@@ -109,6 +123,16 @@ bench: $(READY) ## measure durable throughput and latency on this machine
 bench-maps: $(READY) ## measure maps of 1,000, 10,000 and 100,000 items, and the memory that they take
 	@$(PY) -m tests.benchmarks.bench_maps 1000 10000 100000
 
+.PHONY: console
+console: $(PAGES) ## build the web console, which `dalsegno api` then serves
+
+$(MODULES): console/package.json console/package-lock.json .ci/node
+	$(NPM) ci --no-audit --no-fund --prefer-offline --loglevel=error
+	@touch $@
+
+$(PAGES): $(MODULES) $(CONSOLE)
+	$(NPM) run --silent build
+
 .PHONY: wheel
 wheel: $(READY) ## build the wheel into dist/
 	@$(PY) -m hatchling build --target wheel
@@ -124,5 +148,5 @@ hooks: $(READY) ## install the git hooks that run the cheap checks before a comm
 .PHONY: clean
 clean: ## remove the environment, caches and data folders of this clone
 	rm -rf $(VENV) .venv-tools .dalsegno .hypothesis .import_linter_cache .mypy_cache \
-	  .pytest_cache .ruff_cache build dist reports
+	  .pytest_cache .ruff_cache build dist reports console/node_modules orchestrator/api/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -296,3 +296,7 @@ SERVER_LOG_BYTES_MAX = 4 * 1024 * 1024
 
 API_PAGE_MAX = 1_000
 """Items of a page that the API lists. A larger `limit` is refused."""
+
+API_RECORDINGS_MAX = 16
+"""Runs whose events an API server keeps, so that their states are told without reading them anew.
+Beyond, or over `RECORDING_BYTES_MAX` of them, it drops the one that was not asked for longest."""

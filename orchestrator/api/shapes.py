@@ -135,19 +135,6 @@ class RunStarted(Shape, frozen=True, kw_only=True):
     created: bool
 
 
-class StateAt(Shape, frozen=True, kw_only=True):
-    """A run as it was after its event `version`; `last` is the version of its last event.
-    `state_hash` is equal wherever the same state is folded."""
-
-    run: RunView
-    version: int
-    last: int
-    state_hash: str
-    variables: dict[str, Value]
-    timers: dict[str, int]
-    awaiting: dict[str, str]
-
-
 class RunNews(Shape, frozen=True, kw_only=True):
     """A run that was started, went on or ended: its row as it is now."""
 

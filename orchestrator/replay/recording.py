@@ -72,6 +72,11 @@ class Recording:
         return len(self._states)
 
     @property
+    def is_personal(self) -> bool:
+        """Whether it holds values that were opened for it, its own or of what it stands on."""
+        return bool(self._opened) or (self.source is not None and self.source.is_personal)
+
+    @property
     def net_index(self) -> NetIndex | None:
         """The net with what expressions look up in it."""
         if self._net_index is None and self.net is not None:

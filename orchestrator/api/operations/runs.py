@@ -11,10 +11,11 @@ from orchestrator.api.operations.words import (
     Since,
     Status,
     Until,
-    Version,
+    VersionOrFirst,
     WorkflowFilter,
 )
-from orchestrator.api.shapes import EventShown, Page, RunRow, StateAt
+from orchestrator.api.shapes import EventShown, Page, RunRow
+from orchestrator.replay.moments import Moment
 
 RUNS = "runs"
 REPLAY = "replay"
@@ -50,6 +51,6 @@ class Runs(Carrier):
         The `next` of a page is the version to go on `after`.
         """
 
-    @get("/runs/{run_id}/states/{version}", REPLAY, refusals=(404,))
-    async def show_state(self, run_id: RunId, version: Version) -> StateAt:
+    @get("/runs/{run_id}/states/{version}", REPLAY, refusals=(404, 409))
+    async def show_state(self, run_id: RunId, version: VersionOrFirst) -> Moment:
         """Show a run as it was after one of its events, folded from the events alone."""

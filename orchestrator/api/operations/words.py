@@ -104,6 +104,15 @@ Version = Annotated[
         examples=[12],
     ),
 ]
+VersionOrFirst = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=VERSION_MAX,
+        description="Version of a run: the number of an event in its stream; 0: before the first.",
+        examples=[12],
+    ),
+]
 After = Annotated[
     int,
     Meta(

@@ -3,7 +3,6 @@
 import msgspec
 
 from events.catalogue import Catalogue
-from events.errors import NotFound
 from events.ids import run_stream
 from events.views import RunView
 from orchestrator.api.service.answers import no_run
@@ -11,10 +10,9 @@ from orchestrator.api.service.cursors import cursor, place
 from orchestrator.api.service.definitions import net_of
 from orchestrator.api.service.events import shown
 from orchestrator.api.service.ports import Log, Ports
-from orchestrator.api.shapes import EventShown, Page, RunRow, StateAt
+from orchestrator.api.shapes import EventShown, Page, RunRow
 from orchestrator.insight.finding import RunQuery
 from orchestrator.insight.run_view import run_view
-from orchestrator.kernel.snapshot import state_hash
 from orchestrator.replay.ports import IndexRow
 from orchestrator.replay.rebuild import Rebuilder
 
@@ -65,23 +63,3 @@ async def list_events(ports: Ports, run_id: str, after: int, limit: int) -> Page
         raise no_run(run_id)
     items = tuple(shown(one, catalogue, ports.place) for one in found[:limit])
     return Page(items=items, next=str(items[-1].version) if len(found) > limit else None)
-
-
-async def show_state(log: Log, run_id: str, version: int) -> StateAt:
-    rebuilder = Rebuilder(log, Catalogue())
-    found, row = await rebuilder.run(run_id, version), await log.index_row(run_id)
-    if found is None or row is None:
-        raise no_run(run_id)
-    if found.head.version < version:
-        raise NotFound(f"run {run_id} has no version {version}: its last one is {row.version}")
-    state = found.state
-    net = await net_of(log, state.workflow, state.workflow_version)
-    return StateAt(
-        run=run_view(state, net),
-        version=version,
-        last=row.version,
-        state_hash=state_hash(state),
-        variables=state.variables,
-        timers=dict(state.timers),
-        awaiting=dict(state.awaiting),
-    )

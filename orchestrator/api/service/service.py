@@ -6,23 +6,25 @@ from orchestrator.api.operations.all import Operations
 from orchestrator.api.operations.operation import Feed
 from orchestrator.api.service import definitions, feeds, runs
 from orchestrator.api.service.ports import Ports
+from orchestrator.api.service.recordings import Recordings
 from orchestrator.api.shapes import (
     EventNews,
     EventShown,
     Page,
     RunNews,
     RunRow,
-    StateAt,
     Workflow,
     WorkflowRow,
 )
 from orchestrator.insight.filters import Filter
 from orchestrator.insight.finding import RunQuery
+from orchestrator.replay.moments import Moment
 
 
 class Service(Operations):
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._recordings = Recordings(ports.log)
 
     async def list_workflows(self, *, cursor: str = "", limit: int = 20) -> Page[WorkflowRow]:
         return await definitions.list_workflows(self._ports.log, cursor, limit)
@@ -62,8 +64,8 @@ class Service(Operations):
     ) -> Page[EventShown]:
         return await runs.list_events(self._ports, run_id, after, limit)
 
-    async def show_state(self, run_id: str, version: int) -> StateAt:
-        return await runs.show_state(self._ports.log, run_id, version)
+    async def show_state(self, run_id: str, version: int) -> Moment:
+        return await self._recordings.moment(run_id, version)
 
     def follow_runs(
         self, *, status: str = "", workflow: str = "", after: str = "", last_event_id: str = ""

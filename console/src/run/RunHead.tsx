@@ -1,0 +1,63 @@
+import type { Connection } from "../api/feed";
+import type { RunDetail } from "../api/model";
+import { Link } from "../app/Link";
+import { count, duration, instant } from "../logic/format";
+import { isOver } from "../logic/states";
+import { Badge } from "../ui/Badge";
+import { Live } from "../ui/Live";
+import { useNow } from "../ui/useNow";
+
+interface Props {
+  run: RunDetail;
+  connection: Connection;
+  last: number;
+}
+
+export function RunHead({ run, connection, last }: Props) {
+  return (
+    <div className="run-head">
+      <nav aria-label="Breadcrumb" className="crumbs">
+        <Link to="/">Runs</Link>
+        <span aria-hidden="true">/</span>
+        <span>{run.workflow}</span>
+      </nav>
+      <h1 className="mono">{run.id}</h1>
+      <Badge status={run.status} />
+      {!isOver(run.status) && <Live connection={connection} />}
+      <dl className="facts">
+        <Fact name="Started" value={run.startedAt === null ? "–" : instant(run.startedAt)} />
+        <Fact name="Took" value={<Took run={run} />} />
+        <Fact name="Events" value={count(last)} />
+        <Fact
+          name="Definition"
+          value={<span className="mono">{run.workflowVersion.slice(0, 8)}</span>}
+        />
+      </dl>
+      {run.error !== null && (
+        <p className="run-error" data-tone="failed">
+          <strong className="mono">{run.error.code}</strong>
+          {run.error.step !== "" && <> in {run.error.step}</>}
+          {run.error.message !== "" && <>: {run.error.message}</>}
+        </p>
+      )}
+      {run.pending !== "" && run.error === null && <p className="run-error">{run.pending}</p>}
+    </div>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: React.ReactNode }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function Took({ run }: { run: RunDetail }) {
+  const now = useNow(1_000);
+  if (run.startedAt === null) return "–";
+  if (run.endedAt !== null) return duration(run.endedAt - run.startedAt);
+  const seconds = Math.max(0, Math.floor((now - run.startedAt) / 1_000_000));
+  return duration(seconds * 1_000_000);
+}
