@@ -15,9 +15,8 @@ from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.insight.finding import newest_first
 from orchestrator.coordinator.ports import Snapshot
-from orchestrator.insight.finding import RunQuery
+from orchestrator.insight.finding import RunQuery, newest_first
 from tests.logs import AT, batch, begin, row, run_batch
 from tests.servers import DatabaseFactory
 
