@@ -61,7 +61,7 @@ def export(
     dalsegno events export nightly-17 --format bundle --out nightly-17.bundle
     dalsegno events export nightly-17 nightly-18 --children --out nights.jsonl
         A line for each event of both runs and of those that they started.
-    dalsegno events export order-81 --format bundle --out o.bundle --redact customer.email
+    dalsegno events export order-81 --format bundle --out o.bundle --redact email
         Such as may be given to somebody else.
     """
     if not run_ids:

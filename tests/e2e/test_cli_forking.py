@@ -147,12 +147,11 @@ def test_a_run_that_failed_is_forked_with_the_value_mended(folder: Path) -> None
     assert source["status"] == "failed", "the source stays as it is"
     text = until_shown(folder, "r1", "r1b", "completed").out
     assert f"from version {seen['version']}" in text
-    (link,) = shown(folder, "r1")["forks"]  # type: ignore[misc]
-    assert (link["run_id"], link["version"], link["status"]) == (
-        "r1b",
-        seen["version"],
-        "completed",
-    )
+    forks = shown(folder, "r1")["forks"]
+    assert isinstance(forks, list)
+    assert [(one["run_id"], one["version"], one["status"]) for one in forks] == [
+        ("r1b", seen["version"], "completed")
+    ]
     assert f"fork of r1 version {seen['version']}" in dalsegno(folder, "run", "show", "r1b").out
     assert is_sound(folder, "r1", "r1b")
 
