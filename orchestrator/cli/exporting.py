@@ -1,11 +1,12 @@
 """`dalsegno events export`: runs as a file, for another cluster or another tool."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal, assert_never
 
+import msgspec
 from cyclopts import Parameter
 
 from events.catalogue import Catalogue
@@ -15,6 +16,9 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.files import with_histories
 from orchestrator.cli.output import counted
+from orchestrator.insight.chrome_trace import chrome_trace
+from orchestrator.insight.cloudevents import exported
+from orchestrator.insight.ocel import ocel2
 from orchestrator.replay.export import lines
 from orchestrator.replay.fields import field_of
 from orchestrator.replay.importing import redacted_before
@@ -22,7 +26,7 @@ from orchestrator.replay.opened import OpenedFile
 from orchestrator.replay.redacting import Redaction, redacted
 from orchestrator.replay.selecting import Exportable, Item, Told, select, walk
 
-Format = Literal["bundle", "jsonl"]
+Format = Literal["bundle", "jsonl", "cloudevents", "ocel2", "chrome-trace"]
 Redact = Annotated[list[str] | None, Parameter(negative="")]
 Out = Annotated[Path | None, Parameter(name=("--out", "--output"))]
 
@@ -47,7 +51,10 @@ def export(
         The runs, or one file that was exported, all of whose runs are written in another format.
     format
         bundle: one compressed file, in which any run is found, and whose hashes are checked.
-        jsonl: an event a line, as it is stored.
+        jsonl: an event a line, as it is stored. These two are replayed and imported; the others
+        are for other tools. cloudevents: CloudEvents 1.0, one a line. ocel2: an object-centric
+        event log, OCEL 2.0 as JSON, such as pm4py reads. chrome-trace: for Perfetto, speedscope
+        and chrome://tracing.
     out
         The file to write; standard output when not given. One that is there is not overwritten.
     children
@@ -78,10 +85,10 @@ def export(
             asked, taken = told.run_ids, tuple(dict.fromkeys((*taken, *told.fields)))
             _tell(told)
         selection = await select(history, catalogue, asked, children=children)
-        counter = _Counter(walk(history, catalogue, selection))
+        counter = _Counter(lambda: walk(history, catalogue, selection))
         with ExitStack() as stack:
             file = stack.enter_context(_Output(out))
-            async for data in _written(format, counter.items(), asked, taken):
+            async for data in _written(format, counter.items, _Whole(asked, taken, _log(store))):
                 file.write(data)
         counts.append(counter.events)
 
@@ -90,15 +97,42 @@ def export(
         print(f"{out}: {counted(counts[0], 'event')}", file=sys.stderr)
 
 
+class _Whole(msgspec.Struct, frozen=True):
+    """What is said of a whole export."""
+
+    run_ids: tuple[str, ...]
+    redacted: tuple[str, ...]
+    log: str
+
+
 async def _written(
-    wanted: Format, items: AsyncIterator[Item], asked: tuple[str, ...], taken: tuple[str, ...]
+    wanted: Format, items: Callable[[], AsyncIterator[Item]], whole: _Whole
 ) -> AsyncIterator[bytes]:
-    if wanted == "bundle":
-        async for chunk in bundled(items, asked, taken):
-            yield chunk
-        return
-    async for line in lines(items, taken):
-        yield line + b"\n"
+    match wanted:
+        case "bundle":
+            chunks = bundled(items(), whole.run_ids, whole.redacted)
+        case "jsonl":
+            chunks = _ended(lines(items(), whole.redacted))
+        case "cloudevents":
+            chunks = exported(items(), whole.log)
+        case "ocel2":
+            chunks = ocel2(items)
+        case "chrome-trace":
+            chunks = chrome_trace(items())
+        case _:
+            assert_never(wanted)
+    async for chunk in chunks:
+        yield chunk
+
+
+async def _ended(texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for text in texts:
+        yield text + b"\n"
+
+
+def _log(store: PostgresStore | OpenedFile) -> str:
+    """Where events come from, by its name."""
+    return store.info.name or "cluster" if isinstance(store, PostgresStore) else "file"
 
 
 async def _taken_before(
@@ -122,12 +156,15 @@ def _tell(told: Redaction) -> None:
 
 
 class _Counter:
-    def __init__(self, items: AsyncIterator[Item]) -> None:
-        self._items = items
+    """Counts events, of the last time that they were read."""
+
+    def __init__(self, walked: Callable[[], AsyncIterator[Item]]) -> None:
+        self._walked = walked
         self.events = 0
 
     async def items(self) -> AsyncIterator[Item]:
-        async for item in self._items:
+        self.events = 0
+        async for item in self._walked():
             self.events += isinstance(item, Told)
             yield item
 

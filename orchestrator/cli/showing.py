@@ -8,7 +8,7 @@ import msgspec
 
 from events.catalogue import Catalogue
 from events.envelope import Event, Stored
-from events.redaction import redact_text
+from events.redaction import redacted_json
 from orchestrator.cli.output import (
     ACTIVE,
     CALLED_OFF,
@@ -96,7 +96,7 @@ def json_line(seen: Followed) -> str:
         header = msgspec.structs.asdict(event.header)
         header.pop("data", None)
         shown = {**place, **header, "digest": event.digest, "data": event.fact}
-    return redact_text(msgspec.json.encode(shown).decode())
+    return redacted_json(shown).decode()
 
 
 def show_line(out: "Console", head: str, data: str) -> None:

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from events.errors import Misconfigured, Rejected, Unavailable
 from events.limits import LOOKED_BACK_MAX
-from events.redaction import redact_text
+from events.redaction import redact_text, redacted_json
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.cursor_file import CursorFile, Kept, OutputFile, require_none
 from orchestrator.cli.filtering import sieve_of
@@ -26,7 +26,7 @@ from orchestrator.cli.progress import is_seen
 from orchestrator.cli.showing import Printer, json_line
 from orchestrator.config import Config
 from orchestrator.insight.bells import Bells
-from orchestrator.insight.cloudevents import encoded
+from orchestrator.insight.cloudevents import cloudevent
 from orchestrator.insight.feed import Feed, Page
 from orchestrator.insight.filters import Filter
 from orchestrator.insight.positions import (
@@ -121,7 +121,7 @@ class Sink:
 
     def _line(self, seen: Followed) -> bytes:
         if self._form == "cloudevents":
-            return redact_text(encoded(seen).decode()).encode()
+            return redacted_json(cloudevent(seen))
         return json_line(self._told(seen)).encode()
 
     def _told(self, seen: Followed) -> Followed:

@@ -8,16 +8,20 @@ in `data_base64`.
 """
 
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from events.ids import run_stream, traceparent
 from events.values import Value
 from orchestrator.insight.sieve import Followed
+from orchestrator.replay.selecting import Item, Told
 
 CONTENT_TYPE = "application/cloudevents+json"
 TYPE_PREFIX = "dalsegno."
 SEQUENCE_DIGITS = 20
+RUN = run_stream("")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -58,6 +62,20 @@ def cloudevent(seen: Followed) -> dict[str, Value]:
         "datacontenttype": "application/json",
         "data": data,
     }
+
+
+async def exported(items: AsyncIterator[Item], log: str) -> AsyncIterator[bytes]:
+    """The events of runs that are exported, a line each. `sequence` is left out of what has no
+    position any more; one without a trace context of its own is given that of its run."""
+    async for item in items:
+        if not isinstance(item, Told) or not item.stored.stream.startswith(RUN):
+            continue
+        seen = Followed(log, item.stored, item.event)
+        found = cloudevent(seen)
+        if item.stored.position is None:
+            del found["sequence"]
+        found.setdefault("traceparent", traceparent(seen.run_id))
+        yield msgspec.json.encode(found) + b"\n"
 
 
 def encoded(seen: Followed) -> bytes:

@@ -6,8 +6,13 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-from events.redaction import is_secret_name, redact, redact_text
+from events.catalogue import Catalogue
+from events.envelope import Head, Stamp, seal, unseal
+from events.redaction import is_secret_name, redact, redact_text, redacted_json
+from events.run_facts import RunStarted
 from orchestrator.cli.logs import JsonFormatter, TextFormatter
+from orchestrator.cli.showing import json_line
+from orchestrator.insight.sieve import Followed
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,36 @@ def test_values_are_copied_and_covered_by_their_names() -> None:
         "empty_token": "",
     }
     assert value["password"] == "x"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": 'a "quoted" one'},
+        {"token": 5, "note": "x"},
+        {"secret": ["a", "b"]},
+        {"note": 'password: "hunter2", and more'},
+        {"key": "-----BEGIN RSA " + "PRIVATE KEY-----\nhunter2"},
+        {"deep": [{"api_key": "hunter2\\"}]},
+    ],
+)
+def test_what_is_shown_as_json_stays_json(value: object) -> None:
+    shown = redacted_json(value)
+    assert type(msgspec.json.decode(shown)) is dict
+    assert b"***" in shown
+    assert b"hunter2" not in shown
+    assert b"quoted" not in shown
+    assert b'"a"' not in shown
+
+
+def test_events_are_shown_as_json_whatever_secrets_they_have() -> None:
+    fact = RunStarted(
+        run_id="r", workflow="w", workflow_version="1", input={"password": 'x "y', "n": 1}
+    )
+    stored = seal(Head("run:r"), fact, "e1", Stamp(recorded_at=1))
+    shown = msgspec.json.decode(json_line(Followed("", stored, unseal(stored, Catalogue()))))
+    assert shown["data"]["input"] == {"password": "***", "n": 1}
+    assert shown["data"]["run_id"] == "r"
 
 
 def record(extra: Mapping[str, object]) -> logging.LogRecord:
