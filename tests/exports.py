@@ -102,6 +102,11 @@ class Kept:
         self.env = env
         self.store = store_of(env)
 
+    def workflow(self, run_id: str) -> str:
+        row = self.env._world.log.index_row(run_id)
+        assert row is not None
+        return row.workflow
+
 
 async def cluster() -> AsyncIterator[Kept]:
     """For fixtures."""

@@ -14,9 +14,11 @@ from cyclopts import Parameter
 from events.catalogue import Catalogue
 from events.codec import decode, encode
 from events.errors import Corrupt, Misconfigured, Rejected, Unavailable
+from orchestrator.adapters.archives.opening import open_file
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.common import COMMON, Common, configured
+from orchestrator.cli.common import COMMON, Common, configured, go
 from orchestrator.cli.exits import CORRUPT, DONE
+from orchestrator.cli.files import is_file
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import BAD, GOOD, console, counted, plain, print_json, rows, table
 from orchestrator.cli.progress import Progress
@@ -24,6 +26,7 @@ from orchestrator.cli.projections import audited
 from orchestrator.cli.stores import log_settings, logs_of, with_store
 from orchestrator.cli.times import length
 from orchestrator.replay.anchors import anchor_of, check_since
+from orchestrator.replay.auditing_archives import NOT_THERE
 from orchestrator.replay.findings import Finding, ignored_checks
 from orchestrator.replay.judging import Verified
 from orchestrator.replay.log_batches import Anchor
@@ -75,7 +78,7 @@ def verify(
     Parameters
     ----------
     run_id
-        The run to audit; or give --all.
+        The run to audit, or a file that `dalsegno events export` has written; or give --all.
     all
         Every run and every append of the log, its index, snapshots, stored values and projections.
     ignore
@@ -86,6 +89,8 @@ def verify(
     Examples
     --------
     dalsegno verify 01m7yf4vgw1tqq5ay37h9hvpzk
+    dalsegno verify nightly-17.bundle
+        Every run of an exported file, without any cluster.
     dalsegno verify --all --resume verify.state
         Can be interrupted at any time, and goes on where it was.
     dalsegno verify --anchor monday.json
@@ -101,11 +106,16 @@ def verify(
     findings, told = list[Finding](), dict[str, object]()
     if since is not None:
         findings += _since(common, since)
-    if run_id:
+    audits: list[Verified] = []
+    if run_id and is_file(run_id):
+        audits = go(lambda: _file(Path(run_id), common, ignored))
+    elif run_id:
         with about(common, run_id):
-            verified = with_store(common, lambda store: _one(store, common, run_id, ignored))
-        findings += verified.findings
-        told = _told([verified], (verified.events, verified.snapshots))
+            audits = [with_store(common, lambda store: _one(store, common, run_id, ignored))]
+    if run_id:
+        findings += (finding for one in audits for finding in one.findings)
+        counts = sum(one.events for one in audits), sum(one.snapshots for one in audits)
+        told = _told(audits, counts)
     if all:
         standings = _all(common, ignored, resume)
         findings += (finding for one in standings for finding in one.findings)
@@ -144,6 +154,15 @@ async def _one(
     if verified is None:
         raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
     return verified
+
+
+async def _file(path: Path, common: Common, ignored: frozenset[str]) -> list[Verified]:
+    """The audits of all runs in an exported file."""
+    most = configured(common).limits.stream_events_max
+    with await open_file(path) as file:
+        verifier = Verifier(file, Catalogue(), 1, most, ignored | NOT_THERE)
+        found = [await verifier.run(run_id) for run_id in file.info.runs]
+    return [one for one in found if one is not None]
 
 
 def _verifier(store: PostgresStore, common: Common, ignored: frozenset[str]) -> Verifier:

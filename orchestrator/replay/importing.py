@@ -16,8 +16,7 @@ takes it up; that follows from the fact in the log, as everything in the index d
 looked at like any other run, and forked: the fork is a run of this cluster.
 
 Definitions. Where a workflow is not known its definitions come as they were stored. Where it is, a
-version that is missing is added, and what was the newest one before is so again: an import does not
-change what a start by name starts.
+version that is missing is registered aside: an import does not change what a start by name starts.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -303,20 +302,14 @@ class Importer:
         """What the log lacks of a definition."""
         stream = definition_stream(workflow)
         here = await _all(log, stream)
+        if not here:
+            return await _all(self._file, stream)
         facts = [unseal(one, self._catalogue).fact for one in here]
-        known = [one for one in facts if isinstance(one, DefinitionRegistered)]
-        if any(one.workflow_version == version for one in known):
+        if any(getattr(one, "workflow_version", "") == version for one in facts):
             return []
-        theirs = await _all(self._file, stream)
-        if [one.state for one in here] == [one.state for one in theirs[: len(here)]]:
-            added, head = theirs[len(here) :], await _head(self._file, stream)
-        else:
-            head = await _head(log, stream)
-            fact = self._nets[stream][version]
-            added = [seal(head, fact, self._who.new_id(), self._stamp())]
-        if known:
-            added.append(seal(head, known[-1], self._who.new_id(), self._stamp()))
-        return added
+        fact = msgspec.structs.replace(self._nets[stream][version], aside=True)
+        head = await _head(log, stream)
+        return [seal(head, fact, self._who.new_id(), self._stamp())]
 
     async def _pages(self, one: Planned) -> AsyncIterator[Sequence[Stored]]:
         version = one.here

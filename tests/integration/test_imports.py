@@ -5,22 +5,30 @@ from pathlib import Path
 
 import pytest
 
+from dalsegno.testing import dalsegno_env
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered, RunImported
 from events.codec import encode
 from events.envelope import Head, Stamp, seal, unseal
 from events.errors import Conflict, Corrupt, Rejected
 from events.ids import definition_stream, import_stream, run_stream, shard_of
+from events.logmap import LogMap
+from events.sealing import NoKeys
 from orchestrator.adapters.archives.opening import open_file
+from orchestrator.adapters.postgres.cluster import PostgresCluster
+from orchestrator.adapters.postgres.schema import migrate
+from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.loading import Loader
 from orchestrator.replay.importing import Imported, Importer, Who
 from orchestrator.replay.ports import IMPORTED
+from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.verify import Verifier
 from orchestrator.replay.verify_log import LogVerifier, Standing
 from tests import exports
-from tests.exports import Kept
+from tests.exports import EMAIL, Kept
+from tests.servers import DatabaseFactory
 
 pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
@@ -56,10 +64,12 @@ async def imported(store: PostgresStore, source: Path | bytes) -> list[Imported]
         return [one async for one in importer.carry_out(await importer.plan())]
 
 
-async def findings(store: PostgresStore) -> list[tuple[str, str, str]]:
+async def findings(
+    store: PostgresStore, whole: PostgresStore | None = None
+) -> list[tuple[str, str, str]]:
     async def tell(_: Standing) -> None: ...
 
-    verifier = Verifier(store, CATALOGUE, store.info.shards)
+    verifier = Verifier(whole or store, CATALOGUE, store.info.shards)
     done = await LogVerifier(store, verifier, Standing(), tell).run()
     return [(one.check, one.run_id, one.message) for one in done.findings]
 
@@ -177,9 +187,11 @@ async def test_a_definition_that_is_known_stays_the_newest(
     (lease,) = await store.acquire([0], "a", 60.0)
     await store.append(exports.batch((lease,), [stored]))
     await imported(store, await exports.bundle(kept.store, "fork-1"))
-    facts = [unseal(one, CATALOGUE).fact for one in await store.read(stream)]
-    versions = [one.workflow_version for one in facts if isinstance(one, DefinitionRegistered)]
-    assert versions == ["ours", fact.workflow_version, "ours"]
+    events = await store.read(stream)
+    assert [unseal(one, CATALOGUE).fact for one in events] == [
+        ours,
+        exports.changed(fact, aside=True),
+    ]
     assert await exports.hashes(store, "fork-1") == await exports.hashes(kept.store, "fork-1")
     assert await findings(store) == []
 
@@ -255,3 +267,61 @@ async def test_what_does_not_fold_is_refused(store: PostgresStore, kept: Kept) -
     with pytest.raises(Corrupt, match=r"run order-1 does not fold"):
         await imported(store, forged)
     assert await store.last_position() == 0
+
+
+async def test_values_of_personal_runs_stay_sealed_and_no_key_goes_with_them(
+    store: PostgresStore,
+) -> None:
+    """Elsewhere they are as if they were erased; where the key is they are there again."""
+    async with dalsegno_env(tasks=exports.TASKS) as env:
+        await env.register(exports.letter())
+        run = await env.start(exports.letter(), input={"to": EMAIL}, id="p-1", subject="ada")
+        await run.result()
+        sealed = exports.store_of(env)
+        assert EMAIL in str([event.fact for event in run.events()])
+        data = await exports.jsonl(sealed, "p-1")
+    assert EMAIL.encode() not in data
+    (done,) = await imported(store, data)
+    assert (done.run_id, done.status) == ("p-1", "completed")
+    rebuilt = await Rebuilder(store, CATALOGUE).run("p-1")
+    assert rebuilt is not None
+    assert rebuilt.state.output == {"$erased": True}
+    key = await store.data_keys.find("ada")
+    assert key is not None
+    assert key.erased
+    assert await exports.jsonl(store, "p-1") == data
+    assert await findings(store) == []
+
+
+async def test_each_run_comes_to_the_log_that_it_belongs_to(
+    database_factory: DatabaseFactory, kept: Kept
+) -> None:
+    """Of a cluster of two, and the definitions to wherever a run needs them."""
+    fork = next(
+        f"fork-{n}" for n in range(2, 50) if shard_of(f"fork-{n}", 2) != shard_of("order-1", 2)
+    )
+    await exports.forked(kept.env, run_id=fork)
+    data = await exports.bundle(kept.store, fork, children=True)
+    map_ = LogMap({"east": [0], "west": [1]})
+    dsns = {name: database_factory(None) for name in map_.names}
+    for name, dsn in dsns.items():
+        migrate(dsn, log=name, shards=2, map_=map_.text)
+    settings = [Settings(dsn=dsn, log=name, map=map_.text) for name, dsn in dsns.items()]
+    async with PostgresCluster(map_, settings, NoKeys()) as cluster:
+
+        async def log(stream: str) -> PostgresStore:
+            return await cluster.log(map_.of_stream(stream))
+
+        with await open_file(data) as file:
+            importer = Importer(file, log, CATALOGUE, who())
+            runs = [one.run_id async for one in importer.carry_out(await importer.plan())]
+        assert await exports.bundle(cluster, fork, children=True) == data
+        assert len({map_.of(run_id) for run_id in runs}) == 2
+        for run_id in runs:
+            own = await cluster.log(map_.of(run_id))
+            assert await own.index_row(run_id) is not None
+            expected = await exports.hashes(kept.store, run_id)
+            assert await exports.hashes(cluster, run_id) == expected
+            assert await own.read(definition_stream(kept.workflow(run_id))) != []
+        for name in map_.names:
+            assert await findings(await cluster.log(name), cluster) == []
