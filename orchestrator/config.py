@@ -95,6 +95,15 @@ class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     long to start a run with a value that was stored for it."""
 
 
+class FeedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The streams of NATS that `dalsegno events feed` puts events onto, one a log."""
+
+    age_max_s: Duration = 86_400.0
+    """How long a message stays. As much is put there again when the stream was wiped."""
+    bytes_max: Count = 1024 * 1024 * 1024
+    """Bytes of one stream; beyond, the oldest messages go."""
+
+
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a process says on stderr."""
 
@@ -118,6 +127,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     projections: Projections = Projections()
     keys: KeysConfig = KeysConfig()
     retention: RetentionConfig = RetentionConfig()
+    feed: FeedConfig = FeedConfig()
     log: LogConfig = LogConfig()
 
 

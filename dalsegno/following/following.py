@@ -9,7 +9,6 @@ import anyio
 import msgspec
 
 from dalsegno.following.events import Batch, Event, Filters
-from dalsegno.following.holding import Holding
 from events.constraints import Duration
 from events.errors import DalsegnoError, Misconfigured, Unavailable
 from events.limits import NAME_CHARS_MAX
@@ -17,6 +16,7 @@ from events.logmap import LogMap
 from events.sealing import Keyring, NoKeys
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.crypto.keyring import keyring
+from orchestrator.adapters.postgres.holding import Holding
 from orchestrator.adapters.postgres.listening import Listening
 from orchestrator.adapters.postgres.schema import ANY_MAP
 from orchestrator.adapters.postgres.settings import Settings
@@ -31,7 +31,7 @@ Urls = str | Mapping[str, str]
 Positions = Mapping[str, "int | Place"]
 Begin = Literal["beginning", "end"]
 
-log = logging.getLogger("dalsegno.following")
+log = logging.getLogger("dalsegno.followers")
 
 STANDBY_S = 1.0
 """Between two looks whether the one who reads is gone."""

@@ -21,6 +21,7 @@ TITLES = {
     "projections": "Projections",
     "keys": "Keys",
     "retention": "Retention",
+    "feed": "The feed over NATS",
     "log": "Logs",
     "agent": "The agent",
 }

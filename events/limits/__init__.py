@@ -150,6 +150,17 @@ FOLLOWED_BYTES_MAX = 8 * 1024 * 1024
 SUBSCRIPTIONS_MAX = 1_000
 """Subscriptions of one log. A further one is refused."""
 
+FEED_MESSAGE_BYTES_MAX = 512 * 1024
+"""Bytes of an event in a message of the feed over NATS. A larger one goes without its data, and
+says where that is."""
+
+FEED_IN_FLIGHT_MAX = 128
+"""Messages of the feed that are under way to a stream at a time."""
+
+EVENT_GROUPS_MAX = 1_000
+"""Types, workflows or nodes that `events stats` counts one by one. Those of more are counted
+together."""
+
 LOOKED_BACK_MAX = 1_000_000
 """Events from the end of a log among which the last ones that are wanted are looked for."""
 

@@ -122,6 +122,8 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     )
     _add(events, "import", "importing:import_", None, "Bring runs of a file into this cluster.")
     _add(events, "tail", "log:tail", None, "Show the end of the log, and what follows.")
+    _add(events, "stats", "event_stats:stats", None, "Count events by type, workflow and node.")
+    _add(events, "feed", "feeding:feed", None, "Put events onto a stream of NATS until SIGTERM.")
     _add_subscriptions(
         _group(app, "subscription", group, "Look after programs that follow events.")
     )

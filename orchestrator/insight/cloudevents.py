@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from events.envelope import Stored
 from events.ids import run_stream, traceparent
 from events.values import Value
 from orchestrator.insight.sieve import Followed
@@ -35,7 +36,7 @@ def cloudevent(seen: Followed) -> dict[str, Value]:
     stored = seen.stored
     found: dict[str, Value] = {
         "specversion": "1.0",
-        "id": f"{stored.stream}/{stored.version}",
+        "id": place_id(stored),
         "source": source_of(seen.log),
         "type": f"{TYPE_PREFIX}{stored.type}",
         "subject": stored.stream,
@@ -62,6 +63,11 @@ def cloudevent(seen: Followed) -> dict[str, Value]:
         "datacontenttype": "application/json",
         "data": data,
     }
+
+
+def place_id(stored: Stored) -> str:
+    """The id of an event whose own cannot be read."""
+    return f"{stored.stream}/{stored.version}"
 
 
 async def exported(items: AsyncIterator[Item], log: str) -> AsyncIterator[bytes]:

@@ -33,12 +33,14 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """One reader's hold of a subscription in one log: the place to go on from."""
+    """One reader's hold of a subscription in one log: the place to go on from, and where it all
+    began."""
 
     name: str
     epoch: int
     position: int
     filter: Filter
+    began_at: int
 
 
 class Subscriptions(Protocol):

@@ -261,3 +261,38 @@ def test_cloudevents_are_what_the_sdk_reads(tail: Tail, capsys: pytest.CaptureFi
     assert events[1]["time"] == "2023-11-14T22:13:20.000003Z"
     assert events[1].data["output"] == {"n": 3}
     assert events[0]["sequence"] < events[1]["sequence"] < events[2]["sequence"]
+
+
+class TestStats:
+    SINCE = ("--since", "2023-11-14T22:13:20Z", "--until", "2023-11-14T22:13:30Z")
+
+    def test_counts_and_rates_of_a_stretch(
+        self, tail: Tail, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run(["events", "stats", "--json", *self.SINCE]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["events"], found["per_s"], found["unread"]) == (15, 1.5, 0)
+        assert {one["name"]: one["events"] for one in found["types"]} == {
+            "run.started": 5,
+            "task.completed": 5,
+            "run.completed": 5,
+        }
+        assert [(one["name"], one["events"]) for one in found["workflows"]] == [
+            ("census", 9),
+            ("orders", 6),
+        ]
+        assert [(one["name"], one["events"]) for one in found["nodes"]] == [("", 15)]
+        assert found["since"].startswith("2023-11-14T22:13:20")
+
+    def test_of_what_is_wanted(self, tail: Tail, capsys: pytest.CaptureFixture[str]) -> None:
+        wanted = ("--workflow", "orders", "--type", "run.*")
+        assert run(["events", "stats", "--top", "1", *self.SINCE, *wanted]) == 0
+        said = capsys.readouterr().out
+        assert "4 events, 0.4/s" in said
+        assert "… 1 more" in said
+        assert run(["events", "stats"]) == 0
+        assert "0 events" in capsys.readouterr().out
+
+    def test_refusals(self, tail: Tail, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(["events", "stats", "--top", "0"]) == 2
+        assert "expected 1 to 1000" in capsys.readouterr().err

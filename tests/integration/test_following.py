@@ -20,7 +20,6 @@ from dalsegno.following import (
     follow,
     following,
 )
-from dalsegno.following.holding import Holding
 from events.envelope import Head, Stamp, Stored, seal
 from events.errors import Corrupt, Fenced, Misconfigured, Rejected
 from events.facts import Fact
@@ -28,6 +27,7 @@ from events.ids import run_stream
 from events.policies import RunOptions
 from events.run_facts import RunCompleted, RunStarted
 from events.task_facts import TaskCompleted
+from orchestrator.adapters.postgres.holding import Holding
 from orchestrator.adapters.postgres.listening import Listening
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore

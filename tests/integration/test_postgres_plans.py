@@ -77,8 +77,8 @@ INSERT INTO dalsegno.node_state SELECT g, 'n' || n, '{{}}'
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
 INSERT INTO dalsegno.unread_event SELECT g, n, ''
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
-INSERT INTO dalsegno.subscription (name, position, filter)
-SELECT 's' || n, n, '{{}}' FROM generate_series(1, 1000) AS n;
+INSERT INTO dalsegno.subscription (name, position, began_at, filter)
+SELECT 's' || n, n, n, '{{}}' FROM generate_series(1, 1000) AS n;
 INSERT INTO dalsegno.payloads SELECT 'h' || n, '' FROM generate_series(1, 20000) AS n;
 ANALYZE;
 """

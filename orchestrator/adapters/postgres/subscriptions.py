@@ -38,7 +38,10 @@ class PostgresSubscriptions:
     async def acquire(self, name: str, owner: str, ttl_s: float) -> Held | None:
         values = {"owner": owner, "ttl": _ttl(ttl_s)}
         rows = await self._rows("subscription_acquire", name, values)
-        return Held(name, rows[0][0], rows[0][1], _filter(name, rows[0][2])) if rows else None
+        if not rows:
+            return None
+        epoch, position, text, began_at = rows[0]
+        return Held(name, epoch, position, _filter(name, text), began_at)
 
     async def advance(self, held: Held, position: int, ttl_s: float) -> None:
         values = {"epoch": held.epoch, "position": position, "ttl": _ttl(ttl_s)}

@@ -20,7 +20,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.insight.filters import Filter
 from orchestrator.insight.subscriptions import Held, is_same, no_subscription
 
-log = logging.getLogger("dalsegno.following")
+log = logging.getLogger("dalsegno.followers")
 
 MARGIN = 0.2
 """Part of a hold's time after which it does not count any more on our side."""
@@ -57,6 +57,10 @@ class Holding:
         self._lost: Fenced | None = None
         self._tended_at = time.monotonic()
         self._acquired_at = 0.0
+
+    def began_at(self, log_name: str) -> int:
+        """The position that the subscription began at, or was set to last."""
+        return self._holds[log_name].held.began_at
 
     @property
     def positions(self) -> dict[str, int]:
