@@ -42,6 +42,9 @@ PAGES := orchestrator/api/static/index.html
 CONSOLE := $(shell find console/src console/public -type f 2>/dev/null) \
   $(addprefix console/,index.html vite.config.ts tsconfig.json)
 
+# The public test client for debug adapters.
+EDITOR := tests/editor/node_modules/.ready
+
 # An environment that was made for another folder (a moved or copied clone) is made again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 MOVED := moved
@@ -79,6 +82,16 @@ test-browser: $(READY) $(PAGES) ## check the console and drive it in a real brow
 	$(NPM) run --silent test
 	CHROMIUM="$$(.ci/browser)" PATH="$$(.ci/node):$$PATH" $(PYTEST) tests/browser $(ARGS)
 	@echo 'screenshots: reports/console'
+
+.PHONY: test-editor
+test-editor: $(READY) $(EDITOR) ## drive the debug adapter by the public test client, at a real cluster
+	PATH="$$(.ci/node):$$PATH" npm pack --dry-run --silent ./deploy/vscode
+	PATH="$$(.ci/node):$$PATH" $(PYTEST) tests/editor $(ARGS)
+
+$(EDITOR): tests/editor/package.json tests/editor/package-lock.json .ci/node
+	PATH="$$(.ci/node):$$PATH" npm --prefix tests/editor ci --no-audit --no-fund --prefer-offline \
+	  --loglevel=error
+	@touch $@
 
 .PHONY: check
 check: lint types imports $(READY) ## all that is fast: format, lint, types, imports, pure tests
@@ -148,5 +161,6 @@ hooks: $(READY) ## install the git hooks that run the cheap checks before a comm
 .PHONY: clean
 clean: ## remove the environment, caches and data folders of this clone
 	rm -rf $(VENV) .venv-tools .dalsegno .hypothesis .import_linter_cache .mypy_cache \
-	  .pytest_cache .ruff_cache build dist reports console/node_modules orchestrator/api/static
+	  .pytest_cache .ruff_cache build dist reports console/node_modules \
+	  tests/editor/node_modules orchestrator/api/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

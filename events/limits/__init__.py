@@ -311,3 +311,45 @@ API_PAGE_MAX = 1_000
 API_RECORDINGS_MAX = 16
 """Runs whose events an API server keeps, so that their states are told without reading them anew.
 Beyond, or over `RECORDING_BYTES_MAX` of them, it drops the one that was not asked for longest."""
+
+
+# -- debug adapter ---------------------------------------------------------------------------------
+
+DAP_MESSAGE_BYTES_MAX = 4 * MIB
+"""Bytes of one message of a debug client. A longer one is passed over, and answered with an error.
+"""
+
+DAP_HEADER_BYTES_MAX = 4_096
+"""Bytes of the header of such a message. A longer one is none: the connection is closed."""
+
+DAP_CONNECTIONS_MAX = 8
+"""Debug clients that one `dalsegno dap --port` serves at the same time. A further one is told so
+and closed."""
+
+DAP_MESSAGES_AHEAD_MAX = 16
+"""Messages of a debug client that are read ahead, while one before them waits for a history. No
+more is read until then: its connection fills."""
+
+DAP_BREAKPOINTS_MAX = 1_000
+"""Breakpoints of one kind (of one source, where they stand in lines). One request for more is
+refused."""
+
+DAP_REFERENCES_MAX = 100_000
+"""Frames and values of one stop that a client can ask for the inside of. Beyond, values are shown
+as text only; the next stop begins anew."""
+
+DAP_VARIABLES_MAX = 1_000
+"""Children of a value in one answer. A client asks for the others by `start` and `count`."""
+
+DAP_TEXT_CHARS_MAX = 2_000
+"""Characters of a value as it is shown in a row. The rest is cut off; the clipboard gets all."""
+
+DAP_THREADS_MAX = 200
+"""Branches that are listed as threads. Further ones, those of items of a wide map, are left out."""
+
+DAP_TARGETS_MAX = 200
+"""Places in a history that are offered to go to from one line. Further ones are left out: go to a
+version."""
+
+DAP_RUNS_OPEN_MAX = 10
+"""Runs that one session has open, inside each other. To step into a further one is refused."""

@@ -47,9 +47,14 @@ COMMON = Common()
 def effective(common: Common, **more: str) -> Effective[Config]:
     """The configuration for this command. Raises `Misconfigured`."""
     flags = {"postgres.dsn": common.dsn, "nats.urls": common.nats_url, **more}
-    named = os.environ.get("DALSEGNO_CONFIG", "")
-    file = common.config or (Path(named) if named else None)
+    file = configuration_file(common)
     return load_config(flags, os.environ, file, connection_layers(Path.cwd()))
+
+
+def configuration_file(common: Common) -> Path | None:
+    """The one that is named, on the command line or in the environment."""
+    named = os.environ.get("DALSEGNO_CONFIG", "")
+    return common.config or (Path(named) if named else None)
 
 
 def configured(common: Common) -> Config:

@@ -135,6 +135,7 @@ def _look(app: cyclopts.App, group: cyclopts.Group) -> None:
     _add(app, "diff", "differing:diff", group, "Compare two runs: where they part, and why.")
     _add(app, "timeline", "timelines:timeline", group, "Show where the time of a run went.")
     _add(app, "fork", "forking:fork", group, "Begin a new run where another one was, with a fix.")
+    _add(app, "dap", "dap:dap", group, "Let an editor step through runs, forwards and backwards.")
     _add(app, "verify", "verifying:verify", group, "Audit runs against the log.")
     _add_archive(_group(app, "archive", group, "Move ended runs to files, and bring them back."))
     _add_snapshots(_group(app, "snapshot", group, "Keep, list, show and delete states of runs."))

@@ -19,7 +19,14 @@ import msgspec
 from events.envelope import Header
 from events.facts import Fact
 from events.values import Value
-from orchestrator.kernel.expressions import Expressions, PathMissing, consult, descend, describe
+from orchestrator.kernel.expressions import (
+    Expressions,
+    PathMissing,
+    Resolve,
+    consult,
+    descend,
+    describe,
+)
 from orchestrator.kernel.instances import index_of, outside, static_of, suffix_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.scope import Scope
@@ -51,6 +58,10 @@ class Contents:
     def value(self, source: str, expressions: Expressions, step: str = "") -> Value:
         """The value of an expression, as seen from a `step` instance: inside a loop or a map that
         gives `iteration` and the steps of the same iteration. Raises `ExpressionFailed`."""
+        return consult(source, expressions, self.reader(step))[0]
+
+    def reader(self, step: str = "") -> Resolve:
+        """From a dotted path, seen from there, to its value."""
         scope = _scope(self._recording, self._state, step)
 
         def resolve(path: str) -> Value:
@@ -58,7 +69,7 @@ class Contents:
             found = {"state": self._of_state, "event": self._of_event, "change": self._of_change}
             return found[root](path) if root in found else scope.resolve(path)
 
-        return consult(source, expressions, resolve)[0]
+        return resolve
 
     def _of_state(self, path: str) -> Value:
         return _plain(_below(self._state, path))
