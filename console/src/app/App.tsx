@@ -33,6 +33,7 @@ export function App() {
         )}
         {route.page === "nowhere" && (
           <Notice title="There is no such page">
+            <h1 className="hidden-text">Nowhere</h1>
             <Link to="/">All runs</Link>
           </Notice>
         )}

@@ -21,6 +21,7 @@ export function RunHead({ run, connection, last }: Props) {
         <span aria-hidden="true">/</span>
         <span>{run.workflow}</span>
       </nav>
+      <Trouble run={run} />
       <h1 className="mono">{run.id}</h1>
       <Badge status={run.status} />
       {!isOver(run.status) && <Live connection={connection} />}
@@ -33,15 +34,21 @@ export function RunHead({ run, connection, last }: Props) {
           value={<span className="mono">{run.workflowVersion.slice(0, 8)}</span>}
         />
       </dl>
-      {run.error !== null && (
-        <p className="run-error" data-tone="failed">
-          <strong className="mono">{run.error.code}</strong>
-          {run.error.step !== "" && <> in {run.error.step}</>}
-          {run.error.message !== "" && <>: {run.error.message}</>}
-        </p>
-      )}
-      {run.pending !== "" && run.error === null && <p className="run-error">{run.pending}</p>}
     </div>
+  );
+}
+
+/** In a place that is always there, so that nothing moves when a run fails. */
+function Trouble({ run }: { run: RunDetail }) {
+  const { error, pending } = run;
+  if (error === null) return <p className="trouble">{pending}</p>;
+  const text = `${error.code}${error.step && ` in ${error.step}`}${error.message && `: ${error.message}`}`;
+  return (
+    <p className="trouble" data-tone="failed" title={text}>
+      <strong className="mono">{error.code}</strong>
+      {error.step !== "" && <> in {error.step}</>}
+      {error.message !== "" && <>: {error.message}</>}
+    </p>
   );
 }
 

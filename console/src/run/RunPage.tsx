@@ -24,9 +24,17 @@ export default function RunPage({ id }: { id: string }) {
   useEffect(() => {
     document.title = `${id} · Dal Segno`;
   }, [id]);
-  if (run.isPending) return <Loading rows={8} label="Reading the run" />;
   if (run.data === undefined) {
-    return <ErrorNotice error={run.error ?? new Error("")} retry={() => void run.refetch()} />;
+    return (
+      <>
+        <h1 className="hidden-text">Run {id}</h1>
+        {run.isPending ? (
+          <Loading rows={8} label="Reading the run" />
+        ) : (
+          <ErrorNotice error={run.error} retry={() => void run.refetch()} />
+        )}
+      </>
+    );
   }
   return <Opened run={run.data} />;
 }
@@ -61,36 +69,40 @@ function Opened({ run }: { run: RunDetail }) {
         move={setPlace}
       />
       <div className="panes">
-        <GraphPane
-          net={net.data}
-          error={net.error}
-          moment={shown}
-          focus={staticOf(event?.step ?? "")}
-          chosen={step}
-          choose={choose}
-        />
-        <StatePane
-          moment={shown}
-          error={moment.error}
-          chosen={step}
-          choose={choose}
-          jump={(to) => setPlace({ at: to })}
-        />
-        <TimelinePane
-          run={run}
-          lanes={lanes}
-          moment={shown}
-          chosen={step}
-          choose={choose}
-          jump={(to) => setPlace({ at: to })}
-        />
-        <EventsPane
-          id={run.id}
-          last={last}
-          version={version}
-          chosen={step}
-          jump={(to) => setPlace({ at: to })}
-        />
+        <div className="column">
+          <GraphPane
+            net={net.data}
+            error={net.error}
+            moment={shown}
+            focus={staticOf(event?.step ?? "")}
+            chosen={step}
+            choose={choose}
+          />
+          <TimelinePane
+            run={run}
+            lanes={lanes}
+            moment={shown}
+            chosen={step}
+            choose={choose}
+            jump={(to) => setPlace({ at: to })}
+          />
+        </div>
+        <div className="column">
+          <StatePane
+            moment={shown}
+            error={moment.error}
+            chosen={step}
+            choose={choose}
+            jump={(to) => setPlace({ at: to })}
+          />
+          <EventsPane
+            id={run.id}
+            last={last}
+            version={version}
+            chosen={step}
+            jump={(to) => setPlace({ at: to })}
+          />
+        </div>
       </div>
     </div>
   );

@@ -239,12 +239,14 @@ async function settled(tab: Tab): Promise<void> {
   await tab.page.evaluate(() => document.fonts.ready);
 }
 
-function places(tab: Tab): Promise<number[][]> {
+/** Where things are; steps within the graph, which may be moved as a whole to follow the reader. */
+function places(tab: Tab): Promise<string[]> {
   const parts = ".transport, .track, .pane, .react-flow__node, .timeline-row, .transport-keys";
   return tab.page.locator(parts).evaluateAll((found) =>
     found.map((one) => {
+      if (one.classList.contains("react-flow__node")) return (one as HTMLElement).style.transform;
       const { x, y, width, height } = one.getBoundingClientRect();
-      return [x, y, width, height].map(Math.round);
+      return [x, y, width, height].map(Math.round).join();
     }),
   );
 }
