@@ -22,6 +22,7 @@ from events.facts import Called, Fact, Flow
 from events.ids import definition_stream, run_stream
 from events.references import Payload
 from events.run_facts import ChildCalled, RunForked, RunStarted
+from orchestrator.replay.cursors import Pages
 from orchestrator.replay.naming import named, perhaps_named
 from orchestrator.replay.ports import History
 
@@ -191,12 +192,14 @@ async def follow(
     store: History, catalogue: Catalogue, piece: Piece
 ) -> AsyncIterator[tuple[Stored, Event]]:
     """The events of a stream, each decoded and checked against the one before. Raises `Corrupt`."""
-    head = Head(piece.stream)
-    while page := await store.read(piece.stream, head.version, PAGE):
+    head, pages = Head(piece.stream), Pages()
+    while page := await store.read(piece.stream, head.version, pages.limit):
+        pages.seen(page)
         for stored in page:
             yield stored, next_event(head, stored, catalogue)
             if head.version == piece.until:
                 return
+        del page  # or there would be two of them while the next one is read
 
 
 def next_event(head: Head, stored: Stored, catalogue: Catalogue) -> Event:
