@@ -63,7 +63,7 @@ class Settling(msgspec.Struct, omit_defaults=True):
     renews: bool = False
 
 
-class StepState(msgspec.Struct, omit_defaults=True):
+class StepState(msgspec.Struct, omit_defaults=True, gc=False):
     """One instance of a step. Instants in microseconds; None is "not yet" or "no limit".
 
     `attempt` is the number of the last attempt, `counted` how many of them the retry policy counts,
@@ -310,7 +310,9 @@ class RunState(msgspec.Struct, omit_defaults=True):
         """What an open run is called: `waiting` when only timers and signals can make it go on."""
         if self.paused is not None:
             return "paused"
-        if self.is_held or self.ready or self.closing is not None or self.undecided:
+        if self.outstanding or self.ready:  # so it is nearly always, and asked at each event
+            return "running"
+        if self.is_held or self.closing is not None or self.undecided:
             return "running"
         return "waiting"
 
@@ -336,11 +338,11 @@ class RunState(msgspec.Struct, omit_defaults=True):
 
     def map_of(self, instance: str) -> str:
         """The map of which this is an item that is under way; empty for every other step."""
-        at = instance.rfind("[")
-        if at < 0:
+        if instance[-1:] != "]":
             return ""
-        holder = self.steps.get(instance[:at])
-        return instance[:at] if holder is not None and holder.map is not None else ""
+        map_id = instance[: instance.rfind("[")]
+        holder = self.steps.get(map_id)
+        return map_id if holder is not None and holder.map is not None else ""
 
     def attempt_of(self, step_id: str) -> Attempt:
         """The step's last attempt; raises KeyError for a step that was never entered."""
