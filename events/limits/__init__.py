@@ -73,6 +73,10 @@ NAMES_SHOWN_MAX = 20
 ACTIONS_SHOWN_MAX = 20
 """What operators did to a run, the last so many, is shown with it; all of it is in its history."""
 
+OTHERS_TOLD_MAX = 3
+"""Candidates for a task, beside the node that got it, whose scores its fact tells: those that came
+next. The others are counted only."""
+
 FORKS_MAX = 100
 """Forks of forks of a run. A longer chain cannot be rebuilt: it would be a loop."""
 

@@ -11,6 +11,9 @@ from events.facts import Fact, Failure
 from orchestrator.replay.recording import Recording
 from orchestrator.replay.traces import Place
 
+SILENT = frozenset({r.RunStarted.TYPE, r.MapAdvanced.TYPE, r.LoopAdvanced.TYPE, r.WaitEnded.TYPE})
+"""What names many steps, and says nothing of an attempt."""
+
 
 class AttemptAt(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`version`: of the event that gave it to the node; in the run `run_id`, when that is not this
@@ -35,7 +38,10 @@ def attempts_of(recording: Recording, step: str, version: int) -> tuple[AttemptA
     """Those of a step instance up to a version, oldest first. O(events about the step)."""
     found: list[AttemptAt] = []
     for place in recording.traces.step(step, version):
-        header, fact = recording.at_place(place)
+        there = recording.of(place.run_id)
+        if there.type(place.version) in SILENT:
+            continue
+        header, fact = there.decoded(place.version)
         if isinstance(fact, t.TaskDispatched):
             found.append(_begun(fact, place, header.recorded_at, recording.run_id))
         elif found:

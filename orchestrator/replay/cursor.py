@@ -12,7 +12,7 @@ recording, so that nothing is read and nothing can be changed: a cursor has no w
 
 from collections.abc import Sequence
 
-from events.envelope import Event
+from events.envelope import Event, Header
 from events.errors import Corrupt, DalsegnoError, NotFound
 from events.facts import Fact
 from events.operator_facts import RunRestored
@@ -135,23 +135,21 @@ class Cursor:
         """The first hit from here to a version, or the last one."""
         hit, held = None, dict[int, bool]()
         if self.version:
-            first_hit(stops, self._seen(), held)
+            first_hit(stops, self._seen(*self.recording.decoded(self.version)), held)
         looks_back = any(stop.needs_change for stop in stops)
         if not looks_back:
             self._unshare()
         while self.version < end:
             if looks_back:
                 self._window.put(self.version, self.state)
-            self._step()
-            stop = first_hit(stops, self._seen(), held)
+            stop = first_hit(stops, self._seen(*self._step()), held)
             if stop is not None:
                 hit = Hit(self.version, stop)
                 if first:
                     break
         return hit
 
-    def _seen(self) -> Seen:
-        header, fact = self.recording.decoded(self.version)
+    def _seen(self, header: Header, fact: Fact) -> Seen:
         contents = Contents(self.recording, self.state, (header, fact), self.changed)
         return Seen(header, fact, contents)
 
@@ -191,7 +189,7 @@ class Cursor:
         self._window.clear()
         self.state.steps = dict(self.state.steps)
 
-    def _step(self) -> None:
+    def _step(self) -> tuple[Header, Fact]:
         version = self.version + 1
         try:
             header, fact = self.recording.decoded(version)
@@ -204,6 +202,7 @@ class Cursor:
         is_due = self.recording.bytes_to(version) >= self._keyframe_due
         if is_due or version in self.recording.targets:
             self._keep()
+        return header, fact
 
     def _stand_before(self, version: int) -> None:
         self._window.clear()

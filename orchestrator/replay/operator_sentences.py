@@ -13,6 +13,7 @@ from orchestrator.replay.telling import (
     listed,
     onward,
     plain,
+    these,
     when,
     who,
 )
@@ -78,7 +79,7 @@ def _restored(told: Told[o.RunRestored]) -> Said:
     renewed = [one.step for one in fact.renewed]
     what = "went back" if fact.mode == "resume" else f"asked for {fact.mode.replace('_', ' ')}"
     steps = f" of {listed(fact.steps)}" if fact.steps else ""
-    again = f"; {listed(renewed)} begins anew" if renewed else ""
+    again = f"; {these(renewed, 'begins', 'begin')} anew" if renewed else ""
     return Said(
         f"{who(fact.by)} {what}{steps}: the run goes on from version {fact.version}"
         f"{because(fact.reason)}{again}; back to version {fact.backup} undoes it",

@@ -26,7 +26,7 @@ from events.limits import CHAIN_SHOWN_MAX
 from events.values import Value
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.causes import REMARKS
+from orchestrator.replay.causes import ASKED, REMARKS
 from orchestrator.replay.contents import step_of
 from orchestrator.replay.cursor import Cursor
 from orchestrator.replay.operator_sentences import OF_OPERATORS
@@ -185,7 +185,7 @@ def link(recording: Recording, place: Place, left_out: int = 0) -> Link:
         version=place.version,
         type=header.type,
         at=header.recorded_at,
-        sentence=say(recording, header, fact).sentence,
+        sentence=say(there, header, fact).sentence,
         run_id="" if there is recording else place.run_id,
         step=step_of(fact),
         left_out=left_out,
@@ -208,6 +208,8 @@ def trigger_of(recording: Recording, version: int, header: Header, fact: Fact) -
     """What set an event off, by its envelope and its content."""
     causation, actor = header.causation, header.actor
     by = getattr(fact, "by", "") or (actor if actor != "system" else "")
+    if isinstance(fact, ASKED) and not causation:
+        return Trigger(kind="operator" if getattr(fact, "by", "") else "request", by=by)
     if _follows_at_once(recording, version, header):
         return Trigger(kind="decision", by=by)
     if actor.startswith("node:"):
@@ -231,7 +233,7 @@ def _of_its_own(fact: Fact) -> TriggerKind:
         return "timer"
     if isinstance(fact, r.WaitEnded) and not fact.signal:
         return "timer"
-    return "operator" if getattr(fact, "by", "") else "decision"
+    return "decision"
 
 
 def _follows_at_once(recording: Recording, version: int, header: Header) -> bool:

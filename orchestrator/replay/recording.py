@@ -19,7 +19,7 @@ from events.envelope import Event, Head, Header, Stored, decoded, header_of, uns
 from events.errors import Corrupt, NotFound, Rejected
 from events.facts import Fact
 from events.ids import definition_stream, run_stream
-from events.limits import FORKS_MAX, RECORDING_BYTES_MAX
+from events.limits import FORKS_MAX, KEYFRAMES_BYTES_MAX, RECORDING_BYTES_MAX
 from events.net import Net
 from events.operator_facts import RunRestored
 from events.run_facts import RunForked, RunStarted
@@ -197,9 +197,14 @@ async def record(
         await _read(history, one, budget, upto)
         budget -= one.bytes
         recording = one
-    found = begun[0]
-    found.net = await _net(history, catalogue, found)
-    return found
+    nets: dict[tuple[str, str], Net | None] = {}
+    for one in begun:
+        key = one.workflow, one.workflow_version
+        if key not in nets:
+            nets[key] = await _net(history, catalogue, one)
+        one.net = nets[key]
+        one.keyframes = Keyframes(one.targets, KEYFRAMES_BYTES_MAX // len(begun))
+    return begun[0]
 
 
 async def extend(recording: Recording, history: History) -> int:

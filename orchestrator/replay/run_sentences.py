@@ -12,12 +12,14 @@ from orchestrator.replay.telling import (
     Said,
     Told,
     because,
+    counted,
     decided,
     failed_with,
     listed,
     onward,
     plain,
     seen,
+    these,
     value_text,
     wait_s,
     when,
@@ -50,7 +52,9 @@ def _forked(told: Told[r.RunForked]) -> Said:
     fact = told.fact
     renewed = [one.step for one in fact.renewed]
     set_ = f", with {listed(fact.variables)} set" if fact.variables else ""
-    again = f"; {listed(renewed)} begins anew" if renewed else ""
+    again = f"; {these(renewed, 'begins', 'begin')} anew" if renewed else ""
+    if fact.retried:
+        again += f", of which {listed(fact.retried)} had failed there"
     return Said(
         f"{who(told.header.actor)} forked run {fact.source_run_id} at version "
         f"{fact.source_version}{set_}{because(fact.reason)}{again}",
@@ -59,6 +63,8 @@ def _forked(told: Told[r.RunForked]) -> Said:
             source_version=fact.source_version,
             variables=fact.variables,
             renewed=renewed,
+            retried=fact.retried,
+            workflow_version=fact.workflow_version,
             reason=fact.reason,
         ),
     )
@@ -118,10 +124,10 @@ def _map_advanced(told: Told[r.MapAdvanced]) -> Said:
 def _map_decided(told: Told[r.MapDecided]) -> Said:
     fact = told.fact
     how = "it succeeds" if fact.failure is None else f"it fails with {failed_with(fact.failure)}"
-    left = len(fact.recalled) + len(fact.cancelled)
+    left = counted(len(fact.recalled) + len(fact.cancelled), "item")
     return Said(
         f"what becomes of {fact.step} is known before all its items are over: {how}{_tally(told)}; "
-        f"{left} items are given up",
+        f"{left} given up",
         decided(
             rule=_rule(told),
             failure=None if fact.failure is None else plain(fact.failure),
@@ -148,8 +154,8 @@ def _part_completed(told: Told[r.MapPartCompleted]) -> Said:
     fact, result = told.fact, told.fact.result
     further, data = onward(told, fact.flow)
     return Said(
-        f"run {fact.run_id}, which does {fact.step}, is over: {result.completed} items completed, "
-        f"{result.failed} failed{further}",
+        f"run {fact.run_id}, which does {fact.step}, is over: "
+        f"{counted(result.completed, 'item')} completed, {result.failed} failed{further}",
         decided(run_id=fact.run_id, completed=result.completed, failed=result.failed) | data,
     )
 
@@ -159,7 +165,8 @@ def _map_completed(told: Told[r.MapCompleted]) -> Said:
     further, data = onward(told, fact.flow)
     by = f", which is enough by its rule {rule}" if rule else ""
     return Said(
-        f"{fact.step} is done: {fact.completed} items completed, {fact.failed} failed{by}{further}",
+        f"{fact.step} is done: {counted(fact.completed, 'item')} completed, {fact.failed} failed"
+        f"{by}{further}",
         decided(completed=fact.completed, failed=fact.failed, rule=rule) | data,
     )
 
@@ -170,7 +177,7 @@ def _group(told: Told[r.GroupGivenUp]) -> Said:
     limit_s = None if told.net is None or step is None else told.net.limits.get(step.id)
     return Said(
         f"the time of {fact.step} is over, and it is not: {failed_with(fact.failure)}; "
-        f"{listed(fact.recalled)} is asked back first",
+        f"{these(fact.recalled, 'is', 'are')} asked back first",
         decided(
             timeout="timeout_s",
             limit_s=limit_s,
@@ -262,7 +269,7 @@ def _resumed(told: Told[r.RunResumed]) -> Said:
 def _closing(told: Told[r.RunClosing]) -> Said:
     fact = told.fact
     waits = () if told.before is None else (*told.before.outstanding, *told.before.calls)
-    first = f", once {listed(waits)} is back" if waits else ""
+    first = f", once {these(waits, 'is', 'are')} back" if waits else ""
     return Said(
         f"the run is going to end as {fact.status}{first}{_why(told, fact.failure, fact.step)}",
         decided(

@@ -21,7 +21,6 @@ from orchestrator.replay.telling import (
     value_text,
     wait_s,
     when,
-    who,
 )
 
 TIMEOUTS = {
@@ -34,21 +33,21 @@ TIMEOUTS = {
 
 def _dispatched(told: Told[t.TaskDispatched]) -> Said:
     fact, choice = told.fact, told.fact.placement
-    others = f", the only node that could take it{_score(choice)}"
+    among = "the only node that could take it"
     if choice.candidates > 1:
-        others = f", the least loaded of {choice.candidates} that could take it{_score(choice)}"
+        among = f"the least loaded of {choice.candidates} that could take it"
+    next_ = [f"{node} (score {score:g})" for node, score in choice.others.items()]
     not_ = [f"{node}: {why}" for node, why in sorted(choice.excluded.items())]
-    sentence = f"attempt {fact.attempt} of {fact.step} was given to {fact.node}{others}" + (
-        f"; not {listed(not_)}" if not_ else ""
-    )
     return Said(
-        sentence,
+        f"attempt {fact.attempt} of {fact.step} was given to {fact.node}, {among}{_score(choice)}"
+        f"{f', before {listed(next_)}' if next_ else ''}{f'; not {listed(not_)}' if not_ else ''}",
         decided(
             node=fact.node,
             incarnation=fact.incarnation,
             candidates=choice.candidates,
             score=choice.score,
             weight=choice.weight,
+            others=choice.others,
             excluded=choice.excluded,
             build_id=fact.build_id,
             transactional=fact.transactional or None,
@@ -124,12 +123,11 @@ def _timeout(told: Told[Fact], step: str, code: str) -> tuple[str, Decided]:
 
 def _completed(told: Told[t.TaskCompleted]) -> Said:
     fact = told.fact
-    node = who(told.header.actor)
     took = lasted(fact.started_at, fact.ended_at)
     outcome = f" with outcome {fact.outcome}" if fact.outcome else ""
     further, data = onward(told, fact.flow)
     return Said(
-        f"{node} completed attempt {fact.attempt} of {fact.step}"
+        f"{told.by(fact.step)} completed attempt {fact.attempt} of {fact.step}"
         f"{f' in {took}' if took else ''}{outcome}{further}",
         decided(node=told.step(fact.step).node, output=fact.output, outcome=fact.outcome) | data,
     )

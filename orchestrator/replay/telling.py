@@ -46,6 +46,11 @@ class Told(msgspec.Struct, Generic[FactT_co], frozen=True):
         """The state that a step had."""
         return NOTHING if self.before is None else self.before.steps.get(name, NOTHING)
 
+    def by(self, name: str) -> str:
+        """Who says it: the node that had the step, where nobody else is named."""
+        node = self.step(name).node
+        return node if node and self.header.actor == "system" else who(self.header.actor)
+
     def net_step(self, name: str) -> NetStep | None:
         known = None if self.net is None else self.net.steps.get(static_of(name))
         return None if known is None else known.step
@@ -103,6 +108,16 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
+def these(names: Iterable[str], one: str, several: str) -> str:
+    """Names with the verb for one, or for several."""
+    known = list(names)
+    return f"{listed(known)} {one if len(known) == 1 else several}"
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def lasted(since: int | None, until: int) -> str:
     """How long between two instants, "" when it is not known."""
     return "" if not since or until < since else f"{(until - since) / MICROSECONDS:.3g} s"
@@ -145,7 +160,7 @@ def onward(told: Told[Fact], flow: Flow) -> tuple[str, Decided]:
     parts = [*_choices(told, flow)]
     begun = [one.step for one in flow.enabled]
     if begun:
-        parts.append(f"{listed(begun)} {_are(begun)} ready")
+        parts.append(f"{these(begun, 'is', 'are')} ready")
     if flow.calls:
         parts.append(f"{listed(f'{one.step} begins run {one.run_id}' for one in flow.calls)}")
     if flow.waiting:
@@ -196,7 +211,3 @@ def _awaited(one: object) -> str:
     signal, due_at = getattr(one, "signal", ""), getattr(one, "due_at", None)
     until = "" if due_at is None else f" until {when(due_at)}"
     return f"signal {signal}{until}" if signal else f"its time{until}"
-
-
-def _are(names: list[str]) -> str:
-    return "is" if len(names) == 1 else "are"

@@ -142,7 +142,9 @@ SAID = t.Said(
     emitted=(t.Emitted(name="counted", data=VALUE),),
     spawned=(t.Spawned(workflow="child", input=VALUE, id="child-1"),),
 )
-PLACEMENT = Placement(candidates=3, score=0.75, excluded={"n2": "node_lost"}, weight=2.5)
+PLACEMENT = Placement(
+    candidates=3, score=0.75, excluded={"n2": "node_lost"}, weight=2.5, others={"n3": 0.5}
+)
 
 # -- definitions and nets -------------------------------------------------------------------------
 

@@ -36,13 +36,15 @@ def test_every_fact_of_a_run_says_its_reason() -> None:
 
 def test_a_placement_tells_candidates_score_and_who_was_not_taken() -> None:
     play = started(workflow(task("a")))
-    placement = Placement(candidates=3, score=0.75, excluded={"n2": "does not know work"})
+    placement = Placement(
+        candidates=3, score=0.75, excluded={"n2": "does not know work"}, others={"n5": 0.5}
+    )
     play.give(i.Place(step="a", node="n1", incarnation="i1", placement=placement))
     reason = last(play)
 
     assert reason.sentence == (
-        "attempt 1 of a was given to n1, the least loaded of 3 that could take it (score 0.75); "
-        "not n2: does not know work"
+        "attempt 1 of a was given to n1, the least loaded of 3 that could take it (score 0.75), "
+        "before n5 (score 0.5); not n2: does not know work"
     )
     assert reason.decision["candidates"] == 3
     assert reason.decision["excluded"] == {"n2": "does not know work"}
