@@ -32,7 +32,7 @@ STRUCTURE = {
     "actor", "arc", "build", "build_id", "by", "cancelled", "chunks", "code", "correlation",
     "detail", "digest", "ended", "entered", "error_policy", "excluded", "forgotten", "hash",
     "holder", "id", "incarnation", "key_id", "kind", "left", "loss", "mark", "name", "node",
-    "obstacle", "off", "outcome", "permanent_codes", "previous_holder", "reason", "recalled",
+    "obstacle", "others", "off", "outcome", "permanent_codes", "previous_holder", "reason", "recalled",
     "retried", "retryable_codes", "run_id", "signal", "skipped", "source_run_id", "status", "step",
     "steps", "subject", "task", "tasks", "to", "turned", "undone", "unsettled",
     "when", "why", "workflow", "workflow_version",
