@@ -128,6 +128,10 @@ simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEE
 chaos: $(READY) ## break a real cluster under load for SECONDS, hold it to its promises (FAULTS=none: control)
 	@$(PY) -m tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) --faults $(FAULTS) $(ARGS)
 
+.PHONY: followers
+followers: $(READY) ## follow 100,000 events of 20 writers, all of them killed now and then, and compare
+	@$(PY) -m tests.e2e.follower_story $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## measure durable throughput and latency on this machine
 	@$(BIN)/dalsegno bench $(ARGS)

@@ -1,9 +1,12 @@
 """Programs that follow the log: at least once with a name, exactly once in their own database."""
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import anyio
 import psycopg
@@ -211,6 +214,32 @@ async def test_a_log_that_cannot_be_heard_is_looked_at_now_and_then(dsn: str) ->
     assert not await listening.wait({"main": 0}, 0.2)
     assert time.monotonic() - began >= 0.2
     await listening.close()
+
+
+HANDBOOK = Path(__file__).parents[2] / "docs/howto/follow-the-events.md"
+PROGRAMS = re.findall(r"```python\n(.*?)```", HANDBOOK.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=["named", "once"])
+async def test_the_programs_of_the_handbook_work(
+    dsn: str, writer: Writer, store: PostgresStore, eyes: Observer, program: str
+) -> None:
+    await writer.write(3)
+    await eyes.do("CREATE TABLE bills (run_id text)")
+    names: dict[str, Any] = {}
+    exec(program.replace("anyio.run(main)", ""), names)  # noqa: S102 -- our own handbook
+    names |= {"URL": dsn, "OWN": dsn}
+
+    async def is_done() -> bool:
+        if "OWN" in program:
+            return await eyes.value("SELECT count(*) FROM bills") == 9
+        found = await store.subscriptions().all("billing")
+        return bool(found) and found[0].position == await store.last_position()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(names["main"])
+        await until(is_done, "the program has read all there is")
+        group.cancel_scope.cancel()
 
 
 class TestTwoOfOneName:
