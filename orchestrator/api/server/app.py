@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
+import anyio
 import msgspec
 from litestar import Litestar, Request, get
 from litestar.datastructures import State
@@ -45,23 +47,34 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_app(service: Served, access: Access, about: About) -> ASGIApp:
+    """Everything, with the guard before it."""
+    return guarded(make_routes(service, about), access)
+
+
+def guarded(app: ASGIApp, access: Access) -> ASGIApp:
+    return Guard(app, access.tokens, loopback=access.loopback, hosts=access.hosts)
+
+
+def make_routes(service: Served, about: About) -> Litestar:
     """Answers every error as a problem."""
     routes = Routes(service, Metrics(about.clock), Repeats())
-    app = Litestar(
+    return Litestar(
         [*routes.handlers(), _document(about.release), pages(about.console)],
         openapi_config=None,
         logging_config=None,
         exception_handlers={Exception: _refused},
         request_max_body_size=API_BODY_BYTES_MAX,
     )
-    return Guard(app, access.tokens, loopback=access.loopback, hosts=access.hosts)
 
 
 def _document(release: str) -> BaseRouteHandler:
-    text = msgspec.json.encode(document(release))
+    @cache
+    def text() -> bytes:
+        return msgspec.json.encode(document(release))
 
     async def handle() -> Response[bytes]:
-        return Response(text, media_type="application/json")
+        found = await anyio.to_thread.run_sync(text)
+        return Response(found, media_type="application/json")
 
     return get("/openapi.json", name="openapi")(handle)
 
