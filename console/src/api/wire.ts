@@ -1,4 +1,5 @@
-// What the API answers, as far as the console reads it.
+// What the API answers, as far as the console reads it. A test of the server compares this with what it
+// answers (tests/unit/api/test_console_types.py).
 
 import type { Json } from "./model";
 import type { StoredNet } from "./nets";
@@ -23,6 +24,12 @@ export interface WireRow {
   next_due_at: number | null;
 }
 
+export interface WireError {
+  code: string;
+  message: string;
+  step: string;
+}
+
 export interface WireRun {
   run_id: string;
   workflow: string;
@@ -30,7 +37,7 @@ export interface WireRun {
   version: number;
   status: string;
   output: Json;
-  error: { code: string; message: string; step: string } | null;
+  error: WireError | null;
   started_at: number | null;
   ended_at: number | null;
   pending?: string;
@@ -56,6 +63,13 @@ interface WireFailure {
   message?: string;
 }
 
+export interface WireMap {
+  count: number;
+  open?: number;
+  completed?: number;
+  failed?: number;
+}
+
 export interface WireStep {
   name: string;
   status: string;
@@ -64,20 +78,37 @@ export interface WireStep {
   ended_at?: number | null;
   failure?: WireFailure | null;
   iteration?: number | null;
-  map?: {
-    count: number;
-    open?: number;
-    completed?: number;
-    failed?: number;
-  } | null;
+  map?: WireMap | null;
   run_id?: string;
+}
+
+export interface WireAttempt {
+  number: number;
+  node: string;
 }
 
 export interface WireTask extends WireStep {
   task?: string;
-  attempts?: { number: number; node?: string }[];
+  attempts?: WireAttempt[];
   next_attempt_at?: number | null;
   obstacle?: string;
+}
+
+export interface WireToken {
+  arc: string;
+  count: number;
+}
+
+export interface WireVariable {
+  value: Json;
+  version?: number;
+}
+
+export interface WireWait {
+  kind: string;
+  step?: string;
+  name?: string;
+  due_at?: number | null;
 }
 
 /** What equals its default is left out. */
@@ -91,11 +122,11 @@ export interface WireMoment {
   output?: Json;
   failure?: WireFailure | null;
   failed_step?: string;
-  marking?: { arc: string; count: number }[];
-  variables?: { [name: string]: { value: Json; version?: number } };
+  marking?: WireToken[];
+  variables?: { [name: string]: WireVariable };
   steps?: WireStep[];
   tasks?: WireTask[];
-  waits?: { kind: string; step?: string; name?: string; due_at?: number | null }[];
+  waits?: WireWait[];
 }
 
 export interface WireNews {

@@ -9,6 +9,8 @@ import { expect } from "vitest";
 
 export const URL_OF_API = needed("CONSOLE_URL");
 const SHOTS = needed("CONSOLE_SHOTS");
+/** How many times longer than on a machine of one's own everything may take. */
+export const PATIENCE = Number(process.env.PATIENCE ?? 1);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 function needed(name: string): string {
@@ -22,6 +24,7 @@ function needed(name: string): string {
 export function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: needed("CHROMIUM"),
+    timeout: 30_000 * PATIENCE,
     args: [
       "--no-sandbox",
       "--disable-gpu",
@@ -59,6 +62,7 @@ export class Tab {
       timezoneId: "UTC",
       locale: "en-GB",
     });
+    context.setDefaultTimeout(30_000 * PATIENCE);
     const tab = new Tab(await context.newPage());
     const complain = (text: string) => {
       if (allowed === undefined || !allowed.test(text)) tab.complaints.push(text);
@@ -134,7 +138,7 @@ export async function until<T>(
   isSo: (seen: T) => boolean,
   seconds = 30,
 ): Promise<T> {
-  const deadline = Date.now() + seconds * 1_000;
+  const deadline = Date.now() + seconds * PATIENCE * 1_000;
   for (;;) {
     const seen = await look();
     if (isSo(seen)) return seen;

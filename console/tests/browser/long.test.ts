@@ -30,28 +30,28 @@ test("a history of 50,000 events is read where it is looked at, and when the dra
   expect(asked.events).toBeLessThanOrEqual(3);
 
   const slider = tab.page.getByRole("slider", { name: "Version" });
-  const box = await slider.boundingBox();
-  if (box === null) throw new Error("the slider has no place");
   const before = { ...asked };
-  const y = box.y + box.height - 14;
-  await tab.page.mouse.move(box.x + box.width - 9, y);
-  await tab.page.mouse.down();
-  for (let step = 1; step <= 60; step += 1) {
-    await tab.page.mouse.move(box.x + box.width - 9 - ((box.width - 18) * step) / 120, y);
-  }
-  await tab.page.mouse.up();
+  // All at once, so that it is one drag on the slowest of machines; a pointer drags in another test.
+  await slider.evaluate((element, last) => {
+    const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set;
+    for (let step = 1; step <= 200; step += 1) {
+      set?.call(element, String(last - Math.round((last * step) / 400)));
+      element.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  }, LAST);
   await until(
     () => tab.page.locator(".transport").getAttribute("data-behind"),
     (seen) => seen === "false",
   );
   const middle = Number(await slider.inputValue());
-  expect(Math.abs(middle - LAST / 2)).toBeLessThan(100);
+  expect(middle).toBe(LAST / 2);
   const selected = tab.page.getByRole("option", { selected: true });
   await until(
     () => selected.textContent(),
     (seen) => (seen ?? "").startsWith(String(middle)),
   );
-  expect(asked.moments - before.moments).toBeLessThan(40);
+  // The version where it rests, and those a key press away.
+  expect(asked.moments - before.moments).toBeLessThanOrEqual(8);
   expect(await tab.page.locator(".event").count()).toBeLessThan(80);
   await tab.shot("long-history");
   await tab.close();
