@@ -45,8 +45,6 @@ class Covered:
         self._numbers: dict[str, str] = {}
         self._forms: dict[str, list[tuple[str, str]]] = {}
         """By their first characters: forms, and what takes their place; the longest first."""
-        self._whole: dict[str, str] = {}
-        """The same, each whole."""
         self.strong = 0
         self.weak = 0
 
@@ -100,7 +98,6 @@ class Covered:
     def put(self, text: str, instead: str) -> None:
         """A text that is replaced wherever it is, such as an id that was made of a value."""
         folded = _folded(text)
-        self._whole.setdefault(folded, instead)
         found = self._forms.setdefault(folded[:CHARS_MIN], [])
         if all(folded != one for one, _ in found):
             found.append((folded, instead))
@@ -128,21 +125,23 @@ class Covered:
     def text(self, text: str) -> str:
         """Any text without them. O(length).
 
-        Of hashes only whole ones: a part of one is there by chance."""
+        In what looks like a hash only what is not there by chance.
+        """
         if HEXADECIMAL.fullmatch(text):
-            return self._whole.get(text, text)
+            return "".join(self._pieces(text, CHECKED_MIN))
         if self._forms and len(text) >= CHARS_MIN:
-            text = "".join(self._pieces(text))
+            text = "".join(self._pieces(text, CHARS_MIN))
         if self._numbers and len(text) >= CHARS_MIN:
             text = NUMBER.sub(lambda found: self._numbers.get(found[0], found[0]), text)
         return text
 
-    def _pieces(self, text: str) -> Iterator[str]:
+    def _pieces(self, text: str, least: int) -> Iterator[str]:
+        """The text in pieces; only forms of at least so many characters are taken out."""
         folded, begun, at = _folded(text), 0, 0
         forms, last = self._forms, len(text) - CHARS_MIN
         while at <= last:
             for form, instead in forms.get(folded[at : at + CHARS_MIN], ()):
-                if folded.startswith(form, at):
+                if len(form) >= least and folded.startswith(form, at):
                     yield text[begun:at]
                     yield instead
                     at += len(form)
