@@ -25,7 +25,7 @@ from orchestrator.cli.times import MICROSECONDS, given_instant, now
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.replay import archives as a
 from orchestrator.replay.anchors import anchor_of
-from orchestrator.replay.archiving import Archiver, Moved, Wanted, rebuilt
+from orchestrator.replay.archiving import Archiver, Follower, Moved, Wanted, rebuilt
 from orchestrator.replay.auditing_archives import audit
 from orchestrator.replay.findings import Finding
 from orchestrator.replay.log_batches import Anchor
@@ -82,7 +82,8 @@ def run(
         with Progress("looking for runs that ended long ago") as progress:
             for log in await logs_of(store):
                 moving = _Moving(log, store, moved, progress)
-                await (moving.look(wanted) if dry_run else moving.run(wanted, place))
+                here = await moving.wanted(wanted)
+                await (moving.look(here) if dry_run else moving.run(here, place))
         return moved
 
     _tell(with_store(common, move), dry_run=dry_run, as_json=common.json)
@@ -99,6 +100,16 @@ class _Moving:
         self._progress = progress
         self._archives = log.archives()
         self._archiver = _archiver(log, whole)
+
+    async def wanted(self, wanted: Wanted) -> Wanted:
+        """The same, but for what a program that follows this log has not had yet."""
+        found = await self._log.subscriptions().all()
+        if not found:
+            return wanted
+        last = min(found, key=lambda one: one.position)
+        return msgspec.structs.replace(
+            wanted, last=Follower(name=last.name, position=last.position)
+        )
 
     async def look(self, wanted: Wanted) -> None:
         async for row in self._archiver.candidates(wanted, self._moved):

@@ -80,14 +80,22 @@ class Writer(Protocol):
     def finish(self) -> a.Manifest: ...
 
 
+class Follower(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription of the log: it has had everything up to a position."""
+
+    name: str
+    position: int
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What goes: runs that ended `before` an instant (microseconds), of one workflow or of all; at
-    most so many in one file."""
+    most so many in one file. `last`: the subscription that is furthest behind, if there is one."""
 
     before: int
     workflow: str = ""
     runs_max: int = 10_000
     bytes_max: int = 1024 * 1024 * 1024
+    last: Follower | None = None
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -138,7 +146,19 @@ class Archiver:
                     said = verified.findings[0].message if verified else "it has no events"
                     moved.keep(row.run_id, f"it is damaged: {said}")
                     continue
+                if (last := wanted.last) and await self._end_of(row) > last.position:
+                    moved.keep(
+                        row.run_id,
+                        f"subscription {last.name} is at position {last.position} and has not had "
+                        "all of it: let it catch up, or delete it",
+                    )
+                    continue
                 yield row
+
+    async def _end_of(self, row: IndexRow) -> int:
+        """The position of a run's last event."""
+        found = await self._log.read(run_stream(row.run_id), row.version - 1, 1)
+        return found[0].position or 0 if found else 0
 
     async def forks(self) -> dict[str, str]:
         """The runs that forks stand on, each with one of its forks."""

@@ -25,7 +25,7 @@ from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Appended, Batch, Conflicted
 from orchestrator.replay import archives as a
 from orchestrator.replay.anchors import anchor_of
-from orchestrator.replay.archiving import Archiver, Moved, Wanted, rebuilt
+from orchestrator.replay.archiving import Archiver, Follower, Moved, Wanted, rebuilt
 from orchestrator.replay.auditing_archives import audit
 from orchestrator.replay.ports import IndexRow, row_of
 from orchestrator.replay.verify import Verifier
@@ -345,6 +345,18 @@ async def test_a_damaged_run_is_kept_and_named(
     going = [one.run_id async for one in archiver(store).candidates(WANTED, moved)]
     assert going == ["run-0", "run-2"]
     assert "it is damaged: event 2 of run:run-1" in moved.kept[0][1]
+
+
+async def test_what_a_subscription_has_not_had_yet_is_kept_and_named(
+    store: PostgresStore, plays: list[Play]
+) -> None:
+    ends = [(await store.read(run_stream(run_id)))[-1].position or 0 for run_id in RUNS]
+    moved, last = Moved(), Follower(name="billing", position=ends[1])
+    wanted = msgspec.structs.replace(WANTED, last=last)
+    found = [one.run_id async for one in archiver(store).candidates(wanted, moved)]
+    assert found == [run_id for run_id, end in zip(RUNS, ends, strict=True) if end <= ends[1]]
+    assert found != RUNS
+    assert all("subscription billing is at position" in why for _, why in moved.kept)
 
 
 @pytest.mark.parametrize("where", ["run", "manifest", "end", "cut"])
