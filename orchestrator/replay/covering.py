@@ -166,6 +166,7 @@ def forms(value: str) -> Iterator[str]:
     """A text, and what programs make of it."""
     plain = value.encode("utf-8", "surrogatepass")
     yield value
+    yield value.upper()
     yield encode(value).decode()[1:-1]
     yield json.dumps(value)[1:-1]
     yield value.encode("unicode_escape").decode()
@@ -194,8 +195,11 @@ def _base64(data: bytes, shift: int = 0) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
+    """In small letters, character by character: each stays where it is."""
     lower = text.lower()
-    return lower if len(lower) == len(text) else text
+    if len(lower) == len(text):
+        return lower
+    return "".join(small if len(small := one.lower()) == 1 else one for one in text)
 
 
 def _is_token(text: str) -> bool:

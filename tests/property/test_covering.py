@@ -44,5 +44,4 @@ def test_a_value_is_found_in_whatever_form(secret: str, before: str, how: str) -
     covered.add(secret)
     found = covered.text(text)
     assert not covered.found_in(found)
-    if how != "upper" or len(secret.upper()) == len(secret.upper().lower()) == len(secret):
-        assert "redacted-1" in found
+    assert "redacted-1" in found
