@@ -196,9 +196,8 @@ def _base64(data: bytes, shift: int = 0) -> Iterator[str]:
 
 def _folded(text: str) -> str:
     """In small letters, character by character: each stays where it is."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
+    if text.isascii():
+        return text.lower()
     return "".join(small if len(small := one.lower()) == 1 else one for one in text)
 
 
