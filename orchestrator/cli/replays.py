@@ -13,6 +13,7 @@ from events.envelope import unseal
 from events.errors import Corrupt, Misconfigured, Rejected
 from events.ids import definition_stream
 from events.net import Net
+from events.redaction import redact
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.files import with_history
@@ -29,6 +30,8 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.bases import LeftAside
+from orchestrator.replay.cursor import Cursor
+from orchestrator.replay.moments import moment_of
 from orchestrator.replay.opened import OpenedFile
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Kept, Rebuilder
@@ -73,6 +76,8 @@ def replay(  # noqa: PLR0913 -- they are options of a command
     dalsegno replay 01m7yf4vgw1tqq5ay37h9hvpzk
     dalsegno replay nightly-17 --at 12
         The run as it was after its twelfth event.
+    dalsegno replay nightly-17 --at 12 --json
+        The same as data: `moment` has all that was so.
     dalsegno replay nightly-17.bundle
         A run that was exported, without any cluster.
     dalsegno replay nightly-17 --script look.txt
@@ -92,6 +97,9 @@ def replay(  # noqa: PLR0913 -- they are options of a command
             "left_aside": rebuilt.left_aside,
         }
         more: dict[str, object] = {"hashes": rebuilt.hashes} if hashes else {}
+        if at is not None:
+            moment = moment_of(Cursor(recorded(common, run_id, run)).to(at))
+            more["moment"] = redact(msgspec.to_builtins(moment))
         print_json({**run_json(view), **shown, **more})
         return
     print_run(view)
