@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from functools import cache
 from typing import Self
 
 import anyio
@@ -12,7 +12,7 @@ from litestar.types import ASGIApp
 from events.views import RunView
 from orchestrator.api.operations.all import Operations
 from orchestrator.api.operations.operation import Operation
-from orchestrator.api.server.app import About, Access, make_app
+from orchestrator.api.server.app import About, Access, guarded, make_routes
 from orchestrator.api.server.running import listen, serve, url_of
 from orchestrator.api.shapes import Page, RunRow, RunStarted
 
@@ -89,8 +89,27 @@ class FakeService(Operations):
         await self.more.wait()
 
 
-def make(service: FakeService, access: Access = Access(), console: Path | None = None) -> ASGIApp:
-    return make_app(service, access, About(release="9.9", clock=lambda: 0.0, console=console))
+class Relay:
+    """Stands for the service of the test that runs: to make an application takes a while."""
+
+    def __init__(self) -> None:
+        self.service = FakeService()
+
+    def acting(self, actor: str) -> Operations:
+        return self.service.acting(actor)
+
+
+@cache
+def relayed() -> tuple[Relay, ASGIApp]:
+    relay = Relay()
+    return relay, make_routes(relay, About(release="9.9", clock=lambda: 0.0))
+
+
+def make(service: FakeService, access: Access = Access()) -> ASGIApp:
+    """One application for all tests; what it remembers of keys and counts it keeps."""
+    relay, app = relayed()
+    relay.service = service
+    return guarded(app, access)
 
 
 @asynccontextmanager

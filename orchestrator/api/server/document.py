@@ -80,10 +80,13 @@ class Schemas:
         made, components = msgspec.json.schema_components(
             [kind for _, kind in unique], ref_template=REFS
         )
+        names = {name: readable(name) for name in components}
         self._made: dict[str, Json] = {
-            key: schema for (key, _), schema in zip(unique, made, strict=True)
+            key: _renamed(schema, names) for (key, _), schema in zip(unique, made, strict=True)
         }
-        self.components: Json = dict(sorted(components.items()))
+        self.components: Json = {
+            names[name]: _renamed(components[name], names) for name in sorted(components)
+        }
 
     def of(self, kind: object) -> Json:
         return dict(self._made[self._key(kind)])
@@ -96,6 +99,23 @@ class Schemas:
 
     def _key(self, kind: object) -> str:
         return repr(kind)
+
+
+def readable(name: str) -> str:
+    """`Page_RunRow_` as `RunRowPage`; of two types of one name, `replay.forks.Difference` as
+    `ForksDifference`."""
+    if name.startswith("Page_"):
+        return f"{name.removeprefix('Page_').rstrip('_')}Page"
+    return "".join(part[:1].upper() + part[1:] for part in name.split(".")[-2:])
+
+
+def _renamed(schema: Json, names: Mapping[str, str]) -> Json:
+    text = msgspec.json.encode(schema).decode()
+    for old, new in names.items():
+        if old != new:
+            text = text.replace(f'"{REFS.format(name=old)}"', f'"{REFS.format(name=new)}"')
+    found: Json = msgspec.json.decode(text)
+    return found
 
 
 def _operation(operation: Operation, schemas: Schemas) -> Json:

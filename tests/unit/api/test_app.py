@@ -8,6 +8,7 @@ from litestar.types import ASGIApp
 from events.errors import Conflict, Corrupt, InvalidValue, NotFound, Rejected, Unavailable
 from events.limits import API_BODY_BYTES_MAX, API_KEYS_MAX
 from orchestrator.api.server.repeats import Answered, Repeats
+from orchestrator.api.shapes import Page
 from orchestrator.authoring import InvalidDefinition, Place, Problem
 from tests.api import DEADLINE_S, FakeService, make
 
@@ -146,7 +147,7 @@ async def test_a_body_has_so_many_bytes_at_most() -> None:
 async def test_the_same_key_is_carried_out_once_and_answered_alike() -> None:
     service = FakeService()
     async with client_of(make(service)) as client:
-        headers = {"Idempotency-Key": "k1"}
+        headers = {"Idempotency-Key": "once"}
         first = await client.post("/api/v1/runs", json={"workflow": "greet"}, headers=headers)
         again = await client.post("/api/v1/runs", json={"workflow": "greet"}, headers=headers)
         other = await client.post("/api/v1/runs", json={"workflow": "other"}, headers=headers)
@@ -158,7 +159,7 @@ async def test_the_same_key_is_carried_out_once_and_answered_alike() -> None:
 
 
 async def test_a_refusal_under_a_key_is_kept_an_outage_is_not() -> None:
-    service, headers = FakeService(), {"Idempotency-Key": "k1"}
+    service, headers = FakeService(), {"Idempotency-Key": "refusal"}
     async with client_of(make(service)) as client:
         service.failure = Unavailable("away")
         away = await client.post("/api/v1/runs/r1/cancel", headers=headers)
@@ -215,12 +216,13 @@ async def test_so_many_keys_are_remembered() -> None:
 
 async def test_metrics_count_requests_by_operation_and_status() -> None:
     service = FakeService()
+    service.answers["list_forks"] = Page(items=())
     async with client_of(make(service)) as client:
-        await client.get("/api/v1/runs/r1")
+        await client.get("/api/v1/runs/r1/forks")
         service.failure = NotFound("no")
-        await client.get("/api/v1/runs/r2")
+        await client.get("/api/v1/runs/r2/forks")
         text = (await client.get("/metrics")).text
 
-    assert 'dalsegno_api_requests_total{operation="show_run",status="200"} 1' in text
-    assert 'dalsegno_api_requests_total{operation="show_run",status="404"} 1' in text
+    assert 'dalsegno_api_requests_total{operation="list_forks",status="200"} 1' in text
+    assert 'dalsegno_api_requests_total{operation="list_forks",status="404"} 1' in text
     assert 'dalsegno_up{part="projections"} 0' in text

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.api.operations.all import Operations
 from orchestrator.api.operations.examples import example_of
 from orchestrator.api.operations.operation import Carrier, Group, Operation, operations
-from orchestrator.api.server.document import document
+from orchestrator.api.server.document import Schemas, document
 from orchestrator.api.server.reading import Reader
 from orchestrator.api.service.service import Service
 from orchestrator.client import Client
@@ -112,10 +112,7 @@ def test_a_method_of_the_client_returns_what_the_document_says(operation: Operat
         assert set(content) == {"text/event-stream"}
         return
     schema = content["application/json"]["schema"]
-    (made,), _ = msgspec.json.schema_components(
-        [operation.returns], ref_template="#/components/schemas/{name}"
-    )
-    assert schema == made
+    assert schema == Schemas(ALL).of(operation.returns)
 
 
 @pytest.mark.parametrize("operation", ALL, ids=named)
