@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,15 +21,14 @@ from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.definitions import Reading
 from orchestrator.cli.exits import CORRUPT, DONE, FAILED
 from orchestrator.cli.files import with_history
-from orchestrator.cli.output import counted, plain, print_json
+from orchestrator.cli.output import counted, print_json
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.registry import definition_of
-from orchestrator.cli.run_list import newest_first
-from orchestrator.cli.stores import log_settings, open_logs, with_store
 from orchestrator.cli.registry import versions as registered_versions
+from orchestrator.cli.stores import log_settings, open_logs, with_store
 from orchestrator.cli.times import between, now
 from orchestrator.config import Config
-from orchestrator.insight.finding import RunQuery
+from orchestrator.insight.finding import RunQuery, newest_first
 from orchestrator.replay.opened import OpenedFile
 from orchestrator.replay.verdicts import Verdict, verdict, verdicts
 
@@ -155,9 +152,7 @@ def _played(
     return [found[run_id] for run_id in run_ids]
 
 
-async def _here(
-    definition: Definition, config: Config, run_ids: Sequence[str]
-) -> list[Verdict]:
+async def _here(definition: Definition, config: Config, run_ids: Sequence[str]) -> list[Verdict]:
     async with await open_logs(config) as store:
         against = await against_of(store, definition, config)
         return await verdicts(store, against, definition.name, run_ids)

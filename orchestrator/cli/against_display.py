@@ -1,5 +1,5 @@
-"""What `dalsegno replay --against` shows: of one run where it parts and where it would have gone, of
-many which ones differ, and what that comes from."""
+"""What `dalsegno replay --against` shows: of one run where it parts and where it would have gone,
+of many which ones differ, and what that comes from."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,9 +16,7 @@ from orchestrator.cli.output import (
     clock,
     console,
     counted,
-    names,
     plain,
-    print_json,
     rows,
     status,
     table,
@@ -79,8 +77,10 @@ def _print_otherwise(out: "Console", found: Otherwise) -> None:
     out.print(f"From there on {_end(found)}; {counted(found.same, 'step')} as recorded.")
     if found.steps:
         made = table("step", "would be", "was")
-        lines = ((plain(one.step), _would_be(one.status, one.output), status(one.was) or "–")
-                 for one in found.steps[:STEPS_SHOWN])
+        lines = (
+            (plain(one.step), _would_be(one.status, one.output), status(one.was) or "none")
+            for one in found.steps[:STEPS_SHOWN]
+        )
         out.print(rows(made, lines))
         if len(found.steps) > STEPS_SHOWN:
             out.print(f"[{DIM}]… {len(found.steps) - STEPS_SHOWN} more; --json has all[/]")
@@ -132,9 +132,7 @@ def _print_causes(out: "Console", differ: Sequence[Verdict]) -> None:
     """What several differ by, those of most runs first."""
     counts = Counter((one.parting.kind, one.parting.step) for one in differ if one.parting)
     first = {
-        (one.parting.kind, one.parting.step): one.parting
-        for one in reversed(differ)
-        if one.parting
+        (one.parting.kind, one.parting.step): one.parting for one in reversed(differ) if one.parting
     }
     out.print()
     for cause, count in counts.most_common(CAUSES_SHOWN):
@@ -151,7 +149,7 @@ def _print_differing(out: "Console", differ: Sequence[Verdict]) -> None:
         (
             plain(one.run_id),
             str(one.parting.version),
-            one.parting.event or "–",
+            one.parting.event or "none",
             _would_end(one.otherwise),
             plain(one.parting.text),
         )

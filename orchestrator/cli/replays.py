@@ -12,6 +12,7 @@ from events.ids import definition_stream
 from events.net import Net
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
+from orchestrator.cli.exits import DONE
 from orchestrator.cli.files import with_history
 from orchestrator.cli.output import (
     DIM,
@@ -20,6 +21,7 @@ from orchestrator.cli.output import (
 )
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.stores import log_of
+from orchestrator.cli.what_if import NOTHING_ELSE, WhatIf
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
@@ -33,14 +35,16 @@ RUNS_PAGE = 500
 
 
 def replay(
-    run_id: str,
+    run_id: str = "",
     *,
     run: str = "",
     at: int | None = None,
     hashes: bool = False,
+    what_if: WhatIf = NOTHING_ELSE,
     common: Common = COMMON,
-) -> None:
-    """Rebuild a run's state from its events alone, compare with its snapshot, and show it.
+) -> int:
+    """Rebuild a run's state from its events alone, compare with its snapshot, and show it. Or ask
+    where a run, or all of a workflow, would have gone by a changed definition.
 
     Parameters
     ----------
@@ -60,7 +64,15 @@ def replay(
         The run as it was after its twelfth event.
     dalsegno replay nightly-17.bundle
         A run that was exported, without any cluster.
+    dalsegno replay nightly-17 --against examples/orders.yaml
+        Where it would have gone by this definition; nothing is executed.
+    dalsegno replay --against examples/orders.yaml --all-of orders --since 7d
+        Whether a change is safe, before it is registered: exit code 1 if not.
     """
+    if what_if.is_asked:
+        return what_if.play(run_id, run, common)
+    if not run_id:
+        raise Misconfigured("which run? `dalsegno run list` shows them")
     rebuilt = with_history(
         common, run_id, run, lambda history, given: _rebuild(history, given, at, hashes)
     )
@@ -73,7 +85,7 @@ def replay(
         }
         more: dict[str, object] = {"hashes": rebuilt.hashes} if hashes else {}
         print_json({**run_json(view), **shown, **more})
-        return
+        return DONE
     print_run(view)
     for one in rebuilt.left_aside:
         said = f"snapshot at version {one.version} is left aside: {one.reason}"
@@ -81,6 +93,7 @@ def replay(
     version = rebuilt.snapshot_version
     same = f", and the same from snapshot {version} on" if version else ""
     console().print(f"[{DIM}]state[/] {rebuilt.hash} [{DIM}]from {view.version} events{same}[/]")
+    return DONE
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,19 +20,20 @@ import msgspec
 
 from events import run_facts as r
 from events.cluster_facts import DefinitionRegistered
-from events.errors import Corrupt, DalsegnoError
+from events.errors import Corrupt, DalsegnoError, Rejected
 from events.facts import Fact, Flow
 from events.limits import Limits
 from events.net import Call, Map, Net, Task
 from events.operator_facts import KeptSignal, RunRestored
 from events.policies import RunOptions
 from events.run_facts import SignalReceived
-from events.task_facts import AttemptFailed
+from events.task_facts import AttemptFailed, TaskDeferred
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.decide import decide
-from orchestrator.kernel.env import Env
+from orchestrator.kernel.env import Env, microseconds
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.expressions import Expressions
+from orchestrator.kernel.flow import timeouts
 from orchestrator.kernel.forking import options_of
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.netindex import NetIndex
@@ -147,6 +148,12 @@ class Play:
             self._decision()
         return self
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the changed definition has led to a state of its own: one that cannot take the
+        state of a fork's source has not."""
+        return bool(self.made) or self.done > 0
+
     # -- a decision -------------------------------------------------------------------------------
 
     def _decision(self) -> None:
@@ -180,7 +187,9 @@ class Play:
             self.parting = self._other_work(fact)
             self.fold(self.done)
             if isinstance(fact, (AttemptFailed, r.ChildFailed)):
-                self._adopt(fact.step)
+                self._adopt_wait(fact.step)
+            elif isinstance(fact, TaskDeferred):
+                self._adopt_time(fact.step)
             if self.parting is not None:
                 return
 
@@ -209,7 +218,20 @@ class Play:
         found = next((step for step in begun if static_of(step) in steps), "")
         return other_work(self.sides(), fact, found) if found else None
 
-    def _adopt(self, step_id: str) -> None:
+    def _adopt_time(self, step_id: str) -> None:
+        """How long a handler took that has deferred its task is not recorded, only until when it
+        may be completed."""
+        key, nets = f"defer:{step_id}", (self.sides().before, self.against.changed.net)
+        if key not in self.other.timers or key not in self.recorded.timers:
+            return
+        limits = [
+            timeouts(net.task(step_id), state).start_to_close_s
+            for net, state in zip(nets, (self.recorded, self.other), strict=True)
+        ]
+        longer_s = (limits[1] or 0.0) - (limits[0] or 0.0)
+        self.other.timers[key] = self.recorded.timers[key] + microseconds(longer_s)
+
+    def _adopt_wait(self, step_id: str) -> None:
         """The wait before the next attempt is what it was, where its policy is the same: it may
         have come from settings that are others now."""
         name = static_of(step_id)
@@ -275,6 +297,8 @@ class Play:
 
     def _begin(self, fact: r.RunStarted) -> i.RunInput:
         changed = self.against.changed
+        if fact.part is not None and not _is_map(changed.net, fact.part.step):
+            raise Rejected(f"{fact.part.step}, of which the run does a part, is no map any more")
         return i.Start(
             request=begun_by(fact),
             workflow_version=changed.workflow_version,
@@ -325,6 +349,11 @@ class Play:
             reason=fact.reason,
             unsettled=bool(fact.unsettled),
         )
+
+
+def _is_map(net: NetIndex, step_id: str) -> bool:
+    found = net.steps.get(static_of(step_id))
+    return found is not None and isinstance(found.step.action, Map)
 
 
 def _retry(action: object) -> object:

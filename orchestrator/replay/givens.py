@@ -9,6 +9,7 @@ A fact that follows from the state alone was given nothing but the time: `Due`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import get_args
 
 import msgspec
 
@@ -32,6 +33,7 @@ from orchestrator.kernel.state import RunState
 LAST_LOSS = "; the last one: "
 NOT_WORTH = "the task said that it is not worth another attempt"
 ASKED_LATER = "the delay asked for"
+LOSSES: Mapping[str, LossReason] = {reason: reason for reason in get_args(LossReason)}
 DUE = i.Due()
 
 
@@ -146,6 +148,8 @@ def _failed(one: Given, fact: Ending) -> i.RunInput:
         )
     if step not in state.outstanding:
         return DUE
+    if state.steps[step].settling is not None and isinstance(fact, t.TaskFailed):
+        return _abandoned(one, step)
     recalled = state.steps[step].recalled
     if fact.kind == "lost" or (recalled and fact.failure.code == recalled):
         return _lost(one, fact, recalled)
@@ -175,7 +179,8 @@ def _lost(one: Given, fact: Ending, recalled: str) -> i.RunInput:
     if isinstance(fact, t.AttemptFailed) and fact.loss is not None:
         reason = fact.loss
     elif not recalled or recalled in (MOVED, HALTED):
-        reason = _last_loss(fact.failure.message)
+        code, message = fact.failure.code, fact.failure.message
+        reason = LOSSES.get(code) or LOSSES.get(message.rpartition(LAST_LOSS)[2], "node_lost")
     killed = isinstance(fact, t.AttemptFailed) and fact.killed is not None
     report = m.Returned(
         attempt=_attempt(one, fact.step),
@@ -184,17 +189,6 @@ def _lost(one: Given, fact: Ending, recalled: str) -> i.RunInput:
         started=killed or reason in ("node_lost", "node_restarted"),
     )
     return i.Reported(report=report)
-
-
-def _last_loss(message: str) -> LossReason:
-    said = message.rpartition(LAST_LOSS)[2]
-    reasons: dict[str, LossReason] = {
-        "node_restarted": "node_restarted",
-        "node_reset": "node_reset",
-        "refused": "refused",
-        "recalled": "recalled",
-    }
-    return reasons.get(said, "node_lost")
 
 
 def _dead_lettered(one: Given, fact: t.TaskDeadLettered) -> i.RunInput:
@@ -206,8 +200,12 @@ def _dead_lettered(one: Given, fact: t.TaskDeadLettered) -> i.RunInput:
 
 
 def _settled(one: Given, fact: t.TaskSettled) -> i.RunInput:
-    failure = Failure(code=ABANDONED)
-    attempt = _attempt(one, fact.step)
+    return _abandoned(one, fact.step)
+
+
+def _abandoned(one: Given, step: str) -> i.RunInput:
+    """A node has made sure that a transaction will never commit."""
+    failure, attempt = Failure(code=ABANDONED), _attempt(one, step)
     return i.Reported(report=m.Failed(attempt=attempt, failure=failure, retryable=False))
 
 
@@ -225,7 +223,7 @@ def _cancelled(one: Given, fact: t.TaskCancelled) -> i.RunInput:
         return i.ChildEnded(step=step, run_id=state.calls[step], status=status)
     if step in state.outstanding:
         if state.steps[step].settling is not None:
-            return _settled(one, t.TaskSettled(step=step, attempt=fact.attempt, generation=0))
+            return _abandoned(one, step)
         return i.AttemptLost(attempt=_attempt(one, step), reason="recalled")
     return DUE
 
@@ -302,7 +300,9 @@ def _moved(_: Given, fact: o.TaskMoved) -> i.RunInput:
 
 
 def _ended(one: Given, fact: r.RunFailed) -> i.RunInput:
-    if fact.failure.code != TERMINATED or fact.step or one.state.closing is not None:
+    closing = one.state.closing
+    is_decided = closing is not None and closing.failure == fact.failure
+    if fact.failure.code != TERMINATED or fact.step or is_decided:
         return DUE
     return i.Terminate(by=one.actor, unsettled=bool(fact.unsettled))
 

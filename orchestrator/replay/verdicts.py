@@ -119,12 +119,13 @@ def judged(against: Against, workflow: str, found: Told) -> Verdict:
             f"{workflow}: expected one of the same name"
         )
     play = Play(against, found).run()
-    rest = otherwise(play) if play.parting is not None else None
+    rest = otherwise(play) if play.parting is not None and play.has_begun else None
+    status = play.recorded.status if play.parting is None else ""
     return Verdict(
         run_id=found.run_id,
         outcome="same" if play.parting is None else "differs",
         workflow_version=first.workflow_version,
-        status=rest.was if rest is not None else play.recorded.status,
+        status=status if rest is None else rest.was,
         events=len(found.facts),
         parting=play.parting,
         otherwise=rest,
