@@ -16,13 +16,9 @@ from events.run_facts import Renewed
 
 UNSAID = frozenset(
     {
-        "attempt_token",
         "backup",
         "build_id",
         "by",
-        "causation",
-        "close_due_at",
-        "counted_at",
         "delay_s",
         "detail",
         "digest",
@@ -32,7 +28,6 @@ UNSAID = frozenset(
         "incarnation",
         "kills",
         "killed",
-        "message",
         "next_attempt_at",
         "node",
         "options",
