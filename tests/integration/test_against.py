@@ -102,7 +102,8 @@ class Recorded:
         play = Play(self.net, Setting(run_id=run_id, options=BEFORE.options), ENGINE)
         play.now += number * 1_000_000
         play.workflow, play.version = "order", self.version
-        play.start({**given, "items": [1, 2, 3][: self.rng.randint(0, 3)]})
+        items: list[Value] = [1, 2, 3]
+        play.start({**given, "items": items[: self.rng.randint(0, 3)]})
         play.place("weigh")
         if self.rng.random() < 0.2:
             play.fail("weigh")
