@@ -300,6 +300,21 @@ out."""
 REDACTED_VALUES_MAX = 10_000
 """Different values that one export takes out. With more it is refused: export fewer runs."""
 
+COMMAND_CHARS_MAX = 10_000
+"""Characters of one command of a session that steps through a run. A longer one is refused."""
+
+SCRIPT_LINES_MAX = 10_000
+"""Lines of a script of such a session. One with more is refused before its first line."""
+
+STOPS_MAX = 100
+"""Breakpoints and watches of such a session. A further one is refused."""
+
+EVENTS_SHOWN_MAX = 1_000
+"""Events that one command of such a session lists. It says how many more there are."""
+
+CHANGES_SHOWN_MAX = 1_000
+"""Changes of one event that such a session lists. It says how many more there are."""
+
 LOCAL_AGENTS_MAX = 64
 """Agents that `dev`, `try` and `bench` start. More are refused."""
 

@@ -271,7 +271,21 @@ class _Page:
             return
         self._title("Time", more)
         made = table("step", f"{self._a}>", f"{self._b}>", "apart>", "attempts?")
-        self._out.print(rows(made, (_time_row(one) for one in found[:most])))
+        self._out.print(rows(made, (self._time_row(one) for one in found[:most])))
+
+    def _time_row(self, one: Lasted) -> tuple[str, ...]:
+        """A step that only one of them did: the other has taken it over, or not come to it."""
+        a, b = self._found.a, self._found.b
+        cells = (
+            _lasted(one.a, kept=a.source == b.run_id),
+            _lasted(one.b, kept=b.source == a.run_id),
+        )
+        if one.a is None or one.b is None:
+            return (plain(one.step), *cells, "", "")
+        apart = ("+" if one.apart > 0 else "-") + took(0, abs(one.apart))
+        attempts = f"{one.attempts_a} and {one.attempts_b}"
+        same = one.attempts_a == one.attempts_b
+        return (plain(one.step), *cells, apart, "" if same else attempts)
 
     def _is_apart(self, one: Lasted) -> bool:
         """Whether that tells anything: a tenth of the longer one, and some of the whole run."""
@@ -357,15 +371,10 @@ def _places(one: Difference) -> str:
     return sides[0] if sides[0] == sides[1] else ", ".join(sides)
 
 
-def _time_row(one: Lasted) -> tuple[str, ...]:
-    attempts = f"{one.attempts_a} and {one.attempts_b}"
-    return (
-        plain(one.step),
-        NOTHING if one.a is None else took(0, one.a),
-        NOTHING if one.b is None else took(0, one.b),
-        ("+" if one.apart > 0 else "-") + took(0, abs(one.apart)),
-        attempts if one.attempts_a != one.attempts_b else "",
-    )
+def _lasted(time: int | None, *, kept: bool) -> str:
+    if time is not None:
+        return took(0, time)
+    return f"[{DIM}]kept[/]" if kept else NOTHING
 
 
 # -- JSON ------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ BAR_MIN = 16
 TICK = 12
 """Columns from one mark of the ruler to the next, at the least."""
 FAILED_END = "✗"
+NOW = "┃"
 GLYPHS = {
     "completed": "✓",
     "failed": "✗",
@@ -73,15 +74,16 @@ class Scale(msgspec.Struct, frozen=True):
         return max(0, min(self.columns - 1, int(share * self.columns)))
 
 
-def gantt(found: Timeline, width: int) -> list[Text]:
-    """Lines of at most `width` columns."""
+def gantt(found: Timeline, width: int, now: int | None = None) -> list[Text]:
+    """Lines of at most `width` columns. `now`: an instant to be marked, microseconds."""
     label = max((len(row.name) for row in found.rows), default=0)
     label = max(LABEL_MIN, min(label, LABEL_MAX, width // 3))
     node = _node_column(found.rows, width)
     bar = max(BAR_MIN, width - 2 - label - 1 - TOOK - 1 - (node + 1 if node else 0))
     scale = Scale(found.begun_at, found.until, bar)
     lines = [_ruler(scale, label)]
-    lines += [_row(row, scale, label, node) for row in found.rows]
+    mark = None if now is None else scale.column(now)
+    lines += [_row(row, scale, label, node, mark) for row in found.rows]
     if found.hidden:
         hidden = counted(found.hidden, "row")
         lines.append(Text(f"  … {hidden} more; --rows N shows more of them", style=DIM))
@@ -100,11 +102,14 @@ def _node(row: Row) -> str:
     return next((span.node for span in reversed(row.spans) if span.node), "")
 
 
-def _row(row: Row, scale: Scale, label: int, node: int) -> Text:
+def _row(row: Row, scale: Scale, label: int, node: int, mark: int | None) -> Text:
     line = Text(no_wrap=True)
     line.append(f"{GLYPHS.get(row.status, ' ')} ", style=COLOURS.get(row.status, ACTIVE))
     line.append(_cut(row.name, label).ljust(label) + " ", style="bold" if not row.is_item else "")
-    for style, cells in groupby(_bar(row, scale), key=lambda cell: cell[1]):
+    bar = _bar(row, scale)
+    if mark is not None:
+        bar[mark] = NOW, "bold"
+    for style, cells in groupby(bar, key=lambda cell: cell[1]):
         line.append("".join(fill for fill, _ in cells), style=style)
     ended = scale.until if row.ended_at is None else row.ended_at
     line.append(took(row.begun_at, ended).rjust(TOOK + 1))

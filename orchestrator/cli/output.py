@@ -57,8 +57,12 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def console(stream: TextIO | None = None) -> "Console":
-    """For stdout, or for the stream given. NO_COLOR is respected, by the library."""
+def console(
+    stream: TextIO | None = None, *, width: int | None = None, plain_text: bool = False
+) -> "Console":
+    """For stdout, or for the stream given. NO_COLOR is respected, by the library. `width`: instead
+    of that of the terminal; `plain_text`: whatever the stream is, neither colours nor anything else
+    but text."""
     from rich.console import Console
 
     class Ours(Console):
@@ -67,7 +71,14 @@ def console(stream: TextIO | None = None) -> "Console":
 
     # A file or a pipe has no width of its own; a table cut at 80 columns there helps nobody.
     wide = None if (stream or sys.stdout).isatty() else PIPE_WIDTH
-    return Ours(file=stream, highlight=False, soft_wrap=False, width=wide)
+    return Ours(
+        file=stream,
+        highlight=False,
+        soft_wrap=False,
+        width=width or wide,
+        color_system=None if plain_text else "auto",
+        force_terminal=False if plain_text else None,
+    )
 
 
 def table(*columns: str) -> "Table":

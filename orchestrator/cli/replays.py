@@ -1,8 +1,11 @@
-"""`dalsegno replay` and `dalsegno verify`: state from events, and the audit of it."""
+"""`dalsegno replay`: a run is stepped through, or its state is rebuilt and compared."""
 
+import os
 import sys
+from typing import Annotated
 
 import msgspec
+from cyclopts import Parameter
 
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
@@ -10,6 +13,7 @@ from events.envelope import unseal
 from events.errors import Corrupt, Misconfigured, Rejected
 from events.ids import definition_stream
 from events.net import Net
+from events.redaction import redact
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.files import with_history
@@ -18,6 +22,7 @@ from orchestrator.cli.output import (
     console,
     print_json,
 )
+from orchestrator.cli.recordings import recorded
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.stores import log_of
 from orchestrator.insight.run_view import run_view
@@ -25,6 +30,8 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.bases import LeftAside
+from orchestrator.replay.cursor import Cursor
+from orchestrator.replay.moments import moment_of
 from orchestrator.replay.opened import OpenedFile
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Kept, Rebuilder
@@ -32,15 +39,21 @@ from orchestrator.replay.rebuild import Kept, Rebuilder
 RUNS_PAGE = 500
 
 
-def replay(
+def replay(  # noqa: PLR0913 -- they are options of a command
     run_id: str,
     *,
     run: str = "",
     at: int | None = None,
+    script: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
+    plain: Annotated[bool, Parameter(negative="")] = False,
     hashes: bool = False,
     common: Common = COMMON,
 ) -> None:
-    """Rebuild a run's state from its events alone, compare with its snapshot, and show it.
+    """Step through a run, forwards and backwards: its events, the state after each and what it has
+    changed, the graph with its tokens, the timeline. `?` lists the keys.
+
+    Anywhere but on a terminal, and with --plain, it rebuilds the run's state from its events alone,
+    compares with its snapshot, and shows it. Nothing that is done here has an effect on the run.
 
     Parameters
     ----------
@@ -49,7 +62,12 @@ def replay(
     run
         Which run of a file that has several.
     at
-        Version to rebuild; the last one when not given.
+        Version to begin at, or to rebuild; the last one when not given.
+    script
+        Carry out the commands in this file, or of standard input for `-`, a line each, and print
+        what each answers; `help` among them lists them.
+    plain
+        Print the state, also on a terminal.
     hashes
         With --json: also the state's hash at every version.
 
@@ -58,9 +76,16 @@ def replay(
     dalsegno replay 01m7yf4vgw1tqq5ay37h9hvpzk
     dalsegno replay nightly-17 --at 12
         The run as it was after its twelfth event.
+    dalsegno replay nightly-17 --at 12 --json
+        The same as data: `moment` has all that was so.
     dalsegno replay nightly-17.bundle
         A run that was exported, without any cluster.
+    dalsegno replay nightly-17 --script look.txt
+        Say `break error`, `rewind` and `changes`, and see what went wrong.
     """
+    if script or (_is_interactive() and not (common.json or plain or hashes)):
+        _step_through(common, run_id, run, at, script)
+        return
     rebuilt = with_history(
         common, run_id, run, lambda history, given: _rebuild(history, given, at, hashes)
     )
@@ -72,6 +97,9 @@ def replay(
             "left_aside": rebuilt.left_aside,
         }
         more: dict[str, object] = {"hashes": rebuilt.hashes} if hashes else {}
+        if at is not None:
+            moment = moment_of(Cursor(recorded(common, run_id, run)).to(at))
+            more["moment"] = redact(msgspec.to_builtins(moment))
         print_json({**run_json(view), **shown, **more})
         return
     print_run(view)
@@ -81,6 +109,27 @@ def replay(
     version = rebuilt.snapshot_version
     same = f", and the same from snapshot {version} on" if version else ""
     console().print(f"[{DIM}]state[/] {rebuilt.hash} [{DIM}]from {view.version} events{same}[/]")
+
+
+def _is_interactive() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _step_through(common: Common, run_id: str, run: str, at: int | None, script: str) -> None:
+    """In a session; what is needed for that is imported late."""
+    from orchestrator.cli.stepping.script import read_script, run_script
+
+    lines = read_script(script) if script else []
+    recording = recorded(common, run_id, run)
+    begin = recording.last if at is None else at
+    if not 0 <= begin <= recording.last:
+        raise Misconfigured(f"--at is {begin}: expected 0 to {recording.last}, the last version")
+    if script:
+        run_script(recording, script, lines, begin, as_json=common.json)
+        return
+    from orchestrator.cli.stepping.app import Stepping
+
+    Stepping(recording, begin).run()
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):

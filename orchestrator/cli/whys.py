@@ -215,7 +215,8 @@ def origin_line(one: Origin) -> str:
     value = plain(value_line(one.value, one.what, VALUE_CHARS))
     note = f"{one.note}, " if one.note else ""
     seen = ", told above" if one.seen and one.kind != "input" else ""
-    place = f"[{DIM}]{plain(note)}event {one.version}{seen}[/]"
+    run = f" of {plain(one.run_id)}" if one.run_id else ""
+    place = f"[{DIM}]{plain(note)}event {one.version}{run}{seen}[/]"
     return f"{plain(one.what)}  [bold]{value}[/]  {place}"
 
 

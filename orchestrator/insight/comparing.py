@@ -141,7 +141,7 @@ def _place(one: Difference) -> tuple[bool, int]:
 def _differences(a: Told, b: Told) -> Iterator[Difference]:
     """What a run that still goes on has not come to yet is no difference."""
     for key, thing in a.things.items():
-        other = b.things.get(key)
+        other = b.things.get(key) or _last_setting(b, key)
         if other is None:
             if key.kind in ALONE and b.state.terminal:
                 yield Difference(key=key, how="only_a", a=thing, b=None)
@@ -150,8 +150,19 @@ def _differences(a: Told, b: Told) -> Iterator[Difference]:
         elif _said(thing) != _said(other):
             yield Difference(key=key, how="both", a=thing, b=other)
     for key, thing in b.things.items():
-        if key not in a.things and key.kind in ALONE and a.state.terminal:
+        if key in a.things:
+            continue
+        other = _last_setting(a, key)
+        if other is not None and encode(thing.value) != encode(other.value):
+            yield _changed(key, other, thing)
+        elif other is None and key.kind in ALONE and a.state.terminal:
             yield Difference(key=key, how="only_b", a=None, b=thing)
+
+
+def _last_setting(told: Told, key: Key) -> Thing | None:
+    """What a variable was to the end in the run that has set it fewer times."""
+    known = told.settings.get(key.name, []) if key.kind == "variable" else []
+    return known[-1] if known and told.state.terminal else None
 
 
 def _said(thing: Thing) -> str:

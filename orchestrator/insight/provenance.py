@@ -20,8 +20,9 @@ from orchestrator.kernel.instances import static_of
 
 
 class Origin(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A value that was read, what the path is called, and the event that says it. `seen`: where it
-    comes from was told already."""
+    """A value that was read, what the path is called, and the event that says it; in the run
+    `run_id`, when that is not this one but one that it was forked from. `note`: how it came about
+    where that is not the workflow. `seen`: where it comes from was told already."""
 
     what: str
     kind: Kind
@@ -56,7 +57,7 @@ class _Tracer:
             kind=thing.key.kind,
             value=value,
             version=thing.version,
-            run_id=thing.run_id,
+            run_id="" if thing.run_id == self._told.recording.run_id else thing.run_id,
             note=thing.note or ("" if came is None else came.note),
             origins=[],
         )
@@ -76,7 +77,7 @@ class _Tracer:
                 yield from self._read(self._templates(step), step, given)
             case "choice":
                 yield from self._read(list(thing.values), step, thing)
-            case "variable":
+            case "variable" if not thing.note:
                 setter = told.steps.get(static_of(thing.by))
                 if setter is not None and isinstance(setter.action, Set):
                     paths = paths_of([setter.action.variables.get(step)], self._expressions)

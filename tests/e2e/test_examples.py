@@ -33,7 +33,7 @@ WORKFLOWS = sorted(
     for path in EXAMPLES.iterdir()
     if path.suffix in {".yaml", ".py"} and path.name not in TASKS
 )
-ELSEWHERE = {"census.py", "transfer.py"}
+ELSEWHERE = {"census.py", "statement.py", "transfer.py"}
 """Tried by tests of their own."""
 
 
