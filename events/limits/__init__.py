@@ -327,9 +327,28 @@ SERVER_LOG_BYTES_MAX = 4 * 1024 * 1024
 API_PAGE_MAX = 1_000
 """Items of a page that the API lists. A larger `limit` is refused."""
 
-API_RECORDINGS_MAX = 16
-"""Runs whose events an API server keeps, so that their states are told without reading them anew.
-Beyond, or over `RECORDING_BYTES_MAX` of them, it drops the one that was not asked for longest."""
+API_BODY_BYTES_MAX = 8 * MIB
+"""Bytes of the body of a request. A longer one is refused."""
+
+API_TOKENS_MAX = 1_000
+"""Tokens that an API process knows. A file with more is refused: it does not begin."""
+
+API_FEEDS_MAX = 1_000
+"""Feeds that one API process serves at the same time. A further one is refused as unavailable."""
+
+API_KEYS_MAX = 10_000
+"""Idempotency keys whose answers an API process remembers. Then the oldest is forgotten; requests
+with ids that are made of their keys are the same for ever."""
+
+API_RECORDINGS_MAX = 32
+"""Runs whose history an API process keeps at hand to step through. The one asked for longest ago
+leaves, and is read again."""
+
+API_RECORDINGS_BYTES_MAX = 256 * MIB
+"""Bytes of the events of these together. Likewise."""
+
+BATCH_RUNS_MAX = 10_000
+"""Runs that one batch is about. A query that finds more is refused: narrow it, or go by parts."""
 
 
 # -- debug adapter ---------------------------------------------------------------------------------

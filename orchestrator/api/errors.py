@@ -1,20 +1,24 @@
 """Errors of the API, and the statuses that errors are answered with.
 
-code              status
-invalid_request   400      malformed: a parameter, a header or the body is not what it has to be
-unauthorized      401      a token is needed, or the one given is not known
-forbidden         403      the Host header is not one of this server
-not_found         404      there is no such run, workflow, node …, or no such path
-method_not_allowed 405
-rejected          409      not allowed now
-conflict          409      somebody else was faster, again and again; ask anew
-too_large         413      the body is over the limit
-unsupported       415      the body is not JSON
-invalid_value     422      a user value that cannot be stored
-unavailable       503      store, bus or coordinators are away; wait and ask again
-corrupt           500      stored bytes are damaged
-bug               500      a bug of ours
+code                status
+invalid_request     400   malformed: a parameter, a header or the body is not what it has to be
+unauthorized        401   a token is needed, or the one given is not known
+forbidden           403   from another site, or for another host
+not_found           404   there is no such run, workflow, node …, or no such path
+method_not_allowed  405   there is such a path, but not this method of it
+rejected            409   not allowed now
+key_reused          409   the idempotency key was used for another request
+conflict            409   somebody else was faster, again and again; ask anew
+too_large           413   the body is over the limit
+unsupported         415   the body is not JSON
+invalid_value       422   a user value that cannot be stored
+invalid_definition  422   a definition that is wrong: `problems` says where and why
+unavailable         503   store, bus or coordinators are away; wait and ask again
+corrupt             500   stored bytes are damaged
+bug                 500   a bug of ours
 """
+
+from collections.abc import Mapping
 
 from events.errors import (
     Conflict,
@@ -27,6 +31,7 @@ from events.errors import (
     Rejected,
     Unavailable,
 )
+from orchestrator.authoring import InvalidDefinition
 
 
 class InvalidRequest(Rejected):
@@ -47,6 +52,12 @@ class Forbidden(Rejected):
     code = "forbidden"
 
 
+class KeyReused(Rejected):
+    """The idempotency key was used for another request."""
+
+    code = "key_reused"
+
+
 class TooLarge(Rejected):
     """The body is over the limit."""
 
@@ -65,6 +76,20 @@ class NotAllowed(Rejected):
     code = "method_not_allowed"
 
 
+CODES: Mapping[str, type[DalsegnoError]] = {
+    error.code: error
+    for error in (
+        InvalidRequest,
+        Unauthorized,
+        Forbidden,
+        NotAllowed,
+        KeyReused,
+        TooLarge,
+        Unsupported,
+    )
+}
+"""Those of the API by their codes; the others are in the tree that all share."""
+
 BUG = "bug"
 STATUSES: tuple[tuple[type[DalsegnoError], int], ...] = (
     (InvalidRequest, 400),
@@ -76,6 +101,7 @@ STATUSES: tuple[tuple[type[DalsegnoError], int], ...] = (
     (TooLarge, 413),
     (Unsupported, 415),
     (InvalidValue, 422),
+    (InvalidDefinition, 422),
     (Rejected, 409),
     (Conflict, 409),
     (Fenced, 409),

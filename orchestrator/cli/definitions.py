@@ -21,7 +21,7 @@ DESCRIBE_TIMEOUT_S = 60.0
 PYTHON = ".py"
 SUFFIXES = frozenset({".yaml", ".yml", ".json", PYTHON})
 
-BUILT_IN = frozenset({"http.request", "trace.task"})
+BUILT_IN = frozenset({"http.request", "run.act", "trace.task"})
 """The tasks that every agent has."""
 
 SCALE_HELP = "What the recorded runtimes of a WfFormat trace are multiplied by; 0 does not wait."

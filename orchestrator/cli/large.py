@@ -2,64 +2,20 @@
 chunk when they are wanted."""
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import msgspec
 
-from events.api import Fetched, FetchValues, KeepValues, Kept, Queried, QueryRun
-from events.codec import decode, encode
+from events.api import Fetched, FetchValues, Queried, QueryRun
+from events.codec import decode
 from events.errors import Rejected, Unavailable
-from events.limits import KIB, Limits
-from events.references import Chunk, ListReference, as_value, reference_of
+from events.references import reference_of
 from events.values import Value
 from orchestrator.adapters.nats.client import Client
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.nearest import about
 
-CHUNK_BYTES = 256 * KIB
-"""Of a chunk, unless a single value has more."""
-
 OTHERWISE = "name a list with --of, such as `--of steps.scale.output`"
-LIST_BYTES = 64 * KIB
-"""Of a list that is worth a reference."""
-
-
-async def with_references(client: Client, value: Value) -> Value:
-    """An input that is over the limit of a value, with its large lists stored and named by
-    reference; any other as it is. Raises `Rejected` for a chunk that is too large."""
-    if len(encode(value)) <= Limits().payload_bytes_max:
-        return value
-    return await _stored(client, value)
-
-
-async def _stored(client: Client, value: Value) -> Value:
-    if isinstance(value, dict):
-        return {key: await _stored(client, entry) for key, entry in value.items()}
-    if not isinstance(value, list) or len(encode(value)) <= LIST_BYTES:
-        return value
-    chunks, size = [], 0
-    for values in _chunks(value):
-        answer = await client.request(KeepValues(values=values))
-        if not isinstance(answer, Kept):
-            raise Unavailable(f"a coordinator answers {type(answer).__name__} to keep_values")
-        chunks.append(Chunk(count=len(values), hash=answer.hash))
-        size += len(encode(values))
-    return as_value(ListReference(count=len(value), bytes=size, chunks=tuple(chunks)))
-
-
-def _chunks(values: list[Value]) -> Iterator[list[Value]]:
-    most = Limits().map_part_items_max
-    chunk: list[Value] = []
-    used = 0
-    for value in values:
-        size = len(encode(value))
-        if chunk and (len(chunk) == most or used + size > CHUNK_BYTES):
-            yield chunk
-            chunk, used = [], 0
-        chunk.append(value)
-        used += size
-    if chunk:
-        yield chunk
 
 
 def values(run_id: str, *, of: str = "", common: Common = COMMON) -> None:

@@ -194,6 +194,8 @@ def _care(app: cyclopts.App, group: cyclopts.Group) -> None:
         group,
         "Print the SQL of the table for transactional tasks.",
     )
+    tokens = _group(app, "api-token", group, "Make tokens for the HTTP API.")
+    _add(tokens, "new", "api_tokens:new", None, "Make a token and keep its hash.")
     _add(app, "doctor", "doctor:doctor", group, "Look at the whole cluster; say what to mend.")
     _add(
         app,

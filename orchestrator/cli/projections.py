@@ -23,10 +23,11 @@ from orchestrator.cli.exits import CORRUPT, DONE
 from orchestrator.cli.logs import set_up
 from orchestrator.cli.output import console, day, instant, plain, print_json, rows, table
 from orchestrator.cli.services import collect_rarely
-from orchestrator.cli.stats import behind, serving
+from orchestrator.cli.stats import behind
 from orchestrator.cli.stores import log_settings
 from orchestrator.config import Config
 from orchestrator.insight.auditing import Finding, Kept, compare, fresh
+from orchestrator.insight.figures import serving
 from orchestrator.insight.fold import FOLD
 from orchestrator.insight.glimpse import Unread
 from orchestrator.insight.projections import Generation, Standing

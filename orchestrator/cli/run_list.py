@@ -1,6 +1,5 @@
 """`dalsegno run list`: runs by status, workflow, tag, search attribute and time."""
 
-import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -28,11 +27,10 @@ from orchestrator.cli.registry import versions
 from orchestrator.cli.stores import log_settings, open_logs, with_store
 from orchestrator.cli.times import between, now
 from orchestrator.config import Config
-from orchestrator.insight.finding import Comparison, LabelCondition, RunQuery, newest_first
+from orchestrator.insight.finding import LabelCondition, RunQuery, condition, newest_first
 from orchestrator.kernel.state import OPEN, TERMINAL
 from orchestrator.replay.ports import IMPORTED, IndexRow
 
-CONDITION = re.compile(r"([^=<>]+)(<=|>=|=|<|>)(.*)", re.DOTALL)
 NONE_YET = "no runs yet: `dalsegno run start WORKFLOW` starts one"
 
 Several = Annotated[list[str] | None, Parameter(negative="")]
@@ -164,16 +162,10 @@ def labels(
 
 
 def _condition(kind: Literal["tag", "attribute"], text: str) -> LabelCondition:
-    found = CONDITION.fullmatch(text)
-    forms = "KEY=VALUE" if kind == "tag" else "KEY=VALUE, or KEY and one of < <= > >= and a number"
-    if found is None or (kind == "tag" and found[2] != "="):
-        raise Misconfigured(f"--{kind} is {text!r}: expected {forms}")
-    comparisons: dict[str, Comparison] = {one: one for one in ("=", "<", "<=", ">", ">=")}
-    name, comparison, value = found[1], comparisons[found[2]], found[3]
     try:
-        return LabelCondition(kind=kind, name=name, comparison=comparison, value=value)
+        return condition(kind, text)
     except ValueError as error:
-        raise Misconfigured(f"--{kind} is {text!r}: {error}: expected {forms}") from None
+        raise Misconfigured(f"--{error}") from None
 
 
 def _row_json(row: IndexRow) -> dict[str, object]:

@@ -9,6 +9,7 @@ from events.api import AnyRequest, CancelRun, RunAnswer, RunView, ShowRun, Start
 from events.definition import Definition
 from events.errors import Misconfigured, Rejected, Unavailable
 from orchestrator.adapters.nats.client import Client
+from orchestrator.api.service.large import with_references
 from orchestrator.cli.common import COMMON, Common, client_of, configured, go
 from orchestrator.cli.definitions import AS_IT_IS, Reading, load_checked, reads_as_file
 from orchestrator.cli.exits import DONE, FAILED
@@ -16,7 +17,6 @@ from orchestrator.cli.forks import forks_of
 from orchestrator.cli.ids import given_run_id, new_run_id
 from orchestrator.cli.inputs import read_input
 from orchestrator.cli.labels import given_attributes, given_tags
-from orchestrator.cli.large import with_references
 from orchestrator.cli.names import alike
 from orchestrator.cli.nearest import about
 from orchestrator.cli.output import plain, print_json

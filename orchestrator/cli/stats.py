@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from events.errors import Unavailable
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.cli.common import COMMON, Common, configured, go
 from orchestrator.cli.output import (
@@ -23,15 +22,15 @@ from orchestrator.cli.output import (
 from orchestrator.cli.registry import versions
 from orchestrator.cli.stores import log_settings, with_store
 from orchestrator.cli.times import between, length, now
+from orchestrator.insight.figures import figures
 from orchestrator.insight.merging import furthest_behind, merged
-from orchestrator.insight.projections import Generation, Standing
+from orchestrator.insight.projections import Standing
 from orchestrator.insight.statistics import (
     Material,
     Percentiles,
     RunFigures,
     Statistics,
     TaskFigures,
-    Window,
     statistics,
     window,
 )
@@ -39,7 +38,6 @@ from orchestrator.insight.statistics import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-EVER = (0, 0, 1)
 INSTANTS = frozenset({"at", "since", "until", "recorded_at", "begun_at", "joined_at"})
 
 
@@ -89,34 +87,6 @@ def stats(workflow: str = "", *, since: str = "", until: str = "", common: Commo
         print_json(readable(msgspec.to_builtins(found)))
     else:
         show(found)
-
-
-async def figures(
-    projected: PostgresProjected, workflow: str, seen: Window
-) -> tuple[Material, Standing]:
-    """Of the generation that serves. Raises `Unavailable` when there is none."""
-    generation = serving(await projected.generations())
-    number = generation.number
-    every = list((await projected.nodes(number)).values())
-    tasks = await projected.window(number, "task", seen.stretch, workflow)
-    named = {key.node for key in tasks}
-    made_of = Material(
-        runs=await projected.window(number, "run", seen.stretch, workflow),
-        tasks=tasks,
-        runs_ever=await projected.window(number, "run", EVER, workflow),
-        open_runs=await projected.open_runs(workflow),
-        nodes=[node for node in every if not workflow or node.node in named],
-    )
-    return made_of, await projected.standing(generation)
-
-
-def serving(generations: Sequence[Generation]) -> Generation:
-    for generation in generations:
-        if generation.state == "serving":
-            return generation
-    raise Unavailable(
-        "there are no projections yet: start `dalsegno projections run`, which keeps them"
-    )
 
 
 def behind(standing: Standing) -> str:

@@ -16,6 +16,7 @@ from events.limits import LOCAL_AGENTS_MAX
 from events.values import Value
 from orchestrator.adapters.embedded import EmbeddedServers
 from orchestrator.adapters.nats.client import Client, connect
+from orchestrator.api.service.large import with_references
 from orchestrator.authoring import read
 from orchestrator.cli.cluster import (
     child_environment,
@@ -34,7 +35,6 @@ from orchestrator.cli.definitions import (
 from orchestrator.cli.exits import DONE, FAILED
 from orchestrator.cli.ids import new_run_id
 from orchestrator.cli.inputs import read_input
-from orchestrator.cli.large import with_references
 from orchestrator.cli.local import Local
 from orchestrator.cli.output import counted, print_json
 from orchestrator.cli.progress import Progress, played

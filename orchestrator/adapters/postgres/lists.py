@@ -5,9 +5,15 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from events.limits import RUNS_LISTED_MAX
+from events.views import ForkView
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.settings import Settings
+from orchestrator.insight.figures import figures
 from orchestrator.insight.finding import RunQuery, newest_first
+from orchestrator.insight.merging import furthest_behind, merged
+from orchestrator.insight.projections import Standing
+from orchestrator.insight.statistics import Material, Statistics, Window, statistics
 from orchestrator.replay.ports import IndexRow
 
 CONNECTIONS_MAX = 4
@@ -27,11 +33,24 @@ class PostgresLists:
                 found += await projected.find_runs(query)
         return newest_first(found, query.limit)
 
-    @asynccontextmanager
-    async def each(self, log: int) -> AsyncIterator[PostgresProjected]:
-        """What the projections of one log say."""
-        async with self._lenders[log].lent() as projected:
-            yield projected
+    async def forks_of(self, run_id: str) -> list[ForkView]:
+        """The runs that were forked from this one, oldest first. Raises `Unavailable`."""
+        found: list[ForkView] = []
+        for lender in self._lenders:
+            async with lender.lent() as projected:
+                found += await projected.forks_of(run_id, RUNS_LISTED_MAX)
+        return sorted(found, key=lambda fork: (fork.started_at, fork.run_id))[:RUNS_LISTED_MAX]
+
+    async def statistics(self, workflow: str, seen: Window) -> Statistics:
+        """Of the projections that serve. Raises `Unavailable` also where there are none yet."""
+        parts: list[Material] = []
+        standings: list[Standing] = []
+        for lender in self._lenders:
+            async with lender.lent() as projected, projected.snapshot():
+                part, standing = await figures(projected, workflow, seen)
+            parts.append(part)
+            standings.append(standing)
+        return statistics(merged(parts), furthest_behind(standings), seen)
 
     async def close(self) -> None:
         for lender in self._lenders:

@@ -1,11 +1,11 @@
 """Feeds: what goes on telling, over server-sent events or a WebSocket."""
 # mypy: disable-error-code="empty-body"
 
+from orchestrator.api.operations.groups import EventsWanted
 from orchestrator.api.operations.operation import Carrier, Feed, feed
 from orchestrator.api.operations.words import (
     After,
     LastEventId,
-    Pattern,
     Position,
     RunId,
     Status,
@@ -14,6 +14,7 @@ from orchestrator.api.operations.words import (
 from orchestrator.api.shapes import EventNews, RunNews
 
 FEEDS = "feeds"
+ALL_EVENTS = EventsWanted()
 
 
 class Feeds(Carrier):
@@ -42,12 +43,11 @@ class Feeds(Carrier):
         The feed ends when the run has ended and its last event is told.
         """
 
-    @feed("/feeds/events", FEEDS)
+    @feed("/feeds/events", FEEDS, refusals=(409,))
     def follow_events(
         self,
+        wanted: EventsWanted = ALL_EVENTS,
         *,
-        type_: Pattern = "",
-        workflow: WorkflowFilter = "",
         after: Position = "",
         last_event_id: LastEventId = "",
     ) -> Feed[EventNews]:

@@ -36,12 +36,14 @@ Place = Literal["path", "query", "header", "body"]
 Kind = Literal["answer", "feed"]
 Verb = Literal["GET", "POST", "DELETE"]
 
-ASKED = (400,)
-"""Any operation may refuse what it is asked as malformed."""
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of parameters that go together: in Python one, on the wire each by itself."""
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
-    """A parameter: `name` in Python, `wire` as it is sent; `type_` is sent as `type`."""
+    """A parameter: `name` in Python, `wire` as it is sent; `type_` is sent as `type`. `group`: the
+    parameter that it is a field of."""
 
     name: str
     wire: str
@@ -49,6 +51,7 @@ class Argument(msgspec.Struct, frozen=True, kw_only=True):
     type: object
     required: bool
     default: object = None
+    group: str = ""
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +64,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     description: str
     arguments: tuple[Argument, ...]
+    groups: dict[str, type[Group]]
     returns: object
     kind: Kind = "answer"
     status: int = 200
@@ -76,6 +80,26 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         """What the body holds; None for an operation without one."""
         found = [a for a in self.arguments if a.place == "body"]
         return self._struct("Body", found) if self.method == "POST" else None
+
+    def flat(self, arguments: Mapping[str, object]) -> dict[str, object]:
+        """Arguments with the fields of groups among them."""
+        found: dict[str, object] = {}
+        for name, value in arguments.items():
+            if isinstance(value, Group):
+                found |= msgspec.structs.asdict(value)
+            else:
+                found[name] = value
+        return found
+
+    def grouped(self, arguments: Mapping[str, object]) -> dict[str, object]:
+        """The other way."""
+        found: dict[str, object] = {}
+        parts: dict[str, dict[str, object]] = {group: {} for group in self.groups}
+        for one in self.arguments:
+            if one.name in arguments:
+                place = parts[one.group] if one.group else found
+                place[one.name] = arguments[one.name]
+        return found | {name: kind(**parts[name]) for name, kind in self.groups.items()}
 
     def _struct(self, what: str, arguments: list[Argument]) -> type[msgspec.Struct]:
         fields: list[tuple[str, type] | tuple[str, type, object]] = []
@@ -107,8 +131,8 @@ class Carrier:
         raise NotImplementedError(operation.id)
 
 
-def get(path: str, tag: str, refusals: tuple[int, ...] = ()) -> "Declaring":
-    return Declaring("GET", path, tag, 200, refusals)
+def get(path: str, tag: str, refusals: tuple[int, ...] = (), base: str = BASE) -> "Declaring":
+    return Declaring("GET", path, tag, 200, refusals, base)
 
 
 def post(path: str, tag: str, refusals: tuple[int, ...] = (), status: int = 200) -> "Declaring":
@@ -127,9 +151,10 @@ class Declaring(msgspec.Struct, frozen=True):
     tag: str
     status: int
     refusals: tuple[int, ...]
+    base: str = BASE
 
     def __call__(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-        operation = _operation(function, self.method, self.path, self.tag)
+        operation = _operation(function, self.method, self.base + self.path, self.tag)
         operation = msgspec.structs.replace(operation, status=self.status, refusals=self.refusals)
         signature = inspect.signature(function)
 
@@ -148,7 +173,7 @@ def feed(
     """An operation that goes on telling."""
 
     def declared(function: Callable[P, Feed[T]]) -> Callable[P, Feed[T]]:
-        operation = _operation(function, "GET", path, tag)
+        operation = _operation(function, "GET", BASE + path, tag)
         (messages,) = get_args(operation.returns)
         (told,) = get_args(messages)
         operation = msgspec.structs.replace(operation, kind="feed", returns=told, refusals=refusals)
@@ -187,7 +212,9 @@ def _bound(
 def _operation(function: Callable[..., object], method: Verb, path: str, tag: str) -> Operation:
     hints = get_type_hints(function, include_extras=True)
     summary, _, more = (inspect.getdoc(function) or "").partition("\n\n")
-    parameters = list(inspect.signature(function).parameters.values())[1:]
+    declaring = _Declared(method, path)
+    for one in list(inspect.signature(function).parameters.values())[1:]:
+        declaring.take(one, hints[one.name])
     return Operation(
         id=function.__name__,
         method=method,
@@ -195,23 +222,49 @@ def _operation(function: Callable[..., object], method: Verb, path: str, tag: st
         tag=tag,
         summary=" ".join(summary.split()),
         description=more,
-        arguments=tuple(_argument(one, hints[one.name], method, path) for one in parameters),
+        arguments=tuple(declaring.arguments),
+        groups=declaring.groups,
         returns=hints["return"],
     )
 
 
-def _argument(said: inspect.Parameter, kind: object, method: str, path: str) -> Argument:
-    required = said.default is inspect.Parameter.empty
-    place: Place = "body" if method == "POST" else "query"
-    if f"{{{said.name}}}" in path:
-        place = "path"
-    elif said.name in HEADERS:
-        place = "header"
-    return Argument(
-        name=said.name,
-        wire=HEADERS.get(said.name, said.name.rstrip("_")),
-        place=place,
-        type=kind,
-        required=required,
-        default=None if required else said.default,
-    )
+class _Declared:
+    """Gathers what a method says of its parameters."""
+
+    def __init__(self, method: Verb, path: str) -> None:
+        self._method = method
+        self._path = path
+        self.arguments: list[Argument] = []
+        self.groups: dict[str, type[Group]] = {}
+
+    def take(self, said: inspect.Parameter, kind: object) -> None:
+        if isinstance(kind, type) and issubclass(kind, Group):
+            self.groups[said.name] = kind
+            hints = get_type_hints(kind, include_extras=True)
+            for field in msgspec.structs.fields(kind):
+                default = field.default
+                if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
+                    default = field.default_factory()
+                self._add(field.name, hints[field.name], default, said.name)
+        else:
+            empty = said.default is inspect.Parameter.empty
+            self._add(said.name, kind, msgspec.NODEFAULT if empty else said.default, "")
+
+    def _add(self, name: str, kind: object, default: object, group: str) -> None:
+        place: Place = "body" if self._method == "POST" else "query"
+        if f"{{{name}}}" in self._path:
+            place = "path"
+        elif name in HEADERS:
+            place = "header"
+        required = default is msgspec.NODEFAULT
+        self.arguments.append(
+            Argument(
+                name=name,
+                wire=HEADERS.get(name, name.rstrip("_")),
+                place=place,
+                type=kind,
+                required=required,
+                default=None if required else default,
+                group=group,
+            )
+        )

@@ -4,7 +4,8 @@ from mimetypes import guess_type
 from pathlib import Path
 
 import anyio
-from litestar import get
+from litestar import Request, get
+from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.response import Response
 
@@ -41,8 +42,8 @@ def pages(folder: Path | None) -> BaseRouteHandler:
     files = Files(folder or PACKAGED)
 
     @get(["/", "/{path:path}"], name="console")
-    async def page(path: str = "") -> Response[bytes]:
-        return await anyio.to_thread.run_sync(files.answer, path)
+    async def page(request: Request[object, object, State]) -> Response[bytes]:
+        return await anyio.to_thread.run_sync(files.answer, request.scope["path"])
 
     return page
 

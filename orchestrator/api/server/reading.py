@@ -22,6 +22,7 @@ class Reader:
         self._parameters = operation.parameters
         self._body = operation.body
         self._headers = [a.wire for a in operation.arguments if a.place == "header"]
+        self._queried = {a.wire for a in operation.arguments if a.place == "query"}
         self._lists = {
             a.wire for a in operation.arguments if get_origin(bare(a.type)) in (tuple, list)
         }
@@ -32,6 +33,9 @@ class Reader:
         """Raises `InvalidRequest` naming the parameter, what was expected, and what was given."""
         given: dict[str, object] = {}
         for name, value in query:
+            if name not in self._queried:
+                known = ", ".join(sorted(self._queried)) or "none"
+                raise InvalidRequest(f"there is no parameter {name[:100]!r}: expected {known}")
             if name in self._lists:
                 several = given.setdefault(name, [])
                 if isinstance(several, list):

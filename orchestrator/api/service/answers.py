@@ -1,18 +1,24 @@
 """What coordinators answer, as what it has to be."""
 
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from events.api import AnyAnswer, AnyRequest, NodeAnswer, RunAnswer
 from events.errors import NotFound, Unavailable
 from events.views import NodeView, RunView
-from orchestrator.api.service.ports import Coordinators
 
 A = TypeVar("A", bound=msgspec.Struct)
 
 
-async def ask(coordinators: Coordinators, request: AnyRequest, kind: type[A]) -> A:
+class Asking(Protocol):
+    """As much of coordinators as it takes to ask them."""
+
+    async def request(self, request: AnyRequest, timeout_s: float | None = None) -> AnyAnswer:
+        """The answer, never `Refused`: that is raised. Raises `Unavailable`."""
+
+
+async def ask(coordinators: Asking, request: AnyRequest, kind: type[A]) -> A:
     """Raises `Unavailable` also for an answer of another kind."""
     answer: AnyAnswer = await coordinators.request(request)
     if isinstance(answer, kind):
@@ -21,11 +27,11 @@ async def ask(coordinators: Coordinators, request: AnyRequest, kind: type[A]) ->
     raise Unavailable(f"a coordinator answers {type(answer).__name__} to {verb}")
 
 
-async def ask_run(coordinators: Coordinators, request: AnyRequest) -> RunView:
+async def ask_run(coordinators: Asking, request: AnyRequest) -> RunView:
     return (await ask(coordinators, request, RunAnswer)).run
 
 
-async def ask_node(coordinators: Coordinators, request: AnyRequest) -> NodeView:
+async def ask_node(coordinators: Asking, request: AnyRequest) -> NodeView:
     return (await ask(coordinators, request, NodeAnswer)).node
 
 

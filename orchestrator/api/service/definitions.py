@@ -14,6 +14,7 @@ from orchestrator.api.service.cursors import cursor, place
 from orchestrator.api.service.graphs import graph_of
 from orchestrator.api.service.ports import Log
 from orchestrator.api.shapes import Page, Workflow, WorkflowRow
+from orchestrator.authoring import dump
 from orchestrator.authoring.walk import spots
 
 PAGE = 500
@@ -77,7 +78,7 @@ async def list_versions(log: Log, workflow: str, text: str, limit: int) -> Page[
 
 
 async def show_workflow(log: Log, workflow: str, wanted: str) -> Workflow:
-    found = _named(await versions(log, workflow), workflow, wanted)
+    found = await registered(log, workflow, wanted)
     row, fact = _row(found), found.fact
     definition = msgspec.to_builtins(fact.definition)
     return Workflow(
@@ -86,9 +87,20 @@ async def show_workflow(log: Log, workflow: str, wanted: str) -> Workflow:
         registered_at=row.registered_at,
         description=row.description,
         definition=definition,
+        source=dump(fact.definition),
         net=fact.net,
         graph=graph_of(fact.net),
     )
+
+
+async def registered(log: Log, workflow: str, wanted: str) -> Registered:
+    """Raises `NotFound`, and `Rejected` for what names several."""
+    return _named(await versions(log, workflow), workflow, wanted)
+
+
+async def version_named(log: Log, workflow: str, wanted: str) -> str:
+    """The whole name of a version that is named by its first characters. Raises like it."""
+    return (await registered(log, workflow, wanted)).fact.workflow_version
 
 
 def _named(all_: list[Registered], workflow: str, wanted: str) -> Registered:

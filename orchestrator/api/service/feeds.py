@@ -14,17 +14,16 @@ from contextlib import aclosing, asynccontextmanager
 import msgspec
 
 from events.catalogue import Catalogue
-from events.errors import Misconfigured
 from events.ids import run_stream
-from orchestrator.api.errors import InvalidRequest
 from orchestrator.api.service.answers import no_run
 from orchestrator.api.service.events import followed, shown
+from orchestrator.api.service.finding import row_shown
+from orchestrator.api.service.log import places_of
 from orchestrator.api.service.ports import Ports
-from orchestrator.api.service.runs import row_shown
 from orchestrator.api.shapes import EventNews, RunNews
 from orchestrator.insight.feed import POLL_S, Page
 from orchestrator.insight.filters import RUN, Filter
-from orchestrator.insight.positions import positions_of, told
+from orchestrator.insight.positions import told
 from orchestrator.insight.sieve import Sieve, compiled
 from orchestrator.kernel.state import TERMINAL
 from orchestrator.replay.ports import IndexRow
@@ -44,15 +43,10 @@ async def _pages(
 
 
 async def _begin(ports: Ports, after: str) -> Mapping[str, int]:
-    if not after:
-        return await ports.ends()
-    try:
-        return positions_of(after, ports.feed.names, "after")
-    except Misconfigured as error:
-        raise InvalidRequest(str(error)) from None
+    return places_of(after, ports.feed.names) if after else await ports.ends()
 
 
-class RunsWanted(msgspec.Struct, frozen=True, kw_only=True):
+class RunsMeant(msgspec.Struct, frozen=True, kw_only=True):
     """Which runs are told of; empty: all."""
 
     status: str = ""
@@ -64,14 +58,14 @@ class RunsWanted(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def follow_runs(
-    ports: Ports, wanted: RunsWanted, after: str
+    ports: Ports, wanted: RunsMeant, after: str
 ) -> AsyncIterator[AsyncIterator[RunNews]]:
     async with _pages(ports, compiled(OF_RUNS, ports.expressions), after) as (places, pages):
         yield _run_news(ports, wanted, places, pages)
 
 
 async def _run_news(
-    ports: Ports, wanted: RunsWanted, places: dict[str, int], pages: AsyncIterator[Page]
+    ports: Ports, wanted: RunsMeant, places: dict[str, int], pages: AsyncIterator[Page]
 ) -> AsyncIterator[RunNews]:
     """Of a run that several events of a page are about, the row once. Only the last message of a
     page says that all of it has been told."""

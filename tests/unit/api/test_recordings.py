@@ -1,102 +1,119 @@
-"""Recordings that an API server keeps: read once, bounded, and never longer than an erasure."""
+"""Recordings at hand: read once, followed, and let go of when there are too many."""
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
 from events.envelope import Stored
 from events.errors import NotFound
-from events.ids import definition_stream, run_stream
-from events.limits import API_RECORDINGS_MAX
+from events.ids import run_stream
+from events.limits import API_RECORDINGS_BYTES_MAX, API_RECORDINGS_MAX
 from orchestrator.api.service.recordings import Recordings
+from orchestrator.replay.cursor import Cursor
 from orchestrator.replay.export import Exported
-from tests.builders import Play, Setting, started, task, workflow
-from tests.recordings import definition_of
+from tests.builders import Play, Setting, index, task, workflow
+from tests.recordings import history
+
+pytestmark = pytest.mark.anyio
+NET = index(workflow(task("a"), task("b")))
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def play(run_id: str) -> Play:
+    made = Play(NET, Setting(run_id=run_id))
+    made.start()
+    return made.finish()
 
 
-class Counted(Exported):
-    """Counts how often the events of a run are read."""
+class Counting(Exported):
+    """A history that knows how often it was read."""
 
-    def __init__(self, *plays: Play) -> None:
-        self.streams = {run_stream(play.setting.run_id): play.stored() for play in plays}
-        self.streams[definition_stream("workflow")] = definition_of(plays[0])
-        super().__init__("run-1", self.streams)
-        self.reads: list[tuple[str, int]] = []
+    reads = 0
+    hidden = 0
 
     async def read(self, stream: str, after: int = 0, limit: int = 1000) -> list[Stored]:
-        self.reads.append((stream, after))
-        return await super().read(stream, after, limit)
+        self.reads += 1
+        found = await super().read(stream, after, limit)
+        return found[: len(found) - self.hidden] if self.hidden and not after else found
 
 
-def finished() -> Play:
-    return started(workflow(task("a"), task("b"))).finish()
+def counting(*plays: Play) -> Counting:
+    return Counting(plays[0].setting.run_id, history(*plays)._streams)
 
 
-@pytest.mark.anyio
-async def test_a_run_is_read_once_for_all_its_versions() -> None:
-    log = Counted(finished())
-    recordings = Recordings(log)
-    last = (await recordings.moment("run-1", 1)).last
-    reads = len(log.reads)
-
-    for version in (last, 0, 2, 1):
-        found = await recordings.moment("run-1", version)
-        assert (found.version, found.last) == (version, last)
-    assert len(log.reads) == reads
+def last(cursor: Cursor) -> int:
+    return cursor.last
 
 
-@pytest.mark.anyio
-async def test_what_was_appended_since_is_read_when_it_is_asked_for() -> None:
-    play = started(workflow(task("a"), task("b")))
-    log = Counted(play)
-    recordings = Recordings(log)
-    before = (await recordings.moment("run-1", 1)).last
-    play.finish()
-    log.streams[run_stream("run-1")] = play.stored()
+async def test_a_run_is_read_once_and_then_only_what_came_since() -> None:
+    log = counting(play("r1"))
+    log.hidden = 1
+    look = Recordings(log)
+    first = await look.look("r1", last)
+    reads = log.reads
+    log.hidden = 0
 
-    assert (await recordings.moment("run-1", before + 1)).last == len(play.facts)
-
-
-@pytest.mark.anyio
-async def test_what_is_not_there_is_said_and_not_kept() -> None:
-    recordings = Recordings(Counted(finished()))
-    with pytest.raises(NotFound, match="there is no run nobody"):
-        await recordings.moment("nobody", 1)
-    assert recordings.run_ids == []
-    with pytest.raises(NotFound, match="run run-1 has no version 99: its last one is"):
-        await recordings.moment("run-1", 99)
+    assert await look.look("r1", last) == first + 1
+    assert log.reads - reads <= 2
 
 
-@pytest.mark.anyio
+async def test_each_looks_at_the_version_that_it_asked_for() -> None:
+    """However many ask at the same time: the cursor is one."""
+    look, seen = Recordings(counting(play("r1"))), dict[int, int]()
+
+    async def ask(version: int) -> None:
+        seen[version] = await look.look("r1", lambda cursor: cursor.to(version).state.version)
+
+    async with anyio.create_task_group() as group:
+        for version in (4, 1, 3, 2, 0):
+            group.start_soon(ask, version)
+
+    assert seen == {version: version for version in range(5)}
+
+
+async def test_what_there_is_not_is_not_kept() -> None:
+    look = Recordings(counting(play("r1")))
+    with pytest.raises(NotFound, match="there is no run other"):
+        await look.look("other", last)
+
+    assert look.run_ids == []
+
+
 @pytest.mark.edge("API_RECORDINGS_MAX")
-async def test_the_one_that_was_not_asked_for_longest_goes_first() -> None:
-    assert API_RECORDINGS_MAX > 1
-    plays = [
-        started(workflow(task("a")), Setting(run_id=f"run-{number}")).finish()
-        for number in (1, 2, 3)
-    ]
-    recordings = Recordings(Counted(*plays), recordings_max=2)
-    for run_id in ("run-1", "run-2", "run-1", "run-3"):
-        await recordings.moment(run_id, 1)
-    assert recordings.run_ids == ["run-1", "run-3"]
+async def test_so_many_runs_are_at_hand_the_one_asked_for_longest_ago_leaves() -> None:
+    ids = [f"r{number}" for number in range(API_RECORDINGS_MAX + 1)]
+    first = play("r0")
+    streams = {run_stream("r0"): first.stored()}
+    log = counting(*[first, *map(play, ids[1:])])
+    assert streams.keys() <= log._streams.keys()
+    look = Recordings(log)
+    for run_id in ids[:-1]:
+        await look.look(run_id, last)
+    await look.look(ids[0], last)
+    await look.look(ids[-1], last)
 
-    small = Recordings(Counted(*plays), bytes_max=1)
-    for run_id in ("run-1", "run-2"):
-        await small.moment(run_id, 1)
-    assert small.run_ids == ["run-2"]
+    assert look.run_ids == [*ids[2:-1], ids[0], ids[-1]]
 
 
-@pytest.mark.anyio
+@pytest.mark.edge("API_RECORDINGS_BYTES_MAX")
+async def test_so_many_bytes_are_at_hand_but_one_run_always() -> None:
+    log = counting(play("r1"), play("r2"))
+    size = await Recordings(log).look("r1", lambda cursor: cursor.recording.bytes)
+    look, tight = Recordings(log, bytes_max=2 * size), Recordings(log, bytes_max=size - 1)
+    for run_id in ("r1", "r2"):
+        await look.look(run_id, last)
+        await tight.look(run_id, last)
+
+    assert look.run_ids == ["r1", "r2"]
+    assert tight.run_ids == ["r2"]
+    assert Recordings(log)._bytes_max == API_RECORDINGS_BYTES_MAX
+
+
 async def test_values_of_persons_are_not_kept() -> None:
-    play = finished()
-    log = Counted(play)
-    first, *others = play.stored()
-    log.streams[run_stream("run-1")] = [replace(first, opened=b""), *others]
-    recordings = Recordings(log)
+    shown = play("r1")
+    first, *others = shown.stored()
+    log = counting(shown)
+    log._streams[run_stream("r1")] = [replace(first, opened=b""), *others]
+    look = Recordings(log)
 
-    assert (await recordings.moment("run-1", 2)).version == 2
-    assert recordings.run_ids == []
+    assert await look.look("r1", last) == len(others) + 1
+    assert look.run_ids == []
