@@ -275,6 +275,9 @@ INPUT_BYTES_MAX = 64 * 1024 * 1024
 RUNS_LISTED_MAX = 1000
 """Runs that one `run list` shows. A larger `--limit` is refused."""
 
+RUNS_AGAINST_MAX = 100_000
+"""Runs that one `replay --against` plays. A larger `--limit` is refused."""
+
 LABELS_ASKED_MAX = 16
 """Tags and attributes in one search: each is one more look at every run that is found. Refused."""
 

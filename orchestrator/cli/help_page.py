@@ -19,6 +19,8 @@ GAP = 2
 BY_TYPE = {"STR": "TEXT", "INT": "N", "FLOAT": "X", "PATH": "PATH"}
 VALUES = {
     "--after": "POSITION",
+    "--against": "FILE",
+    "--all-of": "WORKFLOW",
     "--also": "FILE",
     "--attribute": "KEY=VALUE",
     "--before": "RUN",

@@ -16,6 +16,7 @@ from events.net import Net
 from events.redaction import redact
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common
+from orchestrator.cli.exits import DONE
 from orchestrator.cli.files import with_history
 from orchestrator.cli.output import (
     DIM,
@@ -25,6 +26,7 @@ from orchestrator.cli.output import (
 from orchestrator.cli.recordings import recorded
 from orchestrator.cli.run_display import print_run, run_json
 from orchestrator.cli.stores import log_of
+from orchestrator.cli.what_if import NOTHING_ELSE, WhatIf
 from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
@@ -40,20 +42,23 @@ RUNS_PAGE = 500
 
 
 def replay(  # noqa: PLR0913 -- they are options of a command
-    run_id: str,
+    run_id: str = "",
     *,
     run: str = "",
     at: int | None = None,
     script: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
     plain: Annotated[bool, Parameter(negative="")] = False,
     hashes: bool = False,
+    what_if: WhatIf = NOTHING_ELSE,
     common: Common = COMMON,
-) -> None:
+) -> int:
     """Step through a run, forwards and backwards: its events, the state after each and what it has
     changed, the graph with its tokens, the timeline. `?` lists the keys.
 
     Anywhere but on a terminal, and with --plain, it rebuilds the run's state from its events alone,
-    compares with its snapshot, and shows it. Nothing that is done here has an effect on the run.
+    compares with its snapshot, and shows it. With --against it asks where a run, or all of a
+    workflow, would have gone by a changed definition. Nothing that is done here has an effect on
+    the run.
 
     Parameters
     ----------
@@ -82,10 +87,18 @@ def replay(  # noqa: PLR0913 -- they are options of a command
         A run that was exported, without any cluster.
     dalsegno replay nightly-17 --script look.txt
         Say `break error`, `rewind` and `changes`, and see what went wrong.
+    dalsegno replay nightly-17 --against examples/orders.yaml
+        Where it would have gone by this definition; nothing is executed.
+    dalsegno replay --against examples/orders.yaml --all-of orders --since 7d
+        Whether a change is safe, before it is registered: exit code 1 if not.
     """
+    if what_if.is_asked:
+        return what_if.play(run_id, run, common)
+    if not run_id:
+        raise Misconfigured("which run? `dalsegno run list` shows them")
     if script or (_is_interactive() and not (common.json or plain or hashes)):
         _step_through(common, run_id, run, at, script)
-        return
+        return DONE
     rebuilt = with_history(
         common, run_id, run, lambda history, given: _rebuild(history, given, at, hashes)
     )
@@ -101,7 +114,7 @@ def replay(  # noqa: PLR0913 -- they are options of a command
             moment = moment_of(Cursor(recorded(common, run_id, run)).to(at))
             more["moment"] = redact(msgspec.to_builtins(moment))
         print_json({**run_json(view), **shown, **more})
-        return
+        return DONE
     print_run(view)
     for one in rebuilt.left_aside:
         said = f"snapshot at version {one.version} is left aside: {one.reason}"
@@ -109,6 +122,7 @@ def replay(  # noqa: PLR0913 -- they are options of a command
     version = rebuilt.snapshot_version
     same = f", and the same from snapshot {version} on" if version else ""
     console().print(f"[{DIM}]state[/] {rebuilt.hash} [{DIM}]from {view.version} events{same}[/]")
+    return DONE
 
 
 def _is_interactive() -> bool:

@@ -12,6 +12,7 @@ from events.limits import (
     INPUT_BYTES_MAX,
     LABELS_ASKED_MAX,
     LOCAL_AGENTS_MAX,
+    RUNS_AGAINST_MAX,
     RUNS_LISTED_MAX,
 )
 from node_agent import config as agent_config
@@ -32,6 +33,12 @@ NOBODY = ["--dsn", "postgresql://nobody@127.0.0.1:1/none"]
             "--limit",
             RUNS_LISTED_MAX,
             marks=pytest.mark.edge("RUNS_LISTED_MAX"),
+        ),
+        pytest.param(
+            ["replay", "--against", "examples/orders.yaml", "--all-of", "orders", *NOBODY],
+            "--limit",
+            RUNS_AGAINST_MAX,
+            marks=pytest.mark.edge("RUNS_AGAINST_MAX"),
         ),
         pytest.param(
             ["events", "tail", *NOBODY],
