@@ -7,7 +7,7 @@ was set: the third time is the third time from either side.
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -31,6 +31,8 @@ REASONS: dict[Kind, str] = {
     "data": "data breakpoint",
 }
 EVENT = "event:"
+AT_ONCE = 200
+"""Versions between two looks whether something else has come."""
 _TIMES = re.compile(r"\s*(==|>=|<=|>|<|%)?\s*([0-9]{1,9})\s*")
 _HOLES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
@@ -124,6 +126,8 @@ class Breakpoints:
 
     def met(self, version: int, first: int = ITSELF, last: int | None = None) -> list[Met]:
         """Those that are met at the places of a version, in order of place."""
+        if not self._sets:
+            return []
         told = self.replica.told(version)
         found = [
             one
@@ -181,19 +185,39 @@ class Breakpoints:
     # -- conditions -------------------------------------------------------------------------------
 
     def _holds(self, met: Met) -> bool:
-        if not self._is_true(met):
-            return False
-        times = met.breakpoint.times
-        if times is None:
+        point, version = met.breakpoint, met.at.version
+        if not point.condition and point.times is None:
             return True
-        tally = self._tallies.setdefault(met.breakpoint.id, _Tally())
-        while tally.upto < met.at.version:
-            tally.upto += 1
-            told = self.replica.told(tally.upto)
-            for one in self._candidates(met.breakpoint, tally.upto, told):
-                if self._is_true(one):
-                    tally.met.append(one.at)
-        return times.hold(bisect_left(tally.met, met.at) + 1)
+        tally = self._tallies.setdefault(point.id, _Tally())
+        if tally.upto < version and point.times is None:
+            return self._is_true(met)
+        for _ in self._count((point,), version):
+            pass
+        before = bisect_left(tally.met, met.at)
+        if tally.met[before : before + 1] != [met.at]:
+            return False
+        return point.times is None or point.times.hold(before + 1)
+
+    def prepare(self, version: int, *, backward: bool) -> Iterator[None]:
+        """Finds out where what is counted was met up to a version; on the way back also where
+        conditions held. Both cost one pass from the beginning on, in which each state is a step
+        from the one before, and not one way to a keyframe for each place. Gives way now and then.
+        """
+        points = [one for one in self.all if one.times or (backward and one.condition)]
+        yield from self._count(points, version)
+
+    def _count(self, points: Sequence[Breakpoint], version: int) -> Iterator[None]:
+        tallies = [(one, self._tallies.setdefault(one.id, _Tally())) for one in points]
+        first = min((tally.upto for _, tally in tallies), default=version)
+        for number in range(first + 1, version + 1):
+            told = self.replica.told(number)
+            for point, tally in tallies:
+                if tally.upto < number:
+                    found = self._candidates(point, number, told)
+                    tally.met += (one.at for one in found if self._is_true(one))
+                    tally.upto = number
+            if number % AT_ONCE == 0:
+                yield
 
     def _is_true(self, met: Met) -> bool:
         condition = met.breakpoint.condition

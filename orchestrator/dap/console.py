@@ -8,6 +8,8 @@ from orchestrator.dap.looking import Look
 from orchestrator.dap.replica import Replica
 from orchestrator.dap.values import Row
 from orchestrator.kernel.expressions import ExpressionFailed, Expressions
+from orchestrator.replay.reasons import why_event
+from orchestrator.replay.recording import Recording
 
 _TEMPLATE = re.compile(r"\s*\$\{(.*)\}\s*", re.DOTALL)
 _TAIL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_0-9]*)*$|$")
@@ -36,6 +38,13 @@ def completions(text: str, look: Look, replica: Replica) -> list[tuple[str, int]
     names = _below(above, look, replica) if dot else _roots(look)
     found = [name for name in dict.fromkeys(names) if name.startswith(begun)]
     return [(name, len(begun)) for name in found[:PROPOSED_MAX]]
+
+
+def story(recording: Recording, version: int) -> str:
+    """What led to the event at a version, from the beginning on, and why it came about."""
+    reason = why_event(recording, version)
+    chain = [f"{link.version:>6}  {link.sentence}" for link in reason.chain]
+    return "\n".join([*chain, f"{version:>6}  {reason.sentence}"])
 
 
 def _roots(look: Look) -> Iterator[str]:

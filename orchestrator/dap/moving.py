@@ -115,6 +115,7 @@ class Mover:
     def _forward(self, at: At, goal: Goal, thread: str | None = None) -> Move:
         replica, seen = self._replica, 0
         self.at = max(at, At(1))
+        yield from self._prepared(at, backward=False)
         while True:
             following = replica.after(at)
             if following is None:
@@ -163,6 +164,7 @@ class Mover:
     def _backward(self, at: At, goal: Goal) -> Move:
         seen = 0
         self.at = at
+        yield from self._prepared(at, backward=True)
         while (before := self._replica.before(at)) is not None:
             if before.version != at.version:
                 seen += 1
@@ -175,6 +177,10 @@ class Mover:
         first = self._replica.first_at(1)
         focus = self._replica.focus(first)
         return Stop(at=first, focus=focus, reason=BEGINNING, text="the beginning of the history")
+
+    def _prepared(self, at: At, *, backward: bool) -> Iterator[bool]:
+        for _ in self._breakpoints.prepare(at.version, backward=backward):
+            yield False
 
     # -- both -------------------------------------------------------------------------------------
 

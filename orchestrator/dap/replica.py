@@ -63,7 +63,7 @@ class Replica:
     @property
     def aside(self) -> Cursor:
         if self._aside is None:
-            self._aside = Cursor(self.recording)
+            self._aside = Cursor(self.recording, looks_back=False)
         return self._aside
 
     # -- what happened ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import msgspec
 from events.errors import DalsegnoError, Rejected
 from events.limits import DAP_MESSAGE_BYTES_MAX
 from orchestrator.dap import arguments as a
+from orchestrator.dap.console import story
 from orchestrator.dap.framing import TooLong
 from orchestrator.dap.messages import (
     Arguments,
@@ -122,17 +123,20 @@ def _go(session: Session, request: Request, at: At, reason: str) -> None:
 
 
 def _evaluate(session: Session, request: Request, given: a.Evaluate) -> None:
-    """`:to 17` in the console goes to a version."""
+    """In the console `:to 17` goes to a version, and `:why` says what led to where one stands."""
     text = given.expression.strip()
     if given.context != "repl" or not text.startswith(":"):
         session.out.respond(request, session.inspecting.evaluate(given))
-        return
-    word, _, number = text[1:].partition(" ")
-    if word != "to" or not number.strip().isdecimal():
-        raise DapRefused(f"`{text[:40]}` is no command: expected `:to VERSION`, or an expression")
-    at = session.place(session.top.replica, int(number))
-    session.out.respond(request, {"result": f"version {at.version}", "variablesReference": 0})
-    session.stand(Stop(at=at, focus=session.top.replica.focus(at), reason="goto"))
+    elif text == ":why":
+        told = story(session.top.replica.recording, session.top.stop.at.version)
+        session.out.respond(request, {"result": told, "variablesReference": 0})
+    elif text.startswith(":to ") and (number := text[4:].strip()).isdecimal():
+        at = session.place(session.top.replica, int(number))
+        session.out.respond(request, {"result": f"version {at.version}", "variablesReference": 0})
+        session.stand(Stop(at=at, focus=session.top.replica.focus(at), reason="goto"))
+    else:
+        expected = "expected `:to VERSION`, `:why`, or an expression"
+        raise DapRefused(f"`{text[:40]}` is no command: {expected}")
 
 
 def _set_variable(session: Session, request: Request, given: a.SetVariable) -> None:

@@ -16,7 +16,8 @@ from orchestrator.dap.values import Row, below
 from orchestrator.kernel.expressions import PathMissing
 from orchestrator.kernel.state import RunState, StepState
 from orchestrator.replay.attempts import AttemptAt, attempts_of
-from orchestrator.replay.differences import Change, changes
+from orchestrator.replay.differences import Change
+from orchestrator.replay.reasons import Link, why_event
 
 MICROSECONDS = 1_000_000
 INSTANTS = frozenset({"at", "since"})
@@ -54,6 +55,7 @@ class Scopes:
             ScopeOf("Outputs", self._outputs, path="steps"),
             ScopeOf("Event", self._event, path="event"),
             ScopeOf("Changes", self._changes, expensive=True),
+            ScopeOf("Why", self._why, expensive=True),
             ScopeOf("Run", self._run),
         )
         return found
@@ -146,9 +148,23 @@ class Scopes:
 
     def _changes(self) -> list[Row]:
         """What the event made of the state."""
-        version = self._cursor.version
-        before = self._replica.aside.to(max(0, version - 1)).state
-        return [_change(one) for one in changes(before, self._cursor.state)]
+        return [_change(one) for one in self._cursor.changed()]
+
+    def _why(self) -> list[Row]:
+        """What the event rests on: what set it off, the record of the decision, causes, effects."""
+        if not self._cursor.version:
+            return []
+        reason = why_event(self._cursor.recording, self._cursor.version)
+        set_off = (reason.trigger.kind, reason.trigger.by, reason.trigger.what)
+        rows = [
+            Row(name="why", label=reason.sentence),
+            Row(name="set off by", label=", ".join(filter(None, set_off))),
+            *(Row(name=name, value=value) for name, value in reason.decision.items()),
+        ]
+        for name, links in (("causes", reason.causes), ("effects", reason.effects)):
+            if links:
+                rows.append(_listed(name, [_link(one) for one in links]))
+        return rows
 
     # -- the run ----------------------------------------------------------------------------------
 
@@ -225,6 +241,11 @@ def _attempt(attempt: AttemptAt) -> Row:
     label = f"on {attempt.node}: {attempt.outcome or 'under way'}, from version {attempt.version}"
     rows = [_row(name, value) for name, value in told.items() if name != "number"]
     return Row(name=str(attempt.number), label=label, rows=lambda: rows)
+
+
+def _link(link: Link) -> Row:
+    of = f" of run {link.run_id}" if link.run_id else ""
+    return Row(name=f"version {link.version}{of}", label=link.sentence)
 
 
 def _change(change: Change) -> Row:

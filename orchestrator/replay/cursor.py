@@ -32,8 +32,11 @@ class Cursor:
     """`version`: that of the event that was folded last; 0: before the first one. `state` is to be
     read only: the next step changes it."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, *, looks_back: bool = True) -> None:
+        """`looks_back`: false for one that only goes on, in small steps: then it keeps no states of
+        before, each of which costs as much as there are steps."""
         self.recording = recording
+        self._looks_back = looks_back
         self.version = 0
         self.state = RunState()
         self._window = Window()
@@ -176,7 +179,7 @@ class Cursor:
 
     def _fold_to(self, version: int) -> None:
         """In a hurry at first, then with care, so that the last states are in the window."""
-        hurried = version - self._window.width(self.state)
+        hurried = version - (self._window.width(self.state) if self._looks_back else 0)
         if self.version < hurried:
             self._unshare()
         while self.version < version:

@@ -63,6 +63,9 @@ def test_scopes_of_the_event_its_changes_and_the_run() -> None:
     assert (event["type"]["value"], event["version"]["value"]) == ('"task.completed.v1"', "15")
     changed = one.scope("Changes")
     assert values(one.inside(changed["variables.total"])) == {"before": "0", "after": "5"}
+    why = one.scope("Why")
+    assert "page[0]" in str(why["why"]["value"])
+    assert list(one.inside(why["causes"])) == ["version 14"]
     run = one.scope("Run")
     assert (run["status"]["value"], run["version"]["value"]) == ('"running"', "15 of 28")
     assert "outstanding attempts" in standing(14).scope("Run")
@@ -155,6 +158,9 @@ def test_commands_of_the_console() -> None:
     one = standing(18)
     assert one.ask("evaluate", expression=":to 3", context="repl")["result"] == "version 3"
     assert (one.version, one.stopped["reason"]) == (3, "goto")
+    why = str(one.ask("evaluate", expression=":why", context="repl")["result"])
+    assert [line.split()[0] for line in why.splitlines()][-1] == "3"
+    assert "busy" in why
     for wrong in (":to 99", ":to", ":quit"):
         with pytest.raises(Refused, match=r"no version 99|is no command"):
             one.ask("evaluate", expression=wrong, context="repl")
