@@ -132,6 +132,10 @@ KEYFRAMES_BYTES_MAX = 128 * MIB
 """Bytes of the states that a cursor keeps on its way, so that going back is cheap. Beyond, it keeps
 fewer of them, and going back takes longer."""
 
+WINDOW_STEPS_MAX = 1_000_000
+"""Steps of the states together that a cursor keeps of the versions around it, where they cost
+nothing to go to. The more steps a run has the fewer states are kept."""
+
 CHAIN_SHOWN_MAX = 100
 """Events of a causal chain, or effects of an event, that a reason tells; of longer chains both ends
 are told, and how many are left out."""

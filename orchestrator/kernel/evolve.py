@@ -38,7 +38,9 @@ def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
             f"{fact.TYPE} as event {state.version} of run {state.run_id} does not fit the events "
             f"before it: there is no {error}"
         ) from error
-    if state.status not in TERMINAL:
+    if state.outstanding and state.paused is None:
+        state.status = "running"  # as it nearly always is: without asking for all the rest
+    elif state.status not in TERMINAL:
         state.status = state.open_status
 
 

@@ -201,7 +201,9 @@ def _wait(state: RunState, waiting: Waiting, at: int) -> None:
 
 
 def leave_step(state: RunState, name: str, at: int) -> None:
-    step = state.steps.setdefault(name, StepState("entered", started_at=at))
+    step = state.steps.get(name)
+    if step is None:
+        step = state.steps[name] = StepState("entered", started_at=at)
     step.status = "completed"
     step.ended_at = at
     state.order.append(name)

@@ -16,11 +16,10 @@ from typing import TypeVar, overload
 
 import msgspec
 
+from events.limits import WINDOW_STEPS_MAX
 from orchestrator.kernel.state import RunState, StepState
 
 STATES_MAX, STATES_MIN = 64, 4
-ENTRIES_MAX = 1_000_000
-"""Of all steps in all these states: each costs a pointer or two."""
 
 T = TypeVar("T")
 CONTAINERS = tuple(
@@ -119,15 +118,19 @@ def _apart(state: RunState) -> RunState:
 class Window:
     """States by version, those around the one that was put in last."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps_max: int = WINDOW_STEPS_MAX) -> None:
+        self._steps_max = steps_max
         self._states: dict[int, RunState] = {}
 
     def __contains__(self, version: int) -> bool:
         return version in self._states
 
+    def __len__(self) -> int:
+        return len(self._states)
+
     def width(self, state: RunState) -> int:
         """How many states as large as this one are kept."""
-        fitting = ENTRIES_MAX // max(1, len(state.steps) + len(state.order))
+        fitting = self._steps_max // max(1, len(state.steps))
         return max(STATES_MIN, min(STATES_MAX, fitting))
 
     def put(self, version: int, state: RunState) -> None:
