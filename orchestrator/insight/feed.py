@@ -11,7 +11,7 @@ store lets positions become visible in order only. There is no order between log
       └── a bell, or `poll_s` ◄──── all at the end
 
 A log that is away is told, and tried again after a while that doubles; one that is slow keeps the
-others for `GRACE_S` at most. A follower holds a page of each log: it is the reader who says when
+others for a few seconds at most. A follower holds a page of each log: it is the reader who says when
 the next ones are read. Nothing runs between two pages, so an iterator may be left at any point.
 """
 
@@ -33,8 +33,9 @@ POLL_S = 1.0
 """Longest time between two looks at the logs, when nothing is heard."""
 GATHER_S = 0.02
 """Wait after a bell: under load many commits are read with one query."""
-GRACE_S = 5.0
-"""How long a slow log keeps what others have."""
+GRACE_S, GRACE_LAST_S = 5.0, 40.0
+"""How long a slow log keeps what others have: twice as long each time that it was cut short, until
+it answers, or fails by its own timeout."""
 AWAY_LAST_S = 5.0
 """Longest wait between two tries of a log that is away; the first one is a poll's."""
 
@@ -136,7 +137,7 @@ class Feed:
         self, after: Mapping[str, int], sieve: Sieve, *, endless: bool = True
     ) -> AsyncGenerator[Page]:
         """The same by pages, each with how far its log was looked at. Not `endless`: until each log
-        was read to its end once."""
+        was read to its end once; then a log that goes away in the middle is `Unavailable` too."""
         with self._waking.ear() as ear:
             rounds = self.rounds(after, sieve)
             while True:
@@ -145,6 +146,7 @@ class Feed:
                 if rounds.has_more:
                     continue
                 if not endless:
+                    rounds.require_all()
                     return
                 await rounds.rest(ear)
 
@@ -169,6 +171,12 @@ class Rounds:
     def has_more(self) -> bool:
         """Whether a log is known to have more now."""
         return any(reader.more for reader in self._readers)
+
+    def require_all(self) -> None:
+        """Raises `Unavailable` when a log was not read to its end because it was away."""
+        for reader in self._readers:
+            if reader.failure is not None:
+                raise reader.failure
 
     async def read(self) -> list[Page]:
         """What each log has next. Raises `Unavailable` of one that was never there."""
@@ -197,7 +205,9 @@ class Rounds:
             return
         if page is not None:
             pages.append(page)
-            scope.deadline = min(scope.deadline, anyio.current_time() + GRACE_S)
+        slowest = max(one.cut_short for one in self._readers)
+        grace_s = min(GRACE_LAST_S, GRACE_S * 2**slowest)
+        scope.deadline = min(scope.deadline, anyio.current_time() + grace_s)
 
 
 class _Reader:
@@ -208,6 +218,8 @@ class _Reader:
         self.reached = after
         self.more = False
         self.was_there = False
+        self.cut_short = 0
+        """How often in a row it did not answer in time."""
         self.failure: Unavailable | None = None
         self._log = log
         self._origins = Origins(log)
@@ -219,10 +231,11 @@ class _Reader:
 
     async def read(self, sieve: Sieve) -> Page | None:
         """None where the log has nothing new."""
-        self.more = False
+        self.more = True  # as far as is known, if this is cut short
+        self.cut_short += 1
         taken = await self._log.read_wanted(self.reached, sieve.wanted)
         events = await sieve.sifted(self.name, taken.events, self._origins)
-        self.was_there, self.failure, self._backoff_s = True, None, 0.0
+        self.was_there, self.failure, self._backoff_s, self.cut_short = True, None, 0.0, 0
         self.more = taken.more
         if taken.reached <= self.reached:
             return None
@@ -230,6 +243,6 @@ class _Reader:
         return Page(self.name, events, taken.reached)
 
     def fails(self, error: Unavailable, now: float, first_s: float) -> None:
-        self.failure, self.more = error, False
+        self.failure, self.more, self.cut_short = error, False, 0
         self._backoff_s = min(AWAY_LAST_S, max(first_s, 2 * self._backoff_s))
         self._not_before = now + self._backoff_s

@@ -22,7 +22,9 @@ from tests.e2e.cluster import ROOT
 from tests.e2e.command_line import COMMAND, dev, environment, started
 
 SHOTS = ROOT / "reports" / "console"
-SLOW_S = 300
+PATIENCE = float(os.environ.get("PATIENCE", "1"))
+"""How many times longer than on a machine of one's own everything may take."""
+SLOW_S = 300 * PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def url(folder: Path) -> Iterator[str]:
 
 
 def _await(url: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * PATIENCE
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5):  # noqa: S310

@@ -1,11 +1,13 @@
 """The redactor covers secrets by field name and by shape, and nothing else."""
 
 import logging
+import random
 from collections.abc import Mapping
 
 import msgspec
 import pytest
 
+from events import redaction
 from events.catalogue import Catalogue
 from events.envelope import Head, Stamp, seal, unseal
 from events.redaction import is_secret_name, redact, redact_text, redacted_json
@@ -43,6 +45,22 @@ def test_names_of_other_things(name: str) -> None:
 )
 def test_shapes_of_secrets_inside_texts(text: str, shown: str) -> None:
     assert redact_text(text) == shown
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_text_that_is_not_looked_at_closely_has_nothing_to_cover(seed: int) -> None:
+    chance = random.Random(seed)
+    parts = [*redaction._SIGNS, *"=: \"'/@-_.,", "Key", "API", "abcdefghij", "\u017fecret", "n"]
+    for _ in range(200):
+        text = "".join(chance.choice(parts) for _ in range(chance.randint(1, 6)))
+        text = text.upper() if chance.random() < 0.3 else text
+        covered = text
+        for pattern, replacement in redaction._PATTERNS:
+            covered = pattern.sub(replacement, covered)
+        assert redact_text(text) == covered
+        if redaction.SECRET_NAME.search(text):
+            assert redaction._has_signs(text)
+            assert redacted_json({text: "x"}) == redacted_json({text: "***"})
 
 
 def test_values_are_copied_and_covered_by_their_names() -> None:

@@ -157,6 +157,17 @@ async def test_a_store_that_is_away_from_the_beginning_is_no_log_to_follow() -> 
         await anext(rig.pages())
 
 
+async def test_who_reads_to_the_end_is_told_when_a_log_goes_away_in_the_middle() -> None:
+    """It would be taken for the end."""
+    rig = Rig()
+    rig.log.grow(FOLLOWED_EVENTS_MAX + 1)
+    async with aclosing(rig.pages(endless=False)) as found:
+        await versions(found, FOLLOWED_EVENTS_MAX)
+        rig.log.troubles = 1
+        with pytest.raises(Unavailable):
+            await anext(found)
+
+
 async def test_who_is_patient_waits_for_it() -> None:
     rig = Rig(poll_s=0.001, patient=True)
     rig.log.troubles = 2
@@ -177,15 +188,40 @@ async def test_each_log_has_its_own_order_and_its_own_positions() -> None:
     assert seen["west"] == list(range(11, FOLLOWED_EVENTS_MAX + 2))
 
 
-async def test_a_log_that_hangs_does_not_keep_what_others_have(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GRACE_S", 0.01)
+    monkeypatch.setattr(module, "GRACE_LAST_S", 0.05)
+
+
+async def test_a_log_that_hangs_does_not_keep_what_others_have(impatient: None) -> None:
     rig = Rig("east", "west", poll_s=0.001)
     rig.logs["west"].hangs = True
     rig.logs["east"].grow(FOLLOWED_EVENTS_MAX + 1)
     async with aclosing(rig.pages()) as found:
         assert len(await versions(found, FOLLOWED_EVENTS_MAX + 1)) == FOLLOWED_EVENTS_MAX + 1
+        async with anyio.create_task_group() as group:
+            group.start_soon(_grow_after, rig.logs["east"], rig.logs["east"].reads + 3)
+            assert await versions(found, 1) == [FOLLOWED_EVENTS_MAX + 2]
+
+
+async def test_what_was_cut_short_is_not_taken_for_the_end(impatient: None) -> None:
+    rig = Rig("east", "west")
+    for log in rig.logs.values():
+        log.grow(2)
+    west = rig.logs["west"]
+    west.hangs = True
+
+    async def recover() -> None:
+        while west.reads < 3:
+            await anyio.sleep(0.001)
+        west.hangs = False
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(recover)
+        with anyio.fail_after(DEADLINE_S):
+            seen = {page.log: len(page.events) async for page in rig.pages(endless=False)}
+    assert seen == {"east": 2, "west": 2}
 
 
 async def test_a_log_that_there_is_not_is_refused() -> None:
