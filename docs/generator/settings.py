@@ -22,6 +22,7 @@ TITLES = {
     "keys": "Keys",
     "retention": "Retention",
     "feed": "The feed over NATS",
+    "api": "The API",
     "log": "Logs",
     "agent": "The agent",
 }

@@ -11,8 +11,9 @@ store lets positions become visible in order only. There is no order between log
       └── a bell, or `poll_s` ◄──── all at the end
 
 A log that is away is told, and tried again after a while that doubles; one that is slow keeps the
-others for a few seconds at most. A follower holds a page of each log: it is the reader who says when
-the next ones are read. Nothing runs between two pages, so an iterator may be left at any point.
+others for a few seconds at most. A follower holds a page of each log: it is the reader who says
+when the next ones are read. Nothing runs between two pages, so an iterator may be left at any
+point.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence

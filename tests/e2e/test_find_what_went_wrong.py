@@ -132,8 +132,8 @@ def _drain(terminal: int) -> None:
 @pytest.mark.timeout(120)
 def test_elsewhere_it_prints_as_it_did(folder: Path) -> None:
     run(
-        'dalsegno run start statement.py --id twice --input \'{"month": "2026-03", "delivery": 1}\' '
-        "--wait",
+        "dalsegno run start statement.py --id twice "
+        '--input \'{"month": "2026-03", "delivery": 1}\' --wait',
         folder,
     )
     plain = dalsegno(folder, "replay", "twice", "--at", "3")

@@ -3,15 +3,12 @@
 
 from events.views import ForkView
 from orchestrator.api.operations.groups import ForkOptions, SettledDeed
+from orchestrator.api.operations.names import IdempotencyKey, NewRunId, RunId, Steps
 from orchestrator.api.operations.operation import Carrier, get, post
 from orchestrator.api.operations.words import (
     Everything,
-    IdempotencyKey,
-    NewRunId,
     Reason,
     RestoreModeName,
-    RunId,
-    Steps,
     Version,
     VersionOrBest,
 )

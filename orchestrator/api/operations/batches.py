@@ -7,14 +7,9 @@ from msgspec import Meta
 
 from events.limits import BATCH_RUNS_MAX
 from orchestrator.api.operations.groups import BatchGiven, RunsWanted
+from orchestrator.api.operations.names import IdempotencyKey, NewRunId, RunId
 from orchestrator.api.operations.operation import Carrier, get, post
-from orchestrator.api.operations.words import (
-    Cursor,
-    IdempotencyKey,
-    Limit,
-    NewRunId,
-    RunId,
-)
+from orchestrator.api.operations.words import Cursor, Limit
 from orchestrator.api.shapes import BatchPlan, BatchShown, Page
 
 BATCHES = "batches"

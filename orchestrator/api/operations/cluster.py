@@ -3,23 +3,25 @@
 
 from events.views import NodeView
 from orchestrator.api.operations.groups import EventsWanted, Note
+from orchestrator.api.operations.names import (
+    IdempotencyKey,
+    NodeName,
+    RunFilter,
+    RunId,
+    SnapshotId,
+    WorkflowFilter,
+)
 from orchestrator.api.operations.operation import Carrier, delete, get, post
 from orchestrator.api.operations.words import (
     Cursor,
     DeadlineS,
-    IdempotencyKey,
     Limit,
-    NodeName,
     PositionOrFirst,
     Reason,
-    RunFilter,
-    RunId,
     Since,
-    SnapshotId,
     SnapshotKindFilter,
     Until,
     VersionOrLast,
-    WorkflowFilter,
 )
 from orchestrator.api.shapes import (
     ClusterShown,

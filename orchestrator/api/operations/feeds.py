@@ -2,15 +2,9 @@
 # mypy: disable-error-code="empty-body"
 
 from orchestrator.api.operations.groups import EventsWanted
+from orchestrator.api.operations.names import RunId, WorkflowFilter
 from orchestrator.api.operations.operation import Carrier, Feed, feed
-from orchestrator.api.operations.words import (
-    After,
-    LastEventId,
-    Position,
-    RunId,
-    Status,
-    WorkflowFilter,
-)
+from orchestrator.api.operations.words import After, LastEventId, Position, Status
 from orchestrator.api.shapes import EventNews, RunNews
 
 FEEDS = "feeds"

@@ -1,38 +1,40 @@
 """Groups: parameters that several operations have together. On the wire their fields stand among
 the other parameters."""
 
+from orchestrator.api.operations.names import (
+    ActionId,
+    Build,
+    NewRunId,
+    OtherVersion,
+    SignalOrNone,
+    Steps,
+    Subject,
+    VersionName,
+    WorkflowFilter,
+)
 from orchestrator.api.operations.operation import Group
 from orchestrator.api.operations.words import (
-    ActionId,
     AttributeConditions,
     Attributes,
     AuthoredForm,
-    Build,
     Correlations,
     Data,
-    NewRunId,
     NodeFilters,
     Notes,
-    OtherVersion,
     Reason,
     Runs,
-    SignalOrNone,
     Since,
     Source,
     Status,
     StepFilters,
-    Steps,
     Streams,
-    Subject,
     TagConditions,
     Tags,
     Types,
     Unsettled,
     Until,
     Variables,
-    VersionName,
     Where,
-    WorkflowFilter,
     Workflows,
 )
 

@@ -1,14 +1,12 @@
 """Operations that look into the past of runs; none of them changes anything."""
 # mypy: disable-error-code="empty-body"
 
+from orchestrator.api.operations.names import OtherRunId, RunId, StepName
 from orchestrator.api.operations.operation import Carrier, get, post
 from orchestrator.api.operations.words import (
     After,
     Instant,
     Limit,
-    OtherRunId,
-    RunId,
-    StepName,
     Version,
     VersionOrFirst,
     VersionOrLast,

@@ -3,20 +3,16 @@
 
 from events.views import RunView, TaskView
 from orchestrator.api.operations.groups import RunsWanted, StartOptions
+from orchestrator.api.operations.names import Hash, IdempotencyKey, NewRunId, RunId, WorkflowName
 from orchestrator.api.operations.operation import Carrier, get, post
 from orchestrator.api.operations.words import (
     Cursor,
     Expression,
-    Hash,
-    IdempotencyKey,
     Input,
     Limit,
-    NewRunId,
-    RunId,
     Values,
     VersionOrFirst,
     WaitS,
-    WorkflowName,
 )
 from orchestrator.api.shapes import KeptValues, Page, QueryResult, RunRow, RunStarted, ValuesPage
 from orchestrator.insight.tree import Twig

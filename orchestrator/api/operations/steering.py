@@ -3,26 +3,21 @@
 
 from events.views import RunView
 from orchestrator.api.operations.groups import Deed, SettledDeed
-from orchestrator.api.operations.operation import Carrier, post
-from orchestrator.api.operations.words import (
+from orchestrator.api.operations.names import (
     ActionId,
     Build,
     Code,
-    Data,
     IdempotencyKey,
-    Message,
     NodeOrNone,
     OffNodes,
-    Output,
-    Reason,
-    Retryable,
     RunId,
     SignalName,
     StepName,
     Token,
-    Unsettled,
     UpdateName,
 )
+from orchestrator.api.operations.operation import Carrier, post
+from orchestrator.api.operations.words import Data, Message, Output, Reason, Retryable, Unsettled
 from orchestrator.api.shapes import UpdateResult
 
 STEERING = "steering"

@@ -2,15 +2,9 @@
 # mypy: disable-error-code="empty-body"
 
 from orchestrator.api.operations.groups import DefinitionText
+from orchestrator.api.operations.names import Aside, IdempotencyKey, VersionName, WorkflowName
 from orchestrator.api.operations.operation import Carrier, get, post
-from orchestrator.api.operations.words import (
-    Aside,
-    Cursor,
-    IdempotencyKey,
-    Limit,
-    VersionName,
-    WorkflowName,
-)
+from orchestrator.api.operations.words import Cursor, Limit
 from orchestrator.api.shapes import Checked, Page, RegisteredShown, Workflow, WorkflowRow
 
 WORKFLOWS = "workflows"

@@ -1,6 +1,7 @@
 """The panes of a session: events, state, changes, graph, timeline."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -195,7 +196,7 @@ def _of_value(branch: Branch) -> tuple[Branch, ...]:
 class TextPane(VerticalScroll, can_focus=True):
     """Lines that are scrolled."""
 
-    ALLOW_MAXIMIZE = True
+    ALLOW_MAXIMIZE: ClassVar[bool | None] = True
 
     def __init__(self, name: str, title: str) -> None:
         super().__init__(id=name, classes="pane")
