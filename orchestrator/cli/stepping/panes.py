@@ -1,7 +1,6 @@
 """The panes of a session: events, state, changes, graph, timeline."""
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -195,8 +194,6 @@ def _of_value(branch: Branch) -> tuple[Branch, ...]:
 
 class TextPane(VerticalScroll, can_focus=True):
     """Lines that are scrolled."""
-
-    ALLOW_MAXIMIZE: ClassVar[bool | None] = True
 
     def __init__(self, name: str, title: str) -> None:
         super().__init__(id=name, classes="pane")
