@@ -6,6 +6,7 @@ stream. There is no log position inside: that belongs to the store.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import msgspec
 
@@ -231,11 +232,17 @@ def _reader(catalogue: Catalogue, name: str) -> Callable[[bytes], Whole]:
     fact = catalogue.fact(name)
     if fact is None:
         return _unread
+    catalogue.readers[name] = read = _whole(fact)
+    return read
+
+
+@cache
+def _whole(fact: type[Fact]) -> Callable[[bytes], Whole]:
+    """One for all catalogues: else an event that two of them have read would not equal itself."""
     kind = msgspec.defstruct(
         f"Whole{fact.__name__}", [("data", fact)], bases=(Whole,), frozen=True, kw_only=True
     )
     whole: msgspec.json.Decoder[Whole] = msgspec.json.Decoder(kind)
-    catalogue.readers[name] = whole.decode
     return whole.decode
 
 

@@ -35,6 +35,11 @@ def test_what_was_sealed_comes_out_again() -> None:
     assert all(event.header.recorded_at == 5 for event in events)
 
 
+def test_an_event_that_two_catalogues_have_read_is_the_same() -> None:
+    for stored in sealed():
+        assert unseal(stored, Catalogue()) == unseal(stored, Catalogue())
+
+
 def test_every_field_of_the_stamp_is_kept() -> None:
     stamp = Stamp(
         recorded_at=7,
