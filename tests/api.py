@@ -55,7 +55,11 @@ class FakeService(Operations):
         self.news: list[msgspec.Struct] = []
         self.more = anyio.Event()
         """Set, feeds end; until then they wait for more."""
+        self.breaks: Exception | None = None
+        """What feeds fail with behind their news."""
         self.open = 0
+        self.closed = anyio.Event()
+        """Set as soon as a feed is."""
 
     def acting(self, actor: str) -> Self:
         self.actors.append(actor)
@@ -81,11 +85,14 @@ class FakeService(Operations):
             yield self._news(str(given.get("last_event_id", "")))
         finally:
             self.open -= 1
+            self.closed.set()
 
     async def _news(self, after: str) -> AsyncIterator[msgspec.Struct]:
         for one in self.news:
             if not after or int(getattr(one, "id", "0")) > int(after):
                 yield one
+        if self.breaks is not None:
+            raise self.breaks
         await self.more.wait()
 
 
@@ -113,9 +120,9 @@ def make(service: FakeService, access: Access = Access()) -> ASGIApp:
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """The address of a real server in this event loop."""
-    listener, stopping = listen("127.0.0.1", 0), anyio.Event()
+async def served(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """The address of a real server in this event loop, at a free port or at this one."""
+    listener, stopping = listen("127.0.0.1", port), anyio.Event()
     url = url_of(listener)
     async with anyio.create_task_group() as group:
         group.start_soon(serve, app, listener, stopping)

@@ -99,6 +99,7 @@ class HttpTransport:
                         given[LAST] = message.id
                         until, pause_s = anyio.current_time() + self._patience_s, PAUSE_FIRST_S
                         yield message
+                raise Unavailable(f"the feed {operation.id} broke off, and does not come back")
             except Unavailable:
                 if anyio.current_time() + pause_s > until:
                     raise
