@@ -200,6 +200,10 @@ class TextPane(VerticalScroll, can_focus=True):
         self.border_title = title
         self._shown = Static("", markup=False)
 
+    @property
+    def allow_maximize(self) -> bool:
+        return True
+
     def compose(self) -> ComposeResult:
         yield self._shown
 
