@@ -3,10 +3,11 @@
     python -m tests.e2e.follower_story --events 100000 --writers 20
 
 Writers start runs on two coordinators until the log has so many events. Meanwhile, at equal steps
-of its growth, the next of these happens: a writer, an agent, a coordinator, a follower of each
-kind is killed (-9) and started again, and once Postgres and NATS are. In the end each follower has
-every event of the log exactly once and in its order: `events tail` in its output file, a consumer
-in its own database, the feed in its stream; and the one that keeps a named position, at least once.
+of its growth, the next of these happens: a writer, an agent, a coordinator, the API, a follower of
+each kind is killed (-9) and started again, and once Postgres and NATS are. In the end each follower
+has every event of the log exactly once and in its order: `events tail` in its output file, a
+consumer in its own database, the feed in its stream, a client of the API in a file; and the one
+that keeps a named position, at least once.
 """
 
 import argparse
@@ -26,17 +27,19 @@ import psycopg
 from nats.aio.client import Client
 
 from events.streams import Topology
+from orchestrator.adapters.embedded.ports import free_port
 from orchestrator.adapters.nats.client import connect
 from orchestrator.adapters.postgres.schema import make_database
 from tests.e2e.cluster import ROOT, Cluster, servers_only
 from tests.e2e.follower_writer import story
 
-TAIL, ONCE, NAMED, FEED = "tail", "once", "named", "feed"
-FOLLOWERS = (TAIL, ONCE, NAMED, FEED)
+TAIL, ONCE, NAMED, FEED, HTTP = "tail", "once", "named", "feed", "http"
+FOLLOWERS = (TAIL, ONCE, NAMED, FEED, HTTP)
+API = "api"
 COORDINATORS = ("c1", "c2")
 LOOK_S = 0.1
 CATCH_UP_S, GROW_S = 120.0, 600.0
-COMMAND = [sys.executable, "-m", "orchestrator.cli.main", "events"]
+COMMAND = [sys.executable, "-m", "orchestrator.cli.main"]
 
 Place = tuple[int, str, int]
 """Position, stream, version."""
@@ -78,6 +81,8 @@ class Story:
         self.own = f"{it.dsn.rpartition('/')[0]}/own"
         self.output = it.folder / "events.jsonl"
         self.lines = it.folder / "named.txt"
+        self.told = it.folder / "http.txt"
+        self.port = free_port()
         self.figures = Figures(killed=Counter())
         self._dice = random.Random(plan.seed)
         self._writers: list[str] = []
@@ -93,22 +98,25 @@ class Story:
         make_database(self.it.dsn, "own")
         async with connect(self.it.connection, timeout_s=60) as client:
             await self.it.register(client, story())
-        for name in FOLLOWERS:
+        for name in (API, *FOLLOWERS):
             self.start(name)
         for _ in range(self.plan.writers):
             self.start_writer()
 
-    def start(self, follower: str) -> None:
+    def start(self, what: str) -> None:
+        """A follower, or what serves one."""
         consumer = [sys.executable, "-m", "tests.e2e.follower_consumer"]
         cursor = str(self.it.folder / "cursor.json")
         kept = ["--follow", "--cursor", cursor, "--output", str(self.output)]
         commands = {
-            TAIL: [*COMMAND, "tail", *kept],
-            FEED: [*COMMAND, "feed", "--begin", "beginning"],
+            TAIL: [*COMMAND, "events", "tail", *kept],
+            FEED: [*COMMAND, "events", "feed", "--begin", "beginning"],
             ONCE: [*consumer, ONCE, self.it.dsn, self.own],
             NAMED: [*consumer, NAMED, self.it.dsn, str(self.lines)],
+            HTTP: [*consumer, HTTP, f"http://127.0.0.1:{self.port}", str(self.told)],
+            API: [*COMMAND, "api", "--port", str(self.port)],
         }
-        self.it.spawn(follower, commands[follower], ROOT, self.it.environment())
+        self.it.spawn(what, commands[what], ROOT, self.it.environment())
 
     def start_writer(self) -> None:
         self._made += 1
@@ -152,7 +160,7 @@ class Story:
     async def play(self) -> None:
         await self.begin()
         began = time.monotonic()
-        kinds = ["writer", TAIL, "coordinator", ONCE, "agent", NAMED, "writer", FEED, TAIL]
+        kinds = ["writer", TAIL, "coordinator", ONCE, API, NAMED, "agent", FEED, HTTP, TAIL, API]
         breaks = [kinds[number % len(kinds)] for number in range(self.plan.breaks)]
         breaks.insert(len(breaks) // 2, "servers")
         for number, what in enumerate(breaks, 1):
@@ -167,7 +175,7 @@ class Story:
             self.it.kill(name)
         self.figures.seconds = time.monotonic() - began
         await self.until_caught_up()
-        for name in FOLLOWERS:
+        for name in (*FOLLOWERS, API):
             self.it.kill(name)
         await self.compare()
 
@@ -204,6 +212,7 @@ class Story:
             NAMED: named.get("story", 0),
             FEED: named.get("nats:dalsegno", 0),
             ONCE: await self.own_position(),
+            HTTP: max((position for position, _, _ in self.heard()), default=0),
         }
 
     async def own_position(self) -> int:
@@ -229,6 +238,7 @@ class Story:
         same(TAIL, log, self.tailed())
         same(ONCE, log, await self.consumed())
         same(FEED, log, await self.fed())
+        same(HTTP, log, self.heard())
         named = self.named()
         first = list(dict.fromkeys(named))
         self.figures.repeated = len(named) - len(first)
@@ -245,6 +255,12 @@ class Story:
     def named(self) -> list[Place]:
         found = map(str.split, self.lines.read_text("utf-8").splitlines())
         return [(int(position), stream, int(version)) for position, stream, version in found]
+
+    def heard(self) -> list[Place]:
+        """Over the API: each line begins with the message's id."""
+        found = self.told.read_text("utf-8") if self.told.exists() else ""
+        parts = [line.split() for line in found[: found.rfind("\n") + 1].splitlines()]
+        return [(int(position), stream, int(version)) for _, position, stream, version in parts]
 
     async def fed(self) -> list[Place]:
         """What its stream holds, in order."""

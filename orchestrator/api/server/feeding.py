@@ -6,6 +6,7 @@ has gone is noticed, and a proxy does not take the connection for dead.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, suppress
 
@@ -26,6 +27,8 @@ END = b"event: end\ndata: {}\n\n"
 CLOSED, REFUSED = 1000, 4000
 """Codes of a WebSocket's end; a refusal is 4000 and its HTTP status."""
 REASON_CHARS = 120
+
+log = logging.getLogger("dalsegno.api")
 
 
 async def paced(
@@ -64,14 +67,17 @@ async def as_events(
     feed: AsyncIterator[msgspec.Struct], opened: AsyncExitStack
 ) -> AsyncIterator[bytes]:
     """The body of an answer of server-sent events; closes what was opened for it. What goes wrong
-    in the middle ends it: the client comes back with the id of the last message."""
+    in the middle breaks it off: without an end the client comes back, behind the last message."""
     async with opened:
         yield RETRY
-        with suppress(DalsegnoError):
+        try:
             async with aclosing(paced(feed, KEEPALIVE_S)) as messages:
                 async for message in messages:
                     yield KEEPALIVE if message is None else event_text(message)
-            yield END
+        except DalsegnoError as error:
+            log.warning("a feed is broken off, and may be asked for again: %s", error)
+            return
+        yield END
 
 
 def event_text(message: msgspec.Struct) -> bytes:
