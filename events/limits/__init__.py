@@ -282,6 +282,10 @@ RUNS_LISTED_MAX = 1000
 RUNS_AGAINST_MAX = 100_000
 """Runs that one `replay --against` plays. A larger `--limit` is refused."""
 
+WORKERS_AGAINST_MAX = 64
+"""Processes of one `replay --against`. A larger `--workers` is refused, and more cores are left
+alone."""
+
 LABELS_ASKED_MAX = 16
 """Tags and attributes in one search: each is one more look at every run that is found. Refused."""
 

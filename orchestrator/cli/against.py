@@ -1,21 +1,23 @@
 """`dalsegno replay --against`: recorded runs through a changed definition, without side effect."""
 
 import os
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from events.definition import Definition
-from events.errors import BY_CODE, InvariantViolation, Misconfigured, Rejected
-from events.limits import RUNS_AGAINST_MAX, RUNS_LISTED_MAX
+from events.errors import Misconfigured, Rejected
+from events.limits import RUNS_AGAINST_MAX, RUNS_LISTED_MAX, WORKERS_AGAINST_MAX
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.against_display import print_summary, print_verdict, verdict_json
+from orchestrator.cli.against_display import (
+    print_started,
+    print_summary,
+    print_verdict,
+    verdict_json,
+)
+from orchestrator.cli.against_processes import in_processes
 from orchestrator.cli.against_worker import Job, against_of
 from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.definitions import Reading
@@ -30,7 +32,7 @@ from orchestrator.cli.times import between, now
 from orchestrator.config import Config
 from orchestrator.insight.finding import RunQuery, newest_first
 from orchestrator.replay.opened import OpenedFile
-from orchestrator.replay.verdicts import Verdict, verdict, verdicts
+from orchestrator.replay.verdicts import REDACTED, Verdict, family, verdicts
 
 ALONE_MAX = 100
 """Runs up to which this process does the work itself: another one takes as long to start."""
@@ -47,20 +49,27 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_one(target: str, run: str, reference: str, reading: Reading, common: Common) -> int:
-    """Of one run of the log, or of an exported file. Exit code 1 if it would go otherwise."""
+    """Of one run of the log, or of an exported file, with those of the same workflow that it has
+    started. Exit code 1 if one of them would go otherwise."""
     definition = definition_of(reference, reading, common)
     config = configured(common)
 
-    async def judge(history: PostgresStore | OpenedFile, run_id: str) -> Verdict:
+    async def judge(history: PostgresStore | OpenedFile, run_id: str) -> tuple[Verdict, ...]:
+        redacted = () if isinstance(history, PostgresStore) else history.info.redacted
+        if redacted:
+            why = REDACTED.format(fields=", ".join(redacted))
+            return (Verdict(run_id=run_id, outcome="unknown", why=why),)
         against = await against_of(history, definition, config)
-        return await verdict(history, against, definition.name, run_id)
+        return await family(history, against, definition.name, run_id)
 
-    found = with_history(common, target, run, judge)
+    found, *started = with_history(common, target, run, judge)
     if common.json:
-        print_json(verdict_json(found))
+        others = [verdict_json(one) for one in started if one.outcome != "same"]
+        print_json(verdict_json(found) | ({"started": others} if started else {}))
     else:
         print_verdict(found)
-    return code_of([found])
+        print_started(started)
+    return code_of([found, *started])
 
 
 def of_many(asked: Asked, reference: str, reading: Reading, common: Common) -> int:
@@ -68,8 +77,8 @@ def of_many(asked: Asked, reference: str, reading: Reading, common: Common) -> i
     otherwise."""
     if not 1 <= asked.limit <= RUNS_AGAINST_MAX:
         raise Misconfigured(f"--limit is {asked.limit}: expected 1 to {RUNS_AGAINST_MAX}")
-    if asked.workers < 0:
-        raise Misconfigured(f"--workers is {asked.workers}: expected 1 or more")
+    if not 0 <= asked.workers <= WORKERS_AGAINST_MAX:
+        raise Misconfigured(f"--workers is {asked.workers}: expected 1 to {WORKERS_AGAINST_MAX}")
     definition = definition_of(reference, reading, common)
     if definition.name != asked.workflow:
         raise Rejected(
@@ -88,7 +97,8 @@ def of_many(asked: Asked, reference: str, reading: Reading, common: Common) -> i
 
 
 def code_of(found: Iterable[Verdict]) -> int:
-    """0: all go the same way, as far as can be known; 1: some would not; 5: some cannot be read."""
+    """0: all go the same way, as far as can be known; 1: some would not; 5: some cannot be read, or
+    are not what their own definition makes of them."""
     counts = Counter("damaged" if one.damaged else one.outcome for one in found)
     return FAILED if counts["differs"] else CORRUPT if counts["damaged"] else DONE
 
@@ -134,7 +144,7 @@ def _played(
     definition: Definition, config: Config, run_ids: Sequence[str], workers: int, shown: Progress
 ) -> list[Verdict]:
     """The verdicts in the order of the runs."""
-    workers = min(workers or os.cpu_count() or 1, len(run_ids))
+    workers = min(workers or os.cpu_count() or 1, len(run_ids), WORKERS_AGAINST_MAX)
     if len(run_ids) <= ALONE_MAX or workers == 1:
         return go(lambda: _here(definition, config, run_ids))
     jobs = [
@@ -156,44 +166,3 @@ async def _here(definition: Definition, config: Config, run_ids: Sequence[str]) 
     async with await open_logs(config) as store:
         against = await against_of(store, definition, config)
         return await verdicts(store, against, definition.name, run_ids)
-
-
-def in_processes(jobs: Sequence[Job], done: Callable[[Verdict], None]) -> list[Verdict]:
-    """What came of all jobs, each in a process of its own. Raises what one of them has told."""
-    found: list[Verdict] = []
-
-    def follow(process: "subprocess.Popen[bytes]", job: Job) -> None:
-        if process.stdin is None or process.stdout is None or process.stderr is None:
-            raise InvariantViolation("a process was started without its pipes")
-        process.stdin.write(msgspec.json.encode(job))
-        process.stdin.close()
-        for line in process.stdout:
-            one = msgspec.json.decode(line, type=Verdict)
-            found.append(one)
-            done(one)
-        said = process.stderr.read().decode(errors="replace").strip()
-        if process.wait():
-            _raise(said)
-
-    with ExitStack() as stack:
-        processes = [stack.enter_context(_process()) for _ in jobs]
-        threads = stack.enter_context(ThreadPoolExecutor(len(jobs)))
-        try:
-            for _ in threads.map(follow, processes, jobs):
-                pass
-        except BaseException:
-            for process in processes:
-                process.kill()
-            raise
-    return found
-
-
-def _process() -> "subprocess.Popen[bytes]":
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "orchestrator.cli.against_worker"]
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
-
-
-def _raise(said: str) -> None:
-    code, _, message = said.rpartition("\n")[2].partition(": ")
-    raise BY_CODE.get(code, InvariantViolation)(message or said)

@@ -39,9 +39,9 @@ WHY = {
 }
 
 
-def verdict_json(one: Verdict) -> object:
+def verdict_json(one: Verdict) -> dict[str, object]:
     """As `--json` shows it."""
-    return redact(msgspec.to_builtins(one))
+    return msgspec.convert(redact(msgspec.to_builtins(one)), dict[str, object])
 
 
 # -- one run --------------------------------------------------------------------------------------
@@ -61,6 +61,22 @@ def print_verdict(one: Verdict) -> None:
     _print_parting(out, one.parting)
     if one.otherwise is not None:
         _print_otherwise(out, one.otherwise)
+
+
+def print_started(found: Sequence[Verdict]) -> None:
+    """Those of the same workflow that a run has started."""
+    if not found:
+        return
+    out = console()
+    others = [one for one in found if one.outcome != "same"]
+    said = f"{len(found) - len(others)} of them would have gone the same way"
+    out.print(f"\nIt has started {counted(len(found), 'run')} of this workflow; {said}.")
+    for one in others[:RUNS_SHOWN]:
+        where = "cannot be judged" if one.parting is None else f"event {one.parting.version}"
+        why = one.why if one.parting is None else one.parting.text
+        out.print(f"[{BAD}]{plain(one.run_id)}[/] {where}: {plain(why)}", soft_wrap=True)
+    if len(others) > RUNS_SHOWN:
+        out.print(f"[{DIM}]… {len(others) - RUNS_SHOWN} more; --json names all[/]")
 
 
 def _print_parting(out: "Console", parting: Parting) -> None:

@@ -20,7 +20,7 @@ import msgspec
 
 from events import run_facts as r
 from events.cluster_facts import DefinitionRegistered
-from events.errors import Corrupt, DalsegnoError, Rejected
+from events.errors import Corrupt, DalsegnoError, InvariantViolation, Rejected
 from events.facts import Fact, Flow
 from events.limits import Limits
 from events.net import Call, Map, Net, Task
@@ -41,8 +41,12 @@ from orchestrator.kernel.restoring import rewind
 from orchestrator.kernel.snapshot import restore
 from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay.givens import Given, begun_by, given_by
+from orchestrator.replay.lateness import late
 from orchestrator.replay.outcomes import same
 from orchestrator.replay.partings import Parting, Sides, early, other_work, parting, refused
+
+UNFOLDABLE = (LookupError, ValueError, TypeError, AttributeError, InvariantViolation)
+"""What folding and deciding raise where events do not follow from one another."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -90,6 +94,14 @@ class Against:
         self.expressions = expressions
         self.limits = limits
         self._other_work: dict[str, frozenset[str]] = {}
+        self._own: dict[str, Against] = {}
+
+    def own(self, name: str) -> "Against":
+        """A version of the workflow, against which its own runs are played. Raises `Corrupt`."""
+        if name not in self._own:
+            own = Against(self.version(name), self.known, self.expressions, self.limits)
+            self._own[name] = own
+        return self._own[name]
 
     def version(self, name: str) -> Version:
         """Raises `Corrupt` for one that is not in the log."""
@@ -167,9 +179,9 @@ class Play:
             given = self.given(place)
             self.head = place
             self.made = self.decide(given, at)
+        except (Corrupt, InvariantViolation):
+            raise
         except DalsegnoError as error:
-            if isinstance(error, Corrupt):
-                raise
             self.made = []
             self.parting = refused(self.sides(), fact, error)
             return
@@ -184,7 +196,7 @@ class Play:
             if fact is None or other is None or not same(fact, other):
                 self.parting = parting(self.sides(), fact, other)
                 return
-            self.parting = self._other_work(fact)
+            self.parting = self._other_work(fact) or late(self.sides(), fact)
             self.fold(self.done)
             if isinstance(fact, (AttemptFailed, r.ChildFailed)):
                 self._adopt_wait(fact.step)
@@ -195,10 +207,14 @@ class Play:
 
     def decide(self, given: i.RunInput, at: int) -> list[Fact]:
         """What follows from `given` by the changed definition; `other` has gone on by it. Raises
-        `Rejected`."""
+        `Rejected`, and `InvariantViolation` where the kernel knows no answer."""
         observe = self._observe if self._targets else None
         env = self.against.env(at)
-        return decide(self.other, self.against.changed.net, given, env, observe=observe)
+        try:
+            return decide(self.other, self.against.changed.net, given, env, observe=observe)
+        except UNFOLDABLE as error:
+            what = f"{type(given).__name__} at event {self.done + 1} of run {self.told.run_id}"
+            raise InvariantViolation(f"{what} cannot be decided: {error}") from error
 
     def _observe(self, state: RunState) -> None:
         if state.version in self._targets:
@@ -269,15 +285,26 @@ class Play:
             if fact.version not in self._kept:
                 raise Corrupt(f"run {self.told.run_id} goes back to a version that was not played")
             rewind(self.recorded, restore(self._kept[fact.version]))
-        evolve(self.recorded, fact, self.told.at[place])
+        self._evolve(fact, place)
         self.done = place + 1
         if self.done in self._targets:
             self._kept[self.done] = serialise(self.recorded)
 
+    def _evolve(self, fact: Fact, place: int) -> None:
+        try:
+            evolve(self.recorded, fact, self.told.at[place])
+        except UNFOLDABLE as error:
+            raise self._unsound(place, error) from error
+
+    def _unsound(self, place: int, error: Exception) -> Corrupt:
+        what = f"event {place + 1} of run {self.told.run_id}, {self.told.facts[place].TYPE},"
+        return Corrupt(f"{what} does not follow from those before it: {error}")
+
     # -- what was given ---------------------------------------------------------------------------
 
     def given(self, place: int) -> i.RunInput:
-        """What was given to the decision that began with an event."""
+        """What was given to the decision that began with an event. Raises `Corrupt` for one that
+        does not follow from those before it."""
         fact = self.told.facts[place]
         match fact:
             case r.RunStarted():
@@ -287,7 +314,10 @@ class Play:
             case RunRestored():
                 return self._restore(fact)
             case _:
-                return self._usual(place)
+                try:
+                    return self._usual(place)
+                except UNFOLDABLE as error:
+                    raise self._unsound(place, error) from error
 
     def _usual(self, place: int) -> i.RunInput:
         fact, facts = self.told.facts[place], self.told.facts

@@ -28,7 +28,7 @@ from orchestrator.replay.against import Play
 from orchestrator.replay.outcomes import encode
 
 FACTS_MAX = 2_000
-"""Facts after a parting up to which it is followed where a run would go."""
+"""Facts after a parting, and inputs, up to which it is followed where a run would go."""
 
 Why = Literal["never_ran", "other_inputs", "other_task", "no_result"]
 OF_THE_RUN = frozenset({"run", "within", "halt"})
@@ -91,7 +91,7 @@ class _Rest:
     def __init__(self, play: Play) -> None:
         self._play = play
         self._now = max(play.other.updated_at, play.sides().at)
-        self._made = 0
+        self._made = self._turns = 0
         self._refused: list[str] = []
         self._unknown: dict[str, Why] = {}
         self._work = play.against.other_work(play.version)
@@ -106,9 +106,13 @@ class _Rest:
                 self._had.setdefault(one.step, one.inputs)
 
     def run(self) -> Otherwise:
-        while not self._play.other.terminal and self._made < FACTS_MAX and self._next():
-            pass
+        while not self._play.other.terminal and not self._is_cut and self._next():
+            self._turns += 1
         return self._told()
+
+    @property
+    def _is_cut(self) -> bool:
+        return self._made >= FACTS_MAX or self._turns >= FACTS_MAX
 
     def _record(self) -> Iterator[Pending]:
         """The rest of what was given, while its state goes on by it. It ends where the run went
@@ -238,7 +242,7 @@ class _Rest:
             not_taken=tuple(self._refused),
             output=state.output,
             error="" if failure is None else f"{failure.code}: {failure.message}",
-            cut=self._made >= FACTS_MAX or self._play.done < len(self._play.told.facts),
+            cut=self._is_cut or self._play.done < len(self._play.told.facts),
         )
 
 

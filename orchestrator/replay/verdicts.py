@@ -1,7 +1,10 @@
 """Verdicts: recorded runs, read and played against a changed definition, one after the other.
 
-A run whose values were erased says of some what is not so: nobody can tell what it would have done,
-and it is left out with the reason. So is one that cannot be read.
+A run whose values were erased, or taken out, says of some what is not so: nobody can tell what it
+would have done, and it is named with the reason. So is one that cannot be read.
+
+A run that parts is played against its own definition as well. If it does not go the way that is
+recorded by that either, it is not the changed definition that makes the difference.
 """
 
 from collections.abc import Sequence
@@ -12,30 +15,39 @@ import msgspec
 
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
-from events.envelope import decoded, unseal
+from events.envelope import Head, unseal
 from events.errors import Corrupt, InvariantViolation, NotFound, Rejected
 from events.facts import Fact
 from events.ids import definition_stream, run_stream
+from events.limits import RUNS_AGAINST_MAX
 from events.run_facts import RunForked, RunStarted
 from orchestrator.kernel.state import TERMINAL, RunState
 from orchestrator.replay.against import Against, Play, Told, Version
+from orchestrator.replay.importing import redacted_before
 from orchestrator.replay.otherwise import Otherwise, otherwise
 from orchestrator.replay.partings import Parting
 from orchestrator.replay.ports import History
 from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.selecting import calls_of, next_event
 
 PAGE = 1000
 AT_A_TIME = 64
 """Runs that are read at the same time, in a few statements."""
 Outcome = Literal["same", "differs", "unknown"]
 ERASED = "values of it were erased"
+REDACTED = "values of it were taken out before it came here: {fields}"
+OWN = (
+    "its own definition does not make of it what is recorded, from event {version} on: {text}. "
+    "Another release, or other settings, have decided it"
+)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a run against a changed definition. `same`: as far as it is recorded; of an
     open one (`status`) that is not to the end. `parting`: the first event that would be another
     one; `otherwise`: where it would have gone from there. `why` nobody knows; `damaged`: it cannot
-    be read."""
+    be read, or its own definition makes something else of it. `children`: runs of the same workflow
+    that it has started; they are judged by themselves."""
 
     run_id: str
     outcome: Outcome
@@ -46,6 +58,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     otherwise: Otherwise | None = None
     why: str = ""
     damaged: bool = False
+    children: tuple[str, ...] = ()
 
 
 async def versions(history: History, workflow: str) -> dict[str, Version]:
@@ -61,23 +74,23 @@ async def versions(history: History, workflow: str) -> dict[str, Version]:
     return found
 
 
-class Erased(Exception):
-    """A run whose values are gone."""
+class Untold(Exception):
+    """A run some of whose values are gone."""
 
 
 async def told(history: History, catalogue: Catalogue, run_id: str) -> Told:
-    """All events of a run. Raises `NotFound`, `Corrupt`, and `Erased`."""
+    """All events of a run, each checked against the one before. Raises `NotFound`, `Corrupt`, and
+    `Untold`."""
+    head = Head(run_stream(run_id))
     facts, at, actors = list[Fact](), list[int](), list[str]()
-    while page := await history.read(run_stream(run_id), len(facts), PAGE):
+    while page := await history.read(head.stream, head.version, PAGE):
         for stored in page:
-            if stored.version != len(facts) + 1:
-                raise Corrupt(f"event {len(facts) + 1} of run {run_id} is missing from the log")
             if stored.opened == b"":
-                raise Erased(ERASED)
-            header, fact = decoded(stored, catalogue)
-            facts.append(fact)
-            at.append(header.recorded_at)
-            actors.append(header.actor)
+                raise Untold(ERASED)
+            event = next_event(head, stored, catalogue)
+            facts.append(event.fact)
+            at.append(event.header.recorded_at)
+            actors.append(event.header.actor)
         if len(page) < PAGE:
             break
     if not facts:
@@ -101,15 +114,18 @@ async def verdict(history: History, against: Against, workflow: str, run_id: str
     """Of one run. Raises `NotFound`, and `Rejected` for one of another workflow."""
     try:
         found = await told(history, Catalogue(), run_id)
+        if redacted := await redacted_before(history, Catalogue(), (run_id,)):
+            raise Untold(REDACTED.format(fields=", ".join(redacted)))
         return judged(against, workflow, found)
-    except Erased as error:
+    except Untold as error:
         return Verdict(run_id=run_id, outcome="unknown", why=str(error))
     except (Corrupt, InvariantViolation) as error:
         return Verdict(run_id=run_id, outcome="unknown", why=str(error), damaged=True)
 
 
 def judged(against: Against, workflow: str, found: Told) -> Verdict:
-    """Of one that was read. Raises `Rejected` for one of another workflow, and `Corrupt`."""
+    """Of one that was read. Raises `Rejected` for one of another workflow, `Corrupt`, and
+    `InvariantViolation` where the kernel knows no answer."""
     first = found.facts[0]
     if not isinstance(first, RunStarted | RunForked):
         raise Corrupt(f"run {found.run_id} begins with {first.TYPE}: it is started or forked")
@@ -119,33 +135,69 @@ def judged(against: Against, workflow: str, found: Told) -> Verdict:
             f"{workflow}: expected one of the same name"
         )
     play = Play(against, found).run()
-    rest = otherwise(play) if play.parting is not None and play.has_begun else None
-    status = play.recorded.status if play.parting is None else ""
-    return Verdict(
+    base = Verdict(
         run_id=found.run_id,
-        outcome="same" if play.parting is None else "differs",
+        outcome="same",
         workflow_version=first.workflow_version,
-        status=status if rest is None else rest.was,
         events=len(found.facts),
+        children=_children(found, workflow),
+    )
+    if play.parting is None:
+        return msgspec.structs.replace(base, status=play.recorded.status)
+    control = Play(against.own(first.workflow_version), found).run().parting
+    if control is not None and control.version <= play.parting.version:
+        why = OWN.format(version=control.version, text=control.text)
+        return msgspec.structs.replace(base, outcome="unknown", why=why, damaged=True)
+    rest = otherwise(play) if play.has_begun else None
+    return msgspec.structs.replace(
+        base,
+        outcome="differs",
+        status="" if rest is None else rest.was,
         parting=play.parting,
         otherwise=rest,
     )
 
 
+def _children(found: Told, workflow: str) -> tuple[str, ...]:
+    calls = (one for fact in found.facts for one in calls_of(fact) if one.workflow == workflow)
+    return tuple(dict.fromkeys(one.run_id for one in calls))
+
+
 async def verdicts(
     history: History, against: Against, workflow: str, run_ids: Sequence[str]
 ) -> list[Verdict]:
-    """Of several, in their order; they are read together."""
+    """Of several, in their order; they are read together. One that is not there, or of another
+    workflow, is told like one that cannot be read: it does not keep the others from being told."""
     found: dict[str, Verdict] = {}
 
     async def one(run_id: str) -> None:
-        found[run_id] = await verdict(history, against, workflow, run_id)
+        try:
+            found[run_id] = await verdict(history, against, workflow, run_id)
+        except Rejected as error:
+            why = str(error)
+            found[run_id] = Verdict(run_id=run_id, outcome="unknown", why=why, damaged=True)
 
     for start in range(0, len(run_ids), AT_A_TIME):
         async with anyio.create_task_group() as group:
             for run_id in run_ids[start : start + AT_A_TIME]:
                 group.start_soon(one, run_id)
     return [found[run_id] for run_id in run_ids]
+
+
+async def family(
+    history: History, against: Against, workflow: str, run_id: str
+) -> tuple[Verdict, ...]:
+    """Of one run, and of those of the same workflow that it has started, and they: parts of its
+    maps above all. Raises as `verdict`."""
+    found = [await verdict(history, against, workflow, run_id)]
+    seen, ahead = {run_id}, found[0].children
+    while ahead and len(seen) < RUNS_AGAINST_MAX:
+        seen.update(ahead)
+        judged_now = await verdicts(history, against, workflow, ahead)
+        found += judged_now
+        beyond = (child for one in judged_now for child in one.children)
+        ahead = tuple(child for child in dict.fromkeys(beyond) if child not in seen)
+    return tuple(found)
 
 
 def is_open(one: Verdict) -> bool:

@@ -5,10 +5,16 @@ The histories are made by the product's own kernel. Fifty runs are planted that 
 condition sends elsewhere, and fifty whose condition is written otherwise and says the same.
 """
 
+import json
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+import anyio
 import msgspec
+import psutil
 import pytest
 
 from events import definition as d
@@ -19,24 +25,29 @@ from events.ids import definition_stream, run_stream
 from events.policies import Retry
 from events.values import Value
 from orchestrator.adapters.cel import CelExpressions
+from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.authoring import accept, dump
+from orchestrator.cli import against
+from orchestrator.cli.against_processes import in_processes
+from orchestrator.cli.against_worker import Job
+from orchestrator.cli.common import Common, configured
+from orchestrator.cli.main import run as dalsegno
+from orchestrator.cli.progress import Progress
 from orchestrator.coordinator.ports import Appended, Batch
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.replay.ports import row_of
+from orchestrator.replay.verdicts import Verdict
 from tests.builders import Play, Setting, task
-from tests.e2e.command_line import Done, dalsegno
+from tests.e2e.command_line import started
+from tests.postgres import prepare
+from tests.servers import Databases
 
 pytest_plugins = ["tests.servers", "tests.postgres"]
-pytestmark = [pytest.mark.anyio, pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 
 RUNS, PLANTED = 1000, 50
 ENGINE = CelExpressions()
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": True}
 
 
 def choice(step_id: str, when: str, *steps: d.Step, default: d.Step) -> d.ChoiceStep:
@@ -133,9 +144,44 @@ def stored(play: Play) -> list[Stored]:
     ]
 
 
+async def append(dsn: str, recorded: Recorded, runs: Sequence[str], *more: Stored) -> None:
+    """Into the log, as coordinators do it."""
+    async with await PostgresStore.open(dsn) as store:
+        leases = tuple(await store.acquire([0], "c1", 60.0))
+        head = Head(definition_stream("order"))
+        first = seal(head, recorded.definition, "d1", Stamp(recorded_at=1))
+        plays = {run_id: recorded.plays[run_id] for run_id in runs}
+        events = [first, *(event for play in plays.values() for event in stored(play)), *more]
+        index = tuple(row_of(run_id, 0, play.state) for run_id, play in plays.items())
+        batch = Batch(id="all", leases=leases, events=tuple(events), index=index)
+        assert isinstance(await store.append(batch), Appended)
+
+
+async def last_position(dsn: str) -> int:
+    async with await PostgresStore.open(dsn) as store:
+        return await store.last_position()
+
+
 @pytest.fixture(scope="module")
 def recorded() -> Recorded:
     return Recorded().make()
+
+
+@pytest.fixture(scope="module")
+def shared(
+    postgres_server: EmbeddedPostgres, databases: Databases, recorded: Recorded
+) -> Iterator[str]:
+    """The log of all runs; nobody writes to it."""
+    name = databases.create(prepare)
+    dsn = postgres_server.dsn_of(name)
+    anyio.run(append, dsn, recorded, list(recorded.plays))
+    yield dsn
+    databases.drop(name)
+
+
+Found = tuple[int, str, str]
+"""Exit code, and what was written to both outputs."""
+Replay = Callable[..., Found]
 
 
 @pytest.fixture
@@ -146,96 +192,104 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def append(store: PostgresStore, recorded: Recorded) -> None:
-    """Into the log, as coordinators do it."""
-    leases = tuple(await store.acquire([0], "c1", 60.0))
-    head = Head(definition_stream("order"))
-    first = seal(head, recorded.definition, "d1", Stamp(recorded_at=1))
-    events = [first, *(event for play in recorded.plays.values() for event in stored(play))]
-    index = tuple(row_of(run_id, 0, play.state) for run_id, play in recorded.plays.items())
-    outcome = await store.append(Batch(id="all", leases=leases, events=tuple(events), index=index))
-    assert isinstance(outcome, Appended)
+@pytest.fixture
+def replay(
+    request: pytest.FixtureRequest,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Replay:
+    """Runs `dalsegno replay` in the folder, on the shared log, or on the test's own."""
+    which = "dsn" if "dsn" in request.fixturenames else "shared"
+    monkeypatch.setenv("DALSEGNO_POSTGRES__DSN", request.getfixturevalue(which))
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: str) -> Found:
+        code = dalsegno(["replay", *arguments])
+        return code, *capsys.readouterr()
+
+    return call
 
 
-def against(folder: Path, dsn: str, *arguments: str) -> Done:
-    return dalsegno(folder, "replay", *arguments, "--dsn", dsn)
+ALL = ("--all-of", "order", "--limit", str(RUNS), "--workers", "2")
 
 
-ALL = ("--all-of", "order", "--limit", str(RUNS))
+class Watched(Progress):
+    """What somebody in front of it would see."""
+
+    said: tuple[str, ...] = ()
+
+    def say(self, words: str) -> None:
+        Watched.said += (words,)
 
 
-async def test_exactly_the_runs_that_would_go_another_way_are_named(
-    dsn: str, store: PostgresStore, recorded: Recorded, folder: Path
+def test_exactly_the_runs_that_would_go_another_way_are_named(
+    replay: Replay, recorded: Recorded, shared: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await append(store, recorded)
     assert len(recorded.plays) == RUNS
     assert len(recorded.differing) == PLANTED
-    before = await store.last_position()
-    done = against(folder, dsn, "--against", "after.yaml", *ALL, "--workers", "2", "--json")
-    assert done.code == 1, done
-    found = done.json
-    counts = {name: found[name] for name in ("runs", "same", "differs", "unknown", "more")}
-    assert counts == {
+    monkeypatch.setattr(against, "Progress", Watched)
+    before = anyio.run(last_position, shared)
+    code, out, _ = replay("--against", "after.yaml", *ALL, "--json")
+    assert code == 1
+    found = json.loads(out)
+    verdicts = found.pop("verdicts")
+    assert found == {
         "runs": RUNS,
         "same": RUNS - PLANTED,
         "differs": PLANTED,
         "unknown": 0,
         "more": False,
     }
-    verdicts = found["verdicts"]
-    assert isinstance(verdicts, list)
     assert {one["run_id"]: one["parting"]["version"] for one in verdicts} == recorded.differing
     for one in verdicts:
         parting = one["parting"]
         assert (parting["kind"], parting["event"]) == ("branch", "task.completed.v1")
         assert parting["text"].startswith("price would take its default (input.total = 1")
         assert [gone["step"] for gone in one["otherwise"]["unknown"]] == ["book"]
-    assert await store.last_position() == before, "nothing is written"
+    assert len(Watched.said) == RUNS
+    assert Watched.said[-1] == f"{RUNS} of {RUNS} runs, {PLANTED} differ"
+    assert anyio.run(last_position, shared) == before, "nothing is written"
 
 
-async def test_runs_are_judged_by_time_one_by_one_and_against_what_they_had(
-    dsn: str, store: PostgresStore, recorded: Recorded, folder: Path
+def test_against_what_they_were_recorded_with_all_go_the_same_way(
+    replay: Replay, recorded: Recorded
 ) -> None:
-    few = Recorded()
-    few.plays = dict(list(recorded.plays.items())[:60])
-    few.differing = {run: at for run, at in recorded.differing.items() if run in few.plays}
-    await append(store, few)
-    same = against(folder, dsn, "--against", f"order@{recorded.version}", "--all-of", "order")
-    assert (same.code, "60 runs, 60 go the same way" in same.out) == (0, True), same
-    told = against(folder, dsn, "--against", "after.yaml", "--all-of", "order")
-    assert (told.code, "60 runs, 57 go the same way" in told.out) == (1, True), told
-    assert "3 runs: price would take its default" in told.out
-    assert all(run in told.out for run in few.differing)
-    some = against(
-        folder, dsn, "--against", "after.yaml", "--all-of", "order", "--limit", "20", "--json"
-    )
-    assert (some.json["runs"], some.json["more"]) == (20, True)
-    early = ("--until", "2023-11-14T22:13:25Z")
-    assert (
-        against(folder, dsn, "--against", "after.yaml", "--all-of", "order", *early, "--json").json[
-            "runs"
-        ]
-        == 5
-    )
-    (run, version), *_ = few.differing.items()
-    one = against(folder, dsn, run, "--against", "after.yaml")
-    assert one.code == 1
+    code, out, _ = replay("--against", f"order@{recorded.version}", *ALL, "--json")
+    found = json.loads(out)
+    assert (code, found["runs"], found["same"], found["verdicts"]) == (0, RUNS, RUNS, [])
+
+
+def test_some_are_asked_about_by_number_by_time_and_by_name(
+    replay: Replay, recorded: Recorded
+) -> None:
+    newest = [f"run-{number:04}" for number in range(RUNS - 60, RUNS)]
+    differing = [run for run in newest if run in recorded.differing]
+    code, out, _ = replay("--against", "after.yaml", "--all-of", "order", "--limit", "60")
+    assert (code, len(differing)) == (1, 3)
+    assert "60 runs, 57 go the same way" in out
+    assert "There are older ones" in out
+    assert "3 runs: price would take its default" in out
+    assert all(run in out for run in differing)
+
+    until = ("--until", "2023-11-14T22:13:25Z", "--json")
+    _, out, _ = replay("--against", "after.yaml", "--all-of", "order", *until)
+    assert json.loads(out)["runs"] == 5
+
+    (run, version), *_ = recorded.differing.items()
+    code, out, _ = replay(run, "--against", "after.yaml")
+    assert code == 1
     for words in (
         f"would have gone another way, from event {version}",
         "price would take its default",
         "unknown what book returns: it did not run",
     ):
-        assert words in one.out, one.out
-    kept = against(folder, dsn, "run-0001", "--against", "after.yaml", "--json")
-    assert (kept.code, kept.json["outcome"]) == (0, "same")
+        assert words in out, out
+    code, out, _ = replay("run-0001", "--against", "after.yaml", "--json")
+    assert (code, json.loads(out)["outcome"]) == (0, "same")
 
 
-async def test_what_is_asked_wrongly_is_refused(
-    dsn: str, store: PostgresStore, recorded: Recorded, folder: Path
-) -> None:
-    few = Recorded()
-    few.plays = dict(list(recorded.plays.items())[:3])
-    await append(store, few)
+def test_what_is_asked_wrongly_is_refused(replay: Replay) -> None:
     cases = [
         (("--against", "after.yaml"), 2, "expected either a run or --all-of"),
         (("run-0001", "--against", "after.yaml", "--all-of", "order"), 2, "expected either a run"),
@@ -247,5 +301,72 @@ async def test_what_is_asked_wrongly_is_refused(
         ((), 2, "which run?"),
     ]
     for arguments, code, said in cases:
-        done = against(folder, dsn, *arguments)
-        assert (done.code, said in done.err) == (code, True), (arguments, done)
+        done = replay(*arguments)
+        assert (done[0], said in done[2]) == (code, True), (arguments, done)
+
+
+# -- processes that end ---------------------------------------------------------------------------
+
+
+WORKER = "orchestrator.cli.against_worker"
+
+
+def players(of: int | None = None) -> list[psutil.Process]:
+    """The processes that play runs for us, or for another one."""
+    found = list[psutil.Process]()
+    for one in psutil.Process(of).children():
+        with suppress(psutil.NoSuchProcess):
+            if WORKER in one.cmdline():
+                found.append(one)
+    return found
+
+
+def job(dsn: str, runs: Sequence[str]) -> Job:
+    return Job(config=configured(Common(dsn=dsn)), definition=AFTER, run_ids=tuple(runs))
+
+
+def test_a_process_that_is_killed_leaves_its_runs_to_another(
+    shared: str, recorded: Recorded
+) -> None:
+    runs, told = list(recorded.plays), list[Verdict]()
+
+    def done(one: Verdict) -> None:
+        told.append(one)
+        if len(told) == 1:
+            players()[0].kill()
+
+    found = in_processes([job(shared, runs)], done)
+    assert found == told
+    assert sorted(one.run_id for one in found) == runs
+    assert {one.run_id for one in found if one.outcome == "differs"} == recorded.differing.keys()
+    assert not [one for one in found if one.outcome == "unknown"]
+
+
+def test_what_is_killed_again_and_again_is_not_told_as_the_same(
+    shared: str, recorded: Recorded
+) -> None:
+    runs = list(recorded.plays)
+
+    def done(one: Verdict) -> None:
+        for player in players():
+            player.kill()
+
+    found = in_processes([job(shared, runs)], done)
+    assert sorted(one.run_id for one in found) == runs
+    unknown = [one for one in found if one.outcome == "unknown"]
+    assert unknown
+    assert all("ended by SIGKILL, twice" in one.why for one in unknown)
+    assert all(one.run_id in recorded.differing for one in found if one.outcome == "differs")
+    assert against.code_of(unknown) == 5
+
+
+def test_ctrl_c_ends_all_of_it(shared: str, folder: Path) -> None:
+    arguments = ("--against", "after.yaml", *ALL, "--dsn", shared)
+    with started(folder, "replay", *arguments) as process:
+        while process.poll() is None and not (found := players(process.pid)):
+            pass
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (130, "", "dalsegno: interrupted\n")
+    gone, alive = psutil.wait_procs(found, timeout=20)
+    assert (len(gone), alive) == (len(found), [])

@@ -14,6 +14,7 @@ from events.limits import (
     LOCAL_AGENTS_MAX,
     RUNS_AGAINST_MAX,
     RUNS_LISTED_MAX,
+    WORKERS_AGAINST_MAX,
 )
 from node_agent import config as agent_config
 from orchestrator.cli.inputs import read_input
@@ -39,6 +40,12 @@ NOBODY = ["--dsn", "postgresql://nobody@127.0.0.1:1/none"]
             "--limit",
             RUNS_AGAINST_MAX,
             marks=pytest.mark.edge("RUNS_AGAINST_MAX"),
+        ),
+        pytest.param(
+            ["replay", "--against", "examples/orders.yaml", "--all-of", "orders", *NOBODY],
+            "--workers",
+            WORKERS_AGAINST_MAX,
+            marks=pytest.mark.edge("WORKERS_AGAINST_MAX"),
         ),
         pytest.param(
             ["events", "tail", *NOBODY],
