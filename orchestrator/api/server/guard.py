@@ -8,14 +8,15 @@ token     as soon as there are any, all of `/api` and `/metrics` asks for one; h
           document and the pages of the console are open
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.utils import normalize_path
 
 from events.errors import DalsegnoError
 from orchestrator.api.errors import Forbidden, Unauthorized
@@ -26,7 +27,7 @@ ACTOR = "actor"
 """In the state of a request: who asks."""
 ANYBODY = "user"
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]", "::1"})
-GUARDED = ("/api/", "/metrics")
+GUARDED = ("/api/", "/metrics/")
 COOKIE = "dalsegno_token"
 POLICY_VIOLATION = 1008
 
@@ -47,18 +48,16 @@ class Guard:
         if cast("str", scope["type"]) not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope)
+        headers, path = Headers(scope), normalize_path(_quoted_path(scope))
         try:
             self._check_site(headers)
-            actor = self._actor(scope["path"], headers)
+            actor = self._actor(path, headers)
         except DalsegnoError as error:
             await _refuse(scope, receive, send, error)
             return
         told = cast("MutableMapping[str, object]", scope)
         told["state"] = {**cast("dict[str, object]", told.get("state") or {}), ACTOR: actor}
-        raw = told.get("raw_path")
-        if isinstance(raw, bytes):  # names in paths may have slashes, which stay quoted
-            told["path"] = raw.decode("latin-1").partition("?")[0]
+        told["path"] = path  # the one that was judged, whatever else would be made of it
         await self._app(scope, receive, send)
 
     def _check_site(self, headers: "Headers") -> None:
@@ -76,7 +75,7 @@ class Guard:
 
     def _actor(self, path: str, headers: "Headers") -> str:
         """Raises `Unauthorized`."""
-        if not self._tokens or not path.startswith(GUARDED):
+        if not self._tokens or not f"{unquote(path)}/".startswith(GUARDED):
             return ANYBODY
         name = self._tokens.name(headers.token)
         if name is None:
@@ -117,6 +116,12 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _quoted_path(scope: Scope) -> str:
+    """As it was sent: names in paths may have slashes, which stay quoted."""
+    raw = cast("Mapping[str, object]", scope).get("raw_path")
+    return raw.decode("latin-1").partition("?")[0] if isinstance(raw, bytes) else scope["path"]
 
 
 def _host_name(host: str) -> str:

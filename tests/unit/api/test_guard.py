@@ -100,6 +100,17 @@ async def test_without_a_token_that_is_known_nothing_is_answered(said: str) -> N
     assert (status, problem["code"]) == (401, "unauthorized")
 
 
+@pytest.mark.parametrize(
+    "path", ["//api/v1/runs", "/api//v1/runs", "/%61pi/v1/runs", "/api%2Fv1/runs", "//metrics"]
+)
+async def test_however_a_path_is_written_it_is_the_one_that_is_answered(path: str) -> None:
+    service = FakeService()
+    app = make(service, Access(tokens=TOKENS))
+
+    assert (await asked(app, f"http://127.0.0.1:8080{path}"))[0] == 401
+    assert not service.asked
+
+
 async def test_health_document_and_pages_are_open_metrics_are_not() -> None:
     service = FakeService()
     service.answers["show_health"] = {}
