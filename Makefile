@@ -35,8 +35,11 @@ PURE := $(call suites,unit property golden architecture)
 REAL := $(call suites,contract integration)
 CODE := $(wildcard events orchestrator node_agent dalsegno docs tests examples)
 
-# The web console: Node.js as .ci/node finds or fetches it, packages from the lock file.
-NPM = PATH="$$(.ci/node):$$PATH" npm --prefix console
+# Node.js as .ci/node finds or fetches it; where it cannot, nothing after it is tried.
+NODE = node="$$(.ci/node)" && PATH="$$node:$$PATH"
+
+# The web console: packages from the lock file.
+NPM = $(NODE) npm --prefix console
 MODULES := console/node_modules/.ready
 PAGES := orchestrator/api/static/index.html
 CONSOLE := $(shell find console/src console/public -type f 2>/dev/null) \
@@ -80,17 +83,16 @@ test: $(READY) ## run every test on the embedded servers
 test-browser: $(READY) $(PAGES) ## check the console and drive it in a real browser, screenshots in reports/console
 	$(NPM) run --silent check
 	$(NPM) run --silent test
-	CHROMIUM="$$(.ci/browser)" PATH="$$(.ci/node):$$PATH" $(PYTEST) tests/browser $(ARGS)
+	$(NODE) CHROMIUM="$$(.ci/browser)" $(PYTEST) tests/browser $(ARGS)
 	@echo 'screenshots: reports/console'
 
 .PHONY: test-editor
 test-editor: $(READY) $(EDITOR) ## drive the debug adapter by the public test client, at a real cluster
-	PATH="$$(.ci/node):$$PATH" npm pack --dry-run --silent ./deploy/vscode
-	PATH="$$(.ci/node):$$PATH" $(PYTEST) tests/editor $(ARGS)
+	$(NODE) npm pack --dry-run --silent ./deploy/vscode
+	$(NODE) $(PYTEST) tests/editor $(ARGS)
 
 $(EDITOR): tests/editor/package.json tests/editor/package-lock.json .ci/node
-	PATH="$$(.ci/node):$$PATH" npm --prefix tests/editor ci --no-audit --no-fund --prefer-offline \
-	  --loglevel=error
+	$(NODE) npm --prefix tests/editor ci --no-audit --no-fund --prefer-offline --loglevel=error
 	@touch $@
 
 .PHONY: check

@@ -6,6 +6,7 @@ this host: it reads only files below the folder that the process was started in,
 """
 
 import os
+import select
 import sys
 from contextlib import AsyncExitStack, suppress
 from typing import Protocol
@@ -132,24 +133,35 @@ class _Connection:
 
 class _Standard:
     """Standard input and output. Whatever else prints goes to standard error meanwhile: a workflow
-    in Python may."""
+    in Python may.
+
+    A thread waits for input, and the process ends only after it. So it waits for the end of the
+    session too, which is a pipe whose other end is closed: an editor may keep ours open after it
+    has disconnected, until we are gone.
+    """
 
     def __init__(self) -> None:
-        self._in = self._out = -1
+        self._in = self._out = self._over = self._going = -1
 
     def __enter__(self) -> "_Standard":
         sys.stdout.flush()
         self._in, self._out = os.dup(0), os.dup(1)
+        self._over, self._going = os.pipe()
         os.dup2(2, 1)
         return self
 
     def __exit__(self, *_: object) -> None:
+        os.close(self._going)
         sys.stdout.flush()
         os.dup2(self._out, 1)
         os.close(self._out)
 
     async def receive(self) -> bytes:
-        return await anyio.to_thread.run_sync(os.read, self._in, CHUNK, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True)
+
+    def _read(self) -> bytes:
+        there, _, _ = select.select([self._in, self._over], [], [])
+        return b"" if self._over in there else os.read(self._in, CHUNK)
 
     async def send(self, data: bytes) -> None:
         with suppress(BrokenPipeError):

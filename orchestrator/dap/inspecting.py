@@ -6,7 +6,7 @@ import msgspec
 
 from events.facts import Failure
 from events.limits import DAP_TARGETS_MAX, DAP_VARIABLES_MAX
-from events.values import Value
+from events.values import Value, admit
 from orchestrator.dap import arguments as a
 from orchestrator.dap.arming import DATA, Arming
 from orchestrator.dap.console import completions, evaluated
@@ -172,7 +172,7 @@ class Inspecting:
 
     def settable(self, given: a.SetVariable) -> tuple[str, Value, Value]:
         """The variable of the workflow that a client wants changed, its whole new value, and the
-        value of that part of it. Raises `ReadOnly`, `Malformed`."""
+        value of that part of it. Raises `ReadOnly`, `Malformed`, `InvalidValue`."""
         inside = self.references.of(given.variables_reference)
         value = _value(given.value, given.name)
         path = inside.path.split(".") if inside.path else []
@@ -299,14 +299,14 @@ def _exception(failure: Failure, step: str, why: str) -> Shown:
 
 
 def _value(text: str, name: str) -> Value:
-    """What a person typed: JSON. Raises `Malformed`."""
+    """What a person typed: JSON. Raises `Malformed`, `InvalidValue`."""
     try:
-        value: Value = msgspec.json.decode(text)
+        value: object = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(
             f'the value of `{name}` is no JSON: a text stands in quotes, "{text[:40]}"'
         ) from error
-    return value
+    return admit(value, name)
 
 
 def _changed(value: Value, path: list[str], name: str, to: Value) -> Value:

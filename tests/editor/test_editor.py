@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command_line import dalsegno, dev, environment, until_shown
+from tests.e2e.command_line import dalsegno, dev, environment
 from tests.editor import scene
 
 HERE = Path(__file__).parent
 DALSEGNO = Path(sys.executable).with_name("dalsegno")
-FILES = ("orders.jsonl", "orders.bundle")
+FORMATS = ("jsonl", "bundle")
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +34,15 @@ def folder() -> Iterator[Path]:
     for name, text in texts.items():
         (made / name).write_text(text)
     with dev(made, "--import", "tasks.py"):
-        for name in ("bills.py", "orders.yaml", "waiting.yaml"):
-            assert dalsegno(made, "workflow", "register", name).code == 0
+        assert dalsegno(made, "workflow", "register", "bills.py").code == 0
         given = ("--input", json.dumps(scene.INPUT), "--id", "order-1", "--wait")
-        done = dalsegno(made, "run", "start", "orders", *given)
-        assert done.code == 0, done
-        assert dalsegno(made, "run", "start", "waiting", "--id", "waiting-1").code == 0
-        until_shown(made, "waiting-1", "waiting")
-        for file in FILES:
-            assert dalsegno(made, "events", "export", "order-1", "--output", file).code == 0
+        for start in (("orders.yaml", *given), ("waiting.yaml", "--id", "waiting-1")):
+            done = dalsegno(made, "run", "start", *start)
+            assert done.code == 0, done
+        for kind in FORMATS:
+            file = ("--format", kind, "--output", f"orders.{kind}")
+            done = dalsegno(made, "events", "export", "order-1", *file)
+            assert done.code == 0, done
         yield made
     shutil.rmtree(made)
 
@@ -54,7 +54,7 @@ def test_the_public_client_drives_the_adapter(folder: Path) -> None:
         "dalsegno": str(DALSEGNO),
         "run": "order-1",
         "waiting": "waiting-1",
-        "files": FILES,
+        "files": [f"orders.{kind}" for kind in FORMATS],
     }
     done = subprocess.run(
         ["npm", "test", "--silent"],

@@ -127,7 +127,7 @@ test('a run of the log, over standard input and output', TIMEOUT, async (t) => {
 
 for (const file of h.scene.files) {
     test(`an exported ${file.split('.').pop()}, over a port`, TIMEOUT, async (t) => {
-        const { client } = await h.overPort(t);
+        const { client, connect } = await h.overPort(t);
         // Where the file with the definition is not at hand there is the stored one.
         const peek = { file, at: 'end' };
         const { stopped } = await h.attached(client, peek);
@@ -138,7 +138,7 @@ for (const file of h.scene.files) {
         assert.match(body.content, /^workflow: orders$/m);
         await client.disconnectRequest();
 
-        const again = (await h.overPort(t)).client;
+        const again = await connect();
         await walk(again, { file }, { sourceReference: 1 }, body.content);
         await again.disconnectRequest();
     });

@@ -176,15 +176,22 @@ def test_standard_input_and_output_have_the_protocol_alone(folder: Path) -> None
     )
 
     async def scenario() -> None:
+        command = [sys.executable, "-m", "orchestrator.cli.main", "dap"]
         with anyio.fail_after(DEADLINE_S):
-            done = await anyio.run_process(
-                [sys.executable, "-m", "orchestrator.cli.main", "dap"], input=wire
-            )
-            bodies = [one.partition(b"{")[2] for one in done.stdout.split(b"Content-Length: ")[1:]]
-            found = [msgspec.json.decode(b"{" + body) for body in bodies]
-            assert [one["success"] for one in found if one["type"] == "response"] == [True] * 5
-            assert done.stdout.startswith(b"Content-Length: ")
-            assert b"this would break the protocol" in done.stderr
+            async with await anyio.open_process(command) as process:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                assert process.stderr is not None
+                await process.stdin.send(wire)
+                # It ends by itself once it was told so: our end of its input stays open.
+                said = b"".join([some async for some in process.stdout])
+                printed = b"".join([some async for some in process.stderr])
+                assert await process.wait() == 0
+        bodies = [one.partition(b"{")[2] for one in said.split(b"Content-Length: ")[1:]]
+        found = [msgspec.json.decode(b"{" + body) for body in bodies]
+        assert [one["success"] for one in found if one["type"] == "response"] == [True] * 5
+        assert said.startswith(b"Content-Length: ")
+        assert b"this would break the protocol" in printed
 
     anyio.run(scenario)
 

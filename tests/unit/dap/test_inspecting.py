@@ -218,6 +218,9 @@ def test_only_variables_are_changed_and_only_in_a_fork() -> None:
         one.ask("setVariable", variables_reference=numbers["Input"], name="items", value="[]")
     with pytest.raises(Refused, match="is no JSON: a text stands in quotes"):
         one.ask("setVariable", variables_reference=numbers["Variables"], name="total", value="x y")
+    change["value"] = "1" + 20 * "0"
+    with pytest.raises(Refused, match="total is an integer of 67 bits, over 64"):
+        one.ask("setVariable", variables_reference=numbers["Variables"], **change)
 
 
 # -- values ----------------------------------------------------------------------------------------
