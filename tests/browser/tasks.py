@@ -29,9 +29,10 @@ def _work(step: str, n: int, pause_s: float = 0.0) -> dict[str, object]:
 
 
 WORKFLOWS: dict[str, list[dict[str, object]]] = {
-    # Long enough to be watched: a loop that counts in a variable.
+    # Begins to move when the one who watches is ready: a loop that counts in a variable.
     "count": [
         {"id": "begin", "set": {"count": 0, "seen": []}},
+        {"id": "go", "wait": {"signal": "go"}},
         {
             "id": "rounds",
             "until": "vars.count >= 6",
@@ -39,7 +40,7 @@ WORKFLOWS: dict[str, list[dict[str, object]]] = {
                 {
                     "id": "look",
                     "task": "stage.work",
-                    "with": {"n": "${ vars.count }", "pause_s": 0.25},
+                    "with": {"n": "${ vars.count }", "pause_s": 0.2},
                 },
                 {
                     "id": "tell",
@@ -52,6 +53,20 @@ WORKFLOWS: dict[str, list[dict[str, object]]] = {
         },
         _work("finish", 7, 0.1),
     ],
+    "gated": [{"id": "go", "wait": {"signal": "go"}}, _work("finish", 7)],
+    "family": [
+        {"id": "parcel", "call": {"workflow": "gated"}},
+        _work("tell", 1),
+    ],
+    "three_hundred": [
+        {
+            "id": "spread",
+            "parallel": {
+                f"line_{line}": [_work(f"step_{line}_{step}", step) for step in range(20)]
+                for line in range(15)
+            },
+        }
+    ],
     "refused": [
         _work("price", 3),
         {
@@ -63,7 +78,7 @@ WORKFLOWS: dict[str, list[dict[str, object]]] = {
         _work("ship", 4),
     ],
     # Thirty steps with all that a graph can be made of.
-    "thirty": [
+    "shipment": [
         _work("fetch", 1),
         {
             "id": "route",

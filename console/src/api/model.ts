@@ -22,7 +22,6 @@ export interface RunError {
 
 export interface RunDetail extends Run {
   error: RunError | null;
-  output: Json;
 }
 
 export interface Step {
@@ -86,6 +85,8 @@ export interface StepAt {
   endedAt: number | null;
   /** What it waits for, how far it is, or why it failed. */
   note: string;
+  /** Its child run, or empty. */
+  child: string;
   items: Items | null;
 }
 
@@ -102,6 +103,14 @@ export interface Wait {
   until: number | null;
 }
 
+/** Where a run comes from, when not from somebody's request. */
+export interface Origin {
+  kind: "parent" | "fork";
+  run: string;
+  step: string;
+  version: number;
+}
+
 /** The state of a run right after one of its events. */
 export interface Moment {
   version: number;
@@ -112,6 +121,8 @@ export interface Moment {
   /** Arc instance → tokens that wait there. */
   marking: { [arc: string]: number };
   variables: Variable[];
+  origin: Origin | null;
+  input: Json;
   output: Json;
   error: RunError | null;
   waits: Wait[];

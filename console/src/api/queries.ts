@@ -13,7 +13,15 @@ import { get, query } from "./http";
 import type { Moment, Net, Run, RunDetail, RunEvent } from "./model";
 import { netOf } from "./nets";
 import { detailOf, eventOf, momentBefore, momentOf, runOf } from "./reading";
-import type { WireEvent, WireMoment, WirePage, WireRow, WireRun, WireWorkflow } from "./wire";
+import type {
+  WireEvent,
+  WireMoment,
+  WirePage,
+  WireRow,
+  WireRun,
+  WireWorkflow,
+  WireWorkflowRow,
+} from "./wire";
 
 export interface RunFilter {
   status: string;
@@ -40,6 +48,19 @@ export function useRuns(filter: RunFilter) {
     getNextPageParam: (page) => page.next,
     placeholderData: keepPreviousData,
   });
+}
+
+/** Of the workflows that are registered, as many as a page has. */
+export function useWorkflowNames(): string[] {
+  const names = useQuery({
+    queryKey: ["workflows"],
+    staleTime: 60_000,
+    queryFn: async ({ signal }): Promise<string[]> => {
+      const page = await get<WirePage<WireWorkflowRow>>("/workflows?limit=100", signal);
+      return page.items.map((one) => one.workflow);
+    },
+  });
+  return names.data ?? [];
 }
 
 export function useRun(id: string) {

@@ -1,8 +1,16 @@
 // From what the API answers to what the console shows.
 
 import { statusText } from "../logic/states";
-import type { Items, Moment, Run, RunDetail, RunEvent, StepAt } from "./model";
-import type { WireEvent, WireMoment, WireRow, WireRun, WireStep, WireTask } from "./wire";
+import type { Items, Moment, Origin, Run, RunDetail, RunEvent, StepAt } from "./model";
+import type {
+  WireEvent,
+  WireMoment,
+  WireOrigin,
+  WireRow,
+  WireRun,
+  WireStep,
+  WireTask,
+} from "./wire";
 
 export function runOf(row: WireRow): Run {
   const over = row.outstanding === 0 && row.ready === 0 && row.calls === 0;
@@ -47,7 +55,6 @@ export function detailOf(run: WireRun): RunDetail {
     endedAt: run.ended_at ?? null,
     pending: run.pending ?? "",
     error: run.error ?? null,
-    output: run.output ?? null,
   };
 }
 
@@ -77,6 +84,8 @@ export function momentOf(wire: WireMoment): Moment {
       value: one.value ?? null,
       setBy: one.version ?? 0,
     })),
+    origin: originOf(wire.origin),
+    input: wire.input ?? null,
     output: wire.output ?? null,
     error: wire.failure
       ? {
@@ -93,6 +102,11 @@ export function momentOf(wire: WireMoment): Moment {
   };
 }
 
+function originOf(wire: WireOrigin | undefined): Origin | null {
+  if (wire?.kind === undefined || wire.kind === "request" || !wire.run_id) return null;
+  return { kind: wire.kind, run: wire.run_id, step: wire.step ?? "", version: wire.version ?? 0 };
+}
+
 /** Before its first event a run is nothing yet. */
 export function momentBefore(): Moment {
   return {
@@ -103,6 +117,8 @@ export function momentBefore(): Moment {
     steps: [],
     marking: {},
     variables: [],
+    origin: null,
+    input: null,
     output: null,
     error: null,
     waits: [],
@@ -120,6 +136,7 @@ function stepOf(step: WireStep | WireTask): StepAt {
     startedAt: step.started_at ?? null,
     endedAt: step.ended_at ?? null,
     note: noteOf(step),
+    child: step.run_id ?? "",
     items: itemsOf(step),
   };
 }
@@ -133,7 +150,6 @@ function itemsOf(step: WireStep): Items | null {
 function noteOf(step: WireStep | WireTask): string {
   if (step.failure) return [step.failure.code, step.failure.message].filter(Boolean).join(": ");
   if ("obstacle" in step && step.obstacle) return statusText(step.obstacle);
-  if (step.run_id) return `run ${step.run_id}`;
   if (typeof step.iteration === "number") return `iteration ${step.iteration}`;
   return "";
 }

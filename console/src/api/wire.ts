@@ -36,7 +36,6 @@ export interface WireRun {
   workflow_version: string;
   version: number;
   status: string;
-  output: Json;
   error: WireError | null;
   started_at: number | null;
   ended_at: number | null;
@@ -50,6 +49,10 @@ export interface WireEvent {
   actor: string;
   data: { [key: string]: Json };
   corrupt: string;
+}
+
+export interface WireWorkflowRow {
+  workflow: string;
 }
 
 export interface WireWorkflow {
@@ -111,6 +114,13 @@ export interface WireWait {
   due_at?: number | null;
 }
 
+export interface WireOrigin {
+  kind?: "request" | "parent" | "fork";
+  run_id?: string;
+  step?: string;
+  version?: number;
+}
+
 /** What equals its default is left out. */
 export interface WireMoment {
   run_id: string;
@@ -119,7 +129,9 @@ export interface WireMoment {
   status: string;
   at?: number;
   event?: string;
+  input?: Json;
   output?: Json;
+  origin?: WireOrigin;
   failure?: WireFailure | null;
   failed_step?: string;
   marking?: WireToken[];

@@ -16,6 +16,7 @@ export function Link({ to, className, children }: Props) {
       onClick={(event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
         event.preventDefault();
+        event.stopPropagation();
         go(to);
       }}
     >

@@ -16,6 +16,8 @@ export interface Bar {
   outcome: "" | "done" | "failed" | "cancelled";
   attempt: number;
   node: string;
+  /** The child run of a call. */
+  child: string;
   /** Versions of the events that begin and end it. */
   from: number;
   to: number | null;
@@ -42,6 +44,12 @@ export function lanesOf(events: readonly RunEvent[]): Lane[] {
     else row.push(bar);
   }
   return [...rows].map(([step, bars]) => ({ step, bars, lanes: packed(bars) }));
+}
+
+/** Of each step instance that called, its newest child run, also when that is over. */
+export function childrenOf(lanes: readonly Lane[]): Map<string, string> {
+  const calls = lanes.flatMap((lane) => lane.bars).filter((bar) => bar.child !== "");
+  return new Map(calls.map((bar) => [bar.instance, bar.child]));
 }
 
 /** How many attempts and calls there are under way right after each event, by version from 1. */
@@ -125,10 +133,10 @@ class Reading {
   private called(call: Part | undefined, event: RunEvent): void {
     if (call === undefined) return;
     this.end(String(call.step), event, "done");
-    this.begin(String(call.step), "call", event);
+    this.begin(String(call.step), "call", event, String(call.run_id ?? ""));
   }
 
-  private begin(instance: string, kind: BarKind, event: RunEvent): void {
+  private begin(instance: string, kind: BarKind, event: RunEvent, child = ""): void {
     const attempt = Number(event.data.attempt ?? 0);
     const bar: Bar = {
       instance,
@@ -138,6 +146,7 @@ class Reading {
       outcome: "",
       attempt,
       node: kind === "attempt" ? String(event.data.node ?? "") : "",
+      child,
       from: event.version,
       to: null,
       lane: 0,

@@ -18,14 +18,7 @@ export function pagesFor(first: number, last: number, end: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
 
-/** A page that a history has grown past does not change any more. */
-export function isWhole(page: number, end: number): boolean {
-  return end >= firstOf(page) + PAGE - 1;
-}
-
-/** The spread of `points` values over 1..end, always with both ends: for charts of long histories. */
-export function sampled(end: number, points: number): number[] {
-  if (end <= points) return Array.from({ length: end }, (_, index) => index + 1);
-  const step = (end - 1) / (points - 1);
-  return Array.from({ length: points }, (_, index) => Math.round(1 + index * step));
+/** How many events a page has in a history that ends with `end`. */
+export function sizeOf(page: number, end: number): number {
+  return Math.max(0, Math.min(PAGE, end - firstOf(page) + 1));
 }

@@ -1,7 +1,7 @@
 // The events of the run. However many there are, only those in sight are read and drawn. The one that
 // the reader is at is marked and kept in sight; those after it are pale: they have not happened yet.
 
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useRef } from "react";
 import type { RunEvent } from "../api/model";
@@ -12,6 +12,7 @@ import { eventText, toneOfEvent } from "../logic/states";
 import { firstOf, pageOf, pagesFor } from "../logic/windows";
 import { StateIcon } from "../ui/Icon";
 import { ValueTree } from "../ui/ValueTree";
+import { usePages } from "./usePages";
 
 interface Props {
   id: string;
@@ -31,8 +32,9 @@ export function EventsPane({ id, last, version, chosen, jump }: Props) {
     estimateSize: () => ROW_PX,
     overscan: 12,
   });
+  // In the middle where there is room: what came before it and what comes after are of interest.
   useEffect(() => {
-    if (version > 0) rows.scrollToIndex(version - 1, { align: "auto" });
+    if (version > 0) rows.scrollToIndex(version - 1, { align: "center" });
   }, [rows, version]);
   const items = rows.getVirtualItems();
   const first = (items[0]?.index ?? 0) + 1;
@@ -80,10 +82,10 @@ export function EventsPane({ id, last, version, chosen, jump }: Props) {
 /** The events of the pages in sight, by version. */
 function useWindow(id: string, first: number, end: number, last: number) {
   const pages = pagesFor(first, end, last);
-  const read = useQueries({ queries: pages.map((page) => eventsOptions(id, page)) });
+  const read = usePages(id, pages, last);
   return (version: number): RunEvent | undefined => {
     const page = pageOf(version);
-    return read[pages.indexOf(page)]?.data?.[version - firstOf(page)];
+    return read[pages.indexOf(page)]?.[version - firstOf(page)];
   };
 }
 

@@ -1,9 +1,11 @@
 import { Handle, type Node, type NodeProps, Position } from "@xyflow/react";
 import { memo } from "react";
+import { Link } from "../app/Link";
+import { pathOfRun } from "../app/router";
 import { count, duration } from "../logic/format";
 import type { NodeMark } from "../logic/marks";
 import { statusText } from "../logic/states";
-import { StateIcon } from "../ui/Icon";
+import { Icon, StateIcon } from "../ui/Icon";
 
 export type StepData = {
   label: string;
@@ -46,6 +48,12 @@ const Card = memo(function Card({ data }: Props) {
         </span>
         <span className="card-note">{noteOf(kind, does, mark)}</span>
       </div>
+      {mark.step !== null && mark.step.child !== "" && (
+        <Link to={pathOfRun(mark.step.child)} className="child-link nodrag nopan">
+          <span className="hidden-text">child run {mark.step.child}</span>
+          <Icon name="open" />
+        </Link>
+      )}
       {items !== null && items.count > 0 && (
         <div className="card-progress" aria-hidden="true">
           <i className="is-done" style={{ width: `${(100 * items.completed) / items.count}%` }} />

@@ -1,8 +1,10 @@
 import type { Connection } from "../api/feed";
-import type { RunDetail } from "../api/model";
+import type { Origin, RunDetail } from "../api/model";
 import { Link } from "../app/Link";
+import { pathOfRun } from "../app/router";
 import { count, duration, instant } from "../logic/format";
 import { isOver } from "../logic/states";
+import { searchOf } from "../logic/versions";
 import { Badge } from "../ui/Badge";
 import { Live } from "../ui/Live";
 import { useNow } from "../ui/useNow";
@@ -11,15 +13,17 @@ interface Props {
   run: RunDetail;
   connection: Connection;
   last: number;
+  origin: Origin | null;
 }
 
-export function RunHead({ run, connection, last }: Props) {
+export function RunHead({ run, connection, last, origin }: Props) {
   return (
     <div className="run-head">
       <nav aria-label="Breadcrumb" className="crumbs">
         <Link to="/">Runs</Link>
         <span aria-hidden="true">/</span>
-        <span>{run.workflow}</span>
+        <Link to={`/?workflow=${encodeURIComponent(run.workflow)}`}>{run.workflow}</Link>
+        {origin !== null && <From origin={origin} />}
       </nav>
       <Trouble run={run} />
       <h1 className="mono">{run.id}</h1>
@@ -35,6 +39,19 @@ export function RunHead({ run, connection, last }: Props) {
         />
       </dl>
     </div>
+  );
+}
+
+/** The run that called this one, or that it was forked from. */
+function From({ origin }: { origin: Origin }) {
+  const { kind, run, step, version } = origin;
+  const at = kind === "fork" ? searchOf({ at: version }) : "";
+  return (
+    <span className="origin">
+      {kind === "fork" ? "forked from " : "called by "}
+      <Link to={pathOfRun(run) + at}>{run}</Link>
+      {kind === "fork" ? ` at ${count(version)}` : step !== "" && `, step ${step}`}
+    </span>
   );
 }
 

@@ -6,7 +6,7 @@ import type { Moment, RunDetail, RunEvent } from "../api/model";
 import { eventsOptions, momentOptions, useNet, useRun } from "../api/queries";
 import { go, pathOfRun, useAddress } from "../app/router";
 import { staticOf } from "../logic/instances";
-import { lanesOf, underWay } from "../logic/lanes";
+import { childrenOf, lanesOf, underWay } from "../logic/lanes";
 import { neighbours, type Place, placeOf, restMs, searchOf, versionOf } from "../logic/versions";
 import { firstOf, pageOf } from "../logic/windows";
 import { ErrorNotice, Loading } from "../ui/Notice";
@@ -51,13 +51,14 @@ function Opened({ run }: { run: RunDetail }) {
     () => (events === null || lanes === null ? null : underWay(events, lanes)),
     [events, lanes],
   );
+  const children = useMemo(() => childrenOf(lanes ?? []), [lanes]);
   const [step, setStep] = useState<string | null>(null);
   const choose = (chosen: string | null) => setStep((now) => (now === chosen ? null : chosen));
-  const shown = moment.data;
+  const shown = useMemo(() => withChildren(moment.data, children), [moment.data, children]);
   const event = useEvent(run.id, shown?.version ?? 0);
   return (
     <div className="run">
-      <RunHead run={run} connection={connection} last={last} />
+      <RunHead run={run} connection={connection} last={last} origin={shown?.origin ?? null} />
       <Transport
         place={place}
         last={last}
@@ -82,6 +83,7 @@ function Opened({ run }: { run: RunDetail }) {
             run={run}
             lanes={lanes}
             moment={shown}
+            focus={staticOf(event?.step ?? "")}
             chosen={step}
             choose={choose}
             jump={(to) => setPlace({ at: to })}
@@ -108,6 +110,15 @@ function Opened({ run }: { run: RunDetail }) {
   );
 }
 
+/** A step tells of its child run while that is open; which one it was is told by the events. */
+function withChildren(moment: Moment | undefined, children: ReadonlyMap<string, string>) {
+  if (moment === undefined || children.size === 0) return moment;
+  const steps = moment.steps.map((step) => {
+    return step.child === "" ? { ...step, child: children.get(step.instance) ?? "" } : step;
+  });
+  return { ...moment, steps };
+}
+
 /** In the address, at most some ten times a second: browsers refuse more. */
 function usePlace(id: string): [Place, (place: Place) => void] {
   const { search } = useAddress();
@@ -126,13 +137,21 @@ function useEvent(id: string, version: number): RunEvent | undefined {
   return version > 0 ? page.data?.[version - firstOf(pageOf(version))] : undefined;
 }
 
-/** The state at a version; the one before stays until it is there. */
+/**
+ * The state at a version; the one before stays until it is there. One is asked for at a time: while
+ * that is under way the reader may go on, or the run, and then only the newest wish counts.
+ */
 function useMoment(id: string, version: number, last: number) {
   const client = useQueryClient();
+  const [asked, setAsked] = useState(version);
   const moment = useQuery({
-    ...momentOptions(id, version),
+    ...momentOptions(id, asked),
     placeholderData: (before: Moment | undefined) => before,
   });
+  const isThere = moment.fetchStatus === "idle" && !moment.isPlaceholderData;
+  useEffect(() => {
+    if (isThere || moment.isError) setAsked(version);
+  }, [isThere, moment.isError, version]);
   const settled = useRested(version, 200);
   useEffect(() => {
     for (const near of neighbours(settled, last)) {

@@ -1,7 +1,7 @@
 // What was so at the version: variables with the event that set each, steps, what is awaited, result.
 
 import { type KeyboardEvent, useId, useState } from "react";
-import type { Moment } from "../api/model";
+import type { Json, Moment } from "../api/model";
 import { count } from "../logic/format";
 import { ErrorNotice, Loading } from "../ui/Notice";
 import { ValueTree } from "../ui/ValueTree";
@@ -96,27 +96,43 @@ function Panel({ moment, tab, chosen, choose, jump }: Props & { moment: Moment; 
 }
 
 function Variables({ moment, jump }: { moment: Moment; jump(version: number): void }) {
-  if (moment.variables.length === 0) return <p className="quiet">No variable is set.</p>;
   return (
-    <ul className="variables">
-      {moment.variables.map((variable) => (
-        <li key={variable.name} data-fresh={variable.setBy === moment.version}>
-          <ValueTree name={variable.name} value={variable.value} />
-          {variable.setBy > 0 && (
-            <button
-              type="button"
-              className="version-link"
-              title={`Set by event ${variable.setBy}`}
-              onClick={() => jump(variable.setBy)}
-            >
-              <span className="hidden-text">set by event </span>
-              {variable.setBy}
-            </button>
-          )}
-        </li>
-      ))}
-    </ul>
+    <>
+      {moment.variables.length === 0 ? (
+        <p className="quiet">No variable is set.</p>
+      ) : (
+        <ul className="variables">
+          {moment.variables.map((variable) => (
+            <li key={variable.name} data-fresh={variable.setBy === moment.version}>
+              <ValueTree name={variable.name} value={variable.value} />
+              {variable.setBy > 0 && (
+                <button
+                  type="button"
+                  className="version-link"
+                  title={`Set by event ${variable.setBy}`}
+                  onClick={() => jump(variable.setBy)}
+                >
+                  <span className="hidden-text">set by event </span>
+                  {variable.setBy}
+                </button>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+      {moment.input !== null && (
+        <div className="input">
+          <h3>Input</h3>
+          <ValueTree name="input" value={moment.input} isOpen={isShort(moment.input)} />
+        </div>
+      )}
+    </>
   );
+}
+
+/** Then it can be opened at once without taking the place of what changes. */
+function isShort(value: Json): boolean {
+  return value !== null && typeof value === "object" && Object.keys(value).length <= 5;
 }
 
 function Result({ moment }: { moment: Moment }) {

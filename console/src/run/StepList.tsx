@@ -1,10 +1,12 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useRef } from "react";
 import type { StepAt } from "../api/model";
+import { Link } from "../app/Link";
+import { pathOfRun } from "../app/router";
 import { count, duration } from "../logic/format";
 import { staticOf } from "../logic/instances";
 import { toneOf } from "../logic/states";
-import { StateIcon } from "../ui/Icon";
+import { Icon, StateIcon } from "../ui/Icon";
 
 interface Props {
   steps: readonly StepAt[];
@@ -43,6 +45,12 @@ export function StepList({ steps, at, chosen, choose }: Props) {
               <span className="step-note">{tellingOf(step)}</span>
               <span className="step-time">{timeOf(step, at)}</span>
             </button>
+            {step.child !== "" && (
+              <Link to={pathOfRun(step.child)} className="child-link">
+                <span className="hidden-text">child run {step.child}</span>
+                <Icon name="open" />
+              </Link>
+            )}
           </li>
         );
       })}

@@ -13,12 +13,15 @@ interface Props {
   run: RunDetail;
   lanes: Lane[] | null;
   moment: Moment | undefined;
+  /** The step that the event at this version is about: its row is kept in sight. */
+  focus: string;
   chosen: string | null;
   choose(step: string | null): void;
   jump(version: number): void;
 }
 
 const ROW_PX = 30;
+const AXIS_PX = 22;
 const LABEL_PX = 132;
 
 export function TimelinePane(props: Props) {
@@ -43,7 +46,7 @@ export function TimelinePane(props: Props) {
   );
 }
 
-function Chart({ run, lanes, moment, chosen, choose, jump }: Props & { lanes: Lane[] }) {
+function Chart({ run, lanes, moment, focus, chosen, choose, jump }: Props & { lanes: Lane[] }) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box) - LABEL_PX;
   const [start, end] = useSpan(run, lanes);
@@ -51,6 +54,10 @@ function Chart({ run, lanes, moment, chosen, choose, jump }: Props & { lanes: La
   const at = moment?.at ?? 0;
   const marks = ticks(end - start, Math.max(2, Math.floor(width / 90)));
   const line = LABEL_PX + Math.max(0, Math.min(width, (Math.max(at, start) - start) * scale));
+  const row = lanes.findIndex((lane) => lane.step === focus);
+  useEffect(() => {
+    if (box.current !== null && row >= 0) box.current.scrollTop = topFor(row, box.current);
+  }, [row]);
   return (
     <div
       className="pane-body timeline"
@@ -101,6 +108,14 @@ function Chart({ run, lanes, moment, chosen, choose, jump }: Props & { lanes: La
       </div>
     </div>
   );
+}
+
+/** Where to scroll to, so that a row is in sight with its neighbours; where it is, if it is. */
+function topFor(row: number, box: HTMLElement): number {
+  const room = box.clientHeight - AXIS_PX;
+  const [first, last] = [(row - 1) * ROW_PX, (row + 2) * ROW_PX];
+  if (first < box.scrollTop) return Math.max(0, first);
+  return last > box.scrollTop + room ? last - room : box.scrollTop;
 }
 
 interface BarsProps {

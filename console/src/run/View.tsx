@@ -1,13 +1,16 @@
 // What of the graph is in sight. A graph that can be read as a whole is shown as a whole. Of any other
 // the step in question is kept in sight, until the reader takes the graph in hand.
 
-import { MiniMap, type Node, Panel, useReactFlow } from "@xyflow/react";
+import { MiniMap, type Node, Panel, useReactFlow, useStore } from "@xyflow/react";
 import { type RefObject, useCallback, useEffect, useState } from "react";
 import type { Graph } from "../logic/graph";
 import type { Layout } from "../logic/layout";
 import type { Marks } from "../logic/marks";
 import { centred, fitting, isInSight, placeOf, READABLE } from "../logic/sight";
 import type { StepData } from "./FlowNodes";
+
+/** Below it nothing can be read, and colours alone are shown. */
+const FAR = 0.4;
 
 interface Props {
   box: RefObject<HTMLDivElement | null>;
@@ -49,6 +52,11 @@ export function View({ box, layout, graph, marks, focus }: Props) {
     return () => pane.removeEventListener("wheel", taken);
   }, [box]);
 
+  const isFar = useStore((state) => state.transform[2] < FAR);
+  useEffect(() => {
+    if (box.current !== null) box.current.dataset.far = String(isFar);
+  }, [box, isFar]);
+
   return (
     <>
       <Panel position="bottom-left" className="zoom">
@@ -88,7 +96,10 @@ export function View({ box, layout, graph, marks, focus }: Props) {
 }
 
 function activeOf(graph: Graph, marks: Marks): string {
-  return graph.nodes.find((node) => marks.nodes.get(node.id)?.tone === "active")?.id ?? "";
+  const active = graph.nodes.find((node) => marks.nodes.get(node.id)?.tone === "active");
+  const end = graph.nodes.find((node) => node.kind === "end" && node.parent === null);
+  const isOver = end !== undefined && marks.nodes.get(end.id)?.tone === "done";
+  return active?.id ?? (isOver ? end.id : "");
 }
 
 function calm(): boolean {

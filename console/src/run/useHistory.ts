@@ -1,18 +1,22 @@
 // How long a run's history is, which grows by the feed, and all its events where it is short enough
 // for that: the timeline and the chart above the slider are made of them.
 
-import { useQueries, useQueryClient } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useQueryClient } from "@tanstack/react-query";
+import { useMemo, useRef, useState } from "react";
 import { type Connection, useFeed } from "../api/feed";
 import type { RunDetail, RunEvent } from "../api/model";
-import { addEvents, eventsOptions } from "../api/queries";
+import { addEvents } from "../api/queries";
 import { eventOf } from "../api/reading";
 import type { WireEventNews } from "../api/wire";
 import { isOver } from "../logic/states";
 import { pagesFor } from "../logic/windows";
+import { usePages } from "./usePages";
 
 /** A longer history is never read as a whole. */
 export const WHOLE_MAX = 5_000;
+
+/** What is said of a run as a whole is asked for at most so often, unless the run itself changed. */
+const RUN_EVERY_MS = 3_000;
 
 export interface History {
   last: number;
@@ -24,6 +28,7 @@ export interface History {
 export function useHistory(run: RunDetail): History {
   const client = useQueryClient();
   const [told, setTold] = useState(0);
+  const asked = useRef(0);
   // The version that the run had when the page was opened: what came later is the feed's.
   const [begun] = useState(run.version);
   const connection = useFeed<WireEventNews>({
@@ -33,6 +38,9 @@ export function useHistory(run: RunDetail): History {
       const events = news.map((one) => eventOf(one.event));
       addEvents(client, run.id, events);
       setTold((before) => Math.max(before, ...events.map((event) => event.version)));
+      const isDue = Date.now() - asked.current > RUN_EVERY_MS;
+      if (!isDue && !events.some((event) => event.type.startsWith("run."))) return;
+      asked.current = Date.now();
       void client.invalidateQueries({ queryKey: ["run", run.id] });
     },
   });
@@ -43,10 +51,7 @@ export function useHistory(run: RunDetail): History {
 
 function useWhole(id: string, last: number): RunEvent[] | null {
   const pages = last > WHOLE_MAX ? [] : pagesFor(1, last, last);
-  const read = useQueries({
-    queries: pages.map((page) => eventsOptions(id, page)),
-    combine: (results) => results.map((result) => result.data),
-  });
+  const read = usePages(id, pages, last);
   const stamp = read.map((page) => page?.at(-1)?.version ?? 0).join();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the pages are the same if their ends are
   return useMemo(() => {

@@ -1,18 +1,14 @@
 // The list of runs, the newest first. It moves by itself; while the reader is further down, new runs
 // wait behind a button, so that nothing slips away under the pointer.
 
-import { type InfiniteData, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
-import { useFeed } from "../api/feed";
-import { query } from "../api/http";
-import type { Run } from "../api/model";
-import { type RunsPage as Page, type RunFilter, runsKey, useRuns } from "../api/queries";
-import { runOf } from "../api/reading";
-import type { WireNews } from "../api/wire";
+import { useEffect, useState } from "react";
+import { type RunFilter, useWorkflowNames } from "../api/queries";
+import { go, useAddress } from "../app/router";
 import { Live } from "../ui/Live";
 import { ErrorNotice, Loading, Notice } from "../ui/Notice";
-import { type Merged, merge } from "./merge";
+import { filterOf, searchOfFilter } from "./filter";
 import { RunTable } from "./RunTable";
+import { useLiveRuns } from "./useLiveRuns";
 
 const STATUSES: readonly [string, string][] = [
   ["", "All"],
@@ -25,41 +21,45 @@ const STATUSES: readonly [string, string][] = [
 const FAR_DOWN_PX = 120;
 
 export function RunsPage() {
-  const [filter, setFilter] = useState<RunFilter>({ status: "", workflow: "" });
-  const runs = useRuns(filter);
-  const { held, release, connection } = useLiveRuns(filter, runs.isSuccess);
+  const { search } = useAddress();
+  const filter = filterOf(search);
+  const { runs, held, release, connection, read } = useLiveRuns(filter, isFarDown);
   useEffect(() => {
     document.title = "Runs · Dal Segno";
   }, []);
-  const found = runs.data?.pages.flatMap((page) => page.runs) ?? [];
+  const change = (to: RunFilter) => go(`/${searchOfFilter(to)}`, "replace");
+  const show = () => {
+    release();
+    scroller()?.scrollTo({ top: 0 });
+  };
   return (
     <div className="runs">
       <div className="runs-head">
         <h1>Runs</h1>
-        <Live connection={runs.isError ? "lost" : connection} />
-        <Filters filter={filter} change={setFilter} />
+        <Live connection={connection} />
+        <Filters filter={filter} change={change} />
       </div>
       <div className="runs-news" aria-live="polite">
         {held > 0 && (
-          <button type="button" className="button news" onClick={release}>
+          <button type="button" className="button news" onClick={show}>
             {held === 1 ? "1 new run" : `${held} new runs`}
           </button>
         )}
       </div>
-      {runs.isPending && <Loading rows={8} label="Reading the runs" />}
-      {runs.isError && found.length === 0 && (
-        <ErrorNotice error={runs.error} retry={() => void runs.refetch()} />
+      {read.isPending && <Loading rows={8} label="Reading the runs" />}
+      {read.isError && runs.length === 0 && (
+        <ErrorNotice error={read.error} retry={() => void read.refetch()} />
       )}
-      {runs.isSuccess && found.length === 0 && <NoRuns filter={filter} />}
-      {found.length > 0 && <RunTable runs={found} />}
-      {runs.hasNextPage && (
+      {read.isSuccess && runs.length === 0 && <NoRuns filter={filter} />}
+      {runs.length > 0 && <RunTable runs={runs} />}
+      {read.hasNextPage && (
         <button
           type="button"
           className="button more"
-          disabled={runs.isFetchingNextPage}
-          onClick={() => void runs.fetchNextPage()}
+          disabled={read.isFetchingNextPage}
+          onClick={() => void read.fetchNextPage()}
         >
-          {runs.isFetchingNextPage ? "Reading…" : "Earlier runs"}
+          {read.isFetchingNextPage ? "Reading…" : "Earlier runs"}
         </button>
       )}
     </div>
@@ -68,10 +68,12 @@ export function RunsPage() {
 
 function Filters({ filter, change }: { filter: RunFilter; change(to: RunFilter): void }) {
   const [text, setText] = useState(filter.workflow);
-  useEffect(() => {
-    const timer = window.setTimeout(() => change({ ...filter, workflow: text.trim() }), 250);
-    return () => window.clearTimeout(timer);
-  }, [text, filter, change]);
+  const names = useWorkflowNames();
+  useEffect(() => setText(filter.workflow), [filter.workflow]);
+  const set = (workflow: string) => {
+    setText(workflow);
+    if (workflow === "" || names.includes(workflow)) change({ ...filter, workflow });
+  };
   return (
     <search className="filters">
       <fieldset className="switch switch-text">
@@ -91,11 +93,21 @@ function Filters({ filter, change }: { filter: RunFilter; change(to: RunFilter):
       <input
         className="field"
         type="search"
-        placeholder="Workflow, by its name"
+        placeholder="Workflow"
         aria-label="Only runs of this workflow"
+        list="workflow-names"
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => set(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") change({ ...filter, workflow: text.trim() });
+        }}
+        onBlur={() => change({ ...filter, workflow: text.trim() })}
       />
+      <datalist id="workflow-names">
+        {names.map((name) => (
+          <option key={name} value={name} />
+        ))}
+      </datalist>
     </search>
   );
 }
@@ -122,38 +134,7 @@ function scroller(): HTMLElement | null {
   return document.getElementById("main");
 }
 
-/** Follows the list's runs. `held`: new ones that wait until the reader wants them. */
-function useLiveRuns(filter: RunFilter, ready: boolean) {
-  const client = useQueryClient();
-  const waiting = useRef(new Map<string, Run>());
-  const [held, setHeld] = useState(0);
-  const key = runsKey(filter);
-  const put = (runs: Run[], hold: boolean) => {
-    client.setQueryData<InfiniteData<Page, string>>(key, (data) => {
-      const first = data?.pages[0];
-      if (data === undefined || first === undefined) return data;
-      const merged: Merged = merge(data.pages, runs, filter.status);
-      const fresh = hold ? [] : merged.fresh;
-      if (hold) for (const run of merged.fresh) waiting.current.set(run.id, run);
-      const [top, ...rest] = merged.pages;
-      return top ? { ...data, pages: [{ ...top, runs: [...fresh, ...top.runs] }, ...rest] } : data;
-    });
-    setHeld(waiting.current.size);
-  };
-  const release = () => {
-    const runs = [...waiting.current.values()];
-    waiting.current.clear();
-    put(runs, false);
-    scroller()?.scrollTo({ top: 0 });
-  };
-  const { workflow } = filter;
-  const connection = useFeed<WireNews>({
-    path: ready ? `/feeds/runs${query({ workflow })}` : null,
-    name: "run",
-    take: (told) => {
-      const newest = new Map(told.map((one) => [one.run.run_id, runOf(one.run)]));
-      put([...newest.values()], (scroller()?.scrollTop ?? 0) > FAR_DOWN_PX);
-    },
-  });
-  return { held, release, connection };
+/** Then rows that come from above would push away what is being read. */
+function isFarDown(): boolean {
+  return (scroller()?.scrollTop ?? 0) > FAR_DOWN_PX;
 }

@@ -3,28 +3,32 @@
 import type { Run } from "../api/model";
 import type { RunsPage } from "../api/queries";
 
-export interface Merged {
-  pages: RunsPage[];
-  /** Runs that the list has not had, the newest first. */
-  fresh: Run[];
+/** As the server orders them: the newest first. */
+export function newestFirst(a: Run, b: Run): number {
+  const [left, right] = [a.startedAt ?? 0, b.startedAt ?? 0];
+  if (left !== right) return right - left;
+  return a.id === b.id ? 0 : a.id < b.id ? 1 : -1;
 }
 
-/** A row never goes back to an older version; one that the filter does not want any more goes. */
-export function merge(pages: readonly RunsPage[], told: readonly Run[], status: string): Merged {
-  const news = new Map(told.map((run) => [run.id, run]));
-  const known = new Set<string>();
-  const wanted = (run: Run) => status === "" || run.status === status;
-  const kept = pages.map((page) => ({
-    ...page,
-    runs: page.runs.flatMap((run) => {
-      known.add(run.id);
-      const newer = news.get(run.id);
-      const shown = newer !== undefined && newer.version >= run.version ? newer : run;
-      return wanted(shown) ? [shown] : [];
-    }),
-  }));
-  const fresh = told
-    .filter((run) => !known.has(run.id) && wanted(run))
-    .sort((a, b) => (b.startedAt ?? 0) - (a.startedAt ?? 0));
-  return { pages: kept, fresh };
+/**
+ * The rows to be shown. A row never goes back to an older version; one that the filter does not want
+ * any more goes. A run from below the pages that were read comes with its own page.
+ */
+export function merge(
+  pages: readonly RunsPage[],
+  news: ReadonlyMap<string, Run>,
+  status: string,
+): Run[] {
+  const read = new Map(pages.flatMap((page) => page.runs.map((run) => [run.id, run])));
+  const bottom = [...read.values()].at(-1);
+  const isWhole = (pages.at(-1)?.next ?? null) === null;
+  const rows = [...read.values()].map((run) => {
+    const newer = news.get(run.id);
+    return newer !== undefined && newer.version >= run.version ? newer : run;
+  });
+  for (const run of news.values()) {
+    if (read.has(run.id)) continue;
+    if (isWhole || (bottom !== undefined && newestFirst(run, bottom) < 0)) rows.push(run);
+  }
+  return rows.filter((run) => status === "" || run.status === status).sort(newestFirst);
 }

@@ -1,10 +1,10 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { WireEvent, WireMoment, WirePage } from "../../src/api/wire";
-import { clock } from "../../src/logic/format";
-import { eventText } from "../../src/logic/states";
-import { ask, launch, Tab, until } from "./harness";
-import { dalsegno, ended, start } from "./runs";
+import type { WireMoment } from "../../src/api/wire";
+import { Gate } from "./gate";
+import { ask, launch, Tab, URL_OF_API, until } from "./harness";
+import { dalsegno, ended, go, register, start } from "./runs";
+import { places, settled, showsVersion, sideways } from "./seeing";
 
 let browser: Browser;
 
@@ -16,15 +16,12 @@ afterAll(async () => {
   await browser.close();
 });
 
-const SCHEMES = ["light", "dark"] as const;
-
 describe("before there is any run", () => {
-  test.each(SCHEMES)("the list says so, and how to begin (%s)", async (scheme) => {
-    const tab = await Tab.open(browser, { scheme });
+  test("the list says so, and how to begin", async () => {
+    const tab = await Tab.open(browser);
     await tab.go("/");
     await tab.page.getByText("There are no runs yet").waitFor();
-    await tab.shot(`empty-${scheme}`);
-    expect(await tab.obstacles()).toEqual([]);
+    await tab.shots("empty");
     await tab.close();
   });
 });
@@ -45,7 +42,9 @@ describe("a run that is under way", () => {
 
     const version = page.locator(".transport-version");
     await version.waitFor();
+    await page.getByText("live", { exact: true }).waitFor();
     const first = Number(await version.textContent());
+    await go("watched");
     await until(
       async () => Number(await version.textContent()),
       (seen) => seen > first + 3,
@@ -77,20 +76,23 @@ describe("a run that is under way", () => {
     const middle = Number(await slider.inputValue());
     expect(Math.abs(middle - last / 2)).toBeLessThanOrEqual(1);
     await showsVersion(tab, "watched", middle);
-    await tab.shot("slider-middle");
     await until(
       async () => page.url(),
       (seen) => seen.endsWith(`?at=${middle}`),
     );
 
-    // By a key, then the address alone: the same version again.
+    // By keys, then the address alone: the same version again.
     await page.keyboard.press("ArrowLeft");
     await showsVersion(tab, "watched", middle - 1);
     await page.keyboard.press("Shift+ArrowRight");
     await showsVersion(tab, "watched", middle + 9);
+    await page.keyboard.press("Home");
+    await page.getByText("Before the first event").waitFor();
+    await page.keyboard.press("l");
+    await showsVersion(tab, "watched", last);
     await tab.go(`/runs/watched?at=${middle}`);
     await showsVersion(tab, "watched", middle);
-    await page.keyboard.press("Home");
+    await tab.shots("slider-middle");
     await tab.close();
   });
 
@@ -103,80 +105,12 @@ describe("a run that is under way", () => {
   });
 });
 
-/** Graph, variables, events, timeline and the words above the slider are those of the version. */
-async function showsVersion(tab: Tab, run: string, version: number): Promise<void> {
-  const { page } = tab;
-  const moment = await ask<WireMoment>(`/runs/${run}/states/${version}`);
-  const events = await ask<WirePage<WireEvent>>(`/runs/${run}/events?after=${version - 1}&limit=1`);
-  await until(
-    () => page.locator(".transport").getAttribute("data-behind"),
-    (seen) => seen === "false",
-  );
-  expect(await page.locator(".transport-version").textContent()).toBe(String(version));
-  expect(await page.locator(".transport-event").textContent()).toBe(eventText(moment.event ?? ""));
-
-  const selected = page.getByRole("option", { selected: true });
-  await until(
-    () => selected.locator(".event-version").allTextContents(),
-    (seen) => seen.length === 1 && seen[0] === String(version),
-  );
-  const event = events.items[0];
-  expect(await selected.locator(".event-type").textContent()).toBe(eventText(event?.type ?? ""));
-  expect(await selected.locator(".event-time").textContent()).toContain(
-    clock(event?.recorded_at ?? 0).slice(2, 8),
-  );
-
-  const shown = await page.locator(".variables > li").evaluateAll((items) =>
-    items.map((item) => ({
-      name: item.querySelector(".tree-key")?.textContent ?? "",
-      setBy: item.querySelector(".version-link")?.lastChild?.textContent ?? "",
-      text: item.querySelector(".tree-value, .tree-size")?.textContent ?? "",
-    })),
-  );
-  const variables = Object.entries(moment.variables ?? {});
-  expect(shown.map((one) => [one.name, one.setBy])).toEqual(
-    variables.map(([name, one]) => [name, String(one.version ?? "")]),
-  );
-  for (const [name, one] of variables) {
-    if (typeof one.value !== "number") continue;
-    expect(shown.find((seen) => seen.name === name)?.text).toBe(String(one.value));
-  }
-  await showsSteps(tab, moment);
-}
-
-/** The colour of each task is the status of its newest instance. */
-async function showsSteps(tab: Tab, moment: WireMoment): Promise<void> {
-  const newest = new Map<string, string>();
-  for (const step of moment.tasks ?? []) {
-    const [id = "", index = "0"] = step.name.split(/[[\]]/);
-    const [, before = "-1"] = (newest.get(id) ?? "").split(" ");
-    if (Number(index) >= Number(before)) newest.set(id, `${step.status} ${index}`);
-  }
-  const round = Math.max(
-    -1,
-    ...[...(moment.tasks ?? []), ...(moment.steps ?? [])].map((step) =>
-      Number(/\[(\d+)\]/.exec(step.name)?.[1] ?? -1),
-    ),
-  );
-  for (const [id, told] of newest) {
-    const [status, index] = told.split(" ");
-    const inLoop = (moment.tasks ?? []).some((step) => step.name.startsWith(`${id}[`));
-    const expected = inLoop && Number(index) < round ? "" : status;
-    const node = tab.page.locator(`.react-flow__node[data-id="${id}"] > div`);
-    await until(
-      () => node.getAttribute("data-status"),
-      (seen) => seen === expected,
-      5,
-    );
-  }
-}
-
 describe("a run that failed", () => {
-  test.each(SCHEMES)("shows where and why (%s)", async (scheme) => {
-    if (scheme === "light") await start("refused", "refused-1");
-    await ended("refused-1");
-    const tab = await Tab.open(browser, { scheme });
-    await tab.go("/runs/refused-1");
+  test("shows where and why", async () => {
+    await start("refused", "order-17.refused");
+    await ended("order-17.refused");
+    const tab = await Tab.open(browser);
+    await tab.go("/runs/order-17.refused");
     await tab.page.getByText("the card of order 17 has expired").first().waitFor();
     const charge = tab.page.locator('.react-flow__node[data-id="charge"] .card');
     await until(
@@ -184,77 +118,62 @@ describe("a run that failed", () => {
       (seen) => seen === "failed",
     );
     await tab.page.getByRole("tab", { name: /result/i }).click();
-    await tab.shot(`failed-${scheme}`);
-    expect(await tab.obstacles()).toEqual([]);
+    await tab.shots("failed");
     await tab.close();
   });
 });
 
 describe("a graph of thirty steps", () => {
-  test("can be read at 1280 and at 800 pixels, in both themes", async () => {
-    await start("thirty", "thirty-1", { kind: "sea" });
-    const { version: last } = await ended("thirty-1");
-    for (const [scheme, width] of [
-      ["light", 1280],
-      ["dark", 1280],
-      ["light", 800],
-    ] as const) {
-      const tab = await Tab.open(browser, { scheme, width, height: width === 800 ? 1800 : 860 });
-      await tab.go(`/runs/thirty-1?at=${Math.round(last * 0.6)}`);
-      await tab.page.locator(".react-flow__node").first().waitFor();
-      expect(await tab.page.locator(".card").count()).toBeGreaterThan(20);
-      await settled(tab);
-      await tab.shot(`thirty-${scheme}-${width}`);
-      expect(await sideways(tab)).toBe(0);
-      expect(await tab.obstacles()).toEqual([]);
-      await tab.close();
-    }
-  });
-
-  test("does not move when the slider does", async () => {
+  test("can be read at 1440, 800 and 390 pixels, and does not move when the slider does", async () => {
+    await start("shipment", "shipment-2041", { kind: "sea" });
+    const { version: last } = await ended("shipment-2041");
     const tab = await Tab.open(browser);
-    await tab.go("/runs/thirty-1");
+    await tab.go(`/runs/shipment-2041?at=${Math.round(last * 0.6)}`);
     await settled(tab);
+    expect(await tab.page.locator(".card").count()).toBeGreaterThan(20);
+    await tab.shots("shipment-1440");
     const before = await places(tab);
-    const slider = tab.page.getByRole("slider", { name: "Version" });
-    await slider.focus();
+    await tab.page.getByRole("slider", { name: "Version" }).focus();
     for (const key of ["Home", "PageUp", "PageUp", "ArrowRight", "End"]) {
       await tab.page.keyboard.press(key);
       await settled(tab);
       expect(await places(tab)).toEqual(before);
     }
     expect(await tab.shifted()).toBeLessThan(0.05);
+    for (const [width, height] of [
+      [800, 1_800],
+      [390, 844],
+    ] as const) {
+      await tab.page.setViewportSize({ width, height });
+      await settled(tab);
+      await tab.shots(`shipment-${width}`);
+      expect(await sideways(tab)).toBe(0);
+    }
     await tab.close();
   });
 });
 
-async function settled(tab: Tab): Promise<void> {
-  await until(
-    () => tab.page.locator(".transport").getAttribute("data-behind"),
-    (seen) => seen === "false",
-  );
-  await tab.page.locator(".react-flow__node").first().waitFor();
-  await tab.page.locator(".timeline-row").first().waitFor();
-  await tab.page.locator(".event-type").first().waitFor();
-  await tab.page.evaluate(() => document.fonts.ready);
-}
-
-/** Where things are; steps within the graph, which may be moved as a whole to follow the reader. */
-function places(tab: Tab): Promise<string[]> {
-  const parts = ".transport, .track, .pane, .react-flow__node, .timeline-row, .transport-keys";
-  return tab.page.locator(parts).evaluateAll((found) =>
-    found.map((one) => {
-      if (one.classList.contains("react-flow__node")) return (one as HTMLElement).style.transform;
-      const { x, y, width, height } = one.getBoundingClientRect();
-      return [x, y, width, height].map(Math.round).join();
-    }),
-  );
-}
-
-/** By how much the page is wider than the window. */
-function sideways(tab: Tab): Promise<number> {
-  return tab.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-}
+describe("a run that calls another", () => {
+  test("leads to it, and that one back", async () => {
+    await register("gated");
+    await start("family", "family-1");
+    const tab = await Tab.open(browser);
+    const { page } = tab;
+    await tab.go("/runs/family-1");
+    await page.locator(".card .child-link").click();
+    await page.getByText("called by family-1, step parcel").waitFor();
+    const child = (await page.locator(".run-head h1").textContent()) ?? "";
+    await tab.shot("child");
+    await go(child);
+    await page.locator(".run-head .badge").getByText("completed").waitFor();
+    await page.getByRole("link", { name: "family-1" }).click();
+    await page.locator(".run-head .badge").getByText("completed").waitFor();
+    await settled(tab);
+    await page.locator(".card .child-link").waitFor();
+    await tab.shots("family");
+    await tab.close();
+  });
+});
 
 describe("a map of a thousand items", () => {
   test("shows how far it is at any version, and stays quick", async () => {
@@ -269,35 +188,81 @@ describe("a map of a thousand items", () => {
     expect(over).toBeGreaterThan(0);
     expect(over).toBeLessThan(1_000);
     await tab.page.getByText(`${over} of 1,000 items`).waitFor();
-    await tab.shot("thousand");
+    await tab.shots("thousand");
     expect(await tab.page.locator(".event").count()).toBeLessThan(80);
-    expect(await tab.obstacles()).toEqual([]);
     await tab.close();
   });
 });
 
+describe("a run of three hundred steps", () => {
+  test("is watched from its first event to its last", async () => {
+    const tab = await Tab.open(browser);
+    const { page } = tab;
+    await start("three_hundred", "wide-1");
+    await tab.go("/runs/wide-1");
+    await page.locator(".run-head .badge").getByText("completed").waitFor();
+    const { version: last } = await ended("wide-1");
+    await showsVersion(tab, "wide-1", last);
+    await settled(tab);
+    expect(await page.locator(".timeline-row").count()).toBe(300);
+    await page.getByRole("button", { name: "Whole" }).click();
+    expect(await page.locator(".card").count()).toBe(300);
+    await page.getByRole("slider", { name: "Version" }).focus();
+    for (const key of ["Home", "PageUp", "PageUp", "PageUp", "PageUp", "PageUp"]) {
+      await page.keyboard.press(key);
+    }
+    await settled(tab);
+    await tab.shots("three-hundred");
+    await tab.close();
+  });
+});
+
+const ALL = ["watched", "order-17.refused", "shipment-2041", "thousand-1", "wide-1", "family-1"];
+
 describe("the list of runs", () => {
-  test.each(SCHEMES)("shows all of them, and can be gone through by keys (%s)", async (scheme) => {
-    const tab = await Tab.open(browser, { scheme });
+  test("shows all of them, by filters and by keys", async () => {
+    const tab = await Tab.open(browser);
+    const { page } = tab;
     await tab.go("/");
-    const rows = tab.page.locator("tbody tr");
+    const rows = page.locator("tbody tr");
     await until(
       () => rows.count(),
-      (seen) => seen === 4,
+      (seen) => seen === ALL.length + 1,
     );
-    await tab.shot(`list-${scheme}`);
-    expect(await tab.obstacles()).toEqual([]);
-    await rows.first().getByRole("link").focus();
-    await tab.page.keyboard.press("ArrowDown");
-    await tab.page.keyboard.press("Enter");
-    await tab.page.locator(".run-head h1").getByText("thirty-1").waitFor();
-    await tab.page.goBack();
-    await tab.page.getByText("Failed", { exact: true }).click();
+    await tab.shots("list");
+    await page.setViewportSize({ width: 390, height: 844 });
+    await tab.shots("list-390");
+    expect(await sideways(tab)).toBe(0);
+    await page.setViewportSize({ width: 1_440, height: 900 });
+
+    await page.getByText("Failed", { exact: true }).click();
     await until(
       () => rows.allTextContents(),
-      (seen) => seen.length === 1,
+      (seen) => seen.length === 1 && (seen[0] ?? "").includes("order-17.refused"),
     );
-    expect(await rows.first().textContent()).toContain("refused-1");
+    expect(page.url()).toContain("?status=failed");
+    await page.reload();
+    await page.getByText("live", { exact: true }).waitFor();
+    expect(await rows.count()).toBe(1);
+    await page.getByText("All", { exact: true }).click();
+    await page.getByRole("combobox").fill("shipment");
+    await until(
+      () => rows.count(),
+      (seen) => seen === 1,
+    );
+    await page.getByRole("combobox").fill("");
+    await until(
+      () => rows.count(),
+      (seen) => seen === ALL.length + 1,
+    );
+    await rows.first().getByRole("link").focus();
+    await page.keyboard.press("ArrowDown");
+    const second = await rows.nth(1).getByRole("link").textContent();
+    await page.keyboard.press("Enter");
+    await page
+      .locator(".run-head h1")
+      .getByText(second ?? "")
+      .waitFor();
     await tab.close();
   });
 });
@@ -312,17 +277,42 @@ describe("when something is not there", () => {
     await tab.close();
   });
 
-  test("a server that does not answer is said to, and is asked again", async () => {
-    const tab = await Tab.open(browser, { allowed: /ERR_FAILED|Failed to load/ });
-    await tab.page.route("**/api/**", (route) => route.abort());
-    await tab.go("/");
-    await tab.page.getByText("The API server does not answer").waitFor();
-    await tab.shot("no-server");
-    await tab.page.unroute("**/api/**");
-    await until(
-      () => tab.page.locator("tbody tr").count(),
-      (seen) => seen === 4,
-    );
-    await tab.close();
+  test("a server that is gone and back: the page goes on where it was", async () => {
+    await start("gated", "patient");
+    const gate = await Gate.before(URL_OF_API);
+    const tab = await Tab.open(browser, { allowed: /ERR_|Failed to load/ });
+    const other = await Tab.open(browser, { allowed: /ERR_|Failed to load/ });
+    try {
+      await tab.go("/runs/patient", gate.url);
+      await other.go("/", gate.url);
+      for (const one of [tab, other]) {
+        await one.page.getByText("live", { exact: true }).waitFor();
+        await one.page.evaluate(() => Object.assign(globalThis, { isTheSamePage: true }));
+      }
+      await gate.shut();
+      await tab.page.getByText("connection lost").waitFor();
+      await other.page.getByText("connection lost").waitFor();
+      await tab.shot("no-server-run");
+      await go("patient");
+      const { version } = await ended("patient");
+      await other.page.getByText("Failed", { exact: true }).click();
+      await other.page.getByText("The API server does not answer").waitFor();
+      await other.shots("no-server");
+      await other.page.getByText("All", { exact: true }).click();
+      await gate.mend();
+
+      await tab.page.locator(".run-head .badge").getByText("completed").waitFor();
+      await showsVersion(tab, "patient", version);
+      const row = other.page.getByRole("row").filter({ hasText: "patient" });
+      await row.getByText("completed").waitFor();
+      await other.page.getByText("live", { exact: true }).waitFor();
+      for (const one of [tab, other]) {
+        expect(await one.page.evaluate(() => "isTheSamePage" in globalThis)).toBe(true);
+      }
+    } finally {
+      await tab.close();
+      await other.close();
+      await gate.shut();
+    }
   });
 });

@@ -50,11 +50,12 @@ export interface Look {
 export class Tab {
   readonly complaints: string[] = [];
   readonly strangers: string[] = [];
+  private readonly homes = new Set<string>();
 
   private constructor(readonly page: Page) {}
 
   static async open(browser: Browser, look: Look = {}): Promise<Tab> {
-    const { scheme = "light", width = 1280, height = 860, allowed } = look;
+    const { scheme = "light", width = 1440, height = 900, allowed } = look;
     const context = await browser.newContext({
       colorScheme: scheme,
       viewport: { width, height },
@@ -73,19 +74,32 @@ export class Tab {
     tab.page.on("pageerror", (error) => complain(String(error)));
     tab.page.on("request", (request) => {
       const url = request.url();
-      if (!url.startsWith(URL_OF_API) && !url.startsWith("blob:")) tab.strangers.push(url);
+      const isOurs = url.startsWith("blob:") || [...tab.homes].some((home) => url.startsWith(home));
+      if (!isOurs) tab.strangers.push(url);
     });
     await tab.page.addInitScript(watchShifts);
     return tab;
   }
 
-  async go(path: string): Promise<void> {
-    await this.page.goto(URL_OF_API + path);
+  /** `through`: another address of the same server. */
+  async go(path: string, through = URL_OF_API): Promise<void> {
+    this.homes.add(through);
+    await this.page.goto(through + path);
   }
 
   async shot(name: string): Promise<void> {
     mkdirSync(SHOTS, { recursive: true });
     await this.page.screenshot({ path: join(SHOTS, `${name}.png`) });
+  }
+
+  /** In both themes, and with nothing in anybody's way in either. */
+  async shots(name: string): Promise<void> {
+    for (const scheme of ["dark", "light"] as const) {
+      await this.page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+      await this.page.evaluate(() => new Promise(requestAnimationFrame));
+      await this.shot(`${name}-${scheme}`);
+      expect(await this.obstacles()).toEqual([]);
+    }
   }
 
   /** How far things have jumped by themselves, as browsers count it: 0.1 is called good. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Json, RunEvent } from "../../src/api/model";
-import { drawn, LANES_MAX, lanesOf, phaseOf, underWay } from "../../src/logic/lanes";
+import { childrenOf, drawn, LANES_MAX, lanesOf, phaseOf, underWay } from "../../src/logic/lanes";
 
 function history(...told: [number, string, string, { [key: string]: Json }?][]): RunEvent[] {
   return told.map(([at, type, step, data = {}], index) => ({
@@ -70,9 +70,9 @@ describe("the timeline of a history", () => {
 
   test("a child run is a bar from its call to its end", () => {
     const events = history(
-      [0, "run.started", "", { flow: { calls: [{ step: "ask" }] } }],
+      [0, "run.started", "", { flow: { calls: [{ step: "ask", run_id: "r1" }] } }],
       [4, "child.failed", "ask"],
-      [6, "child.called", "", { call: { step: "ask" } }],
+      [6, "child.called", "", { call: { step: "ask", run_id: "r2" } }],
       [9, "child.completed", "ask"],
     );
     expect(lanesOf(events)[0]?.bars.map((bar) => [bar.kind, bar.outcome])).toEqual([
@@ -80,6 +80,7 @@ describe("the timeline of a history", () => {
       ["retry", "done"],
       ["call", "done"],
     ]);
+    expect(childrenOf(lanesOf(events))).toEqual(new Map([["ask", "r2"]]));
   });
 
   test("counts what is under way after each event, waits left out", () => {

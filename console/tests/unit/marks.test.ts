@@ -13,6 +13,8 @@ function at(steps: Record<string, string>, more: Partial<Moment> = {}): Moment {
     steps: Object.entries(steps).map(([instance, status]) => stepAt(instance, status)),
     marking: {},
     variables: [],
+    origin: null,
+    input: null,
     output: null,
     error: null,
     waits: [],
@@ -29,6 +31,7 @@ function stepAt(instance: string, status: string): StepAt {
     startedAt: null,
     endedAt: null,
     note: "",
+    child: "",
     items: null,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { firstOf, isWhole, PAGE, pageOf, pagesFor, sampled } from "../../src/logic/windows";
+import { firstOf, PAGE, pageOf, pagesFor, sizeOf } from "../../src/logic/windows";
 
 describe("a list read by pages", () => {
   test("each version is on the page that begins at or before it", () => {
@@ -18,16 +18,11 @@ describe("a list read by pages", () => {
     expect(pagesFor(1, 20, 0)).toEqual([]);
   });
 
-  test("a page is whole once the history has gone past it", () => {
-    expect(isWhole(0, PAGE - 1)).toBe(false);
-    expect(isWhole(0, PAGE)).toBe(true);
-  });
-
-  test("a sample has both ends and no version twice", () => {
-    expect(sampled(3, 10)).toEqual([1, 2, 3]);
-    const versions = sampled(50_000, 300);
-    expect(versions).toHaveLength(300);
-    expect([versions[0], versions.at(-1)]).toEqual([1, 50_000]);
-    expect(new Set(versions).size).toBe(300);
+  test("a page is as long as the history has grown into it", () => {
+    expect(sizeOf(0, 0)).toBe(0);
+    expect(sizeOf(0, PAGE - 1)).toBe(PAGE - 1);
+    expect(sizeOf(0, 50_000)).toBe(PAGE);
+    expect(sizeOf(1, PAGE)).toBe(0);
+    expect(sizeOf(1, PAGE + 7)).toBe(7);
   });
 });

@@ -13,6 +13,7 @@ from orchestrator.errors import NotFound
 
 PACKAGED = Path(__file__).parents[1] / "static"
 INDEX = "index.html"
+RUNS = "runs/"
 ASSETS = "assets"
 """Names of files below have the hash of what is in them."""
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -76,7 +77,8 @@ class Files:
 
 
 def _is_file(path: str) -> bool:
-    return "." in path.rpartition("/")[2]
+    """Ids of runs may have dots."""
+    return "." in path.rpartition("/")[2] and not path.startswith(RUNS)
 
 
 def _response(data: bytes, kind: str, kept: str) -> Response[bytes]:

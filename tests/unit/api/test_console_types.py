@@ -6,8 +6,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from events.policies import Origin
 from events.views import ErrorView, RunView
-from orchestrator.api.shapes import EventNews, EventShown, Page, RunNews, RunRow, Workflow
+from orchestrator.api.shapes import (
+    EventNews,
+    EventShown,
+    Page,
+    RunNews,
+    RunRow,
+    Workflow,
+    WorkflowRow,
+)
 from orchestrator.replay.attempts import AttemptAt
 from orchestrator.replay.moments import MapAt, Moment, StepAt, TaskAt, TokenAt, VariableAt, WaitAt
 
@@ -20,6 +29,7 @@ ANSWERS: dict[str, type[msgspec.Struct]] = {
     "WireError": ErrorView,
     "WireEvent": EventShown,
     "WireWorkflow": Workflow,
+    "WireWorkflowRow": WorkflowRow,
     "WireStep": StepAt,
     "WireTask": TaskAt,
     "WireAttempt": AttemptAt,
@@ -27,6 +37,7 @@ ANSWERS: dict[str, type[msgspec.Struct]] = {
     "WireToken": TokenAt,
     "WireVariable": VariableAt,
     "WireWait": WaitAt,
+    "WireOrigin": Origin,
     "WireMoment": Moment,
     "WireNews": RunNews,
     "WireEventNews": EventNews,

@@ -18,7 +18,7 @@ def files(tmp_path: Path) -> Files:
     return Files(folder)
 
 
-@pytest.mark.parametrize("path", ["", "/", "runs/nightly-17", "/runs/a/b"])
+@pytest.mark.parametrize("path", ["", "/", "runs/nightly-17", "/runs/a/b", "/runs/v1.2"])
 def test_paths_of_the_console_are_its_index(files: Files, path: str) -> None:
     response = files.answer(path)
 
