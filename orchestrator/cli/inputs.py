@@ -27,7 +27,8 @@ def read_input(text: str, flag: str = "--input") -> Value:
 
 
 def given_values(flag: str, texts: Iterable[str]) -> dict[str, Value]:
-    """Values by name, as they are given: NAME=JSON, or NAME=TEXT for what is none.
+    """Values of variables by name, as they are given: NAME=JSON, or NAME=TEXT for what is none.
+    What is shown of a run calls them `vars.NAME`: that is taken, too.
 
     Raises `Misconfigured` for what is not NAME=VALUE, `Rejected` for a value that is none.
     """
@@ -36,8 +37,13 @@ def given_values(flag: str, texts: Iterable[str]) -> dict[str, Value]:
 
 def _named(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
+    name = name.removeprefix("vars.")
     if not name or not equals:
         raise Misconfigured(f"{flag} is {text!r}: expected NAME=VALUE")
+    if "." in name:
+        raise Misconfigured(
+            f"{flag} is {text!r}: a variable is given whole, as {name.partition('.')[0]}=JSON"
+        )
     return name, value
 
 

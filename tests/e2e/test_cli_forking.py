@@ -208,6 +208,7 @@ def test_refusals_name_the_step_and_the_mend(folder: Path) -> None:
         (("r4", "--at", "0"), 2, "--at is 0: expected a version from 1"),
         (("r4", "--retry", "nope"), 3, "has not reached a step 'nope'"),
         (("r4", "--set", "price"), 2, "--set is 'price': expected NAME=VALUE"),
+        (("r4", "--set", "order.total=5"), 2, "a variable is given whole, as order=JSON"),
         (("r4", "--set", "a b=1", "--run-id", "r4c"), 3, "variables: the name"),
         (("r4", "--at", "1", "--run-id", "r4b"), 3, "exists already"),
         (("nobody",), 3, "there is no run nobody"),
