@@ -113,18 +113,21 @@ class BatchService(Served, Batches):
     async def show_batch(self, batch_id: str) -> BatchShown:
         found = await Rebuilder(self._ports.log, Catalogue()).run(batch_id)
         if found is None or found.state.workflow != WORKFLOW:
-            raise NotFound(f"there is no batch {batch_id}: `dalsegno batch list` shows those")
+            raise NotFound(f"there is no batch {batch_id}: `GET /api/v1/batches` lists them")
         state = found.state
         refused = await self._refused(state)
         step = state.steps.get(STEP)
         map_ = None if step is None else step.map
         given = state.input if isinstance(state.input, dict) else {}
+        count = _count(given.get("runs"))
+        # A map is forgotten as soon as its output is known.
+        done = count if state.status == "completed" else 0
         return BatchShown(
             batch_id=batch_id,
             action=str(given.get("action", "")),
             status=state.status,
-            count=_count(given.get("runs")),
-            done=0 if map_ is None else map_.completed + map_.failed,
+            count=count,
+            done=done if map_ is None else map_.completed + map_.failed,
             started_at=state.started_at,
             ended_at=state.ended_at,
             refused=len(refused),

@@ -75,7 +75,9 @@ async def test_signals_go_to_runs_that_others_started_too() -> None:
 async def test_a_retry_is_planned_run_by_run() -> None:
     failed = Play(index(workflow(task("a"), task("b"))), Setting(run_id="failed"))
     failed.start()
+    failed.place("a")
     failed.complete("a")
+    failed.place("b")
     failed.fail("b")
     rows = row("failed", status="failed"), row("gone", status="failed"), row("open")
 
