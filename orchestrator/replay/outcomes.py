@@ -53,6 +53,9 @@ UNSAID = frozenset(
 SETS = frozenset({"cancelled", "recalled", "unsettled", "undone", "retried"})
 """Names in no order."""
 
+AS_BEFORE = "what it had been given"
+"""By a step that begins anew with the inputs that it had."""
+
 encode = msgspec.json.Encoder(order="sorted").encode
 _plain = msgspec.json.Encoder().encode
 
@@ -146,7 +149,7 @@ def _stuck(one: Stuck) -> Iterator[tuple[str, object]]:
 
 def _renewed(one: Renewed) -> Iterator[tuple[str, object]]:
     called = None if one.call is None else (one.call.workflow, one.call.input)
-    yield f"renews {one.step}", (one.inputs, called)
+    yield f"renews {one.step}", called or (AS_BEFORE if one.inputs is None else one.inputs)
 
 
 FLOWS: tuple[tuple[Callable[..., Iterator[tuple[str, object]]], str], ...] = (

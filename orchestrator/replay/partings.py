@@ -18,7 +18,7 @@ from orchestrator.kernel.durations import as_text
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.outcomes import differences
+from orchestrator.replay.outcomes import AS_BEFORE, differences
 
 Kind = str
 """branch, inputs, value, step, task, retry, time, refused, error, end."""
@@ -249,6 +249,8 @@ def _leads(net: NetIndex, choice: Choice) -> str:
 
 
 def _short(value: object) -> str:
+    if value == AS_BEFORE:
+        return AS_BEFORE
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 

@@ -4,14 +4,20 @@ The tasks write each of their executions into a ledger. The history of each run 
 version, to what its coordinator said (the command `dev` checks that when it stops).
 """
 
+import re
+import shlex
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.main import run as here
+from tests.e2e.cluster import ROOT
 from tests.e2e.command_line import Done, dalsegno, dev, until_shown
+from tests.e2e.walkthrough import Command, File, actions, assert_shape
 
 TASKS = """
 import pathlib
@@ -60,6 +66,10 @@ steps:
   - {id: go, wait: {signal: go}}
 output: "${ vars.say }"
 """
+PAGE = actions((ROOT / "docs/howto/what-if.md").read_text("utf-8"))
+CODES = {" start ": 1, "renamed.yaml": 3, "replay ": 1}
+"""Of the commands of the page that do not end well, by what is in them."""
+VERSIONS = re.compile(r"\b[0-9a-f]{12}\b")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +83,10 @@ def folder() -> Iterator[Path]:
     (made / "longer.yaml").write_text(LONGER)
     (made / "other.yaml").write_text(OTHER)
     (made / "waiting.yaml").write_text(WAITING)
-    with dev(made, "--import", "shop.py"):
+    for file in PAGE:
+        if isinstance(file, File):
+            (made / file.name).write_text(file.text)
+    with dev(made, "--import", "shop.py", "--import", "nightly.py"):
         yield made
     shutil.rmtree(made)
 
@@ -216,3 +229,28 @@ def test_refusals_name_the_step_and_the_mend(folder: Path) -> None:
     for arguments, code, said in cases:
         done = dalsegno(folder, "fork", *arguments, "--yes")
         assert (done.code, said in done.err) == (code, True), (arguments, done)
+
+
+@pytest.mark.timeout(300)
+def test_the_commands_of_the_page_print_what_it_says(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    code, typed = 0, [one for one in PAGE if isinstance(one, Command) and not one.lasts]
+    assert len(typed) > 10
+    for command in typed:
+        program, *arguments = shlex.split(command.line)
+        if program == "sed":
+            subprocess.run(["bash", "-c", command.line], cwd=folder, check=True)
+            continue
+        said = f"{code}\n"
+        if program == "dalsegno":
+            code = here(arguments)
+            assert code == next((CODES[one] for one in CODES if one in command.line), 0), command
+            said = "".join(reversed(capsys.readouterr()))
+        assert_shape(Command(command.line, same(command.output)), same(said))
+
+
+def same(text: str) -> str:
+    """A version of a workflow is not always a word with a digit in it."""
+    return VERSIONS.sub("version-1", text)
