@@ -40,6 +40,14 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def once(folder: Path) -> str:
+    """A run that has ended."""
+    given = '{"month": "2026-03", "delivery": 1}'
+    _ = run(f"dalsegno run start statement.py --id once --input '{given}' --wait", folder)
+    return "once"
+
+
 def typed() -> list[Command]:
     found = [one for one in actions(PAGE) if isinstance(one, Command)]
     return [one for one in found if not one.lasts and not one.line.startswith("cp ")]
@@ -89,16 +97,11 @@ def test_a_newcomer_finds_the_bug_and_mends_the_run_without_doing_again_what_is_
 
 
 @pytest.mark.timeout(120)
-def test_on_a_terminal_replay_opens_a_session(folder: Path) -> None:
-    run(
-        'dalsegno run start statement.py --id once --input \'{"month": "2026-03", "delivery": 1}\' '
-        "--wait",
-        folder,
-    )
+def test_on_a_terminal_replay_opens_a_session(folder: Path, once: str) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process = subprocess.Popen(
-        [*COMMAND, "replay", "once"],
+        [*COMMAND, "replay", once],
         cwd=folder,
         env=environment(TERM="xterm-256color"),
         stdin=theirs,
@@ -130,16 +133,11 @@ def _drain(terminal: int) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_elsewhere_it_prints_as_it_did(folder: Path) -> None:
-    run(
-        "dalsegno run start statement.py --id twice "
-        '--input \'{"month": "2026-03", "delivery": 1}\' --wait',
-        folder,
-    )
-    plain = dalsegno(folder, "replay", "twice", "--at", "3")
+def test_elsewhere_it_prints_as_it_did(folder: Path, once: str) -> None:
+    plain = dalsegno(folder, "replay", once, "--at", "3")
     assert plain.code == 0, plain
-    assert re.search(r"^state [0-9a-f]{64} from 3 events", plain.out, re.MULTILINE), plain
-    found = dalsegno(folder, "replay", "twice", "--at", "1", "--json").json
+    assert re.search(r"^state [\w-]{43} from 3 events", plain.out, re.MULTILINE), plain
+    found = dalsegno(folder, "replay", once, "--at", "1", "--json").json
     assert (found["version"], found["status"]) == (1, "running")
     moment = found["moment"]
     assert isinstance(moment, dict)

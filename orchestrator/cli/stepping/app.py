@@ -47,7 +47,6 @@ SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 1000.0)
 """How many times as fast as it was."""
 PAUSE_MIN_S, PAUSE_MAX_S = 0.02, 1.0
 """Between two events that are played; what took longer is cut short."""
-PAGE = 10
 PANES = ("events", "state", "changes", "graph", "timeline")
 NARROW = 100
 MICROSECONDS = 1_000_000
@@ -62,8 +61,6 @@ class Stepping(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,l,s", "step(1)", "step", key_display="→"),
         Binding("left,h", "step(-1)", "back", key_display="←"),
-        Binding("pagedown", f"step({PAGE})", show=False),
-        Binding("pageup", f"step(-{PAGE})", show=False),
         Binding("home", "edge(False)", show=False),
         Binding("end", "edge(True)", show=False),
         Binding("g", "ask('goto ')", "go to"),
@@ -113,6 +110,8 @@ class Stepping(App[None]):
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
+        self.screen.set_class(self.size.width < NARROW, "-narrow")
+        self.screen.set_class(self.size.width >= NARROW, "-wide")
         self.action_pane("state")
         self.action_pane("events")
         self._show()
@@ -266,6 +265,10 @@ class Stepping(App[None]):
 
     def action_faster(self, more: int) -> None:
         self._speed = max(0, min(len(SPEEDS) - 1, self._speed + more))
+        if self._playing is not None:
+            self._playing.stop()
+            self._wait()
+            self._head(self.session.here())
         self._say(f"plays at {self._speed_text} of the time that it took")
 
     def _wait(self) -> None:

@@ -45,8 +45,8 @@ class Reading(ModalScreen[None]):
 KEYS = (
     ("→  l  s", "one event on"),
     ("←  h", "one event back"),
-    ("↓ ↑  j k", "the same, where the events have the focus"),
-    ("PgDn PgUp", "ten events on, or back"),
+    ("↓ ↑  j k", "the same in the events; elsewhere they scroll the pane"),
+    ("PgDn PgUp", "ten events on, or back; elsewhere a page of the pane"),
     ("Home End", "to before the first event, to the last"),
     ("g", "to a version (14), a time of day (07:05:25), or so long after the beginning (+2s)"),
     ("b", "a breakpoint: event task.failed · step load · error · when vars.total > 9"),

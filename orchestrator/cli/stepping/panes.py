@@ -1,12 +1,14 @@
 """The panes of a session: events, state, changes, graph, timeline."""
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Region, Size, Spacing
 from textual.message import Message
@@ -35,6 +37,8 @@ from orchestrator.replay.moments import Moment
 
 LINES_KEPT = 4_000
 GANTT_ROWS = 200
+PAGE = 10
+"""Events that a page of them has."""
 TYPE = 15
 """Columns of a type; longer ones are rare and take more."""
 AROUND = Spacing(2, 0, 2, 0)
@@ -42,9 +46,16 @@ AROUND = Spacing(2, 0, 2, 0)
 OPENED_FIRST = frozenset({"run", "watches", "variables", "tasks"})
 
 
-class EventsPane(ScrollView, can_focus=True):
-    """All events, a row each and one for what is before the first; only those seen are made."""
+class EventsPane(ScrollView, can_focus=True, inherit_bindings=False):
+    """All events, a row each and one for what is before the first; only those seen are made. Keys
+    that elsewhere scroll step here, and the rows follow."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "app.step(1)", show=False),
+        Binding("up,k", "app.step(-1)", show=False),
+        Binding("pagedown", f"app.step({PAGE})", show=False),
+        Binding("pageup", f"app.step(-{PAGE})", show=False),
+    ]
     COMPONENT_CLASSES = {"events--here"}
 
     class Chosen(Message):
@@ -68,6 +79,9 @@ class EventsPane(ScrollView, can_focus=True):
         self.border_subtitle = f"{version} of {self._session.last}"
         self.scroll_to_region(Region(0, version, 1, 1), animate=False, spacing=AROUND)
         self.refresh()
+
+    def on_resize(self) -> None:
+        self.show()
 
     def render_line(self, y: int) -> Strip:
         version = self.scroll_offset.y + y
@@ -106,15 +120,16 @@ class EventsPane(ScrollView, can_focus=True):
             self.post_message(self.Chosen(version))
 
 
-class StatePane(Tree[Branch]):
+class StatePane(Tree[Branch], inherit_bindings=False):
     """The state as a tree. What is open stays open while the session moves."""
 
-    class Asked(Message):
-        """A step was chosen."""
-
-        def __init__(self, step: str) -> None:
-            super().__init__()
-            self.step = step
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "cursor_down", show=False),
+        Binding("up,k", "cursor_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("pageup", "page_up", show=False),
+        Binding("enter,space", "toggle_node", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__("state", id="state", classes="pane")
@@ -192,8 +207,15 @@ def _of_value(branch: Branch) -> tuple[Branch, ...]:
     return () if branch.value is msgspec.UNSET else inside(branch.name, branch.value)
 
 
-class TextPane(VerticalScroll, can_focus=True):
+class TextPane(VerticalScroll, can_focus=True, inherit_bindings=False):
     """Lines that are scrolled."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "scroll_down", show=False),
+        Binding("up,k", "scroll_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("pageup", "page_up", show=False),
+    ]
 
     def __init__(self, name: str, title: str) -> None:
         super().__init__(id=name, classes="pane")
@@ -202,6 +224,7 @@ class TextPane(VerticalScroll, can_focus=True):
 
     @property
     def allow_maximize(self) -> bool:
+        """A container that scrolls does not by itself."""
         return True
 
     def compose(self) -> ComposeResult:
