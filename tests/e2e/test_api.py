@@ -1,8 +1,11 @@
 """`dalsegno api` before a real cluster: who may ask, what is answered, and what is done once."""
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import httpx
@@ -15,6 +18,7 @@ from orchestrator.api.operations.all import Operations
 from orchestrator.api.operations.operation import operations
 from orchestrator.api.shapes import BatchShown
 from orchestrator.client import BatchGiven, Client, EventsWanted, RunsWanted, Start
+from tests.e2e.api_howto import follow_howto
 from tests.e2e.api_lists import check_lists
 from tests.e2e.api_requests import check_every_operation
 from tests.e2e.apis import PATIENCE_S, Site, found_by, order, refused, site, sums
@@ -202,6 +206,13 @@ async def prepare(url: str) -> dict[str, list[Value]]:
         "where": ["", "payload.size() > 0"],
         "status": ["", "failed"],
     }
+
+
+def test_the_how_to_says_what_happens(here: Site, tmp_path: Path) -> None:
+    theirs = found_by(here.cluster)
+    theirs["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), theirs["PATH"]])
+
+    assert follow_howto(here.url, tmp_path, theirs) > 15
 
 
 # -- lists ----------------------------------------------------------------------------------------
