@@ -1,8 +1,10 @@
 """Runs to export: a parent with a child, stored values, and a fork."""
 
+import base64
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
+import zstandard
 
 from dalsegno.testing import dalsegno_env
 from dalsegno.testing.env import Env
@@ -30,6 +32,7 @@ from orchestrator.replay.selecting import Exportable, Item, select, walk
 CHUNK = Payload.of(b'["one","two"]')
 EMAIL = "ada.lovelace@example.com"
 CATALOGUE = Catalogue()
+ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 @task(name="shop.price")
@@ -118,26 +121,54 @@ async def cluster() -> AsyncIterator[Kept]:
 
 
 async def items(
-    store: Exportable, run_ids: Sequence[str], *, children: bool = False
+    store: Exportable,
+    run_ids: Sequence[str],
+    *,
+    children: bool = False,
+    catalogue: Catalogue = CATALOGUE,
 ) -> AsyncIterator[Item]:
-    selection = await select(store, CATALOGUE, run_ids, children=children)
-    async for item in walk(store, CATALOGUE, selection):
+    selection = await select(store, catalogue, run_ids, children=children)
+    async for item in walk(store, catalogue, selection):
         yield item
 
 
-async def bundle(store: Exportable, *run_ids: str, children: bool = False) -> bytes:
-    chunks = bundled(items(store, run_ids, children=children), run_ids)
-    return b"".join([chunk async for chunk in chunks])
+async def bundle(
+    store: Exportable,
+    *run_ids: str,
+    children: bool = False,
+    redacted: Sequence[str] = (),
+    catalogue: Catalogue = CATALOGUE,
+) -> bytes:
+    found = items(store, run_ids, children=children, catalogue=catalogue)
+    return b"".join([chunk async for chunk in bundled(found, run_ids, tuple(redacted))])
 
 
-async def jsonl(store: Exportable, *run_ids: str, children: bool = False) -> bytes:
-    found = lines(items(store, run_ids, children=children))
-    return b"".join([line + b"\n" async for line in found])
+async def jsonl(
+    store: Exportable,
+    *run_ids: str,
+    children: bool = False,
+    redacted: Sequence[str] = (),
+    catalogue: Catalogue = CATALOGUE,
+) -> bytes:
+    found = items(store, run_ids, children=children, catalogue=catalogue)
+    return b"".join([line + b"\n" async for line in lines(found, tuple(redacted))])
 
 
-async def hashes(history: History, run_id: str) -> list[str]:
+def plain(data: bytes) -> bytes:
+    """Everything in a file, decompressed, also what is in base 64 in it."""
+    found = [data]
+    if data[:4] == ZSTD:
+        reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
+        found.append(reader.read())
+    for line in found[-1].splitlines():
+        said = msgspec.json.decode(line) if line.startswith(b"{") else {}
+        found += [base64.b64decode(said["data"])] if "payload" in said else []
+    return b"\n".join(found)
+
+
+async def hashes(history: History, run_id: str, catalogue: Catalogue = CATALOGUE) -> list[str]:
     """The hash of the run's state at every version."""
-    rebuilder, found = Rebuilder(history, CATALOGUE, snapshots=False), list[str]()
+    rebuilder, found = Rebuilder(history, catalogue, snapshots=False), list[str]()
     state, kept = RunState(), Versions()
     async for event in rebuilder.follow(run_id):
         state = await rebuilder.ground(state, event, kept)

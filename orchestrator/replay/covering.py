@@ -17,9 +17,12 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
+from msgspec import structs
+
 from events.codec import digest, encode
-from events.errors import Rejected
+from events.errors import InvalidValue, Rejected
 from events.limits import REDACTED_VALUES_MAX
+from events.references import ListReference, as_value, reference_of
 from events.values import Value
 
 TOKEN = "redacted"  # noqa: S105 -- what stands in place of one
@@ -55,7 +58,10 @@ class Covered:
     # -- what is covered --------------------------------------------------------------------------
 
     def add(self, value: Value) -> None:
-        """A value, or everything in it. Raises `Rejected` when there are too many."""
+        """A value, or everything in it; of a stored list nothing, as its values are elsewhere.
+        Raises `Rejected` when there are too many."""
+        if stored_list(value) is not None:
+            return
         if isinstance(value, dict):
             for item in value.values():
                 self.add(item)
@@ -106,7 +112,10 @@ class Covered:
     # -- texts without them -----------------------------------------------------------------------
 
     def value(self, value: Value) -> Value:
-        """A user's value without them, its names included."""
+        """A user's value without them, its names included. Where a stored list is stays said."""
+        if (found := stored_list(value)) is not None:
+            chunks = [structs.replace(one, hash=self.text(one.hash)) for one in found.chunks]
+            return as_value(structs.replace(found, chunks=tuple(chunks)))
         if isinstance(value, dict):
             return {self.text(name): self.value(item) for name, item in value.items()}
         if isinstance(value, list):
@@ -160,6 +169,15 @@ class Covered:
             for form, _ in forms.get(folded[at : at + CHARS_MIN], ())
             if len(form) >= CHECKED_MIN
         )
+
+
+def stored_list(value: Value) -> ListReference | None:
+    """The reference to a list that a value is, if it is one and says nothing else."""
+    try:
+        found = reference_of(value)
+    except InvalidValue:
+        return None
+    return found if found is not None and as_value(found) == value else None
 
 
 def forms(value: str) -> Iterator[str]:

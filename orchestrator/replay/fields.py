@@ -20,6 +20,7 @@ from events.personal import ANYTHING, TEXTS
 from events.redaction import is_secret_name
 from events.values import Value
 from orchestrator.kernel.state import OPEN, TERMINAL
+from orchestrator.replay.covering import stored_list
 
 Path = tuple[str, ...]
 ANY = "*"
@@ -74,9 +75,12 @@ class Chosen:
         return [field.text for field in self._fields if field not in self._met]
 
     def within(self, value: Value, path: Path) -> Iterator[Value]:
-        """The values in a value that are at such paths. O(size)."""
+        """The values in a value that are at such paths; what says where a stored list is, is none.
+        O(size)."""
         if self.has(path):
             yield value
+        elif stored_list(value) is not None:
+            return
         elif isinstance(value, dict):
             for name, item in value.items():
                 yield from self.within(item, (*path, name))

@@ -18,7 +18,7 @@ from orchestrator.kernel.snapshot import fingerprint, restore, state_hash
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.dependencies import Dependencies, flow_of
 from orchestrator.replay.findings import Finding
-from orchestrator.replay.ports import IndexRow, row_of
+from orchestrator.replay.ports import IMPORTED, IndexRow, row_of
 from orchestrator.replay.rebuild import Kept
 from orchestrator.replay.snapshots import Snapshot
 from orchestrator.replay.times import untimely
@@ -78,6 +78,11 @@ class Judging:
     def expect_row(self, row: IndexRow | None) -> None:
         """The row of the index, read before the events: they only grow."""
         self._row = row
+
+    @property
+    def has_left_values(self) -> bool:
+        """Whether its stored values stayed where it came from: personal, it was imported."""
+        return self._row is not None and self._row.shard == IMPORTED and bool(self.state.subject)
 
     def expect_snapshot(self, snapshot: Snapshot) -> None:
         """One of another release's state schema is not judged: it is never read either."""

@@ -13,7 +13,7 @@ nothing is exported in which a value is still to be found.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -24,9 +24,9 @@ from events.codec import digest as digest_of
 from events.envelope import PERSONAL_MARK, Event, Head, Stored, unseal
 from events.errors import Corrupt, Rejected
 from events.ids import run_stream, traceparent
-from events.references import Payload
+from events.references import ListReference, Payload
 from events.values import Value
-from orchestrator.replay.covering import TOKEN, Covered
+from orchestrator.replay.covering import TOKEN, Covered, stored_list
 from orchestrator.replay.fields import Chosen, Field, Path, Rewriting, rewritten, words
 from orchestrator.replay.naming import perhaps_named
 from orchestrator.replay.opened import WithoutCluster
@@ -110,6 +110,8 @@ class _Looking:
         self._catalogue = catalogue
         self._chosen = chosen
         self._covered = Covered(words())
+        self._chunks: list[tuple[str, Path | None]] = []
+        """Of stored lists, with the path that these are at; without when all in them is taken."""
         self.payloads: list[str] = []
         self.calls: dict[str, list[str]] = {}
 
@@ -122,12 +124,28 @@ class _Looking:
                 self._gather(_value(item), ())
             elif isinstance(item, Ended):
                 continue
+        await self._look_into_lists()
         if unmet := self._chosen.unmet:
             raise Rejected(
                 f"nothing in these runs is at {', '.join(unmet)}: expected fields that are there, "
                 "such as `dalsegno events show RUN --json` shows them"
             )
         return self._covered
+
+    async def _look_into_lists(self) -> None:
+        """And into those that they name."""
+        seen: set[tuple[str, Path | None]] = set()
+        while self._chunks:
+            hash_, path = chunk = self._chunks.pop()
+            data = None if chunk in seen else await self._store.load_payload(hash_)
+            seen.add(chunk)
+            if data is None:
+                continue
+            value = _value(Payload(hash=hash_, data=data))
+            if path is None:
+                self._add(value)
+            else:
+                self._gather(value, path)
 
     def _event(self, event: Event) -> None:
         fact, stream = event.fact, event.header.stream
@@ -149,7 +167,14 @@ class _Looking:
 
     def _gather(self, value: Value, path: Path) -> None:
         for found in self._chosen.within(value, path):
-            self._covered.add(found)
+            self._add(found)
+        for where, listed in _lists(value, path):
+            self._chunks += ((one.hash, where) for one in listed.chunks if one.hash)
+
+    def _add(self, value: Value) -> None:
+        self._covered.add(value)
+        for _, listed in _lists(value, ()):
+            self._chunks += ((one.hash, None) for one in listed.chunks if one.hash)
 
 
 class Redacted(WithoutCluster):
@@ -209,6 +234,7 @@ class Redacted(WithoutCluster):
         for inner in perhaps_named(data):
             await self._rename_payload(inner, seen)
         payload = self._without(Payload(hash=hash_, data=data))
+        self._check(payload.data, f"stored value {hash_}")
         if payload.hash != hash_:
             self._payloads[payload.hash] = hash_
             self._covered.put(hash_, payload.hash)
@@ -227,9 +253,9 @@ class Redacted(WithoutCluster):
                 for fact in await self._definitions(stream):
                     version = fact.workflow_version
                     bare = msgspec.structs.replace(fact, workflow_version="")
-                    data = rewritten(bare, self._by)
-                    if data != msgspec.to_builtins(bare) and self._covered.text(version) == version:
-                        sha = hashlib.sha256(encode(data)).hexdigest()
+                    data = encode(rewritten(bare, self._by))
+                    if data != encode(bare) and self._covered.text(version) == version:
+                        sha = hashlib.sha256(data).hexdigest()
                         self._covered.put(version, sha[:VERSION_CHARS])
                         changes = True
 
@@ -277,13 +303,16 @@ class Redacted(WithoutCluster):
             made["previous"] = head.digest
         made["data"] = rewritten(event.fact, self._by)
         state = encode(made)
-        if self._covered.found_in(state.decode()):
-            raise Rejected(
-                f"a value that is to be taken out is still in event {stored.version} of "
-                f"{stored.stream}, where it cannot be: nothing was exported; this is a bug of ours"
-            )
+        self._check(state, f"event {stored.version} of {stored.stream}")
         head.version, head.digest = stored.version, digest_of(state)
         return Stored(head.stream, stored.version, event.fact.TYPE, state, opened=b"")
+
+    def _check(self, data: bytes, where: str) -> None:
+        if self._covered.found_in(data.decode()):
+            raise Rejected(
+                f"a value that is to be taken out is still in {where}, where it cannot be: nothing "
+                "was exported; this is a bug of ours"
+            )
 
     async def load_payload(self, hash_: str) -> bytes | None:
         data = await self._store.load_payload(self._payloads.get(hash_, hash_))
@@ -298,6 +327,18 @@ def _value(payload: Payload) -> Value:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Corrupt(f"the stored value {payload.hash} is no JSON: {error}") from error
     return value
+
+
+def _lists(value: Value, path: Path) -> Iterator[tuple[Path, ListReference]]:
+    """The stored lists that a value names, itself included, with their paths."""
+    if (found := stored_list(value)) is not None:
+        yield path, found
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _lists(item, (*path, name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _lists(item, path)
 
 
 def _constants(value: Value) -> Value:

@@ -7,6 +7,8 @@ forgotten, so that the memory which an audit takes does not grow with the histor
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from events.catalogue import Catalogue
 from events.cluster_facts import DefinitionRegistered
 from events.envelope import Event, Stored, unseal
@@ -47,6 +49,14 @@ class Audited(IndexedHistory, Protocol):
     async def kept_digests(self, positions: Sequence[int]) -> Mapping[int, bytes]: ...
 
 
+class _Trouble(msgspec.Struct, frozen=True):
+    """What is wrong with a stored value."""
+
+    check: str
+    said: str
+    is_absence: bool = False
+
+
 class Verifier:
     """Audits runs of one log; remembers nets, and which stored values are sound."""
 
@@ -65,8 +75,8 @@ class Verifier:
         self._events_max = events_max
         self.ignored = ignored
         self._nets: dict[tuple[str, str], Dependencies | None] = {}
-        self._sound: dict[str, tuple[str, str]] = {}
-        """Hashes of stored values, and what is wrong with each: the check, and words."""
+        self._sound: dict[str, _Trouble | None] = {}
+        """Hashes of stored values, and what is wrong with each."""
 
     async def run(self, run_id: str) -> Verified | None:
         """The audit of a run, or None when the log has no events of it. O(events) of time, and of
@@ -168,13 +178,16 @@ class Verifier:
                 if len(self._sound) >= HASHES_MAX:
                     self._sound.clear()
                 self._sound[hash_] = await self._trouble(hash_)
-            check, trouble = self._sound[hash_]
-            if trouble:
-                judging.found(check, stored.version, trouble, stored.position)
+            trouble = self._sound[hash_]
+            if trouble is None or (trouble.is_absence and judging.has_left_values):
+                continue
+            judging.found(trouble.check, stored.version, trouble.said, stored.position)
 
-    async def _trouble(self, hash_: str) -> tuple[str, str]:
+    async def _trouble(self, hash_: str) -> _Trouble | None:
         try:
             data = await self._store.load_payload(hash_)
         except Corrupt as error:
-            return check_of(error, "payloads"), str(error)
-        return "payloads", "" if data is not None else f"the stored value {hash_} is not there"
+            return _Trouble(check_of(error, "payloads"), str(error))
+        if data is not None:
+            return None
+        return _Trouble("payloads", f"the stored value {hash_} is not there", is_absence=True)

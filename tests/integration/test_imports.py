@@ -21,9 +21,11 @@ from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.loading import Loader
-from orchestrator.replay.importing import Imported, Importer, Who
+from orchestrator.replay.fields import field_of
+from orchestrator.replay.importing import Imported, Importer, Who, redacted_before
 from orchestrator.replay.ports import IMPORTED
 from orchestrator.replay.rebuild import Rebuilder
+from orchestrator.replay.redacting import redacted
 from orchestrator.replay.verify import Verifier
 from orchestrator.replay.verify_log import LogVerifier, Standing
 from tests import exports
@@ -291,6 +293,49 @@ async def test_values_of_personal_runs_stay_sealed_and_no_key_goes_with_them(
     assert key.erased
     assert await exports.jsonl(store, "p-1") == data
     assert await findings(store) == []
+
+
+async def test_of_an_imported_personal_run_only_what_was_sealed_is_not_audited(
+    store: PostgresStore,
+) -> None:
+    """No key has come with it: its chain and its row are right, and its values are known to be
+    gone."""
+    async with dalsegno_env(tasks=exports.TASKS) as env:
+        await env.register(exports.letter())
+        run = await env.start(exports.letter(), input={"to": EMAIL}, id="p-1", subject="ada")
+        await run.result()
+        await imported(store, await exports.bundle(exports.store_of(env), "p-1"))
+        theirs = await Verifier(exports.store_of(env), CATALOGUE, 16).run("p-1")
+    ours = await Verifier(store, CATALOGUE, store.info.shards).run("p-1")
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.findings, ours.status) == ((), "completed")
+    assert ours.events == theirs.events
+    raw = b"".join(one.state + (one.opened or b"") for one in await store.read(run_stream("p-1")))
+    assert EMAIL.encode() not in raw
+    assert await findings(store) == []
+
+
+@pytest.mark.parametrize("write", WRITERS)
+async def test_what_was_redacted_comes_back_to_the_byte(
+    store: PostgresStore, kept: Kept, write: Write
+) -> None:
+    asked = [field_of("customer.email"), field_of("item")]
+    history, told = await redacted(kept.store, CATALOGUE, ["fork-1"], asked, children=True)
+    data = await write(history, *told.run_ids, children=True, redacted=told.fields)
+    assert EMAIL.encode() not in exports.plain(data)
+    done = await imported(store, data)
+    assert {"order-1", "fork-1"} < {one.run_id for one in done}
+    before = await redacted_before(store, CATALOGUE, told.run_ids)
+    assert tuple(before) == ("customer.email", "item")
+    assert await write(store, *told.run_ids, children=True, redacted=before) == data
+    for one in done:
+        assert await exports.hashes(store, one.run_id) == await exports.hashes(history, one.run_id)
+    assert await findings(store) == []
+    again, told = await redacted(store, CATALOGUE, told.run_ids, [field_of("count")], children=True)
+    data = await write(again, *told.run_ids, children=True, redacted=(*before, *told.fields))
+    with await open_file(data) as file:
+        assert file.info.redacted == ("customer.email", "item", "count")
 
 
 async def test_each_run_comes_to_the_log_that_it_belongs_to(

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import quote
 
 import pytest
-import zstandard
 
 from dalsegno.testing import dalsegno_env
 from events.errors import Misconfigured, Rejected
+from events.ids import run_stream
 from events.references import Payload
 from events.values import Value
 from node_agent import TaskContext, TaskError, task
@@ -21,7 +21,7 @@ from orchestrator.replay.fields import field_of, words
 from orchestrator.replay.redacting import redacted
 from orchestrator.replay.verify import Verifier
 from tests import exports
-from tests.exports import CATALOGUE, EMAIL, Kept
+from tests.exports import CATALOGUE, EMAIL, Kept, plain
 
 pytestmark = pytest.mark.anyio
 Write = Callable[..., Awaitable[bytes]]
@@ -70,14 +70,15 @@ def letters() -> Workflow:
     return flow
 
 
-INPUT = {
+LISTED: dict[str, Value] = {
+    "$ref": "list",
+    "count": 2,
+    "bytes": len(LETTERS.data),
+    "chunks": [{"count": 2, "hash": LETTERS.hash}],
+}
+INPUT: dict[str, Value] = {
     "customer": {"email": EMAIL, "card": CARD, "password": SECRET, "ok": True, "land": "DE"},
-    "letters": {
-        "$ref": "list",
-        "count": 2,
-        "bytes": len(LETTERS.data),
-        "chunks": [{"count": 2, "hash": LETTERS.hash}],
-    },
+    "letters": LISTED,
 }
 
 
@@ -94,18 +95,6 @@ async def kept() -> AsyncIterator[Kept]:
 
 RUN = "spy-ada.lovelace"
 FIELDS = [field_of("customer.email"), field_of("card"), field_of("ok"), field_of("land")]
-
-
-def plain(data: bytes) -> bytes:
-    """Everything in a file, decompressed, also what is in base 64 in it."""
-    found = [data]
-    if data[:4] == b"\x28\xb5\x2f\xfd":
-        reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
-        found.append(reader.read())
-    for line in found[-1].splitlines():
-        said = json.loads(line) if line.startswith(b"{") else {}
-        found += [base64.b64decode(said["data"])] if "payload" in said else []
-    return b"\n".join(found)
 
 
 def betrayals() -> list[bytes]:
@@ -151,6 +140,48 @@ async def test_what_is_left_folds_and_verifies(kept: Kept, write: Write) -> None
             assert verified.status in {"completed", "failed"}
         for name in file.payload_names():
             assert await file.load_payload(name) is not None
+
+
+@pytest.mark.parametrize("asked", ["letters", "letters.email", "input.letters.*"])
+async def test_values_of_a_stored_list_go_wherever_they_are(kept: Kept, asked: str) -> None:
+    """By a field that is the list, or in it; where the list is stays said."""
+    history, told = await redacted(kept.store, CATALOGUE, [RUN], [field_of(asked)], children=True)
+    data = await exports.bundle(history, *told.run_ids, children=True)
+    assert EMAIL.encode() not in plain(data)
+    with await open_file(data) as file:
+        (name,) = file.payload_names()
+        assert name != LETTERS.hash
+        (started, *_) = await file.read(run_stream(RUN))
+        listed = json.loads(started.state)["data"]["input"]["letters"]
+        assert listed == LISTED | {"chunks": [{"count": 2, "hash": name}]}
+
+
+async def test_what_says_where_a_stored_list_is_is_no_field(kept: Kept) -> None:
+    with pytest.raises(Rejected, match="nothing in these runs is at chunks, bytes"):
+        await redacted(kept.store, CATALOGUE, [RUN], [field_of("chunks"), field_of("bytes")])
+
+
+async def test_a_number_that_a_list_is_long_is_no_value_of_it(kept: Kept) -> None:
+    covered = Covered(words())
+    covered.add(1_234_567)
+    chunk: Value = {"count": 1_234_567, "hash": LETTERS.hash}
+    listed: dict[str, Value] = {"$ref": "list", "count": 1_234_567, "bytes": 9, "chunks": [chunk]}
+    assert covered.value(listed) == listed
+    more = covered.value({**listed, "more": 1_234_567})
+    assert isinstance(more, dict)
+    assert more["more"] == "redacted-1"
+
+
+async def test_what_was_redacted_is_redacted_again(kept: Kept) -> None:
+    """Versions of definitions with nothing in them to take out stay what they are."""
+    first, told = await redacted(kept.store, CATALOGUE, [RUN], FIELDS, children=True)
+    with await open_file(await exports.bundle(first, *told.run_ids, children=True)) as file:
+        again, twice = await redacted(
+            file, CATALOGUE, told.run_ids, [field_of("hash")], children=True
+        )
+        data = await exports.jsonl(again, *twice.run_ids, children=True)
+        assert twice.values == 0
+        assert data == await exports.jsonl(file, *told.run_ids, children=True)
 
 
 async def test_without_a_value_in_it_a_run_keeps_its_name(kept: Kept) -> None:
