@@ -17,7 +17,7 @@ from orchestrator.dap.framing import TooLong
 from orchestrator.dap.opening import Opener, Text
 from orchestrator.dap.requests import take
 from orchestrator.dap.session import Session
-from orchestrator.dap.wants import Foresee, OpenCalled, OpenRun
+from orchestrator.dap.wants import Change, Foresee, Fork, OpenCalled, OpenRun
 from orchestrator.kernel.env import Env
 from orchestrator.replay.export import Exported
 from orchestrator.replay.forks import foresee
@@ -42,6 +42,7 @@ class DebugClient:
         self._numbers = 0
         self._opener = Opener(self.history, Catalogue(), texts, self._number)
         self.said: list[Message] = []
+        self.forks: list[Change] = []
         self.session = Session(CelExpressions(), lambda path: path, self._take)
         self._seq = 0
 
@@ -92,10 +93,13 @@ class DebugClient:
                     session.opened(request, anyio.run(self._opener.open, attach.run))
                 case OpenCalled(run_id=run_id):
                     session.opened(None, anyio.run(self._opener.open, run_id))
-                case Foresee() as wanted:
+                case Foresee(change=change) as wanted:
                     env = Env(now=NOW, expressions=CelExpressions(), limits=Limits())
-                    found = anyio.run(foresee, self.history, wish_of(wanted), env)
-                    session.foreseen(wanted.request, wanted.shown, preview_of(found, wanted))
+                    found = anyio.run(foresee, self.history, wish_of(change), env)
+                    session.foreseen(wanted, preview_of(found, change))
+                case Fork(change=change) as wanted:
+                    self.forks.append(change)
+                    session.forked(wanted, f"fork-{len(self.forks)}")
                 case None:
                     pass
         except DalsegnoError as error:

@@ -30,13 +30,13 @@ from orchestrator.cli.stores import open_logs
 from orchestrator.cli.times import now
 from orchestrator.config import Config
 from orchestrator.dap.arguments import Attach
-from orchestrator.dap.foreseeing import preview_of, wish_of
+from orchestrator.dap.foreseeing import command_of, preview_of, wish_of
 from orchestrator.dap.framing import Framer, NoFrame, TooLong, framed
 from orchestrator.dap.messages import Outbox
 from orchestrator.dap.opening import Opener
 from orchestrator.dap.requests import take
 from orchestrator.dap.session import Phase, Session
-from orchestrator.dap.wants import Foresee, OpenCalled, OpenRun
+from orchestrator.dap.wants import Change, Foresee, Fork, OpenCalled, OpenRun
 from orchestrator.kernel.env import Env
 from orchestrator.replay.forks import foresee
 from orchestrator.replay.ports import History
@@ -262,9 +262,10 @@ class Serving:
                     session.opened(request, await opener.open(run_id))
                 case OpenCalled(run_id=run_id) if self._opener is not None:
                     session.opened(None, await self._opener.open(run_id))
-                case Foresee() as wanted:
-                    preview = await self._foresee(wanted)
-                    session.foreseen(wanted.request, wanted.shown, preview)
+                case Foresee(change=change) as wanted:
+                    session.foreseen(wanted, await self._foresee(change))
+                case Fork(change=change) as wanted:
+                    session.forked(wanted, await self._fork(change))
                 case _:
                     pass
         except DalsegnoError as error:
@@ -287,16 +288,24 @@ class Serving:
         self._opener = Opener(history, Catalogue(), texts, self._number)
         return self._opener, run_id
 
-    async def _foresee(self, wanted: Foresee) -> str:
+    async def _foresee(self, change: Change) -> str:
         """What a fork would do. Raises `Rejected`: it cannot be, or not there."""
         if self._opener is None or self._config is None:
             raise Rejected(
-                f"run {wanted.run_id} is in a file, and forks are made in a cluster: `dalsegno "
+                f"run {change.run_id} is in a file, and forks are made in a cluster: `dalsegno "
                 "events import` brings it into one"
             )
         env = Env(now=now(), expressions=CelExpressions(), limits=self._config.limits)
-        found = await foresee(self._opener.history, wish_of(wanted), env)
-        return preview_of(found, wanted)
+        found = await foresee(self._opener.history, wish_of(change), env)
+        return preview_of(found, change)
+
+    async def _fork(self, change: Change) -> str:
+        """Begins a fork, and gives its id. Raises `Rejected`, `Unavailable`."""
+        if not self._reach.is_trusted or self._config is None:
+            raise Rejected(f"who connects to a port only looks: use `{command_of(change)}`")
+        from orchestrator.cli.forking import begun  # much, and hardly ever wanted
+
+        return await begun(self._config, change.run_id, change.version, change.variables)
 
     def _number(self) -> int:
         self._references += 1

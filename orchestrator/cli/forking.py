@@ -1,6 +1,7 @@
 """`dalsegno fork`: a new run that shares the history of another one up to a version."""
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -175,6 +176,21 @@ async def _fork(
                 f"definition. `dalsegno run terminate {run.run_id}`, and upgrade the coordinators"
             )
         return await awaited(client, run) if wait else run
+
+
+async def begun(config: Config, run_id: str, version: int, variables: Mapping[str, Value]) -> str:
+    """The id of a new run, forked as a debugger has foreseen it. Raises `Rejected`,
+    `Unavailable`."""
+    request = ForkRun(
+        actor=me(),
+        run_id=new_run_id(),
+        source_run_id=run_id,
+        source_version=version,
+        variables=dict(variables),
+        reason="in a debugger",
+    )
+    async with client_of(config) as client:
+        return (await answered(client, request)).run_id
 
 
 # -- what it would do -----------------------------------------------------------------------------

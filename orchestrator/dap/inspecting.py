@@ -1,6 +1,6 @@
 """Inspecting: the answers to what a client asks while it stands still."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -170,8 +170,11 @@ class Inspecting:
             raise DapRefused("nothing has failed here: ask after a stop with reason `exception`")
         return _exception(failure, stop.focus, "" if failed is None else failed.why)
 
-    def settable(self, given: a.SetVariable) -> tuple[str, Value, Value]:
-        """The variable of the workflow that a client wants changed, its whole new value, and the
+    def settable(
+        self, given: a.SetVariable, changed: Mapping[str, Value]
+    ) -> tuple[str, Value, Value]:
+        """The variable of the workflow that a client wants changed, after what it has `changed`
+        before; its whole new value, and the
         value of that part of it. Raises `ReadOnly`, `Malformed`, `InvalidValue`."""
         inside = self.references.of(given.variables_reference)
         value = _value(given.value, given.name)
@@ -183,10 +186,8 @@ class Inspecting:
             )
         if len(path) == 1:
             return given.name, value, value
-        whole = _changed(
-            self._top.replica.cursor.state.variables[path[1]], path[2:], given.name, value
-        )
-        return path[1], whole, value
+        variables = {**self._top.replica.cursor.state.variables, **changed}
+        return path[1], _changed(variables[path[1]], path[2:], given.name, value), value
 
     # -- text -------------------------------------------------------------------------------------
 

@@ -123,24 +123,27 @@ def _go(session: Session, request: Request, at: At, reason: str) -> None:
 
 
 def _evaluate(session: Session, request: Request, given: a.Evaluate) -> None:
-    """In the console `:to 17` goes to a version, and `:why` says what led to where one stands."""
+    """In the console `:to 17` goes to a version, `:why` says what led to where one stands, and
+    `:fork` begins a fork with the variables that were changed there."""
     text = given.expression.strip()
     if given.context != "repl" or not text.startswith(":"):
         session.out.respond(request, session.inspecting.evaluate(given))
     elif text == ":why":
         told = story(session.top.replica.recording, session.top.stop.at.version)
         session.out.respond(request, {"result": told, "variablesReference": 0})
+    elif text == ":fork":
+        session.fork(request)
     elif text.startswith(":to ") and (number := text[4:].strip()).isdecimal():
         at = session.place(session.top.replica, int(number))
         session.out.respond(request, {"result": f"version {at.version}", "variablesReference": 0})
         session.stand(Stop(at=at, focus=session.top.replica.focus(at), reason="goto"))
     else:
-        expected = "expected `:to VERSION`, `:why`, or an expression"
+        expected = "expected `:to VERSION`, `:why`, `:fork`, or an expression"
         raise DapRefused(f"`{text[:40]}` is no command: {expected}")
 
 
 def _set_variable(session: Session, request: Request, given: a.SetVariable) -> None:
-    name, whole, shown = session.inspecting.settable(given)
+    name, whole, shown = session.inspecting.settable(given, session.changed)
     session.foresee(request, name, whole, shown)
 
 

@@ -29,10 +29,10 @@ from orchestrator.dap.messages import Outbox, Request
 from orchestrator.dap.moving import BEGINNING, END, Move, Mover, Stop
 from orchestrator.dap.numbering import Numbering, Shown
 from orchestrator.dap.opening import Opened
-from orchestrator.dap.refusals import Malformed, OutOfOrder
+from orchestrator.dap.refusals import DapRefused, Malformed, OutOfOrder
 from orchestrator.dap.replica import ITSELF, At, Replica
 from orchestrator.dap.values import text_of
-from orchestrator.dap.wants import Foresee, OpenCalled, OpenRun, Want
+from orchestrator.dap.wants import Change, Foresee, Fork, OpenCalled, OpenRun, Want
 from orchestrator.kernel.expressions import Expressions
 
 
@@ -59,11 +59,13 @@ class Session:
         self.out = Outbox(send)
         self.phase = Phase.NEW
         self.want: Want | None = None
-        """To be done before anything else; then `opened`, `foreseen` or `refused`."""
+        """To be done before anything else; then `opened`, `foreseen`, `forked` or `refused`."""
         self.levels: list[Level] = []
         self.numbering = Numbering()
         self._arm()
         self._attach = a.Attach()
+        self.changed: dict[str, Value] = {}
+        """Variables that a fork from where one stands is to have."""
         self._move: Move | None = None
         self._motion = ""
         self._waits = False
@@ -139,7 +141,7 @@ class Session:
         """What was wanted cannot be done."""
         want, self.want = self.want, None
         match want:
-            case OpenRun(request=request) | Foresee(request=request):
+            case OpenRun(request=request) | Foresee(request=request) | Fork(request=request):
                 self.out.refuse(request.seq, request.command, error)
             case OpenCalled(run_id=run_id):
                 self.out.tell(f"run {run_id} cannot be stepped into: {error}")
@@ -189,6 +191,7 @@ class Session:
     def stand(self, stop: Stop, reason: str = "") -> None:
         """The session stands there, and says so."""
         self._move, self._waits = None, False
+        self.changed = {}
         self.top.go(stop)
         self.inspecting.forget()
         self.phase = Phase.STOPPED
@@ -313,14 +316,33 @@ class Session:
     # -- the end, and what only a fork can have ---------------------------------------------------
 
     def foresee(self, request: Request, name: str, value: Value, shown: Value) -> None:
-        at = self.top.stop.at.version
-        self.want = Foresee(request, self.top.replica.run_id, at, name, value, shown)
+        self.want = Foresee(request, self._change({**self.changed, name: value}), shown)
 
-    def foreseen(self, request: Request, shown: Value, preview: str) -> None:
+    def _change(self, variables: dict[str, Value]) -> Change:
+        return Change(self.top.replica.run_id, self.top.stop.at.version, variables)
+
+    def foreseen(self, wanted: Foresee, preview: str) -> None:
         """The run stays what it is: the answer is the value in a fork, and how to have that."""
-        self.want = None
+        self.want, self.changed = None, wanted.change.variables
         self.out.tell(preview, "important")
-        self.out.respond(request, {"value": text_of(shown), "type": "in a fork only"})
+        told = {"value": text_of(wanted.shown), "type": "in a fork only"}
+        self.out.respond(wanted.request, told)
+
+    def fork(self, request: Request) -> None:
+        """Begins what was foreseen. Raises `DapRefused` where nothing was."""
+        if not self.changed:
+            raise DapRefused("nothing was changed here: change a variable first, and see what for")
+        self.want = Fork(request, self._change(self.changed))
+
+    def forked(self, wanted: Fork, run_id: str) -> None:
+        """It has begun; the session stays in the run that it was forked from."""
+        self.want, self.changed = None, {}
+        change = wanted.change
+        told = (
+            f"run {run_id} has begun, forked from run {change.run_id} at its version "
+            f"{change.version} with {', '.join(change.variables)}: attach to it to follow it"
+        )
+        self.out.respond(wanted.request, {"result": told, "variablesReference": 0})
 
     def end(self, request: Request, *, is_final: bool) -> None:
         """`terminate` ends the session for the client, `disconnect` for both sides."""

@@ -23,19 +23,31 @@ class OpenCalled(msgspec.Struct, frozen=True):
     run_id: str
 
 
-class Foresee(msgspec.Struct, frozen=True):
-    """Say what a fork at a version with another value of a variable would execute again. `shown`
-    is the value that the client wants to see back."""
+class Change(msgspec.Struct, frozen=True):
+    """Other values of variables of a run at a version, which only a fork can have."""
 
-    request: Request
     run_id: str
     version: int
-    name: str
-    value: Value
+    variables: dict[str, Value]
+
+
+class Foresee(msgspec.Struct, frozen=True):
+    """Say what a fork with a change would execute again. `shown` is the value that the client wants
+    to see back."""
+
+    request: Request
+    change: Change
     shown: Value
 
 
-Want = OpenRun | OpenCalled | Foresee
+class Fork(msgspec.Struct, frozen=True):
+    """Begin the fork that was foreseen."""
+
+    request: Request
+    change: Change
+
+
+Want = OpenRun | OpenCalled | Foresee | Fork
 
 
 class Files(Protocol):

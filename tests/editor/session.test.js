@@ -135,5 +135,9 @@ test('a variable can be changed in a fork only', TIMEOUT, async (t) => {
     assert.deepEqual([answer.value, answer.type], ['90', 'in a fork only']);
     assert.match(output.join(''), /executed again: .*price\[1\]/);
     assert.match(output.join(''), /dalsegno fork order-1 --at 5 --set total=90/);
+    const begun = (await client.evaluateRequest({ expression: ':fork', context: 'repl' })).body;
+    const [, fork] = /^run (\w+) has begun, forked from run order-1 at its version 5/.exec(begun.result);
+    const { stdout } = await h.dalsegno('run', 'show', fork, '--json');
+    assert.equal(JSON.parse(stdout).run_id, fork);
     await client.disconnectRequest();
 });

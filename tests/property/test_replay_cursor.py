@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from random import Random
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,6 +105,15 @@ def everywhere(folded: Folded, rng: Random) -> None:
     wander(cursor, rng, folded)
 
 
+def follow(play: Play, folded: Folded) -> None:
+    """Along with a run that goes on: it may be restored to where the cursor was long ago."""
+    live = Recording(play.setting.run_id, Catalogue())
+    cursor = Cursor(live)
+    for version, stored in enumerate(play.stored(), start=1):
+        live.take(stored)
+        folded.see(cursor.to(version))
+
+
 def wander(cursor: Cursor, rng: Random, folded: Folded, moves: int = MOVES) -> None:
     """Goes forward and back, jumps and runs, and compares wherever it comes to."""
     for _ in range(moves):
@@ -153,6 +163,7 @@ async def _all_runs(world: World) -> list[Folded]:
     return found
 
 
+@pytest.mark.timeout(60)
 def test_runs_of_simulated_worlds_are_the_same_on_every_way() -> None:
     kinds = set[str]()
     for seed in range(WORLDS_MAX):
@@ -175,6 +186,7 @@ def test_runs_that_operators_have_had_their_hands_in_and_forks_of_them(
     rng, folded = Random(seed), Folded(recorded(play))
     folded.states += play.states
     everywhere(folded, rng)
+    follow(play, folded)
 
     version = data.draw(st.integers(1, len(play.facts)), label="version")
     source = restore(play.states[version - 1])

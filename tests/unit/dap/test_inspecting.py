@@ -6,6 +6,7 @@ import pytest
 from events.limits import DAP_TEXT_CHARS_MAX, DAP_VARIABLES_MAX
 from events.values import Value
 from orchestrator.dap.values import References, Row, below, kind_of, text_of
+from orchestrator.dap.wants import Change
 from tests.debugging import FILE, TEXT, DebugClient, Message, Refused, client
 
 
@@ -212,7 +213,8 @@ def test_only_variables_are_changed_and_only_in_a_fork() -> None:
     found = one.ask("setVariable", variables_reference=numbers["Variables"], **change)
     assert found == {"value": "7", "type": "in a fork only"}
     assert "In a fork from its version 18:\n  vars.total: 7\n  kept: first, " in one.told
-    assert "To begin it: dalsegno fork run-1 --at 18 --set total=7\n" in one.told
+    command = "dalsegno fork run-1 --at 18 --set total=7\n"
+    assert f"To begin it: `:fork` in the console, or {command}" in one.told
     assert one.scope("Variables")["total"]["value"] == "11"
     with pytest.raises(Refused, match="only variables of the workflow can be changed"):
         one.ask("setVariable", variables_reference=numbers["Input"], name="items", value="[]")
@@ -221,6 +223,23 @@ def test_only_variables_are_changed_and_only_in_a_fork() -> None:
     change["value"] = "1" + 20 * "0"
     with pytest.raises(Refused, match="total is an integer of 67 bits, over 64"):
         one.ask("setVariable", variables_reference=numbers["Variables"], **change)
+
+
+def test_what_was_changed_is_begun_as_a_fork_when_asked_for() -> None:
+    one = standing(18)
+    with pytest.raises(Refused, match="nothing was changed here: change a variable first"):
+        one.ask("evaluate", expression=":fork", context="repl")
+    for name, value in (("total", "7"), ("other", '{"a": [1]}'), ("total", "8")):
+        scopes = rows(one.ask("scopes", frame_id=one.frames()[0]["id"]), "scopes")
+        number = next(row["variablesReference"] for row in scopes if row["name"] == "Variables")
+        one.ask("setVariable", variables_reference=number, name=name, value=value)
+    assert one.forks == []
+    assert "--set total=8 --set 'other={\"a\":[1]}'\n" in one.told
+    told = one.ask("evaluate", expression=":fork", context="repl")["result"]
+    assert one.forks == [Change("run-1", 18, {"total": 8, "other": {"a": [1]}})]
+    assert "run fork-1 has begun, forked from run run-1 at its version 18 with " in str(told)
+    with pytest.raises(Refused, match="nothing was changed here"):
+        one.ask("evaluate", expression=":fork", context="repl")
 
 
 # -- values ----------------------------------------------------------------------------------------
