@@ -97,10 +97,10 @@ def of_many(asked: Asked, reference: str, reading: Reading, common: Common) -> i
 
 
 def code_of(found: Iterable[Verdict]) -> int:
-    """0: all go the same way, as far as can be known; 1: some would not; 5: some cannot be read, or
-    are not what their own definition makes of them."""
-    counts = Counter("damaged" if one.damaged else one.outcome for one in found)
-    return FAILED if counts["differs"] else CORRUPT if counts["damaged"] else DONE
+    """0: all go the same way, as far as can be known; 1: some would not; 5: some cannot be judged,
+    for another reason than that their values are gone for ever."""
+    counts = Counter("doubtful" if one.doubtful else one.outcome for one in found)
+    return FAILED if counts["differs"] else CORRUPT if counts["doubtful"] else DONE
 
 
 def _summary_json(found: Sequence[Verdict], more: bool) -> dict[str, object]:

@@ -107,7 +107,7 @@ class _Processes:
 def _unknown(run_id: str, status: int) -> Verdict:
     name = signal.Signals(-status).name if status < 0 else str(status)
     why = f"the process that played it was ended by {name}, twice: is there too little memory?"
-    return Verdict(run_id=run_id, outcome="unknown", why=why, damaged=True)
+    return Verdict(run_id=run_id, outcome="unknown", why=why, doubtful=True)
 
 
 def _raise(said: str) -> None:

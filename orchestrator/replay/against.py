@@ -21,7 +21,7 @@ import msgspec
 from events import run_facts as r
 from events.cluster_facts import DefinitionRegistered
 from events.errors import Corrupt, DalsegnoError, InvariantViolation, Rejected
-from events.facts import Fact, Flow
+from events.facts import Fact, Flow, PartOf
 from events.limits import Limits
 from events.net import Call, Map, Net, Task
 from events.operator_facts import KeptSignal, RunRestored
@@ -47,6 +47,10 @@ from orchestrator.replay.partings import Parting, Sides, early, other_work, part
 
 UNFOLDABLE = (LookupError, ValueError, TypeError, AttributeError, InvariantViolation)
 """What folding and deciding raise where events do not follow from one another."""
+
+
+class Untold(Exception):
+    """Nobody can tell what a run would have done, since what it would read is not recorded."""
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -155,7 +159,7 @@ class Play:
 
     def run(self) -> "Play":
         """Plays to the end, or to where they part. Raises `Corrupt` for a history that does not
-        fold, or whose definition is not known."""
+        fold, or whose definition is not known, and `Untold`."""
         while self.done < len(self.told.facts) and self.parting is None:
             self._decision()
         return self
@@ -327,8 +331,8 @@ class Play:
 
     def _begin(self, fact: r.RunStarted) -> i.RunInput:
         changed = self.against.changed
-        if fact.part is not None and not _is_map(changed.net, fact.part.step):
-            raise Rejected(f"{fact.part.step}, of which the run does a part, is no map any more")
+        if fact.part is not None:
+            self._check_part(fact.part)
         return i.Start(
             request=begun_by(fact),
             workflow_version=changed.workflow_version,
@@ -336,6 +340,20 @@ class Play:
             part=fact.part,
             mapped=fact.flow.maps[0] if fact.part is not None and fact.flow.maps else None,
         )
+
+    def _check_part(self, part: PartOf) -> None:
+        """What items read beside themselves was read where the map began. Raises `Rejected` when
+        there is no such map any more, `Untold` when its items read what was not handed on."""
+        step = self.against.changed.net.steps.get(static_of(part.step))
+        if step is None or not isinstance(step.step.action, Map):
+            raise Rejected(f"{part.step}, of which the run does a part, is no map any more")
+        paths = step.body.paths(self.against.expressions) if step.body is not None else ()
+        beside = [path for path in paths if path.partition(".")[0] != "iteration"]
+        if missing := [path for path in beside if path not in part.values]:
+            raise Untold(
+                f"the items of {part.step} would be given {', '.join(missing)}, which was not read "
+                "for them when the map began"
+            )
 
     def _options(self, own: RunOptions, version: str) -> RunOptions:
         return options_of(own, self.against.version(version).options, self.against.changed.options)
@@ -379,11 +397,6 @@ class Play:
             reason=fact.reason,
             unsettled=bool(fact.unsettled),
         )
-
-
-def _is_map(net: NetIndex, step_id: str) -> bool:
-    found = net.steps.get(static_of(step_id))
-    return found is not None and isinstance(found.step.action, Map)
 
 
 def _retry(action: object) -> object:

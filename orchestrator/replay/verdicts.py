@@ -22,7 +22,7 @@ from events.ids import definition_stream, run_stream
 from events.limits import RUNS_AGAINST_MAX
 from events.run_facts import RunForked, RunStarted
 from orchestrator.kernel.state import TERMINAL, RunState
-from orchestrator.replay.against import Against, Play, Told, Version
+from orchestrator.replay.against import Against, Play, Told, Untold, Version
 from orchestrator.replay.importing import redacted_before
 from orchestrator.replay.otherwise import Otherwise, otherwise
 from orchestrator.replay.partings import Parting
@@ -45,8 +45,8 @@ OWN = (
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a run against a changed definition. `same`: as far as it is recorded; of an
     open one (`status`) that is not to the end. `parting`: the first event that would be another
-    one; `otherwise`: where it would have gone from there. `why` nobody knows; `damaged`: it cannot
-    be read, or its own definition makes something else of it. `children`: runs of the same workflow
+    one; `otherwise`: where it would have gone from there. `why` nobody knows; `doubtful`: for
+    another reason than that values are gone for ever. `children`: runs of the same workflow
     that it has started; they are judged by themselves."""
 
     run_id: str
@@ -57,7 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parting: Parting | None = None
     otherwise: Otherwise | None = None
     why: str = ""
-    damaged: bool = False
+    doubtful: bool = False
     children: tuple[str, ...] = ()
 
 
@@ -74,19 +74,19 @@ async def versions(history: History, workflow: str) -> dict[str, Version]:
     return found
 
 
-class Untold(Exception):
-    """A run some of whose values are gone."""
+class Gone(Untold):
+    """Some values of a run are gone for ever."""
 
 
 async def told(history: History, catalogue: Catalogue, run_id: str) -> Told:
     """All events of a run, each checked against the one before. Raises `NotFound`, `Corrupt`, and
-    `Untold`."""
+    `Gone`."""
     head = Head(run_stream(run_id))
     facts, at, actors = list[Fact](), list[int](), list[str]()
     while page := await history.read(head.stream, head.version, PAGE):
         for stored in page:
             if stored.opened == b"":
-                raise Untold(ERASED)
+                raise Gone(ERASED)
             event = next_event(head, stored, catalogue)
             facts.append(event.fact)
             at.append(event.header.recorded_at)
@@ -115,16 +115,16 @@ async def verdict(history: History, against: Against, workflow: str, run_id: str
     try:
         found = await told(history, Catalogue(), run_id)
         if redacted := await redacted_before(history, Catalogue(), (run_id,)):
-            raise Untold(REDACTED.format(fields=", ".join(redacted)))
+            raise Gone(REDACTED.format(fields=", ".join(redacted)))
         return judged(against, workflow, found)
-    except Untold as error:
+    except Gone as error:
         return Verdict(run_id=run_id, outcome="unknown", why=str(error))
-    except (Corrupt, InvariantViolation) as error:
-        return Verdict(run_id=run_id, outcome="unknown", why=str(error), damaged=True)
+    except (Untold, Corrupt, InvariantViolation) as error:
+        return Verdict(run_id=run_id, outcome="unknown", why=str(error), doubtful=True)
 
 
 def judged(against: Against, workflow: str, found: Told) -> Verdict:
-    """Of one that was read. Raises `Rejected` for one of another workflow, `Corrupt`, and
+    """Of one that was read. Raises `Rejected` for one of another workflow, `Corrupt`, `Untold`, and
     `InvariantViolation` where the kernel knows no answer."""
     first = found.facts[0]
     if not isinstance(first, RunStarted | RunForked):
@@ -147,7 +147,7 @@ def judged(against: Against, workflow: str, found: Told) -> Verdict:
     control = Play(against.own(first.workflow_version), found).run().parting
     if control is not None and control.version <= play.parting.version:
         why = OWN.format(version=control.version, text=control.text)
-        return msgspec.structs.replace(base, outcome="unknown", why=why, damaged=True)
+        return msgspec.structs.replace(base, outcome="unknown", why=why, doubtful=True)
     rest = otherwise(play) if play.has_begun else None
     return msgspec.structs.replace(
         base,
@@ -175,7 +175,7 @@ async def verdicts(
             found[run_id] = await verdict(history, against, workflow, run_id)
         except Rejected as error:
             why = str(error)
-            found[run_id] = Verdict(run_id=run_id, outcome="unknown", why=why, damaged=True)
+            found[run_id] = Verdict(run_id=run_id, outcome="unknown", why=why, doubtful=True)
 
     for start in range(0, len(run_ids), AT_A_TIME):
         async with anyio.create_task_group() as group:

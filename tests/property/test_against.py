@@ -21,7 +21,7 @@ from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay import against as a
 from orchestrator.replay.otherwise import otherwise
 from orchestrator.replay.ports import History
-from orchestrator.replay.verdicts import Untold, judged, told, versions
+from orchestrator.replay.verdicts import Gone, judged, told, versions
 from tests.builders import VERSION, Play, index
 from tests.property.test_operators import histories
 from tests.simulation.versions import catalogue
@@ -52,7 +52,7 @@ async def _of_world(world: Simulated) -> Iterator[str]:
     for run_id in world.auditor.books:
         try:
             run = await told(history, catalogue(), run_id)
-        except Untold:
+        except Gone:
             found.append("erased")
             continue
         first = run.facts[0]

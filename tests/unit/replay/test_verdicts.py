@@ -92,7 +92,7 @@ async def test_what_cannot_be_judged_is_named_with_the_reason_and_hides_no_other
     events["elsewhere"][:] = begun("elsewhere", "another", VERSION)
     found = await of(streams, flow("steps.a.output > 200"), *names, "nobody")
     assert [one.run_id for one in found] == [*names, "nobody"]
-    assert {one.run_id: (one.outcome, one.damaged) for one in found} == {
+    assert {one.run_id: (one.outcome, one.doubtful) for one in found} == {
         "good": ("same", False),
         "other": ("differs", False),
         "bytes": ("unknown", True),
@@ -130,7 +130,7 @@ async def test_a_run_some_of_whose_values_were_taken_out_cannot_be_judged() -> N
     )
     streams[head.stream] = [seal(head, fact, "i1", Stamp(recorded_at=NOW))]
     (found,) = await of(streams, flow())
-    assert (found.outcome, found.damaged) == ("unknown", False)
+    assert (found.outcome, found.doubtful) == ("unknown", False)
     assert found.why == "values of it were taken out before it came here: input.iban"
 
 
@@ -184,7 +184,7 @@ async def test_what_other_settings_have_decided_is_no_difference_of_the_definiti
     assert same.outcome == "same"
     for after in (mapped(), mapped("other")):
         (found,) = await verdicts(there, await against(there, after), "workflow", ["r1"])
-        assert (found.outcome, found.damaged) == ("unknown", True)
+        assert (found.outcome, found.doubtful) == ("unknown", True)
         assert "its own definition does not make of it what is recorded, from event" in found.why
     earlier = workflow(task("b"), *mapped().steps)
     (found,) = await verdicts(there, await against(there, earlier), "workflow", ["r1"])
@@ -201,6 +201,11 @@ async def test_the_runs_that_a_run_has_started_are_judged_with_it() -> None:
     retried = msgspec.structs.replace(mapped(), steps=(task("a"), late_map(), task("z")))
     found = await family(there, await against(there, retried, limits), "workflow", "r1")
     assert [one.outcome for one in found] == ["same", "differs", "differs"]
+    read = msgspec.structs.replace(late_map(), inputs={"x": "${steps.a.output}"})
+    other = msgspec.structs.replace(mapped(), steps=(task("a"), read, task("z")))
+    found = await family(there, await against(there, other, limits), "workflow", "r1")
+    assert [(one.outcome, one.doubtful) for one in found[1:]] == [("unknown", True)] * 2
+    assert "the items of m would be given steps.a.output, which was not read for" in found[1].why
     alone = history(log(plays[0], definition=mapped()))
     found = await family(alone, await against(alone, mapped(), limits), "workflow", "r1")
     assert [one.outcome for one in found] == ["same", "unknown", "unknown"]
