@@ -4,6 +4,8 @@ Instants are microseconds since the epoch, UTC, as in events. Steps and arcs are
 those inside a loop or a map with the number of the iteration, `parse[3]`.
 """
 
+from collections.abc import Collection, Iterable
+
 import msgspec
 
 from events.facts import Failure
@@ -170,11 +172,12 @@ class Moment(MomentPart, frozen=True, kw_only=True):
     actions: tuple[Action, ...] = ()
 
 
-def moment_of(cursor: Cursor) -> Moment:
-    """How it is where the cursor stands. O(state), and O(events) the first time."""
+def moment_of(cursor: Cursor, only: Collection[str] | None = None) -> Moment:
+    """How it is where the cursor stands; of steps those named in `only`, in its order, when it is
+    given. O(state), and O(events) the first time."""
     state, recording, version = cursor.state, cursor.recording, cursor.version
     teller = _Teller(cursor)
-    steps = list(teller.steps())
+    steps = teller.steps(state.steps if only is None else only)
     return Moment(
         run_id=recording.run_id,
         version=version,
@@ -227,8 +230,8 @@ class _Teller:
         value = self._state.variables[name]
         return VariableAt(value=value, version=place.version, run_id=run_id)
 
-    def steps(self) -> "list[StepAt]":
-        return [self._step(name, one) for name, one in self._state.steps.items()]
+    def steps(self, names: Iterable[str]) -> "list[StepAt]":
+        return [self._step(name, self._state.steps[name]) for name in names]
 
     def _step(self, name: str, one: StepState) -> StepAt:
         net_step = self._net_steps.get(static_of(name))

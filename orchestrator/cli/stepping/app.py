@@ -115,6 +115,7 @@ class Stepping(App[None]):
         self.action_pane("state")
         self.action_pane("events")
         self._show()
+        self.call_after_refresh(self._make_timeline)
 
     # -- showing ----------------------------------------------------------------------------------
 
@@ -125,7 +126,7 @@ class Stepping(App[None]):
         self._head(here)
         self._say(here.stopped)
         self.query_one(EventsPane).show()
-        self.query_one(StatePane).show(session.moment(), here.watches)
+        self.query_one(StatePane).show(*session.glimpse(), here.watches)
         found = session.changes()
         more = max(0, len(found) - CHANGES_SHOWN_MAX)
         self.query_one(ChangesPane).show(session.version, found[:CHANGES_SHOWN_MAX], more)
@@ -164,14 +165,16 @@ class Stepping(App[None]):
         steps = steps_of(self.session.recording.fact(version)) if version else ()
         pane.show(lines, frozenset(map(static_of, steps)))
 
+    def _make_timeline(self) -> None:
+        """That of the whole run, once. All events are read for it, so the rest is shown before."""
+        recording = self.session.recording
+        self._timeline = timeline(recording.run_id, recording.events(), recording.net)
+        self._timeline_pane()
+
     def _timeline_pane(self) -> None:
-        """That of the whole run is made once."""
-        recording, version = self.session.recording, self.session.version
-        if self._timeline is None:
-            events = recording.events()
-            self._timeline = timeline(recording.run_id, events, recording.net)
-        now = recording.at(version) if version else recording.at(1)
-        self.query_one(TimelinePane).show(self._timeline, now)
+        if self._timeline is not None:
+            recording, version = self.session.recording, self.session.version
+            self.query_one(TimelinePane).show(self._timeline, recording.at(max(1, version)))
 
     # -- doing ------------------------------------------------------------------------------------
 

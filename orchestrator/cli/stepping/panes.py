@@ -138,12 +138,12 @@ class StatePane(Tree[Branch], inherit_bindings=False):
         self.guide_depth = 2
         self._open: set[tuple[str, ...]] = {(name,) for name in OPENED_FIRST}
 
-    def show(self, moment: Moment, watches: Sequence[Watched]) -> None:
+    def show(self, moment: Moment, left_out: int, watches: Sequence[Watched]) -> None:
         """Makes the tree anew, with the cursor in the same place as far as it is there."""
         line = self.cursor_line
         self.border_subtitle = f"after event {moment.version}" if moment.version else "at the start"
         self.clear()
-        found = branches_of(moment)
+        found = branches_of(moment, left_out)
         if watches:
             self._watches(watches)
         self._hang(self.root, found, ())
@@ -280,12 +280,15 @@ class GraphPane(TextPane):
 class TimelinePane(TextPane):
     def __init__(self) -> None:
         super().__init__("timeline", "5 timeline")
+        self._whole: Timeline | None = None
         self._found: Timeline | None = None
         self._now = 0
 
     def show(self, found: Timeline, now: int) -> None:
         """All of the run, with a line where it stands."""
-        self._found, self._now = found, now
+        if found is not self._whole:
+            self._whole, self._found = found, fewer(found, GANTT_ROWS)
+        self._now = now
         self._draw()
 
     def on_resize(self) -> None:
@@ -294,4 +297,4 @@ class TimelinePane(TextPane):
     def _draw(self) -> None:
         width = self.scrollable_content_region.width
         if self._found is not None and width:
-            self.put(gantt(fewer(self._found, GANTT_ROWS), width, self._now))
+            self.put(gantt(self._found, width, self._now))

@@ -1,18 +1,23 @@
 """A moment of a run as a tree of names and values, as a person wants to read it."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import TypeVar
 
 import msgspec
 
 from events.values import Value
+from orchestrator.kernel.state import RunState
 from orchestrator.replay.attempts import AttemptAt
 from orchestrator.replay.moments import Moment, StepAt, TaskAt, VariableAt
 
-STEPS_SHOWN = 200
-"""Steps of one kind; of more the open ones and those that failed come first."""
+SHOWN_MAX = 200
+"""Branches of one; of more steps those that are open or failed come first."""
 KINDS = {"split": "parallel", "within": "group"}
 """As authors call them."""
 SETTLED = frozenset({"completed", "skipped", "cancelled"})
+MORE = "…"
+S = TypeVar("S", bound=StepAt)
 
 
 class Branch(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,29 +33,56 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
     branches: tuple["Branch", ...] = ()
 
 
-def branches_of(moment: Moment) -> tuple[Branch, ...]:
-    """Parts with nothing in them are left out."""
+def first_steps(state: RunState, touched: Iterable[str]) -> list[str]:
+    """Names of the steps to be shown when there are very many: those `touched`, then those that are
+    open or failed, then the newest ones. In the order of the state."""
+    wanted = dict.fromkeys(name for name in touched if name in state.steps)
+    open_ones = (name for name, one in state.steps.items() if one.status not in SETTLED)
+    for name in chain(open_ones, reversed(state.steps)):
+        if len(wanted) >= SHOWN_MAX:
+            break
+        wanted[name] = None
+    return [name for name in state.steps if name in wanted]
+
+
+def branches_of(moment: Moment, left_out: int = 0) -> tuple[Branch, ...]:
+    """Parts with nothing in them are left out. `left_out`: steps that the moment does not have."""
     parts = (
         _run(moment),
-        _part("variables", (_variable(*one) for one in moment.variables.items())),
-        _part("tasks", _tasks(moment)),
-        _part("steps", map(_step, _first(list(moment.steps)))),
-        _part("tokens", _tokens(moment)),
-        _part("waits for", _waits(moment)),
-        _part("timers", _timers(moment)),
-        _part("signals", _signals(moment)),
-        _part("with nodes", _leases(moment)),
-        _part("operators", _actions(moment)),
+        _part(
+            "variables",
+            (_variable(*one) for one in moment.variables.items()),
+            len(moment.variables),
+        ),
+        _part("tasks", map(_task, _first(moment.tasks)), len(moment.tasks)),
+        _part("steps", map(_step, _first(moment.steps)), len(moment.steps)),
+        *_left_out(left_out),
+        _part("tokens", _tokens(moment), len(moment.marking)),
+        _part("waits for", _waits(moment), len(moment.waits)),
+        _part("timers", _timers(moment), len(moment.timers)),
+        _part("signals", _signals(moment), len(moment.signals)),
+        _part("with nodes", _leases(moment), len(moment.leases)),
+        _part("operators", _actions(moment), len(moment.actions)),
         Branch(name="input", value=moment.input),
     )
     return tuple(
-        one for one in parts if one.branches or one.status or one.value is not msgspec.UNSET
+        one
+        for one in parts
+        if one.branches or one.status or one.name == MORE or one.value is not msgspec.UNSET
     )
 
 
-def _part(name: str, branches: Iterable[Branch]) -> Branch:
-    found = tuple(branches)
-    return Branch(name=name, note=str(len(found)), branches=found)
+def _part(name: str, branches: Iterable[Branch], count: int) -> Branch:
+    """With the first of `count` branches."""
+    shown = tuple(islice(branches, SHOWN_MAX))
+    if count > len(shown):
+        shown = (*shown, Branch(name=MORE, note=f"{count - len(shown)} more"))
+    return Branch(name=name, note=str(count), branches=shown)
+
+
+def _left_out(steps: int) -> Iterator[Branch]:
+    if steps > 0:
+        yield Branch(name=MORE, note=f"{steps} steps more that are over")
 
 
 def _run(moment: Moment) -> Branch:
@@ -83,18 +115,12 @@ def _variable(name: str, one: VariableAt) -> Branch:
     return Branch(name=name, value=one.value, version=one.version, note=note)
 
 
-def _first(steps: list[StepAt]) -> list[StepAt]:
+def _first(steps: Iterable[S]) -> list[S]:
     """Those that are open, or failed, before the others when there are very many."""
-    if len(steps) <= STEPS_SHOWN:
-        return steps
-    return sorted(steps, key=lambda one: one.status in SETTLED)[:STEPS_SHOWN]
-
-
-def _tasks(moment: Moment) -> Iterator[Branch]:
-    tasks = list(moment.tasks)
-    if len(tasks) > STEPS_SHOWN:
-        tasks = sorted(tasks, key=lambda one: one.status in SETTLED)[:STEPS_SHOWN]
-    yield from map(_task, tasks)
+    found = list(steps)
+    if len(found) <= SHOWN_MAX:
+        return found
+    return sorted(found, key=lambda one: one.status in SETTLED)[:SHOWN_MAX]
 
 
 def _step(step: StepAt) -> Branch:
@@ -191,6 +217,6 @@ def inside(name: str, value: Value) -> tuple[Branch, ...]:
     if isinstance(value, dict):
         return tuple(Branch(name=key, value=inner) for key, inner in value.items())
     if isinstance(value, list):
-        items = enumerate(value[:STEPS_SHOWN])
+        items = enumerate(value[:SHOWN_MAX])
         return tuple(Branch(name=f"{name}[{number}]", value=inner) for number, inner in items)
     return ()

@@ -32,6 +32,7 @@ from orchestrator.insight.stepping.answers import (
     Watched,
     Whole,
 )
+from orchestrator.insight.stepping.branches import SHOWN_MAX, first_steps
 from orchestrator.insight.stepping.graph import Graph, Line
 from orchestrator.insight.stepping.language import BY_NAME, SPECS, Command, number_of, parse
 from orchestrator.insight.stepping.places import instant_of, stop_of
@@ -45,6 +46,7 @@ from orchestrator.replay.moments import Moment, moment_of
 from orchestrator.replay.reasons import say, why_event, why_step
 from orchestrator.replay.recording import Recording
 from orchestrator.replay.stops import Stop
+from orchestrator.replay.traces import steps_of
 
 AROUND = 5
 """Events before and after the place, where none are named."""
@@ -221,6 +223,16 @@ class Session:
 
     def moment(self) -> Moment:
         return moment_of(self.cursor)
+
+    def glimpse(self) -> tuple[Moment, int]:
+        """The moment with some of its steps when there are very many, and how many are left out.
+        With tens of thousands it is made within a key's time, and `moment` is not."""
+        state = self.cursor.state
+        if len(state.steps) <= SHOWN_MAX:
+            return self.moment(), 0
+        touched = steps_of(self.recording.fact(self.version)) if self.version else ()
+        names = first_steps(state, touched)
+        return moment_of(self.cursor, names), len(state.steps) - len(names)
 
     def changes(self) -> tuple[Change, ...]:
         """What the event that led here has changed."""

@@ -8,6 +8,7 @@ from rich.console import Console
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from events import definition as d
 from orchestrator.cli.stepping.app import NARROW, SPEEDS, Prompt, Stepping
 from orchestrator.cli.stepping.dialogs import KEYS, Reading
 from orchestrator.cli.stepping.panes import (
@@ -114,6 +115,24 @@ async def test_keys_step_on_and_back_and_to_the_ends() -> None:
             await press(pilot, key)
             seen.append(app.session.version)
         assert seen == [7, 6, 0, 1, 2, 3, 8, 8, 0]
+
+
+async def test_in_a_long_run_the_events_follow_and_their_keys_step() -> None:
+    loop = d.ForEachStep(id="l", items=list(range(300)), steps=(task("x"),))
+    play = started(workflow(loop)).finish()
+    last = len(play.facts)
+    async with session(SMALL, last, play) as (app, pilot):
+        assert any(row.startswith(f"{last} ") for row in rows(app)), "it opens at the end in sight"
+        seen = []
+        for key in ("up", "k", "down", "pageup", "home", "pagedown", "j", "end"):
+            await press(pilot, key)
+            seen.append(app.session.version)
+            assert any(row.split()[0] == str(seen[-1]) for row in rows(app) if row), key
+        assert seen == [last - 1, last - 2, last - 1, last - 11, 0, 10, 11, last]
+        await press(pilot, "2", "pagedown")
+        assert app.session.version == last, "elsewhere it scrolls"
+        await press(pilot, "left")
+        assert app.session.version == last - 1
 
 
 async def test_all_panes_show_what_was_so_there() -> None:

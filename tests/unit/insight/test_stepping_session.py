@@ -25,6 +25,7 @@ from orchestrator.insight.stepping.answers import (
     Stopping,
     Whole,
 )
+from orchestrator.insight.stepping.branches import SHOWN_MAX, branches_of
 from orchestrator.insight.stepping.language import SPECS, parse
 from orchestrator.insight.stepping.session import ANSWERS, Session
 from tests.builders import Play, started, task, workflow
@@ -258,6 +259,30 @@ def test_of_very_many_events_some_are_listed() -> None:
     assert isinstance(found, Listed)
     assert len(found.rows) == EVENTS_SHOWN_MAX
     assert found.more == len(play.facts) - EVENTS_SHOWN_MAX > 0
+
+
+def test_of_very_many_steps_a_glimpse_has_the_open_ones_the_touched_and_the_newest() -> None:
+    loop = d.ForEachStep(id="l", items=list(range(SHOWN_MAX + 50)), steps=(task("x"),))
+    play = started(workflow(loop, task("last")))
+    play.run("x[0]")
+    session = Session(recorded(play), CelExpressions())
+    early, none = session.glimpse()
+    assert (early, none) == (session.moment(), 0), "few are all there"
+    session = Session(recorded(play.finish()), CelExpressions())
+    session.goto(next(v for v in range(1, session.last) if "x[3]" in session.row(v).sentence))
+    at_third = session.glimpse()[0]
+    assert "x[3]" in {one.name for one in at_third.tasks}
+    session.goto(session.last - 2)
+    moment, left_out = session.glimpse()
+    names = [one.name for one in (*moment.tasks, *moment.steps)]
+    assert len(names) == SHOWN_MAX
+    assert left_out == len(session.cursor.state.steps) - SHOWN_MAX > 0
+    assert {"last", f"x[{SHOWN_MAX + 49}]"} <= set(names)
+    shown = branches_of(moment, left_out)
+    assert [one.note for one in shown if one.name == "…"] == [
+        f"{left_out} steps more that are over"
+    ]
+    assert all(len(one.branches) <= SHOWN_MAX + 1 for one in branches_of(session.moment()))
 
 
 @pytest.mark.edge("CHANGES_SHOWN_MAX")
