@@ -153,7 +153,8 @@ $(PAGES): $(MODULES) $(CONSOLE)
 	$(NPM) run --silent build
 
 .PHONY: wheel
-wheel: $(READY) ## build the wheel into dist/
+wheel: $(READY) ## build the wheel into dist/, with the console's pages where they are built
+	@[ -e $(PAGES) ] || echo 'without the pages of the console: `make console` builds them' >&2
 	@$(PY) -m hatchling build --target wheel
 
 .PHONY: docs

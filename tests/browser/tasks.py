@@ -79,6 +79,7 @@ WORKFLOWS: dict[str, list[dict[str, object]]] = {
     ],
     # Thirty steps with all that a graph can be made of.
     "shipment": [
+        {"id": "begin", "set": {"kind": "${ input.kind }", "total": 0, "parcels": [4, 7, 1]}},
         _work("fetch", 1),
         {
             "id": "route",

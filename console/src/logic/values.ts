@@ -69,7 +69,8 @@ export function kindOf(value: Json): Row["kind"] {
 }
 
 function sizeText(value: Json, size: number): string {
-  return Array.isArray(value) ? `${size} items` : `${size} entries`;
+  if (Array.isArray(value)) return size === 1 ? "1 item" : `${size} items`;
+  return size === 1 ? "1 entry" : `${size} entries`;
 }
 
 /** One line of a value, at most `most` characters. O(what is shown), not O(the value). */

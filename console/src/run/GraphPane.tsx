@@ -59,13 +59,14 @@ function Drawing({ net, moment, focus, chosen, choose }: DrawingProps) {
   });
   const marks = useMemo(() => marksOf(graph, net, moment), [graph, net, moment]);
   const placed = layout.data;
-  const nodes = useMemo(
-    () => (placed ? nodesOf(graph, placed, marks, chosen) : []),
-    [graph, placed, marks, chosen],
+  const nodes = useKept(
+    useMemo(
+      () => (placed ? nodesOf(graph, placed, marks, chosen) : []),
+      [graph, placed, marks, chosen],
+    ),
   );
-  const edges = useMemo(
-    () => (placed ? edgesOf(graph, placed, marks) : []),
-    [graph, placed, marks],
+  const edges = useKept(
+    useMemo(() => (placed ? edgesOf(graph, placed, marks) : []), [graph, placed, marks]),
   );
   const pick: NodeMouseHandler<Node<StepData>> = (_, node) =>
     choose(node.data.label ? node.id : null);
@@ -97,6 +98,20 @@ function Drawing({ net, moment, focus, chosen, choose }: DrawingProps) {
       )}
     </div>
   );
+}
+
+/** Of what is as it was before, the same objects: of hundreds of steps an event moves a few. */
+function useKept<T extends { id: string }>(made: T[]): T[] {
+  const kept = useRef(new Map<string, { text: string; one: T }>());
+  return useMemo(() => {
+    const fresh = made.map((one) => {
+      const text = JSON.stringify(one);
+      const before = kept.current.get(one.id);
+      return before?.text === text ? before : { text, one };
+    });
+    kept.current = new Map(fresh.map((each) => [each.one.id, each]));
+    return fresh.map((each) => each.one);
+  }, [made]);
 }
 
 function ratioOf(box: HTMLElement | null): number {

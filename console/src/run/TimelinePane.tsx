@@ -94,8 +94,7 @@ function Chart({ run, lanes, moment, focus, chosen, choose, jump }: Props & { la
               start={start}
               end={end}
               width={width}
-              version={moment?.version ?? 0}
-              at={at}
+              {...seenBy(lane, moment?.version ?? 0, at)}
               jump={jump}
             />
           </div>
@@ -108,6 +107,14 @@ function Chart({ run, lanes, moment, focus, chosen, choose, jump }: Props & { la
       </div>
     </div>
   );
+}
+
+/** Before its first bar and after its last one a row looks the same at any version. */
+function seenBy(lane: Lane, version: number, at: number): { version: number; at: number } {
+  const first = Math.min(...lane.bars.map((bar) => bar.from));
+  const last = Math.max(...lane.bars.map((bar) => bar.to ?? Number.MAX_SAFE_INTEGER));
+  if (version < first) return { version: 0, at: 0 };
+  return version >= last ? { version: last, at: 0 } : { version, at };
 }
 
 /** Where to scroll to, so that a row is in sight with its neighbours; where it is, if it is. */

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 import { Problem } from "../api/http";
+import { TokenForm } from "./TokenForm";
 
 interface Props {
   title: string;
@@ -25,6 +26,13 @@ export function Notice({ title, children, tone = "idle", retry }: Props) {
 
 export function ErrorNotice({ error, retry }: { error: Error; retry?: () => void }) {
   const code = error instanceof Problem ? error.code : "error";
+  if (code === "unauthorized") {
+    return (
+      <Notice title="This cluster asks who you are">
+        <TokenForm />
+      </Notice>
+    );
+  }
   const title = code === "offline" ? "The API server does not answer" : "That did not work";
   return (
     <Notice title={title} tone="failed" {...(retry ? { retry } : {})}>

@@ -276,6 +276,22 @@ describe("when something is not there", () => {
     await tab.close();
   });
 
+  test("a server that asks for a token is shown one", async () => {
+    const tab = await Tab.open(browser, { allowed: /401/ });
+    await tab.page.route("**/api/**", async (route) => {
+      const cookie = (await route.request().allHeaders()).cookie ?? "";
+      if (cookie.includes("dalsegno_token=t0ken")) return route.continue();
+      const problem = { status: 401, code: "unauthorized", detail: "a token is needed" };
+      return route.fulfill({ status: 401, json: problem });
+    });
+    await tab.go("/");
+    await tab.page.getByLabel("Token").fill("t0ken");
+    await tab.shot("token");
+    await tab.page.getByRole("button", { name: "Enter" }).click();
+    await tab.page.getByRole("row").filter({ hasText: "watched" }).waitFor();
+    await tab.close();
+  });
+
   test("a server that is gone and back: the page goes on where it was", async () => {
     await start("gated", "patient");
     const gate = await Gate.before(URL_OF_API);
