@@ -19,9 +19,9 @@ from events.envelope import Head, unseal
 from events.errors import Corrupt, InvariantViolation, NotFound, Rejected
 from events.facts import Fact
 from events.ids import definition_stream, run_stream
-from events.limits import RUNS_AGAINST_MAX
+from events.limits import FORKS_MAX, RUNS_AGAINST_MAX
 from events.run_facts import RunForked, RunStarted
-from orchestrator.kernel.state import TERMINAL, RunState
+from orchestrator.kernel.state import TERMINAL, RunState, serialise
 from orchestrator.replay.against import Against, Play, Told, Untold, Version
 from orchestrator.replay.importing import redacted_before
 from orchestrator.replay.otherwise import Otherwise, otherwise
@@ -35,6 +35,8 @@ AT_A_TIME = 64
 """Runs that are read at the same time, in a few statements."""
 Outcome = Literal["same", "differs", "unknown"]
 ERASED = "values of it were erased"
+ERASED_MARK = b'"$erased"'
+"""In the state of a run of which some were."""
 REDACTED = "values of it were taken out before it came here: {fields}"
 OWN = (
     "its own definition does not make of it what is recorded, from event {version} on: {text}. "
@@ -107,14 +109,29 @@ async def _source(history: History, catalogue: Catalogue, first: Fact) -> RunSta
             f"run {first.run_id} is a fork of run {first.source_run_id} at version "
             f"{first.source_version}, which is not in the log"
         )
+    if ERASED_MARK in serialise(found.state):
+        raise Gone(f"values of run {first.source_run_id}, which it was forked from, were erased")
     return found.state
+
+
+async def _sources(history: History, catalogue: Catalogue, first: Fact) -> list[str]:
+    """The run that one was forked from, the one that this was forked from, and so on."""
+    found: list[str] = []
+    while isinstance(first, RunForked) and len(found) < FORKS_MAX:
+        found.append(first.source_run_id)
+        page = await history.read(run_stream(first.source_run_id), 0, 1)
+        if not page:
+            break
+        first = unseal(page[0], catalogue).fact
+    return found
 
 
 async def verdict(history: History, against: Against, workflow: str, run_id: str) -> Verdict:
     """Of one run. Raises `NotFound`, and `Rejected` for one of another workflow."""
     try:
         found = await told(history, Catalogue(), run_id)
-        if redacted := await redacted_before(history, Catalogue(), (run_id,)):
+        stands_on = [run_id, *await _sources(history, Catalogue(), found.facts[0])]
+        if redacted := await redacted_before(history, Catalogue(), stands_on):
             raise Gone(REDACTED.format(fields=", ".join(redacted)))
         return judged(against, workflow, found)
     except Gone as error:

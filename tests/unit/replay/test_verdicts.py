@@ -21,7 +21,18 @@ from orchestrator.replay.against import Against, Told, Version
 from orchestrator.replay.export import Exported
 from orchestrator.replay.ports import History
 from orchestrator.replay.verdicts import Verdict, family, judged, verdict, verdicts, versions
-from tests.builders import NOW, VERSION, Play, Setting, index, part_run, started, task, workflow
+from tests.builders import (
+    NOW,
+    VERSION,
+    Play,
+    Setting,
+    copy,
+    index,
+    part_run,
+    started,
+    task,
+    workflow,
+)
 
 pytestmark = pytest.mark.anyio
 ENGINE = CelExpressions()
@@ -132,6 +143,37 @@ async def test_a_run_some_of_whose_values_were_taken_out_cannot_be_judged() -> N
     (found,) = await of(streams, flow())
     assert (found.outcome, found.doubtful) == ("unknown", False)
     assert found.why == "values of it were taken out before it came here: input.iban"
+
+
+def forked_from(source: Play) -> Play:
+    """A fork of an open run as it is now."""
+    fork = Play(source.net, Setting(run_id="r2"), source.expressions)
+    fork.state, fork.base, fork.now = copy(source.state), copy(source.state), source.now + 1
+    fork.fork("r2", source.state.version)
+    return fork.finish()
+
+
+async def test_a_fork_stands_on_what_its_source_has_lost() -> None:
+    source = started(flow(), Setting(run_id="r1"), {"name": {"$erased": True}})
+    source.run("a", output=150)
+    streams = log(source, forked_from(source))
+    (found,) = await of(streams, flow(), "r2")
+    assert (found.outcome, found.doubtful) == ("unknown", False)
+    assert found.why == "values of run r1, which it was forked from, were erased"
+
+    source = started(flow(), Setting(run_id="r1"))
+    source.run("a", output=150)
+    streams, head = log(source, forked_from(source)), Head(import_stream("r1"))
+    (found,) = await of(streams, flow(), "r2")
+    assert found.outcome == "same"
+    fact = RunImported(run_id="r1", version=4, digest="x", redacted=("vars.x",))
+    streams[head.stream] = [seal(head, fact, "i1", Stamp(recorded_at=NOW))]
+    (found,) = await of(streams, flow(), "r2")
+    assert (found.outcome, found.why[-6:]) == ("unknown", "vars.x")
+
+    del streams[run_stream("r1")]
+    (found,) = await of(streams, flow(), "r2")
+    assert "is a fork of run r1 at version 3, which is not in the log" in found.why
 
 
 async def test_of_one_run_what_is_asked_wrongly_is_refused() -> None:
