@@ -10,8 +10,8 @@ from orchestrator.api.shapes import Page
 from orchestrator.client import Client
 from tests.e2e.apis import order
 
-MANY = 12
-PAGES = 4
+MANY = 8
+PAGES = 3
 ALL = 100
 GROWS = "grows"
 Keys = tuple[list[object], str | None]
