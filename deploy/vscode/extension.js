@@ -1,4 +1,4 @@
-// Starts `dalsegno dap` for a session, in the folder that it is about; or connects to one that runs.
+// Starts `dalsegno dap` for a session, in its workspace folder; or connects to one that runs.
 'use strict';
 
 const vscode = require('vscode');
@@ -10,9 +10,10 @@ function inFolder(text, folder) {
     return text.replaceAll('${workspaceFolder}', folder);
 }
 
+/** Where the adapter is started, which takes a relative `folder` of the configuration from there. */
 function folderOf(session) {
     const { folder } = session.configuration;
-    return folder || session.workspaceFolder?.uri.fsPath || process.cwd();
+    return session.workspaceFolder?.uri.fsPath || folder || process.cwd();
 }
 
 class Adapters {
@@ -29,9 +30,9 @@ class Adapters {
 }
 
 class Configurations {
-    /** Without a launch.json: asks for the run, and takes the file that is open. */
+    /** Asks for the run where none is named; without a launch.json takes the file that is open. */
     async resolveDebugConfiguration(folder, configuration) {
-        if (configuration.type) {
+        if (configuration.run || configuration.file) {
             return configuration;
         }
         const run = await vscode.window.showInputBox({
@@ -39,6 +40,9 @@ class Configurations {
         });
         if (!run) {
             return undefined;
+        }
+        if (configuration.type) {
+            return { ...configuration, run };
         }
         const definition = vscode.window.activeTextEditor?.document.uri.fsPath;
         return { type: TYPE, request: 'attach', name: `run ${run}`, run, definition };

@@ -102,6 +102,12 @@ test('requests that are wrong are refused with what to do', TIMEOUT, async (t) =
     assert.match(await h.refusal(client.scopesRequest({ frameId: 77 })), /ask for `stackTrace` again/);
     assert.match(
         await h.refusal(client.continueRequest({ threadId: 77 })), /ask for `threads` again/);
+    const here = await evaluated(client, ':to 5');
+    const variablesReference = await h.scopeOf(client, here.frame, 'Variables');
+    await client.setVariableRequest({ variablesReference, name: 'total', value: '90' });
+    assert.match(
+        await h.refusal(client.evaluateRequest({ expression: ':fork', context: 'repl' })),
+        /only looks: use `dalsegno fork order-1 --at 5 --set total=90`/);
     const other = await connect(); // which is served beside it
     assert.equal((await other.initializeRequest()).body.supportsStepBack, true);
     await other.disconnectRequest();
