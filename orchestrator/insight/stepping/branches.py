@@ -35,14 +35,15 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
 
 def first_steps(state: RunState, touched: Iterable[str]) -> list[str]:
     """Names of the steps to be shown when there are very many: those `touched`, then those that are
-    open or failed, then the newest ones. In the order of the state."""
-    wanted = dict.fromkeys(name for name in touched if name in state.steps)
+    open or failed, then the newest ones; in this order."""
+    known = (name for name in touched if name in state.steps)
+    wanted = dict.fromkeys(islice(known, SHOWN_MAX))
     open_ones = (name for name, one in state.steps.items() if one.status not in SETTLED)
     for name in chain(open_ones, reversed(state.steps)):
         if len(wanted) >= SHOWN_MAX:
             break
         wanted[name] = None
-    return [name for name in state.steps if name in wanted]
+    return list(wanted)
 
 
 def branches_of(moment: Moment, left_out: int = 0) -> tuple[Branch, ...]:
