@@ -3,8 +3,8 @@
 Every line is the stored bytes of an event, unchanged, so that the chain of digests can be checked:
 first the stream of the workflow's definition, then those of the runs that it was forked from, then
 the run's own; then the stored values that they name. The last line of a run says which it is and
-where each of its streams ends, so that a file that was cut short is known as well. Another run may
-follow; what it has in common with those before is not said again.
+where each of its streams ends, and how many runs are to come, so that a file that was cut short is
+known as well. What another run has in common with those before is not said again.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -36,12 +36,14 @@ class End(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
     """The last line of a run: `heads` gives version and digest of each stream's last event.
-    `payloads`: how many stored values it has. `redacted`: fields whose values were taken out."""
+    `payloads`: how many stored values it has. `redacted`: fields whose values were taken out.
+    `more`: how many runs are to come."""
 
     run_id: str
     heads: dict[str, tuple[int, str]]
     payloads: int = 0
     redacted: tuple[str, ...] = ()
+    more: int = 0
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,8 +76,14 @@ async def lines(items: AsyncIterator[Item], redacted: tuple[str, ...] = ()) -> A
         elif isinstance(item, Payload):
             yield encode(Value(payload=item.hash, data=item.data))
         elif isinstance(item, Ended):
-            heads, count = item.heads, item.payloads
-            yield encode(End(run_id=item.run_id, heads=heads, payloads=count, redacted=redacted))
+            end = End(
+                run_id=item.run_id,
+                heads=item.heads,
+                payloads=item.payloads,
+                redacted=redacted,
+                more=item.more,
+            )
+            yield encode(end)
 
 
 class Reading:
@@ -94,6 +102,7 @@ class Reading:
         self._open: dict[str, None] = {}
         """Streams since the last end."""
         self._payloads = 0
+        self._more = 0
 
     def take(self, text: bytes) -> Stored | Payload | End:
         """What the next line is. Raises `Corrupt` with its number when it is wrong."""
@@ -121,7 +130,7 @@ class Reading:
 
     def finish(self) -> None:
         """Raises `Corrupt` when the file does not end with an end."""
-        if self._open or self._payloads or not self.run_ids:
+        if self._open or self._payloads or self._more or not self.run_ids:
             raise Corrupt(f"{self._name} has no end: it was cut short; export the run again")
 
     def _version(self, stream: str) -> int:
@@ -158,7 +167,12 @@ class Reading:
             )
         if f"run:{end.run_id}" not in heads:
             raise Corrupt(f"{where}: there are no events of run {end.run_id} before its end")
-        self._open, self._payloads = {}, 0
+        if self._more and end.more != self._more - 1:
+            raise Corrupt(
+                f"{where}: {end.more} runs are to come after run {end.run_id}, expected "
+                f"{self._more - 1}: runs are missing; export them again"
+            )
+        self._open, self._payloads, self._more = {}, 0, end.more
         self.run_ids.append(end.run_id)
         self.redacted = end.redacted
         return end

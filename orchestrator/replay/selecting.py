@@ -66,11 +66,13 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A run is there with all that it stands on: `heads` has the end of each of these streams."""
+    """A run is there with all that it stands on: `heads` has the end of each of these streams.
+    `more`: runs that are to come."""
 
     run_id: str
     heads: dict[str, tuple[int, str]]
     payloads: int
+    more: int
 
 
 Item = Begun | Told | Payload | Ended
@@ -221,7 +223,7 @@ async def walk(
     them; of personal runs they stay out, as what is in them is sealed nowhere else."""
     heads: dict[str, tuple[int, str]] = {}
     values = _Values(store)
-    for block in selection.blocks:
+    for more, block in zip(reversed(range(len(selection.blocks))), selection.blocks, strict=True):
         count = values.count
         for piece in block.pieces:
             yield Begun(piece.stream)
@@ -232,7 +234,7 @@ async def walk(
         async for payload in values.noted():
             yield payload
         ends = {stream: heads[stream] for stream in block.grounds}
-        yield Ended(block.run_id, ends, values.count - count)
+        yield Ended(block.run_id, ends, values.count - count, more)
 
 
 class _Values:

@@ -104,6 +104,18 @@ async def test_a_file_that_was_cut_short_is_refused(kept: Kept, write: Write) ->
             await open_file(good[:size])
 
 
+async def test_lines_that_were_cut_between_two_runs_are_refused(kept: Kept) -> None:
+    lines = (await exports.jsonl(kept.store, "order-1", "fork-1", children=True)).splitlines(True)
+    ends = [at for at, line in enumerate(lines) if line.startswith(b'{"run_id"')]
+    assert len(ends) == 3
+    for at in ends[:-1]:
+        with pytest.raises(Corrupt, match="the export has no end: it was cut short"):
+            await open_file(b"".join(lines[: at + 1]))
+    without = lines[: ends[0] + 1] + lines[ends[1] + 1 :]
+    with pytest.raises(Corrupt, match=r"0 runs are to come after run .*, expected 1"):
+        await open_file(b"".join(without))
+
+
 async def test_what_is_no_export_is_told_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(Corrupt, match="is no export of runs: expected a bundle"):
         await open_file(b"PK\x03\x04")
