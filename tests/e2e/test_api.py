@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import httpx
+import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
@@ -168,11 +169,19 @@ def test_no_request_is_answered_with_what_the_document_does_not_say(here: Site) 
     known = anyio.run(prepare, here.url)
 
     answers = check_every_operation(here.url, known)
+    anyio.run(give_back, here.url)
 
     assert {said.split()[0] for said in answers} == {
         operation.id for operation in operations(Operations).values()
     }
     assert sum(count for said, count in answers.items() if said.endswith(("200", "201"))) > 50
+
+
+async def give_back(url: str) -> None:
+    """The node, which was cordoned and drained among other things, to the tests that follow."""
+    async with Client.http(url) as client:
+        node = await client.uncordon_node("n1")
+    assert node.cordon is msgspec.UNSET
 
 
 async def prepare(url: str) -> dict[str, list[Value]]:
