@@ -38,13 +38,13 @@ from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.signals import Now
-from orchestrator.insight.bells import Bells
-from orchestrator.insight.feeding import Publisher
-from orchestrator.insight.filters import Filter
-from orchestrator.insight.projecting import Projecting
-from orchestrator.insight.projector import Projector
-from orchestrator.insight.sieve import compiled
-from orchestrator.insight.subscriptions import TTL_S
+from orchestrator.insight.counting.projecting import Projecting
+from orchestrator.insight.counting.projector import Projector
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.feeding import Publisher
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.sieve import compiled
+from orchestrator.insight.following.subscriptions import TTL_S
 from orchestrator.replay.routing import ReadableLog, Routed
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from events.limits import CONFIG_BYTES_MAX, Limits
 from events.logmap import LogMap, shards_of_text
 from events.redaction import redact_text
 from orchestrator.coordinator.settings import Settings
-from orchestrator.insight.projections import Settings as Projections
+from orchestrator.insight.counting.projections import Settings as Projections
 
 FILE = "dalsegno.toml"
 OTHER_SECTIONS = ("agent",)

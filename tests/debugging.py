@@ -19,9 +19,9 @@ from orchestrator.dap.requests import take
 from orchestrator.dap.session import Session
 from orchestrator.dap.wants import Change, Foresee, Fork, OpenCalled, OpenRun
 from orchestrator.kernel.env import Env
-from orchestrator.replay.export import Exported
-from orchestrator.replay.forks import foresee
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.recording import extend
+from orchestrator.replay.what_if.forks import foresee
 from tests.builders import NOW, VERSION, Play, started
 
 Message = dict[str, object]

@@ -22,12 +22,12 @@ from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.export import lines
+from orchestrator.replay.exchange.export import lines
+from orchestrator.replay.exchange.selecting import Exportable, Item, select, walk
 from orchestrator.replay.ports import History, IndexRow
 from orchestrator.replay.ports import row_of as row_of_state
 from orchestrator.replay.rebuild import Kept as Versions
 from orchestrator.replay.rebuild import Rebuilder
-from orchestrator.replay.selecting import Exportable, Item, select, walk
 
 CHUNK = Payload.of(b'["one","two"]')
 EMAIL = "ada.lovelace@example.com"

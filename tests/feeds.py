@@ -10,10 +10,10 @@ from events.errors import Unavailable
 from events.facts import Fact
 from events.run_facts import RunCompleted
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.insight.bells import Bells
-from orchestrator.insight.feed import Taken, take
-from orchestrator.insight.filters import Filter, Wanted
-from orchestrator.insight.sieve import Sieve, compiled
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.feed import Taken, take
+from orchestrator.insight.following.filters import Filter, Wanted
+from orchestrator.insight.following.sieve import Sieve, compiled
 from tests.logs import AT
 
 

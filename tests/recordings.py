@@ -6,7 +6,7 @@ from events.definition import Definition
 from events.envelope import Head, Stamp, Stored, seal
 from events.ids import definition_stream, run_stream
 from orchestrator.kernel.snapshot import restore
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.recording import Recording
 from tests.builders import NOW, VERSION, Play, Setting
 

@@ -15,7 +15,7 @@ from dalsegno.following.cloudevents import cloudevent
 from dalsegno.following.events import Batch, Event, Filters
 from dalsegno.following.following import Following, Options, follow, following
 from orchestrator.adapters.postgres.stored_positions import StoredPositions
-from orchestrator.insight.positions import Place
+from orchestrator.insight.following.positions import Place
 
 __all__ = [
     "Batch",

@@ -2,7 +2,7 @@
 
 from dalsegno.following.events import Event
 from events.values import Value
-from orchestrator.insight import cloudevents
+from orchestrator.insight.formats import cloudevents
 
 
 def cloudevent(event: Event) -> dict[str, Value]:

@@ -9,9 +9,9 @@ from events.envelope import Event as Decoded
 from events.errors import Corrupt
 from events.facts import Fact
 from events.values import Value
-from orchestrator.insight.filters import Filter
-from orchestrator.insight.positions import Place
-from orchestrator.insight.sieve import Followed
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.positions import Place
+from orchestrator.insight.following.sieve import Followed
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -21,11 +21,11 @@ from orchestrator.adapters.postgres.listening import Listening
 from orchestrator.adapters.postgres.schema import ANY_MAP
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.insight.feed import Feed, Page, Rounds
-from orchestrator.insight.filters import Filter
-from orchestrator.insight.positions import Place, confirm, place_of, position_before
-from orchestrator.insight.sieve import Sieve, compiled
-from orchestrator.insight.subscriptions import TTL_S
+from orchestrator.insight.following.feed import Feed, Page, Rounds
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.positions import Place, confirm, place_of, position_before
+from orchestrator.insight.following.sieve import Sieve, compiled
+from orchestrator.insight.following.subscriptions import TTL_S
 
 Urls = str | Mapping[str, str]
 Positions = Mapping[str, "int | Place"]

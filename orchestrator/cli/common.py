@@ -15,7 +15,7 @@ from events.connection import Connection
 from events.errors import Misconfigured, Unavailable
 from events.sealing import Keyring, NoKeys
 from orchestrator.adapters.nats.client import Client, connect
-from orchestrator.cli.connection_file import connection_layers
+from orchestrator.cli.local.connection_file import connection_layers
 from orchestrator.config import Config, Database, databases, keys_text, load_config
 
 T = TypeVar("T")

@@ -22,8 +22,8 @@ from orchestrator.api.service.ports import Lists, Log, Ports
 from orchestrator.api.service.service import Service
 from orchestrator.config import Config, databases, keys_text, log_map
 from orchestrator.errors import Misconfigured, Unavailable
-from orchestrator.insight.bells import Bells
-from orchestrator.insight.feed import Feed
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.feed import Feed
 
 ANSWER_S = 15.0
 

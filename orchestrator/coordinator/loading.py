@@ -17,13 +17,13 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import IndexRow, Store
 from orchestrator.kernel.state import RunState, serialise
-from orchestrator.replay.archives import moved
+from orchestrator.replay.audit.log_batches import short
 from orchestrator.replay.bases import LeftAside, newest_base
-from orchestrator.replay.importing import imported
-from orchestrator.replay.log_batches import short
+from orchestrator.replay.exchange.importing import imported
 from orchestrator.replay.naming import perhaps_named
 from orchestrator.replay.ports import End, History
 from orchestrator.replay.rebuild import Rebuilder, Rebuilt
+from orchestrator.replay.retention.archives import moved
 from orchestrator.replay.retrying import find
 from orchestrator.replay.routing import ReadableLog
 

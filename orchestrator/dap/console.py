@@ -8,8 +8,8 @@ from orchestrator.dap.looking import Look
 from orchestrator.dap.replica import Replica
 from orchestrator.dap.values import Row
 from orchestrator.kernel.expressions import ExpressionFailed, Expressions
-from orchestrator.replay.reasons import why_event
 from orchestrator.replay.recording import Recording
+from orchestrator.replay.why.reasons import why_event
 
 _TEMPLATE = re.compile(r"\s*\$\{(.*)\}\s*", re.DOTALL)
 _TAIL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_0-9]*)*$|$")

@@ -11,7 +11,7 @@ from events.codec import encode
 from events.limits import NAMES_SHOWN_MAX
 from orchestrator.dap.values import text_of
 from orchestrator.dap.wants import Change
-from orchestrator.replay.forks import Foreseen, Wish
+from orchestrator.replay.what_if.forks import Foreseen, Wish
 
 FORK = "preview"
 """The id of the fork that is only foreseen."""

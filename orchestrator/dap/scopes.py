@@ -17,7 +17,7 @@ from orchestrator.kernel.expressions import PathMissing
 from orchestrator.kernel.state import RunState, StepState
 from orchestrator.replay.attempts import AttemptAt, attempts_of
 from orchestrator.replay.differences import Change
-from orchestrator.replay.reasons import Link, why_event
+from orchestrator.replay.why.reasons import Link, why_event
 
 MICROSECONDS = 1_000_000
 INSTANTS = frozenset({"at", "since"})

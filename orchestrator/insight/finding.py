@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from orchestrator.insight.tallies import label_text
+from orchestrator.insight.counting.tallies import label_text
 from orchestrator.replay.ports import IndexRow
 
 Comparison = Literal["=", "<", "<=", ">", ">="]

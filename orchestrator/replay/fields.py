@@ -20,7 +20,7 @@ from events.personal import ANYTHING, TEXTS
 from events.redaction import is_secret_name
 from events.values import Value
 from orchestrator.kernel.state import OPEN, TERMINAL
-from orchestrator.replay.covering import stored_list
+from orchestrator.replay.exchange.covering import stored_list
 
 Path = tuple[str, ...]
 ANY = "*"

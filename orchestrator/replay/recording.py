@@ -24,10 +24,10 @@ from events.net import Net
 from events.operator_facts import RunRestored
 from events.run_facts import RunForked, RunStarted
 from orchestrator.kernel.netindex import NetIndex
-from orchestrator.replay.causes import Causes
 from orchestrator.replay.keyframes import Keyframes
 from orchestrator.replay.ports import History
 from orchestrator.replay.traces import Place, Traces
+from orchestrator.replay.why.causes import Causes
 
 PAGE = 1000
 

@@ -45,7 +45,7 @@ from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState, serialise
 from orchestrator.replay.cursor import Cursor
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.moments import moment_of
 from orchestrator.replay.recording import Recording, record
 from tests.builders import NOW, VERSION, index, task, workflow

@@ -23,7 +23,7 @@ from orchestrator.coordinator.ports import (
     Store,
 )
 from orchestrator.errors import Corrupt, InvariantViolation
-from orchestrator.replay.log_batches import LogBatch
+from orchestrator.replay.audit.log_batches import LogBatch
 from tests.logs import AT, batch, begin, continued, extend, row, run_batch
 from tests.servers import DatabaseFactory
 

@@ -11,8 +11,8 @@ from orchestrator.kernel.state import serialise
 from orchestrator.replay.changes import changes
 from orchestrator.replay.cursor import Cursor
 from orchestrator.replay.moments import moment_of
-from orchestrator.replay.reasons import why_event, why_step
 from orchestrator.replay.recording import Recording
+from orchestrator.replay.why.reasons import why_event, why_step
 from tests.golden.files import histories, read_history
 
 

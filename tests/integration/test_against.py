@@ -29,16 +29,16 @@ from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.authoring import accept, dump
-from orchestrator.cli import against
-from orchestrator.cli.against_processes import TRIES, in_processes
-from orchestrator.cli.against_worker import Job
 from orchestrator.cli.common import Common, configured
 from orchestrator.cli.main import run as dalsegno
 from orchestrator.cli.progress import Progress
+from orchestrator.cli.replay import against
+from orchestrator.cli.replay.against_processes import TRIES, in_processes
+from orchestrator.cli.replay.against_worker import Job
 from orchestrator.coordinator.ports import Appended, Batch
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.replay.ports import row_of
-from orchestrator.replay.verdicts import Verdict
+from orchestrator.replay.what_if.verdicts import Verdict
 from tests.builders import Play, Setting, task
 from tests.e2e.command_line import started
 from tests.postgres import prepare
@@ -342,7 +342,7 @@ def test_one_that_cannot_be_judged_hides_no_other(
 
 SOME = 300
 """So many that a process that has told of the first is not done."""
-WORKER = "orchestrator.cli.against_worker"
+WORKER = "orchestrator.cli.replay.against_worker"
 
 
 def players(of: int | None = None) -> list[psutil.Process]:

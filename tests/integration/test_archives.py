@@ -23,13 +23,13 @@ from orchestrator.adapters.archives.writing import ArchiveWriter
 from orchestrator.adapters.crypto.keyring import Keys
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Appended, Batch, Conflicted
-from orchestrator.replay import archives as a
-from orchestrator.replay.anchors import anchor_of
-from orchestrator.replay.archiving import Archiver, Follower, Moved, Wanted, rebuilt
-from orchestrator.replay.auditing_archives import audit
+from orchestrator.replay.audit.anchors import anchor_of
+from orchestrator.replay.audit.archives import audit
+from orchestrator.replay.audit.verify import Verifier
+from orchestrator.replay.audit.verify_log import LogVerifier, Standing
 from orchestrator.replay.ports import IndexRow, row_of
-from orchestrator.replay.verify import Verifier
-from orchestrator.replay.verify_log import LogVerifier, Standing
+from orchestrator.replay.retention import archives as a
+from orchestrator.replay.retention.archiving import Archiver, Follower, Moved, Wanted, rebuilt
 from tests.builders import NOW, Play, Setting, started, task, workflow
 from tests.logs import extend
 from tests.postgres import Observer

@@ -25,11 +25,11 @@ from orchestrator.adapters.nats.link import Link
 from orchestrator.adapters.postgres.holding import Holding
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Lease
-from orchestrator.insight import feeding as module
-from orchestrator.insight.bells import Bells
-from orchestrator.insight.feeding import Publisher
-from orchestrator.insight.filters import Filter
-from orchestrator.insight.publishing import Message
+from orchestrator.insight.following import feeding as module
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.feeding import Publisher
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.publishing import Message
 from tests.feeds import sieve
 from tests.logs import AT, batch
 from tests.postgres import Observer, until

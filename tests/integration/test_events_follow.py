@@ -17,8 +17,8 @@ from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.config import Config
 from orchestrator.coordinator.ports import Appended, Lease
-from orchestrator.insight.bells import Bell, Bells
-from orchestrator.insight.feed import Feed
+from orchestrator.insight.following.bells import Bell, Bells
+from orchestrator.insight.following.feed import Feed
 from tests.feeds import sieve
 from tests.logs import batch, begin
 from tests.postgres import prepare

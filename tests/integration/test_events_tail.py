@@ -17,8 +17,8 @@ from events.run_facts import RunCompleted, RunStarted
 from events.task_facts import TaskCompleted
 from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli import tailing
-from orchestrator.cli.cursor_file import CursorFile
+from orchestrator.cli.events import tailing
+from orchestrator.cli.events.cursor_file import CursorFile
 from orchestrator.cli.main import run
 from tests.logs import AT, batch
 from tests.postgres import prepare

@@ -35,7 +35,7 @@ from orchestrator.adapters.postgres.listening import Listening
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Lease
-from orchestrator.insight.filters import Filter
+from orchestrator.insight.following.filters import Filter
 from tests.logs import AT, batch
 from tests.postgres import Observer, until, until_somebody_listens
 

@@ -21,13 +21,13 @@ from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.loading import Loader
+from orchestrator.replay.audit.verify import Verifier
+from orchestrator.replay.audit.verify_log import LogVerifier, Standing
+from orchestrator.replay.exchange.importing import Imported, Importer, Who, redacted_before
+from orchestrator.replay.exchange.redacting import redacted
 from orchestrator.replay.fields import field_of
-from orchestrator.replay.importing import Imported, Importer, Who, redacted_before
 from orchestrator.replay.ports import IMPORTED
 from orchestrator.replay.rebuild import Rebuilder
-from orchestrator.replay.redacting import redacted
-from orchestrator.replay.verify import Verifier
-from orchestrator.replay.verify_log import LogVerifier, Standing
 from tests import exports
 from tests.exports import EMAIL, Kept
 from tests.servers import DatabaseFactory

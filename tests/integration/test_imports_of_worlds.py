@@ -11,13 +11,13 @@ import pytest
 
 from orchestrator.adapters.archives.opening import open_file
 from orchestrator.adapters.postgres.store import PostgresStore
+from orchestrator.replay.audit.verify import Verifier
+from orchestrator.replay.audit.verify_log import LogVerifier, Standing
+from orchestrator.replay.exchange.importing import Importer, Who
+from orchestrator.replay.exchange.redacting import redacted
+from orchestrator.replay.exchange.selecting import Exportable
 from orchestrator.replay.fields import field_of
-from orchestrator.replay.importing import Importer, Who
 from orchestrator.replay.rebuild import Rebuilder
-from orchestrator.replay.redacting import redacted
-from orchestrator.replay.selecting import Exportable
-from orchestrator.replay.verify import Verifier
-from orchestrator.replay.verify_log import LogVerifier, Standing
 from tests import exports
 from tests.simulation.versions import catalogue
 from tests.simulation.world import World

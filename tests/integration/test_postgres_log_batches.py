@@ -8,7 +8,7 @@ from orchestrator.adapters.postgres.queries import migrations
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Appended, Lease
-from orchestrator.replay.log_batches import LogBatch, chained, event_digests
+from orchestrator.replay.audit.log_batches import LogBatch, chained, event_digests
 from tests.logs import batch, begin
 from tests.postgres import Observer
 

@@ -25,10 +25,10 @@ from orchestrator.adapters.postgres.projections import change_columns
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.coordinator.ports import Lease
-from orchestrator.insight.filters import Wanted
+from orchestrator.insight.counting.fold import Gathered
+from orchestrator.insight.counting.projections import Change
 from orchestrator.insight.finding import LabelCondition, RunQuery
-from orchestrator.insight.fold import Gathered
-from orchestrator.insight.projections import Change
+from orchestrator.insight.following.filters import Wanted
 from tests.logs import begin, row
 from tests.servers import Databases
 

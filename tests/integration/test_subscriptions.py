@@ -11,7 +11,7 @@ from orchestrator.adapters.postgres import subscriptions as module
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.main import run
 from orchestrator.errors import Fenced, Rejected
-from orchestrator.insight.filters import Filter
+from orchestrator.insight.following.filters import Filter
 from tests.logs import batch, begin
 from tests.postgres import Observer, prepare
 from tests.servers import DatabaseFactory

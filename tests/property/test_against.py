@@ -18,10 +18,10 @@ from orchestrator.adapters.cel import CelExpressions
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState, serialise
-from orchestrator.replay import against as a
-from orchestrator.replay.otherwise import otherwise
 from orchestrator.replay.ports import History
-from orchestrator.replay.verdicts import Gone, judged, told, versions
+from orchestrator.replay.what_if import against as a
+from orchestrator.replay.what_if.otherwise import otherwise
+from orchestrator.replay.what_if.verdicts import Gone, judged, told, versions
 from tests.builders import VERSION, Play, index
 from tests.property.test_operators import histories
 from tests.simulation.versions import catalogue

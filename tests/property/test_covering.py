@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.replay.covering import Covered
+from orchestrator.replay.exchange.covering import Covered
 from orchestrator.replay.fields import words
 
 WORDS = " ".join(words()).lower()

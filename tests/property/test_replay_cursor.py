@@ -27,10 +27,10 @@ from orchestrator.replay.changes import change_at, changes
 from orchestrator.replay.cursor import Cursor
 from orchestrator.replay.moments import moment_of
 from orchestrator.replay.ports import History
-from orchestrator.replay.reasons import why_event
 from orchestrator.replay.rebuild import Kept, Rebuilder
 from orchestrator.replay.recording import Recording, record
 from orchestrator.replay.stops import OnError, OnStep, OnType, Stop
+from orchestrator.replay.why.reasons import why_event
 from tests.builders import Play
 from tests.property.test_operators import histories
 from tests.recordings import forked, recorded

@@ -9,7 +9,7 @@ import zstandard
 from events.codec import encode
 from events.references import Payload
 from orchestrator.adapters.archives.writing import LEVEL, SKIPPED, TRAILER_BYTES
-from orchestrator.replay.bundles import (
+from orchestrator.replay.exchange.bundles import (
     FORMAT,
     FRAME_BYTES,
     FRAME_EVENTS,
@@ -20,8 +20,8 @@ from orchestrator.replay.bundles import (
     Trailer,
     Values,
 )
-from orchestrator.replay.export import Value
-from orchestrator.replay.selecting import Begun, Ended, Item, Told
+from orchestrator.replay.exchange.export import Value
+from orchestrator.replay.exchange.selecting import Begun, Ended, Item, Told
 
 
 async def bundled(

@@ -17,8 +17,7 @@ from events.errors import Corrupt
 from events.limits import EXPORT_BYTES_MAX
 from events.references import checked
 from orchestrator.adapters.archives.writing import SKIPPED, TRAILER_BYTES
-from orchestrator.replay.archives import FORMAT as ARCHIVE
-from orchestrator.replay.bundles import (
+from orchestrator.replay.exchange.bundles import (
     FORMAT,
     Frame,
     Manifest,
@@ -26,8 +25,9 @@ from orchestrator.replay.bundles import (
     Trailer,
     Values,
 )
-from orchestrator.replay.export import Place, Value
-from orchestrator.replay.opened import FileInfo, WithoutCluster
+from orchestrator.replay.exchange.export import Place, Value
+from orchestrator.replay.exchange.opened import FileInfo, WithoutCluster
+from orchestrator.replay.retention.archives import FORMAT as ARCHIVE
 
 T = TypeVar("T")
 END = 8 + TRAILER_BYTES

@@ -8,8 +8,8 @@ from hashlib import sha256
 from events.codec import decode
 from events.envelope import Stored
 from events.references import Payload
-from orchestrator.replay.export import Place, Reading, Value
-from orchestrator.replay.opened import FileInfo, WithoutCluster
+from orchestrator.replay.exchange.export import Place, Reading, Value
+from orchestrator.replay.exchange.opened import FileInfo, WithoutCluster
 
 
 class OpenedLines(WithoutCluster):

@@ -12,7 +12,7 @@ from pathlib import Path
 from events.errors import Corrupt, Misconfigured
 from orchestrator.adapters.archives.opened_bundle import OpenedBundle
 from orchestrator.adapters.archives.opened_lines import OpenedLines
-from orchestrator.replay.opened import OpenedFile
+from orchestrator.replay.exchange.opened import OpenedFile
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 

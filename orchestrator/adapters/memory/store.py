@@ -39,12 +39,12 @@ from orchestrator.coordinator.ports import (
     SnapshotPlace,
 )
 from orchestrator.errors import InvariantViolation
-from orchestrator.insight.feed import Taken, take
-from orchestrator.insight.filters import EVERYTHING, Wanted
+from orchestrator.insight.following.feed import Taken, take
+from orchestrator.insight.following.filters import EVERYTHING, Wanted
 from orchestrator.kernel.state import TERMINAL
-from orchestrator.replay.archives import Tombstone, fork_source
-from orchestrator.replay.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
+from orchestrator.replay.audit.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
 from orchestrator.replay.ports import End
+from orchestrator.replay.retention.archives import Tombstone, fork_source
 
 
 class Holding(msgspec.Struct):

@@ -12,7 +12,7 @@ from events.connection import Connection
 from events.subjects import Subjects
 from orchestrator.adapters.nats.link import Link
 from orchestrator.adapters.nats.listen import Topic, listen
-from orchestrator.insight.bells import Bell, Bells
+from orchestrator.insight.following.bells import Bell, Bells
 
 DIGITS_MAX = 19
 

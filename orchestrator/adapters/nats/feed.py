@@ -27,7 +27,7 @@ from events.streams import Stream
 from orchestrator.adapters.nats.declare import API_TIMEOUT_S, declare_stream
 from orchestrator.adapters.nats.link import Closed, Link
 from orchestrator.adapters.nats.session import NobodyAnswers, Session
-from orchestrator.insight.publishing import Last, Message
+from orchestrator.insight.following.publishing import Last, Message
 
 CONNECT_S = 10.0
 PUBLISH_S = 5.0

@@ -16,9 +16,9 @@ from orchestrator.adapters.postgres.arrays import (
     texts,
 )
 from orchestrator.coordinator.ports import IndexRow, Lease
-from orchestrator.insight.filters import Wanted
-from orchestrator.replay.archives import fork_source
-from orchestrator.replay.log_batches import LogBatch, event_digests
+from orchestrator.insight.following.filters import Wanted
+from orchestrator.replay.audit.log_batches import LogBatch, event_digests
+from orchestrator.replay.retention.archives import fork_source
 
 RUN = run_stream("")
 Columns = dict[str, Packed | str | int | bytes]

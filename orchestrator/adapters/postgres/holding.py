@@ -17,8 +17,8 @@ import msgspec
 
 from events.errors import Fenced, Rejected, Unavailable
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.insight.filters import Filter
-from orchestrator.insight.subscriptions import Held, is_same, no_subscription
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.subscriptions import Held, is_same, no_subscription
 
 log = logging.getLogger("dalsegno.followers")
 

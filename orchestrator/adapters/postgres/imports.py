@@ -15,7 +15,7 @@ from orchestrator.adapters.postgres.arrays import texts
 from orchestrator.adapters.postgres.columns import event_columns, index_columns
 from orchestrator.adapters.postgres.connections import Connection, Pool
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
-from orchestrator.replay.importing import SubjectKey
+from orchestrator.replay.exchange.importing import SubjectKey
 from orchestrator.replay.ports import IndexRow
 
 IDLE = "SET LOCAL idle_in_transaction_session_timeout = '10s'"

@@ -9,11 +9,11 @@ from events.limits import RUNS_LISTED_MAX
 from events.views import ForkView
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.settings import Settings
-from orchestrator.insight.figures import figures
+from orchestrator.insight.counting.figures import figures
+from orchestrator.insight.counting.merging import furthest_behind, merged
+from orchestrator.insight.counting.projections import Standing
+from orchestrator.insight.counting.statistics import Material, Statistics, Window, statistics
 from orchestrator.insight.finding import RunQuery, newest_first
-from orchestrator.insight.merging import furthest_behind, merged
-from orchestrator.insight.projections import Standing
-from orchestrator.insight.statistics import Material, Statistics, Window, statistics
 from orchestrator.replay.ports import IndexRow
 
 CONNECTIONS_MAX = 4

@@ -7,10 +7,10 @@ from orchestrator.adapters.postgres.arrays import texts
 from orchestrator.adapters.postgres.columns import index_row
 from orchestrator.adapters.postgres.finding import find_runs_text
 from orchestrator.adapters.postgres.projection_link import ProjectionLink, tally_of
+from orchestrator.insight.counting.glimpse import Glimpse, NodeEvent, Unread, glimpse
+from orchestrator.insight.counting.projections import Generation, Standing
+from orchestrator.insight.counting.tallies import Key, Kind, Label, Tally
 from orchestrator.insight.finding import RunQuery
-from orchestrator.insight.glimpse import Glimpse, NodeEvent, Unread, glimpse
-from orchestrator.insight.projections import Generation, Standing
-from orchestrator.insight.tallies import Key, Kind, Label, Tally
 from orchestrator.kernel.state import OPEN
 from orchestrator.replay.ports import IndexRow
 

@@ -48,12 +48,12 @@ from orchestrator.coordinator.ports import (
     SnapshotInfo,
     SnapshotPlace,
 )
-from orchestrator.insight.feed import Taken, taken_of
-from orchestrator.insight.filters import EVERYTHING, Wanted
-from orchestrator.insight.positions import Batched
-from orchestrator.replay.archives import Tombstone
-from orchestrator.replay.log_batches import LogBatch
+from orchestrator.insight.following.feed import Taken, taken_of
+from orchestrator.insight.following.filters import EVERYTHING, Wanted
+from orchestrator.insight.following.positions import Batched
+from orchestrator.replay.audit.log_batches import LogBatch
 from orchestrator.replay.ports import End
+from orchestrator.replay.retention.archives import Tombstone
 
 AFTER_ALL = "\U0010ffff"
 GATHERED_MAX = 256

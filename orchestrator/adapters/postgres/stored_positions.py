@@ -13,7 +13,7 @@ from psycopg import sql
 
 from events.limits import NAME_CHARS_MAX
 from orchestrator.errors import Fenced, Misconfigured
-from orchestrator.insight.positions import Place
+from orchestrator.insight.following.positions import Place
 
 TABLE = "dalsegno_position"
 Connection = psycopg.AsyncConnection[Any]

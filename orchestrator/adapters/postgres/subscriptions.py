@@ -1,4 +1,4 @@
-"""Subscriptions beside the log: `orchestrator.insight.subscriptions.Subscriptions`."""
+"""Subscriptions beside the log: `orchestrator.insight.following.subscriptions.Subscriptions`."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from events.limits import SUBSCRIPTIONS_MAX
 from orchestrator.adapters.postgres.connections import Pool
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.errors import Fenced, Rejected
-from orchestrator.insight.filters import Filter
-from orchestrator.insight.subscriptions import Held, Subscription
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.subscriptions import Held, Subscription
 
 
 class PostgresSubscriptions:

@@ -13,8 +13,8 @@ from orchestrator.api.operations.words import (
     VersionOrBest,
 )
 from orchestrator.api.shapes import Page, RunStarted
-from orchestrator.replay.forks import Foreseen
 from orchestrator.replay.retrying import Retry
+from orchestrator.replay.what_if.forks import Foreseen
 
 AGAIN = "doing again"
 AS_IT_WAS, SETTLED_DEED = ForkOptions(), SettledDeed()

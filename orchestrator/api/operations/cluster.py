@@ -32,8 +32,8 @@ from orchestrator.api.shapes import (
     Ready,
     SnapshotShown,
 )
+from orchestrator.insight.counting.statistics import Statistics
 from orchestrator.insight.dead_letters import DeadLetter
-from orchestrator.insight.statistics import Statistics
 
 NODES = "nodes"
 EVENTS = "events"

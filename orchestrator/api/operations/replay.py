@@ -12,12 +12,12 @@ from orchestrator.api.operations.words import (
     VersionOrLast,
 )
 from orchestrator.api.shapes import EventShown, Page
-from orchestrator.insight.comparing import Comparison
-from orchestrator.insight.spans import Timeline
+from orchestrator.insight.comparing.runs import Comparison
+from orchestrator.insight.timelines.spans import Timeline
+from orchestrator.replay.audit.judging import Verified
 from orchestrator.replay.changes import Change
-from orchestrator.replay.judging import Verified
 from orchestrator.replay.moments import Moment
-from orchestrator.replay.reasons import Reason, StepReason
+from orchestrator.replay.why.reasons import Reason, StepReason
 
 REPLAY = "replay"
 

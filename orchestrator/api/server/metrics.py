@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from events.errors import DalsegnoError
 from orchestrator.api.operations.all import Operations
 from orchestrator.api.operations.operation import Operation
-from orchestrator.insight.statistics import Statistics
+from orchestrator.insight.counting.statistics import Statistics
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 KEPT_S = 2.0

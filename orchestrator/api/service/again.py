@@ -21,8 +21,8 @@ from orchestrator.api.shapes import Page, RunStarted
 from orchestrator.kernel.env import Env
 from orchestrator.kernel.state import TERMINAL
 from orchestrator.replay import retrying
-from orchestrator.replay.forks import Changed, Foreseen, Wish, foresee
 from orchestrator.replay.retrying import Retry, Wanted, plan
+from orchestrator.replay.what_if.forks import Changed, Foreseen, Wish, foresee
 
 
 class AgainService(Served, Again):

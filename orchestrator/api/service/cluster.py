@@ -20,7 +20,7 @@ from orchestrator.api.shapes import (
     Ready,
     ShardShown,
 )
-from orchestrator.insight.statistics import Statistics, window
+from orchestrator.insight.counting.statistics import Statistics, window
 
 READY_S = 2.0
 """How long log and coordinators may take to show that they are there."""

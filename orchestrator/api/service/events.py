@@ -8,7 +8,7 @@ from events.catalogue import Catalogue
 from events.envelope import Event, Stored, unseal
 from events.errors import Corrupt
 from orchestrator.api.shapes import EventShown
-from orchestrator.insight.sieve import Followed
+from orchestrator.insight.following.sieve import Followed
 
 
 def followed(seen: Followed, *, several: bool) -> EventShown:

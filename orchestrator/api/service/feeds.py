@@ -21,10 +21,10 @@ from orchestrator.api.service.finding import row_shown
 from orchestrator.api.service.log import places_of
 from orchestrator.api.service.ports import Ports
 from orchestrator.api.shapes import EventNews, RunNews
-from orchestrator.insight.feed import POLL_S, Page
-from orchestrator.insight.filters import RUN, Filter
-from orchestrator.insight.positions import told
-from orchestrator.insight.sieve import Sieve, compiled
+from orchestrator.insight.following.feed import POLL_S, Page
+from orchestrator.insight.following.filters import RUN, Filter
+from orchestrator.insight.following.positions import told
+from orchestrator.insight.following.sieve import Sieve, compiled
 from orchestrator.kernel.state import TERMINAL
 from orchestrator.replay.ports import IndexRow
 

@@ -12,9 +12,9 @@ from orchestrator.api.service.cursors import place
 from orchestrator.api.service.events import followed
 from orchestrator.api.shapes import EventShown, Page
 from orchestrator.insight.dead_letters import POSITION_MAX, DeadLetter, newest
-from orchestrator.insight.filters import Filter
-from orchestrator.insight.positions import positions_of, told
-from orchestrator.insight.sieve import Sieve, compiled
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.positions import positions_of, told
+from orchestrator.insight.following.sieve import Sieve, compiled
 
 
 def filter_of(wanted: EventsWanted) -> Filter:

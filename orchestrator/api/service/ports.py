@@ -9,15 +9,15 @@ from events.api import Here
 from events.limits import Limits
 from events.views import ForkView, RunView
 from orchestrator.api.service.answers import Asking
-from orchestrator.insight.bells import Bells
+from orchestrator.insight.counting.statistics import Statistics, Window
 from orchestrator.insight.dead_letters import Letters
-from orchestrator.insight.feed import Feed
 from orchestrator.insight.finding import RunQuery
-from orchestrator.insight.statistics import Statistics, Window
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.feed import Feed
 from orchestrator.kernel.expressions import Expressions
+from orchestrator.replay.audit.verify import Audited
 from orchestrator.replay.ports import IndexRow
 from orchestrator.replay.snapshots import Snapshot, SnapshotPlace
-from orchestrator.replay.verify import Audited
 
 
 class Coordinators(Asking, Protocol):

@@ -10,15 +10,15 @@ from orchestrator.api.service.answers import no_run
 from orchestrator.api.service.base import Served
 from orchestrator.api.service.events import shown
 from orchestrator.api.shapes import EventShown, Page
-from orchestrator.insight.comparing import Comparison, compare
-from orchestrator.insight.spans import Timeline
-from orchestrator.insight.timeline import timeline
+from orchestrator.insight.comparing.runs import Comparison, compare
+from orchestrator.insight.timelines.spans import Timeline
+from orchestrator.insight.timelines.timeline import timeline
+from orchestrator.replay.audit.judging import Verified
+from orchestrator.replay.audit.verify import Verifier
 from orchestrator.replay.changes import Change, change_at
 from orchestrator.replay.cursor import Cursor
-from orchestrator.replay.judging import Verified
 from orchestrator.replay.moments import Moment, moment_of
-from orchestrator.replay.reasons import Reason, StepReason, why_event, why_run, why_step
-from orchestrator.replay.verify import Verifier
+from orchestrator.replay.why.reasons import Reason, StepReason, why_event, why_run, why_step
 
 MOMENT = msgspec.json.Decoder(Moment)
 

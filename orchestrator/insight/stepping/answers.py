@@ -3,13 +3,13 @@
 import msgspec
 
 from events.values import Value
-from orchestrator.insight.provenance import Origin
-from orchestrator.insight.spans import Timeline
+from orchestrator.insight.comparing.provenance import Origin
 from orchestrator.insight.stepping.graph import Line
 from orchestrator.insight.stepping.language import Spec
+from orchestrator.insight.timelines.spans import Timeline
 from orchestrator.replay.differences import Change
 from orchestrator.replay.moments import Moment
-from orchestrator.replay.reasons import Reason, StepReason
+from orchestrator.replay.why.reasons import Reason, StepReason
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,8 +13,8 @@ from events.errors import DalsegnoError, Rejected
 from events.limits import CHANGES_SHOWN_MAX, EVENTS_SHOWN_MAX, STOPS_MAX
 from events.redaction import redact_text
 from events.values import Value
-from orchestrator.insight.provenance import Origin, origins
-from orchestrator.insight.spans import Timeline
+from orchestrator.insight.comparing.provenance import Origin, origins
+from orchestrator.insight.comparing.told import tell
 from orchestrator.insight.stepping.answers import (
     Answer,
     AtMoment,
@@ -36,17 +36,17 @@ from orchestrator.insight.stepping.branches import SHOWN_MAX, first_steps
 from orchestrator.insight.stepping.graph import Graph, Line
 from orchestrator.insight.stepping.language import BY_NAME, SPECS, Command, number_of, parse
 from orchestrator.insight.stepping.places import instant_of, stop_of
-from orchestrator.insight.timeline import timeline
-from orchestrator.insight.told import tell
+from orchestrator.insight.timelines.spans import Timeline
+from orchestrator.insight.timelines.timeline import timeline
 from orchestrator.kernel.expressions import ExpressionFailed, Expressions
 from orchestrator.replay.contents import evaluate
 from orchestrator.replay.cursor import Cursor
 from orchestrator.replay.differences import Change
 from orchestrator.replay.moments import Moment, moment_of
-from orchestrator.replay.reasons import say, why_event, why_step
 from orchestrator.replay.recording import Recording
 from orchestrator.replay.stops import Stop
 from orchestrator.replay.traces import steps_of
+from orchestrator.replay.why.reasons import say, why_event, why_step
 
 AROUND = 5
 """Events before and after the place, where none are named."""

@@ -14,8 +14,8 @@ from events.ids import run_stream
 from events.limits import EXPORT_BYTES_MAX
 from orchestrator.adapters.archives.opening import open_file
 from orchestrator.adapters.archives.writing import SKIPPED, TRAILER_BYTES
-from orchestrator.replay.bundles import Trailer
-from orchestrator.replay.opened import OpenedFile
+from orchestrator.replay.exchange.bundles import Trailer
+from orchestrator.replay.exchange.opened import OpenedFile
 from tests import exports
 from tests.exports import Kept
 

@@ -12,7 +12,7 @@ from orchestrator.api.operations.groups import RunsWanted
 from orchestrator.api.service.batch_plan import WORKFLOW, Plan, plan_batch
 from orchestrator.api.service.ports import Ports
 from orchestrator.insight.finding import RunQuery
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.ports import IndexRow
 from tests.builders import Play, Setting, index, task, workflow
 from tests.logs import row

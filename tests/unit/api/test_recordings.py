@@ -10,7 +10,7 @@ from events.ids import run_stream
 from events.limits import API_RECORDINGS_BYTES_MAX, API_RECORDINGS_MAX
 from orchestrator.api.service.recordings import Recordings
 from orchestrator.replay.cursor import Cursor
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from tests.builders import Play, Setting, index, task, workflow
 from tests.recordings import history
 

@@ -14,8 +14,8 @@ from dalsegno.testing import dalsegno_env
 from events.errors import Misconfigured
 from events.limits import DAP_CONNECTIONS_MAX, DAP_MESSAGES_AHEAD_MAX
 from orchestrator.cli.common import COMMON
-from orchestrator.cli.dap_files import Reach, same_file, texts_of
-from orchestrator.cli.debugging import Serving, serve_port
+from orchestrator.cli.replay.dap_files import Reach, same_file, texts_of
+from orchestrator.cli.replay.debugging import Serving, serve_port
 from orchestrator.dap.arguments import Attach
 from orchestrator.dap.framing import framed
 from tests import exports

@@ -17,9 +17,9 @@ from events.limits import (
     WORKERS_AGAINST_MAX,
 )
 from node_agent import config as agent_config
-from orchestrator.cli.inputs import read_input
 from orchestrator.cli.main import run
-from orchestrator.cli.run_list import labels
+from orchestrator.cli.run.inputs import read_input
+from orchestrator.cli.run.lists import labels
 from orchestrator.config import load_config
 from orchestrator.errors import Rejected
 

@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from events.limits import TIMELINE_ROWS_MAX
-from orchestrator.cli.gantt import gantt
 from orchestrator.cli.main import run
+from orchestrator.cli.replay.gantt import gantt
 from orchestrator.cli.times import length
-from orchestrator.insight.spans import Mark, Row, Span, Timeline, ticks
-from orchestrator.insight.timeline_svg import svg
+from orchestrator.insight.timelines.spans import Mark, Row, Span, Timeline, ticks
+from orchestrator.insight.timelines.svg import svg
 
 AT = 1_700_000_000_000_000
 SECOND = 1_000_000

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from events.errors import Corrupt, InvalidValue, Misconfigured, Rejected, Unavailable
-from orchestrator.cli.connection_file import Addresses, ConnectionFile, read_addresses
-from orchestrator.cli.demo.story import Node, Story, Try
-from orchestrator.cli.demo.timeline import timeline
 from orchestrator.cli.exits import BUG, INTERRUPTED, exit_code, tell, the_cause
-from orchestrator.cli.inputs import given_values, read_input
+from orchestrator.cli.local.connection_file import Addresses, ConnectionFile, read_addresses
+from orchestrator.cli.local.demo.story import Node, Story, Try
+from orchestrator.cli.local.demo.timeline import timeline
 from orchestrator.cli.output import instant, took
+from orchestrator.cli.run.inputs import given_values, read_input
 from orchestrator.cli.times import length
 
 SECOND = 1_000_000

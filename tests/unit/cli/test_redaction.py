@@ -12,9 +12,9 @@ from events.catalogue import Catalogue
 from events.envelope import Head, Stamp, seal, unseal
 from events.redaction import is_secret_name, redact, redact_text, redacted_json
 from events.run_facts import RunStarted
+from orchestrator.cli.events.showing import json_line
 from orchestrator.cli.logs import JsonFormatter, TextFormatter
-from orchestrator.cli.showing import json_line
-from orchestrator.insight.sieve import Followed
+from orchestrator.insight.following.sieve import Followed
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from events import definition as d
-from orchestrator.cli.stepping.app import NARROW, SPEEDS, Prompt, Stepping
-from orchestrator.cli.stepping.dialogs import KEYS, Reading
-from orchestrator.cli.stepping.panes import (
+from orchestrator.cli.replay.stepping.app import NARROW, SPEEDS, Prompt, Stepping
+from orchestrator.cli.replay.stepping.dialogs import KEYS, Reading
+from orchestrator.cli.replay.stepping.panes import (
     ChangesPane,
     EventsPane,
     GraphPane,

@@ -8,8 +8,8 @@ import pytest
 from events.errors import Misconfigured, Rejected
 from events.limits import SCRIPT_LINES_MAX
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.cli.stepping.script import WIDTH, read_script, run_script
-from orchestrator.cli.stepping.telling import TELLERS, text_of
+from orchestrator.cli.replay.stepping.script import WIDTH, read_script, run_script
+from orchestrator.cli.replay.stepping.telling import TELLERS, text_of
 from orchestrator.insight.stepping.answers import Answer
 from orchestrator.insight.stepping.session import Session
 from tests.builders import Play, started, task, workflow

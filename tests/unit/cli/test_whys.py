@@ -5,10 +5,10 @@ from io import StringIO
 from rich.console import Console
 
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.cli.whys import origin_json, views
-from orchestrator.insight.provenance import origins
-from orchestrator.insight.told import tell
-from orchestrator.replay.reasons import why_run, why_step
+from orchestrator.cli.replay.whys import origin_json, views
+from orchestrator.insight.comparing.provenance import origins
+from orchestrator.insight.comparing.told import tell
+from orchestrator.replay.why.reasons import why_run, why_step
 from tests.builders import Play, started, task, workflow
 from tests.recordings import recorded
 

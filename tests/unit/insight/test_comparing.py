@@ -6,9 +6,9 @@ from events import definition as d
 from events.limits import CAUSES_MAX, COMPARED_CHANGES_MAX
 from events.values import Value
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.insight.blaming import GIVEN, OTHER_INPUTS, SAME_INPUTS, Cause
-from orchestrator.insight.comparing import Comparison, compare
-from orchestrator.insight.told import name_of
+from orchestrator.insight.comparing.blaming import GIVEN, OTHER_INPUTS, SAME_INPUTS, Cause
+from orchestrator.insight.comparing.runs import Comparison, compare
+from orchestrator.insight.comparing.told import name_of
 from orchestrator.replay.recording import Recording
 from tests.builders import Play, Setting, parallel, started, task, workflow
 from tests.recordings import forked, recorded

@@ -7,9 +7,9 @@ from events.envelope import Stamp, Stored
 from events.limits import EVENT_GROUPS_MAX
 from events.run_facts import RunCompleted
 from events.task_facts import TaskCompleted
-from orchestrator.insight.bells import Bells
-from orchestrator.insight.counting import OTHERS, Counts
-from orchestrator.insight.sieve import Followed, decoded
+from orchestrator.insight.counting.counts import OTHERS, Counts
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.sieve import Followed, decoded
 from tests.feeds import FakeLog
 from tests.logs import AT
 

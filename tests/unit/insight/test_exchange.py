@@ -15,10 +15,10 @@ from cloudevents.http import from_json
 from dalsegno.testing import Node, dalsegno_env
 from events.ids import traceparent
 from orchestrator.authoring import Workflow
-from orchestrator.insight.chrome_trace import chrome_trace
-from orchestrator.insight.cloudevents import exported
-from orchestrator.insight.ocel import ocel2
-from orchestrator.replay.selecting import Item
+from orchestrator.insight.formats.chrome_trace import chrome_trace
+from orchestrator.insight.formats.cloudevents import exported
+from orchestrator.insight.formats.ocel import ocel2
+from orchestrator.replay.exchange.selecting import Item
 from tests import exports
 from tests.exports import Kept
 

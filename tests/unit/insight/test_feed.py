@@ -10,10 +10,10 @@ import pytest
 from events.errors import Rejected, Unavailable
 from events.limits import FOLLOWED_BYTES_MAX, FOLLOWED_EVENTS_MAX, FOLLOWED_LOOKS_MAX
 from events.run_facts import RunCompleted
-from orchestrator.insight import feed as module
-from orchestrator.insight.bells import Bells
-from orchestrator.insight.feed import Feed, Page
-from orchestrator.insight.filters import Filter
+from orchestrator.insight.following import feed as module
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.feed import Feed, Page
+from orchestrator.insight.following.filters import Filter
 from tests.feeds import FakeLog, sieve
 
 pytestmark = pytest.mark.anyio

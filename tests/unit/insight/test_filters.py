@@ -11,10 +11,10 @@ from events.policies import RunOptions
 from events.run_facts import RunCompleted, RunForked, RunStarted
 from events.task_facts import TaskCompleted, TaskDispatched, TaskFailed
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.insight.bells import Bells
-from orchestrator.insight.filters import Filter, Wanted
-from orchestrator.insight.origins import Origins
-from orchestrator.insight.sieve import compiled
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.filters import Filter, Wanted
+from orchestrator.insight.following.origins import Origins
+from orchestrator.insight.following.sieve import compiled
 from tests.feeds import FakeLog, sieve
 from tests.logs import AT
 

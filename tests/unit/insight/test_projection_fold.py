@@ -19,12 +19,12 @@ from events.operator_facts import GivenStatus, ResultGiven, RunRestored
 from events.policies import RunOptions
 from events.run_facts import Renewed, RunCompleted, RunForked, RunStarted
 from events.task_facts import AttemptFailed, TaskCompleted, TaskDispatched, TaskRetryDue
-from orchestrator.insight.auditing import Kept, fresh
-from orchestrator.insight.bins import bin_of
-from orchestrator.insight.fold import PASSED, Fold
-from orchestrator.insight.folding import Bounds, Folding
+from orchestrator.insight.counting.auditing import Kept, fresh
+from orchestrator.insight.counting.bins import bin_of
+from orchestrator.insight.counting.fold import PASSED, Fold
+from orchestrator.insight.counting.folding import Bounds, Folding
+from orchestrator.insight.counting.tallies import ALL, HOUR_S, MINUTE_S, Key, Label
 from orchestrator.insight.nodes import after
-from orchestrator.insight.tallies import ALL, HOUR_S, MINUTE_S, Key, Label
 from tests.happenings import definition, random_log
 from tests.projections import MemoryProjections, Shared
 

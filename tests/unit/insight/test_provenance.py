@@ -5,8 +5,8 @@ import pytest
 from events import definition as d
 from events.limits import CAUSES_MAX
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.insight.provenance import Origin, origins
-from orchestrator.insight.told import tell
+from orchestrator.insight.comparing.provenance import Origin, origins
+from orchestrator.insight.comparing.told import tell
 from tests.builders import Play, parallel, started, task, workflow
 from tests.recordings import recorded
 

@@ -8,8 +8,8 @@ from events.envelope import unseal
 from events.facts import Fact
 from events.policies import Retry
 from events.values import Value
-from orchestrator.insight.spans import Row, Timeline, fewer
-from orchestrator.insight.timeline import HANDLERS, PASSED, timeline
+from orchestrator.insight.timelines.spans import Row, Timeline, fewer
+from orchestrator.insight.timelines.timeline import HANDLERS, PASSED, timeline
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import MICROSECONDS
 from tests.builders import NOW, Play, parallel, started, task, workflow

@@ -11,11 +11,11 @@ from events.messages import Deferred
 from events.policies import Retry, RunOptions, Timeouts
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.kernel.evolve import FOLDS
-from orchestrator.replay.against import Against, Play, Told, Version
-from orchestrator.replay.givens import GIVENS
-from orchestrator.replay.otherwise import Otherwise, Unknown, otherwise
-from orchestrator.replay.outcomes import FLOW_UNSAID, FLOWS, SETS, UNSAID
-from orchestrator.replay.partings import Parting
+from orchestrator.replay.what_if.against import Against, Play, Told, Version
+from orchestrator.replay.what_if.givens import GIVENS
+from orchestrator.replay.what_if.otherwise import Otherwise, Unknown, otherwise
+from orchestrator.replay.what_if.outcomes import FLOW_UNSAID, FLOWS, SETS, UNSAID
+from orchestrator.replay.what_if.partings import Parting
 from tests.builders import VERSION, Setting, copy, index, parallel, started, task, workflow
 from tests.builders import Play as Run
 

@@ -13,12 +13,12 @@ from events.run_facts import RunStarted, SignalReceived
 from orchestrator.adapters.archives.bundling import bundled
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring.compile import compile_net
-from orchestrator.insight.chrome_trace import chrome_trace
-from orchestrator.insight.cloudevents import exported
-from orchestrator.insight.ocel import ocel2
-from orchestrator.replay.export import lines
-from orchestrator.replay.opened import WithoutCluster
-from orchestrator.replay.selecting import Item, select, walk
+from orchestrator.insight.formats.chrome_trace import chrome_trace
+from orchestrator.insight.formats.cloudevents import exported
+from orchestrator.insight.formats.ocel import ocel2
+from orchestrator.replay.exchange.export import lines
+from orchestrator.replay.exchange.opened import WithoutCluster
+from orchestrator.replay.exchange.selecting import Item, select, walk
 from tests.builders import task, workflow
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ from events.limits import CHAIN_SHOWN_MAX
 from events.policies import Retry, RunOptions, Timeouts
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.evolve import FOLDS
-from orchestrator.replay.reasons import SENTENCES, Reason, why_event, why_run, why_step
+from orchestrator.replay.why.reasons import SENTENCES, Reason, why_event, why_run, why_step
 from tests.builders import Play, Setting, parallel, started, task, workflow
 from tests.recordings import forked, recorded
 

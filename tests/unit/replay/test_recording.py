@@ -8,7 +8,7 @@ from events.errors import Corrupt, MissingKey, Rejected
 from events.ids import run_stream
 from events.limits import RECORDING_BYTES_MAX
 from events.run_facts import RunStarted
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.recording import Recording, extend, record
 from tests.builders import NOW, Play, started, task, workflow
 from tests.recordings import forked, history, recorded

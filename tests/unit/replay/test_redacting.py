@@ -16,10 +16,10 @@ from events.values import Value
 from node_agent import TaskContext, TaskError, task
 from orchestrator.adapters.archives.opening import open_file
 from orchestrator.authoring import Workflow
-from orchestrator.replay.covering import Covered
+from orchestrator.replay.audit.verify import Verifier
+from orchestrator.replay.exchange.covering import Covered
+from orchestrator.replay.exchange.redacting import redacted
 from orchestrator.replay.fields import field_of, words
-from orchestrator.replay.redacting import redacted
-from orchestrator.replay.verify import Verifier
 from tests import exports
 from tests.exports import CATALOGUE, EMAIL, Kept, plain
 

@@ -17,10 +17,17 @@ from events.policies import Timeouts
 from events.run_facts import RunStarted
 from events.task_facts import TaskCompleted
 from orchestrator.adapters.cel import CelExpressions
-from orchestrator.replay.against import Against, Told, Version
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.ports import History
-from orchestrator.replay.verdicts import Verdict, family, judged, verdict, verdicts, versions
+from orchestrator.replay.what_if.against import Against, Told, Version
+from orchestrator.replay.what_if.verdicts import (
+    Verdict,
+    family,
+    judged,
+    verdict,
+    verdicts,
+    versions,
+)
 from tests.builders import (
     NOW,
     VERSION,
