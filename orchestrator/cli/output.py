@@ -9,7 +9,7 @@ import msgspec
 
 from events.personal import ERASED
 from events.redaction import redact_text
-from orchestrator.cli.times import length
+from orchestrator.kernel.durations import length
 
 if TYPE_CHECKING:
     from rich.console import Console

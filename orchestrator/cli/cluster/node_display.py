@@ -7,7 +7,7 @@ from msgspec import UNSET
 from events.api import NodeView
 from events.facts import HostSample
 from orchestrator.cli.output import day
-from orchestrator.cli.times import length
+from orchestrator.kernel.durations import length
 
 GIB = 2**30
 MIB = 2**20

@@ -20,7 +20,7 @@ from orchestrator.cli.output import (
     table,
 )
 from orchestrator.cli.stores import log_settings, with_store
-from orchestrator.cli.times import between, length, now
+from orchestrator.cli.times import between, now
 from orchestrator.cli.workflow.registry import versions
 from orchestrator.insight.counting.figures import figures
 from orchestrator.insight.counting.merging import furthest_behind, merged
@@ -34,6 +34,7 @@ from orchestrator.insight.counting.statistics import (
     statistics,
     window,
 )
+from orchestrator.kernel.durations import length
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -24,7 +24,7 @@ from orchestrator.cli.nearest import about
 from orchestrator.cli.output import BAD, GOOD, console, counted, plain, print_json, rows, table
 from orchestrator.cli.progress import Progress
 from orchestrator.cli.stores import log_settings, logs_of, with_store
-from orchestrator.cli.times import length
+from orchestrator.kernel.durations import length
 from orchestrator.replay.audit.anchors import anchor_of, check_since
 from orchestrator.replay.audit.archives import NOT_THERE
 from orchestrator.replay.audit.findings import Finding, ignored_checks

@@ -19,8 +19,8 @@ from orchestrator.cli.output import (
     counted,
     took,
 )
-from orchestrator.cli.times import length
 from orchestrator.insight.timelines.spans import NAMES, Doing, Row, Timeline, doings, ticks
+from orchestrator.kernel.durations import length
 
 MICROSECONDS = 1_000_000
 LABEL_MIN, LABEL_MAX = 8, 32

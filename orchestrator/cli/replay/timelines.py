@@ -11,10 +11,10 @@ from orchestrator.cli.common import COMMON, Common
 from orchestrator.cli.output import DIM, console, instant, plain, print_json, status, took
 from orchestrator.cli.replay.gantt import gantt
 from orchestrator.cli.replay.recordings import recorded
-from orchestrator.cli.times import length
 from orchestrator.insight.timelines.spans import Span, Timeline, fewer
 from orchestrator.insight.timelines.svg import svg as picture
 from orchestrator.insight.timelines.timeline import timeline as timeline_of
+from orchestrator.kernel.durations import length
 
 ROWS = 60
 

@@ -19,7 +19,7 @@ from orchestrator.cli.output import (
     status,
     table,
 )
-from orchestrator.cli.times import length
+from orchestrator.kernel.durations import length
 
 BAR_CHARS = 28
 WORST_SHOWN = 3

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from events import run_facts as r
 from events.facts import Fact, Failure
 from events.net import Loop, Map
+from orchestrator.kernel.durations import length
 from orchestrator.kernel.env import MICROSECONDS
 from orchestrator.kernel.timers import RUN_TIMEOUT
 from orchestrator.replay.why.task_sentences import retry_arithmetic
@@ -21,7 +22,6 @@ from orchestrator.replay.why.telling import (
     seen,
     these,
     value_text,
-    wait_s,
     when,
     who,
 )
@@ -212,7 +212,7 @@ def _child_failed(told: Told[r.ChildFailed]) -> Said:
     reasons = "; ".join(filter(None, (fact.why, why)))
     return Said(
         f"run {fact.run_id} of {fact.step} failed with {failed_with(fact.failure)}; another one "
-        f"follows in {wait_s(fact.delay_s)}{because(reasons)}",
+        f"follows in {length(fact.delay_s)}{because(reasons)}",
         decided(
             run_id=fact.run_id,
             failure=plain(fact.failure),
@@ -260,7 +260,7 @@ def _paused(told: Told[r.RunPaused]) -> Said:
 def _resumed(told: Told[r.RunResumed]) -> Said:
     fact = told.fact
     return Said(
-        f"{who(told.header.actor)} resumed the run after {wait_s(fact.shift_us / MICROSECONDS)}"
+        f"{who(told.header.actor)} resumed the run after {length(fact.shift_us / MICROSECONDS)}"
         f"{because(fact.reason)}",
         decided(by=told.header.actor, reason=fact.reason, paused_s=fact.shift_us / MICROSECONDS),
     )

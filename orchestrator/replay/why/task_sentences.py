@@ -6,6 +6,7 @@ from events import task_facts as t
 from events.facts import Fact, Placement
 from events.policies import Retry
 from events.values import Value
+from orchestrator.kernel.durations import length
 from orchestrator.kernel.poison import POISON
 from orchestrator.replay.why.telling import (
     Decided,
@@ -19,7 +20,6 @@ from orchestrator.replay.why.telling import (
     onward,
     plain,
     value_text,
-    wait_s,
     when,
 )
 
@@ -116,7 +116,7 @@ def _timeout(told: Told[Fact], step: str, code: str) -> tuple[str, Decided]:
     if not name or found is None or limit_s is None:
         return "", {}
     since = getattr(told.step(step), since_field, None) if since_field else None
-    text = f"it was to {verb} within {wait_s(limit_s)} ({name} of {found[1]})"
+    text = f"it was to {verb} within {length(limit_s)} ({name} of {found[1]})"
     record = {"timeout": name, "limit_s": limit_s, "source": found[1], "since": since}
     return text, decided(**record)
 
@@ -140,7 +140,7 @@ def _attempt_failed(told: Told[t.AttemptFailed]) -> Said:
     verb = {"failed": "failed", "timed_out": "timed out", "lost": "was lost"}[fact.kind]
     late, timeout = _timeout(told, fact.step, fact.failure.code)
     why, record = retry_arithmetic(told, fact.step, fact.delay_s, counted=fact.counted)
-    wait = f"in {wait_s(fact.delay_s)}" if fact.delay_s else "at once"
+    wait = f"in {length(fact.delay_s)}" if fact.delay_s else "at once"
     reasons = "; ".join(filter(None, (fact.why, why)))
     return Said(
         f"attempt {fact.attempt} of {fact.step}{on} {verb} with {failed_with(fact.failure)}"
@@ -172,27 +172,27 @@ def retry_arithmetic(
     formula, by_policy_s = _formula(retry, number, told.step(step).delay_s)
     record = decided(policy=plain(retry), policy_of=source, counted=number, formula=formula)
     if by_policy_s is not None and abs(by_policy_s - delay_s) > 1e-9:
-        return f"{formula}, but the task asked for {wait_s(delay_s)}", record
+        return f"{formula}, but the task asked for {length(delay_s)}", record
     return formula, record
 
 
 def _formula(retry: Retry, number: int, previous_s: float) -> tuple[str, float | None]:
     """In words, and the delay that it gives; None where chance decides."""
-    cap = f", at most {wait_s(retry.cap_s)}"
-    first = wait_s(retry.initial_s)
+    cap = f", at most {length(retry.cap_s)}"
+    first = length(retry.initial_s)
     match retry.kind:
         case "fixed":
             return f"{first} each time{cap}", min(retry.initial_s, retry.cap_s)
         case "linear":
             delay_s = min(retry.initial_s * number, retry.cap_s)
-            return f"{first} * {number} = {wait_s(delay_s)}{cap}", delay_s
+            return f"{first} * {number} = {length(delay_s)}{cap}", delay_s
         case "exponential":
             delay_s = _exponential_s(retry, number)
             power = f"{retry.factor:g}^{number - 1}"
-            return f"{first} * {power} = {wait_s(delay_s)}{cap}", delay_s
+            return f"{first} * {power} = {length(delay_s)}{cap}", delay_s
         case "decorrelated":
             high_s = max(retry.initial_s, 3.0 * (previous_s or retry.initial_s))
-            return f"by chance between {first} and {wait_s(high_s)}{cap}", None
+            return f"by chance between {first} and {length(high_s)}{cap}", None
 
 
 def _exponential_s(retry: Retry, number: int) -> float:
@@ -204,7 +204,7 @@ def _exponential_s(retry: Retry, number: int) -> float:
 
 def _retry_due(told: Told[t.TaskRetryDue]) -> Said:
     step = told.step(told.fact.step)
-    waited = f" of {wait_s(step.delay_s)}" if step.delay_s else ""
+    waited = f" of {length(step.delay_s)}" if step.delay_s else ""
     return Said(
         f"the wait{waited} before the next attempt of {told.fact.step} is over: it is ready again",
         decided(due_at=step.next_attempt_at, start_due_at=told.fact.start_due_at),

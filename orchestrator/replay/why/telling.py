@@ -12,7 +12,7 @@ from events.limits import NAMES_SHOWN_MAX
 from events.net import Map, NetStep, Task
 from events.policies import Retry, Timeouts
 from events.values import Value
-from orchestrator.kernel.durations import as_text
+from orchestrator.kernel.durations import as_text, length
 from orchestrator.kernel.env import MICROSECONDS
 from orchestrator.kernel.instances import static_of
 from orchestrator.kernel.netindex import NetIndex
@@ -120,11 +120,7 @@ def counted(number: int, what: str) -> str:
 
 def lasted(since: int | None, until: int) -> str:
     """How long between two instants, "" when it is not known."""
-    return "" if not since or until < since else f"{(until - since) / MICROSECONDS:.3g} s"
-
-
-def wait_s(seconds: float) -> str:
-    return f"{seconds:.3g} s"
+    return "" if not since or until < since else length((until - since) / MICROSECONDS)
 
 
 def when(instant: int | None) -> str:

@@ -8,9 +8,9 @@ from rich.console import Console
 from events.limits import TIMELINE_ROWS_MAX
 from orchestrator.cli.main import run
 from orchestrator.cli.replay.gantt import gantt
-from orchestrator.cli.times import length
 from orchestrator.insight.timelines.spans import Mark, Row, Span, Timeline, ticks
 from orchestrator.insight.timelines.svg import svg
+from orchestrator.kernel.durations import length
 
 AT = 1_700_000_000_000_000
 SECOND = 1_000_000

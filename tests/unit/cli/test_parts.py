@@ -11,7 +11,7 @@ from orchestrator.cli.local.demo.story import Node, Story, Try
 from orchestrator.cli.local.demo.timeline import timeline
 from orchestrator.cli.output import instant, took
 from orchestrator.cli.run.inputs import given_values, read_input
-from orchestrator.cli.times import length
+from orchestrator.kernel.durations import length
 
 SECOND = 1_000_000
 
