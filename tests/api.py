@@ -1,6 +1,6 @@
 """An API over a service that tests make up, served or asked in this process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Self
@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 
 from events.views import RunView
 from orchestrator.api.operations.all import Operations
-from orchestrator.api.operations.operation import Operation
+from orchestrator.api.operations.operation import Begun, Operation
 from orchestrator.api.server.app import About, Access, guarded, make_routes
 from orchestrator.api.server.running import listen, serve, url_of
 from orchestrator.api.shapes import Page, RunRow, RunStarted
@@ -57,6 +57,8 @@ class FakeService(Operations):
         """Set, feeds end; until then they wait for more."""
         self.breaks: Exception | None = None
         """What feeds fail with behind their news."""
+        self.begins = ""
+        """The place that feeds begin behind."""
         self.open = 0
         self.closed = anyio.Event()
         """Set as soon as a feed is."""
@@ -82,12 +84,13 @@ class FakeService(Operations):
             raise self.failure
         self.open += 1
         try:
-            yield self._news(str(given.get("last_event_id", "")))
+            messages = self._news(str(given.get("last_event_id", "")))
+            yield Begun(self.begins, messages) if self.begins else messages
         finally:
             self.open -= 1
             self.closed.set()
 
-    async def _news(self, after: str) -> AsyncIterator[msgspec.Struct]:
+    async def _news(self, after: str) -> AsyncGenerator[msgspec.Struct]:
         for one in self.news:
             if not after or int(getattr(one, "id", "0")) > int(after):
                 yield one

@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from events.errors import BY_CODE, DalsegnoError, Rejected, Unavailable
-from orchestrator.adapters.http.connection import HttpConnection, Message, Question, Reply
+from orchestrator.adapters.http.connection import PLACE, HttpConnection, Message, Question, Reply
 from orchestrator.api.errors import CODES
 from orchestrator.api.operations.operation import HEADERS, Operation
 from orchestrator.api.shapes import DefinitionProblem, Problem
@@ -97,6 +97,8 @@ class HttpTransport:
                         if message.name == END:
                             return
                         given[LAST] = message.id
+                        if message.name == PLACE:
+                            continue
                         until, pause_s = anyio.current_time() + self._patience_s, PAUSE_FIRST_S
                         yield message
                 raise Unavailable(f"the feed {operation.id} broke off, and does not come back")

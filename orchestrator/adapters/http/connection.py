@@ -13,6 +13,7 @@ from events.redaction import redact_text
 
 SILENCE_S = 45.0
 """How long a stream may say nothing: a server says at least something every 15 seconds."""
+PLACE = "place"
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -34,7 +35,8 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """A server-sent event. `name` is `message` where it has none."""
+    """A server-sent event. `name` is `message` where it has none, and `place` for an id alone: so
+    far has been told, without anything to tell."""
 
     id: str
     name: str
@@ -104,6 +106,9 @@ class HttpConnection:
                     yield Message(
                         fields.get("id", ""), fields.get("event", "message"), fields["data"]
                     )
+                    fields = {}
+                elif "id" in fields:
+                    yield Message(fields["id"], PLACE, "")
                     fields = {}
         except httpx.TransportError as error:
             raise self._away(error) from error

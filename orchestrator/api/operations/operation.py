@@ -13,10 +13,10 @@ methods do the work. So document, routes and client cannot differ.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import wraps
-from typing import Literal, ParamSpec, TypeVar, cast, get_args, get_type_hints
+from typing import Generic, Literal, ParamSpec, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
@@ -115,6 +115,24 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 Feed = AbstractAsyncContextManager[AsyncIterator[T]]
 """What goes on telling: entered it is open, or has been refused; then it is iterated over."""
+
+
+class Begun(Generic[T]):
+    """What a feed tells, and behind which place it begins: who comes back with that has missed
+    nothing, also before there was a message."""
+
+    def __init__(self, place: str, messages: AsyncGenerator[T]) -> None:
+        self.place = place
+        self._messages = messages
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return await anext(self._messages)
+
+    async def aclose(self) -> None:
+        await self._messages.aclose()
 
 
 class Carrier:

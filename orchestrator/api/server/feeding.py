@@ -1,8 +1,9 @@
 """Feeds over HTTP: server-sent events, or a WebSocket of JSON texts.
 
 A message is `{id, …}`; as a server-sent event its id is the event's id, its kind the event's name,
-and its JSON the data. While nothing happens a comment is sent now and then, so that a client that
-has gone is noticed, and a proxy does not take the connection for dead.
+and its JSON the data. An id alone comes first: the place that the feed begins behind. While nothing
+happens a comment is sent now and then, so that a client that has gone is noticed, and a proxy does
+not take the connection for dead.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from litestar.datastructures import State
 from litestar.exceptions import WebSocketDisconnect
 
 from events.errors import DalsegnoError
+from orchestrator.api.operations.operation import Begun
 from orchestrator.api.server.problems import problem_of
 
 Socket = WebSocket[object, object, State]
@@ -70,6 +72,8 @@ async def as_events(
     in the middle breaks it off: without an end the client comes back, behind the last message."""
     async with opened:
         yield RETRY
+        if isinstance(feed, Begun):
+            yield b"id: %b\n\n" % feed.place.encode()
         try:
             async with aclosing(paced(feed, KEEPALIVE_S)) as messages:
                 async for message in messages:

@@ -15,6 +15,7 @@ import msgspec
 
 from events.catalogue import Catalogue
 from events.ids import run_stream
+from orchestrator.api.operations.operation import Begun
 from orchestrator.api.service.answers import no_run
 from orchestrator.api.service.events import followed, shown
 from orchestrator.api.service.finding import row_shown
@@ -61,12 +62,12 @@ async def follow_runs(
     ports: Ports, wanted: RunsMeant, after: str
 ) -> AsyncIterator[AsyncIterator[RunNews]]:
     async with _pages(ports, compiled(OF_RUNS, ports.expressions), after) as (places, pages):
-        yield _run_news(ports, wanted, places, pages)
+        yield Begun(told(places), _run_news(ports, wanted, places, pages))
 
 
 async def _run_news(
     ports: Ports, wanted: RunsMeant, places: dict[str, int], pages: AsyncIterator[Page]
-) -> AsyncIterator[RunNews]:
+) -> AsyncGenerator[RunNews]:
     """Of a run that several events of a page are about, the row once. Only the last message of a
     page says that all of it has been told."""
     async for page in pages:
@@ -85,12 +86,12 @@ async def follow_events(
 ) -> AsyncIterator[AsyncIterator[EventNews]]:
     sieve = compiled(filter_, ports.expressions)
     async with _pages(ports, sieve, after) as (places, pages):
-        yield _event_news(ports, places, pages)
+        yield Begun(told(places), _event_news(ports, places, pages))
 
 
 async def _event_news(
     ports: Ports, places: dict[str, int], pages: AsyncIterator[Page]
-) -> AsyncIterator[EventNews]:
+) -> AsyncGenerator[EventNews]:
     several = len(ports.feed.names) > 1
     async for page in pages:
         for event in page.events:
@@ -106,10 +107,10 @@ async def follow_run(
     """Raises `NotFound`."""
     if await ports.log.index_row(run_id) is None:
         raise no_run(run_id)
-    yield _history(ports, run_id, after)
+    yield Begun(str(after), _history(ports, run_id, after))
 
 
-async def _history(ports: Ports, run_id: str, version: int) -> AsyncIterator[EventNews]:
+async def _history(ports: Ports, run_id: str, version: int) -> AsyncGenerator[EventNews]:
     """Ends when the run has ended and all is told."""
     catalogue, log = Catalogue(), ports.log
     nothing = dict.fromkeys(ports.feed.names, 0)

@@ -204,6 +204,21 @@ async def test_the_client_comes_back_when_a_feed_breaks_off(service: FakeService
     assert service.asked[-1][1]["last_event_id"] == "3"
 
 
+async def test_what_happens_before_the_first_message_is_not_missed(
+    service: FakeService, url: str
+) -> None:
+    """A feed of what follows begins at the end; broken off at once, it goes on from there."""
+    later, service.news = service.news, []
+    service.begins, service.breaks = "1", Unavailable("the log is away")
+    async with Client.http(url) as client, client.follow_runs() as told:
+        await service.closed.wait()
+        service.breaks, service.news = None, later
+        service.more.set()
+        seen = [one.id async for one in told]
+
+    assert seen == ["2", "3"]
+
+
 async def test_a_client_whose_patience_is_over_says_so(service: FakeService, url: str) -> None:
     service.breaks = Unavailable("the log is away")
     service.news = []
