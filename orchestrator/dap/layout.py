@@ -95,8 +95,9 @@ class Layout:
         return static_of(instance) in self.stands
 
     def stand(self, instance: str) -> Stand | None:
-        """Where a step stands, None for one that the definition does not know."""
-        return self.stands.get(static_of(instance))
+        """Where a step stands, None for one that the definition does not know. What a step was
+        compiled into beside itself, such as `pay/when`, stands where the step does."""
+        return self.stands.get(static_of(instance).partition("/")[0])
 
     def is_item(self, instance: str) -> bool:
         """Whether this is an item of a map."""

@@ -5,8 +5,7 @@ are seen from where a step stands, and over `state`, `event` and `change` (see `
 Beside these there are `step`, the step that one looks from, and `error` where something failed.
 """
 
-import msgspec
-
+from events.codec import plain
 from events.facts import Failure
 from events.values import Value
 from orchestrator.kernel.expressions import Expressions, PathMissing, consult, descend
@@ -39,8 +38,7 @@ class Look:
             case "step":
                 return descend(self._step(), path)
             case "error" if self._failure is not None:
-                failure: Value = msgspec.to_builtins(self._failure)
-                return descend(failure, path)
+                return descend(plain(self._failure), path)
             case "error":
                 raise PathMissing(path, "`error` is only there where something failed")
             case _:
@@ -80,4 +78,5 @@ class Look:
         """The step that one looks from, as the state has it."""
         found = self._cursor.state.steps.get(self._instance)
         told: dict[str, Value] = {"name": self._instance}
-        return told if found is None else {**told, **msgspec.to_builtins(found)}
+        of_state = plain(found)
+        return {**told, **of_state} if isinstance(of_state, dict) else told

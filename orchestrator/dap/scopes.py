@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from events.codec import plain
 from events.errors import Rejected
 from events.values import Value
 from orchestrator.dap.looking import Look
@@ -110,7 +111,7 @@ class Scopes:
 
     def _step(self) -> list[Row]:
         step = self._cursor.state.steps[self._instance]
-        told = msgspec.to_builtins(step)
+        told = _fields(step)
         rows = [
             _row(name, value)
             for name, value in told.items()
@@ -179,8 +180,7 @@ class Scopes:
             _row("started_at", state.started_at),
         ]
         if state.failure is not None:
-            failure: Value = msgspec.to_builtins(state.failure)
-            rows.append(Row(name="failure", value=failure))
+            rows.append(Row(name="failure", value=plain(state.failure)))
         if state.output is not None:
             rows.append(Row(name="output", value=state.output))
         return [*rows, *_waiting(state)]
@@ -194,8 +194,7 @@ def _waiting(state: RunState) -> Iterator[Row]:
     if state.awaiting:
         yield Row(name="waits for signals", value=dict(state.awaiting))
     if state.signals:
-        signals: Value = msgspec.to_builtins(state.signals)
-        yield Row(name="signals not taken", value=signals)
+        yield Row(name="signals not taken", value=plain(state.signals))
     if state.outstanding:
         rows = [_lease(name, state.steps[name]) for name in state.outstanding]
         yield _listed("outstanding attempts", rows)
@@ -203,8 +202,7 @@ def _waiting(state: RunState) -> Iterator[Row]:
         yield Row(name="child runs", value=dict(state.calls))
     if state.tokens:
         yield Row(name="tokens", value=dict(state.tokens))
-    origin: Value = msgspec.to_builtins(state.origin)
-    yield Row(name="origin", value=origin)
+    yield Row(name="origin", value=plain(state.origin))
 
 
 def _lease(name: str, step: StepState) -> Row:
@@ -237,10 +235,15 @@ def _failure(step: StepState) -> list[Row]:
 
 
 def _attempt(attempt: AttemptAt) -> Row:
-    told: dict[str, Value] = msgspec.to_builtins(attempt)
+    told = _fields(attempt)
     label = f"on {attempt.node}: {attempt.outcome or 'under way'}, from version {attempt.version}"
     rows = [_row(name, value) for name, value in told.items() if name != "number"]
     return Row(name=str(attempt.number), label=label, rows=lambda: rows)
+
+
+def _fields(value: object) -> dict[str, Value]:
+    told = plain(value)
+    return told if isinstance(told, dict) else {}
 
 
 def _link(link: Link) -> Row:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from events.codec import plain
 from events.envelope import Header
 from events.facts import Fact
 from events.values import Value
@@ -67,12 +68,19 @@ class Contents:
         def resolve(path: str) -> Value:
             root = path.partition(".")[0]
             found = {"state": self._of_state, "event": self._of_event, "change": self._of_change}
-            return found[root](path) if root in found else scope.resolve(path)
+            if root in found:
+                return found[root](path)
+            try:
+                return scope.resolve(path)
+            except KeyError as error:  # of a loop that is not there yet, or not any more
+                raise PathMissing(
+                    path, f"`{path}` is not there: {error} is not under way"
+                ) from None
 
         return resolve
 
     def _of_state(self, path: str) -> Value:
-        return _plain(_below(self._state, path))
+        return plain(_below(self._state, path))
 
     def _of_event(self, path: str) -> Value:
         if self._event is None:
@@ -80,7 +88,7 @@ class Contents:
         header, fact = self._event
         names = path.split(".")[1:]
         if names[:1] == ["data"]:
-            return _plain(_below(fact, path, 2))
+            return plain(_below(fact, path, 2))
         value: Value = {
             "id": header.id,
             "type": header.type,
@@ -92,7 +100,7 @@ class Contents:
             "step": step_of(fact),
         }
         if not names and isinstance(value, dict):
-            value["data"] = _plain(fact)
+            value["data"] = plain(fact)
         return descend(value, path)
 
     def _of_change(self, path: str) -> Value:
@@ -162,9 +170,4 @@ def _below(value: object, path: str, skipped: int = 1) -> object:
 def _missing(at: str, name: str, value: object) -> str:
     if isinstance(value, msgspec.Struct):
         return f"`{at}` has no `{name}`; its fields: {', '.join(value.__struct_fields__)}"
-    return f"`{at}` has no `{name}`: it is {describe(_plain(value))}"
-
-
-def _plain(value: object) -> Value:
-    plain: Value = msgspec.to_builtins(value)
-    return plain
+    return f"`{at}` has no `{name}`: it is {describe(plain(value))}"

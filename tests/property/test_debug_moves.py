@@ -76,7 +76,7 @@ class Walk:
             found.append(stop.at)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(found=played())
 def test_every_place_is_there_from_both_sides(found: tuple[Play, Definition]) -> None:
     replica = replica_of(*found)
@@ -89,7 +89,7 @@ def test_every_place_is_there_from_both_sides(found: tuple[Play, Definition]) ->
     assert [*back[::-1], there[-1]] == [first, *there][-len(back) - 1 :]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(found=played(), condition=st.sampled_from(["", "step.status != 'ready'", "size(vars) > 1"]))
 def test_breakpoints_are_met_at_the_same_places_from_both_sides(
     found: tuple[Play, Definition], condition: str
@@ -102,16 +102,14 @@ def test_breakpoints_are_met_at_the_same_places_from_both_sides(
     replica = replica_of(*found)
     walk = Walk(replica, *points)
     walk.at = At(0)
-    there = walk.all_of("continue")
+    first = replica.first_at(1)  # where a history begins: nobody comes back behind that
+    there = [at for at in walk.all_of("continue") if at >= first]
     back = walk.all_of("reverse")
     # The place where one stands is not met again, and the end of the history may be one.
-    assert [at for at in there if at != walk.replica.first_at(1)][-len(back) - 1 :] in (
-        back[::-1],
-        [*back[::-1], there[-1]] if there else [],
-    )
+    assert there in (back[::-1], [*back[::-1], *there[-1:]])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(found=played())
 def test_each_place_has_its_thread_its_frames_and_all_that_is_shown_of_it(
     found: tuple[Play, Definition],
@@ -149,7 +147,7 @@ def check_ways(replica: Replica, state: RunState) -> None:
         assert other == name, f"{other} and {name} are both on the way {thread!r}"
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(found=played())
 def test_next_stays_out_of_what_is_inside_and_comes_to_an_end(
     found: tuple[Play, Definition],
