@@ -40,7 +40,7 @@ from orchestrator.cli.output import DIM
 
 AGENTS = 3
 RUN_ID = "census-1"
-CENSUS = Path(__file__).parents[3] / "examples" / "census.py"
+CENSUS = Path(__file__).parents[4] / "examples" / "census.py"
 LOOK_S = 0.1
 READY_TIMEOUT_S = 30.0
 RUN_TIMEOUT_S = 90.0
