@@ -139,7 +139,7 @@ def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) ->
 
 @pytest.mark.timeout(120)
 def test_a_history_is_exported_and_replayed_elsewhere(folder: Path, first_run: Done) -> None:
-    path = folder / "first.jsonl"
+    path = folder / "elsewhere.jsonl"
     done = dalsegno(folder, "events", "export", "first", "--output", str(path))
     assert done.code == 0, done.err
     replayed = replay_history(path)
