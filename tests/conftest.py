@@ -28,6 +28,12 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if IN_CI else "dev"))
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop that asynchronous tests run on, unless their file says otherwise."""
+    return "asyncio"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Put all `tmp_path` folders into one that goes when the session ends (unless KEEP_TMP is set).

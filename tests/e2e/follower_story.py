@@ -155,6 +155,14 @@ class Story:
         for server in servers:
             await anyio.to_thread.run_sync(server.wait_ready)
 
+    def supervise(self, *services: str) -> None:
+        """What a host's supervisor does: a service that began as its database was away ends."""
+        for name in filter(self.it.has_died, services):
+            if name in COORDINATORS:
+                self.it.start_coordinator(name)
+            else:
+                self.start(name)
+
     # -- the course -------------------------------------------------------------------------------
 
     async def play(self) -> None:
@@ -183,6 +191,7 @@ class Story:
         """Positions have gaps, where an append was killed: they only say when to count."""
 
         async def has_grown() -> bool:
+            self.supervise(*COORDINATORS, API, FEED)
             return await self.last() >= events and await self.count() >= events
 
         await until(has_grown, f"the log has {events} events", GROW_S)
@@ -204,6 +213,7 @@ class Story:
         began, end = time.monotonic(), await self.last()
 
         async def have_caught_up() -> bool:
+            self.supervise(API, FEED)
             return min((await self.places()).values()) >= end
 
         await until(have_caught_up, f"every follower is at {end}", CATCH_UP_S)

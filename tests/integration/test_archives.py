@@ -45,11 +45,6 @@ CHUNK = Payload.of(b"[1,2]")
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def plays(store: PostgresStore) -> list[Play]:
     """Three runs that have ended, whose events lie between each other."""
     value: Value = {

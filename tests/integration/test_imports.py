@@ -42,11 +42,6 @@ CATALOGUE = Catalogue()
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def kept() -> AsyncIterator[Kept]:
     async for found in exports.cluster():
         yield found

@@ -28,11 +28,6 @@ SEEDS = range(int(os.environ.get("IMPORT_SEEDS", "2")))
 CATALOGUE = catalogue()
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def bring(store: PostgresStore, data: bytes) -> list[str]:
     async def log(_: str) -> PostgresStore:
         return store

@@ -28,11 +28,6 @@ RUNS = [f"r{number:02}" for number in range(20)]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def settings(database_factory: DatabaseFactory) -> dict[str, Settings]:
     found: dict[str, Settings] = {}
     for name in MAP.names:

@@ -24,11 +24,6 @@ SELECT 'run:old-' || n, 1, 'x.y.v1', 'x' FROM generate_series(1, %s) AS n
 """
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def assert_sound(rows: list[LogBatch]) -> None:
     before = b""
     for number, row in enumerate(rows, 1):

@@ -25,10 +25,6 @@ TTL_S = 60.0
 class TestStore:
     pytestmark = pytest.mark.anyio
 
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
-
     async def test_one_is_made_once(self, store: PostgresStore) -> None:
         subscriptions = store.subscriptions()
         assert await subscriptions.create("billing", 7, RUNS)

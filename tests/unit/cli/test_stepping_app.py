@@ -30,11 +30,6 @@ DEFINITION = workflow(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def played() -> Play:
     play = started(DEFINITION, value={"password": "hunter2"})
     play.wait(0.1).place_all()

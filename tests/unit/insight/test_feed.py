@@ -21,11 +21,6 @@ NEVER_S = 3600.0
 DEADLINE_S = 10.0
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Rig:
     """One log or several, their bells and a feed."""
 

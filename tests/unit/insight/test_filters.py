@@ -23,11 +23,6 @@ S = 1_000_000
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def log() -> FakeLog:
     """Two runs, a fork, a node, and an event that cannot be read."""
     log = FakeLog("main", Bells())

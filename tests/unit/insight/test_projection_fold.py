@@ -36,11 +36,6 @@ AT = 1_700_000_000_000_000 // MINUTE_US * MINUTE_US
 SECOND = 1_000_000
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Log:
     """A log that grows by facts at instants in seconds after `AT`."""
 

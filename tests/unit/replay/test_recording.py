@@ -14,11 +14,6 @@ from tests.builders import NOW, Play, started, task, workflow
 from tests.recordings import forked, history, recorded
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def finished(*steps: str) -> Play:
     return started(workflow(*(task(step) for step in steps or ("a", "b")))).finish()
 

@@ -1,8 +1,0 @@
-"""What tests of the API share."""
-
-import pytest
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
