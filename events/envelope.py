@@ -7,6 +7,7 @@ stream. There is no log position inside: that belongs to the store.
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any, Literal
 
 import msgspec
 
@@ -203,18 +204,14 @@ def decoded(stored: Stored, catalogue: Catalogue) -> tuple[Header, Fact]:
     What is plain and of a type of today, as nearly every event is, is read in one go: every fold
     does this for each event.
     """
-    read = catalogue.readers.get(stored.type) or _reader(catalogue, stored.type)
     try:
-        whole = read(stored.state)
+        whole = catalogue.readers[stored.type](stored.state)
+    except KeyError:
+        catalogue.readers[stored.type] = _reader(catalogue.fact(stored.type))
+        return decoded(stored, catalogue)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decoded(stored, catalogue)  # which opens it, or says what is wrong
-    if (
-        whole.version == stored.version
-        and whole.stream == stored.stream
-        and whole.type == stored.type
-        and not whole.codec
-        and not whole.key_id
-    ):
+    if whole.version == stored.version and whole.stream == stored.stream:
         return whole, whole.data
     return _decoded(stored, catalogue)
 
@@ -227,21 +224,20 @@ def _decoded(stored: Stored, catalogue: Catalogue) -> tuple[Header, Fact]:
     return raw, catalogue.decode(raw.type, data, what)
 
 
-def _reader(catalogue: Catalogue, name: str) -> Callable[[bytes], Whole]:
-    """Reads events with a type of today in one go; of any other it only says that it cannot."""
-    fact = catalogue.fact(name)
+@cache
+def _reader(fact: type[Fact] | None) -> Callable[[bytes], Whole]:
+    """Reads plain events with a fact of today in one go; of any other it only says that it cannot.
+    One for all catalogues: else an event that two of them have read would not equal itself."""
     if fact is None:
         return _unread
-    catalogue.readers[name] = read = _whole(fact)
-    return read
-
-
-@cache
-def _whole(fact: type[Fact]) -> Callable[[bytes], Whole]:
-    """One for all catalogues: else an event that two of them have read would not equal itself."""
-    kind = msgspec.defstruct(
-        f"Whole{fact.__name__}", [("data", fact)], bases=(Whole,), frozen=True, kw_only=True
-    )
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        ("type", Literal[fact.TYPE]),
+        ("codec", Literal[0], 0),
+        ("key_id", Literal[""], ""),
+        ("data", fact),
+    ]
+    name = f"Whole{fact.__name__}"
+    kind = msgspec.defstruct(name, fields, bases=(Whole,), frozen=True, kw_only=True)
     whole: msgspec.json.Decoder[Whole] = msgspec.json.Decoder(kind)
     return whole.decode
 

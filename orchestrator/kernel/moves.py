@@ -6,7 +6,6 @@ The other half of `evolve`, and like it without any decision.
 from collections.abc import Iterable
 
 from events.facts import Called, Enabled, Flow, Looping, Mapped, Moved, Waiting
-from orchestrator.kernel.instances import index_of
 from orchestrator.kernel.mapstate import MapState
 from orchestrator.kernel.state import LoopState, RunState, StepState
 
@@ -35,20 +34,22 @@ def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
         state.deferred.pop(step_id, None)
     if state.timers:
         without_timers(state, step_id)
-    if map_id := state.map_of(step_id):
-        end_item(state, map_id, step_id, "completed" if status == "skipped" else status)
+    if step_id[-1:] == "]" and end_item(state, step_id, status):
         return
     step = state.steps[step_id]
     step.status = status
     step.ended_at = at
-    step.recalled = step.obstacle = step.obstacle_detail = ""
-    step.next_attempt_at = None
+    if step.recalled or step.obstacle:
+        step.recalled = step.obstacle = step.obstacle_detail = ""
+    if step.next_attempt_at is not None:
+        step.next_attempt_at = None
     state.order.append(step_id)
     if state.awaiting or state.turning or state.given_up:
         state.awaiting.pop(step_id, None)
         state.turning.pop(step_id, None)
         state.given_up.pop(step_id, None)
-    step.loop = step.map = step.settling = None
+    if step.loop or step.map or step.settling:
+        step.loop = step.map = step.settling = None
 
 
 def without_timers(state: RunState, step_id: str) -> None:
@@ -56,11 +57,16 @@ def without_timers(state: RunState, step_id: str) -> None:
         state.timers.pop(f"{what}:{step_id}", None)
 
 
-def end_item(state: RunState, map_id: str, step_id: str, status: str) -> None:
-    """An item that is over is a step no more: its map keeps what became of it."""
-    found, item = state.steps[map_id].map, state.steps.pop(step_id, NO_STEP)
-    if found is not None:
-        found.end(index_of(step_id), status, item.output, item.failure)
+def end_item(state: RunState, step_id: str, status: str) -> bool:
+    """An item that is over is a step no more: its map keeps what became of it. False for a step
+    that is no item."""
+    map_id, _, number = step_id[:-1].rpartition("[")
+    holder = state.steps.get(map_id)
+    if holder is None or holder.map is None:
+        return False
+    item = state.steps.pop(step_id, NO_STEP)
+    holder.map.end(int(number), status, item.output, item.failure)
+    return True
 
 
 NO_STEP = StepState("ready")
@@ -149,10 +155,8 @@ def enable(state: RunState, enabled: Enabled, at: int) -> None:
 
 def _begin_item(state: RunState, step_id: str) -> None:
     """Counts a step that is an item of a map."""
-    if map_id := state.map_of(step_id):
-        found = state.steps[map_id].map
-        if found is not None:
-            found.open += 1
+    if found := state.map_around(step_id):
+        found.open += 1
 
 
 def _loop(state: RunState, looping: Looping, at: int) -> None:

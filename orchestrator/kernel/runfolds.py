@@ -130,12 +130,11 @@ def _without_given_up(state: RunState, to_settle: Set[str], at: int) -> None:
         )
         state.turning.update(dict.fromkeys(state.given_up))
     for name in list(state.steps):
-        map_id = state.map_of(name)
-        found = state.steps[map_id].map if map_id else None
+        found = state.map_around(name)
         if found is not None and found.decided is not None:
-            end_item(state, map_id, name, "cancelled")
+            end_item(state, name, "cancelled")
             if not found.open:
-                state.turning[map_id] = None
+                state.turning[state.map_of(name)] = None
     cancel_steps(state, [name for name in state.steps if name in to_settle], at)
 
 

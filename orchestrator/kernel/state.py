@@ -338,11 +338,14 @@ class RunState(msgspec.Struct, omit_defaults=True):
 
     def map_of(self, instance: str) -> str:
         """The map of which this is an item that is under way; empty for every other step."""
+        return instance[: instance.rfind("[")] if self.map_around(instance) is not None else ""
+
+    def map_around(self, instance: str) -> MapState | None:
+        """What is known of that map."""
         if instance[-1:] != "]":
-            return ""
-        map_id = instance[: instance.rfind("[")]
-        holder = self.steps.get(map_id)
-        return map_id if holder is not None and holder.map is not None else ""
+            return None
+        holder = self.steps.get(instance[: instance.rfind("[")])
+        return holder.map if holder is not None else None
 
     def attempt_of(self, step_id: str) -> Attempt:
         """The step's last attempt; raises KeyError for a step that was never entered."""

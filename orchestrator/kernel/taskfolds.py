@@ -19,14 +19,15 @@ def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
     step.status = "dispatched"
     step.attempt = fact.attempt
     step.token = state.version
-    step.progress = 0
-    step.digest = ""
     step.node = fact.node
     step.incarnation = fact.incarnation
-    step.transactional = step.transactional or fact.transactional
     step.dispatched_at = at
-    step.started_at = None
-    step.obstacle = step.obstacle_detail = ""
+    if fact.transactional:
+        step.transactional = True
+    if step.progress or step.digest or step.started_at is not None or step.obstacle:
+        step.progress = 0
+        step.digest = step.obstacle = step.obstacle_detail = ""
+        step.started_at = None
     del state.ready[fact.step]
     state.outstanding[fact.step] = fact.attempt
 
