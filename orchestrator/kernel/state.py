@@ -70,6 +70,8 @@ class StepState(msgspec.Struct, omit_defaults=True, gc=False):
     `losses` how many were lost, `refusals` how many were refused in a row. `progress` is the
     sequence of the newest `details` of the last attempt. `delay_s` is the last wait of the retry
     policy. `token` fences effects and grows with every attempt of the run.
+
+    What few steps have takes no room until they have it: of a wide map there are ten thousand.
     """
 
     status: str
@@ -91,7 +93,8 @@ class StepState(msgspec.Struct, omit_defaults=True, gc=False):
     progress: int = 0
     obstacle: str = ""
     obstacle_detail: str = ""
-    excluded: dict[str, LossReason] = {}
+    excluded: dict[str, LossReason] | None = None
+    """The nodes that have lost or refused an attempt."""
     delay_s: float = 0.0
     ready_at: int | None = None
     dispatched_at: int | None = None
@@ -105,14 +108,14 @@ class StepState(msgspec.Struct, omit_defaults=True, gc=False):
     """Of a loop that is under way."""
     map: MapState | None = None
     """Of a map that is under way."""
-    once: dict[str, Value] = {}
+    once: dict[str, Value] | None = None
     """What parts of its handler that are done once have returned, by name."""
     digest: str = ""
     """Of the secret of the token of its last attempt, if that was deferred."""
     transactional: bool = False
     """An attempt of it has been a transaction in the user's database."""
     settling: Settling | None = None
-    kills: list[Killed] = []
+    kills: tuple[Killed, ...] = ()
     """Attempts that may have taken their agents with them."""
     target: str = ""
     """The node that an operator wants it on; "": any."""

@@ -77,7 +77,6 @@ class Guarded(dict[str, StepState]):
 def own(step: StepState) -> StepState:
     """A copy of a step that shares nothing that a fold changes in place."""
     mine = copy(step)
-    mine.excluded, mine.once, mine.kills = dict(step.excluded), dict(step.once), list(step.kills)
     if step.loop is not None:
         mine.loop = copy(step.loop)
         mine.loop.outputs = list(step.loop.outputs)

@@ -25,7 +25,7 @@ def test_a_state_stays_as_it_was_when_the_next_one_changes() -> None:
     window.put(1, state)
     kept = serialise(state)
     state.steps["s1"].status = "failed"
-    state.steps["s1"].excluded["n1"] = "refused"
+    state.steps["s1"].excluded = {"n1": "refused"}
     state.steps.pop("s2")
     state.steps["new"] = StepState("ready")
     state.order.append("s1")
