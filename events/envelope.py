@@ -7,7 +7,7 @@ stream. There is no log position inside: that belongs to the store.
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -230,14 +230,18 @@ def _reader(fact: type[Fact] | None) -> Callable[[bytes], Whole]:
     One for all catalogues: else an event that two of them have read would not equal itself."""
     if fact is None:
         return _unread
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
-        ("type", Literal[fact.TYPE]),
-        ("codec", Literal[0], 0),
-        ("key_id", Literal[""], ""),
-        ("data", fact),
-    ]
-    name = f"Whole{fact.__name__}"
-    kind = msgspec.defstruct(name, fields, bases=(Whole,), frozen=True, kw_only=True)
+    kind = msgspec.defstruct(
+        f"Whole{fact.__name__}",
+        [
+            ("type", Literal[fact.TYPE]),
+            ("codec", Literal[0], 0),
+            ("key_id", Literal[""], ""),
+            ("data", fact),
+        ],
+        bases=(Whole,),
+        frozen=True,
+        kw_only=True,
+    )
     whole: msgspec.json.Decoder[Whole] = msgspec.json.Decoder(kind)
     return whole.decode
 

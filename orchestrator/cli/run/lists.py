@@ -80,11 +80,7 @@ def list_(  # noqa: PLR0913 -- they are options of a command
     dalsegno run list --before 01m7yf4vgw1tqq5ay37h9hvpzk
         The page after the one that ended with this run.
     """
-    if status and status not in OPEN | TERMINAL:
-        known = sorted(OPEN | TERMINAL)
-        raise Misconfigured(
-            f"--status is {status!r}{alike(status, known)}: expected one of {', '.join(known)}"
-        )
+    check_status(status)
     if not 0 < limit <= RUNS_LISTED_MAX:
         raise Misconfigured(f"--limit is {limit}: expected 1 to {RUNS_LISTED_MAX}")
     first, last = between(since, until, now())
@@ -110,6 +106,15 @@ def list_(  # noqa: PLR0913 -- they are options of a command
         print(NONE_YET if query == RunQuery(limit=limit + 1) else "no such runs")
     if len(found) > limit:
         print(f"\nthere are more: --before {shown[-1].run_id}")
+
+
+def check_status(status: str) -> None:
+    """Raises `Misconfigured`."""
+    known = sorted(OPEN | TERMINAL)
+    if status and status not in known:
+        raise Misconfigured(
+            f"--status is {status!r}{alike(status, known)}: expected one of {', '.join(known)}"
+        )
 
 
 def _found(query: RunQuery, common: Common) -> list[IndexRow]:
