@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there by now stays: to look for garbage in it again and again is a tenth of the time."""
+    """What is there by now stays: to look for garbage in it all the time takes a tenth of it."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 10)
