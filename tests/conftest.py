@@ -10,6 +10,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+gc.set_threshold(50_000, 20, 10)
+
 # Shared machines stall for longer than any sensible deadline; pytest's own timeout catches hangs.
 _slow_machine = [HealthCheck.too_slow]
 settings.register_profile("dev", deadline=None, suppress_health_check=_slow_machine)
@@ -18,7 +20,7 @@ settings.register_profile(
     deadline=None,
     derandomize=True,
     print_blob=True,
-    max_examples=200,
+    max_examples=100,
     suppress_health_check=_slow_machine,
 )
 settings.register_profile(
@@ -55,7 +57,6 @@ def pytest_collection_finish() -> None:
     """What is there by now stays: to look for garbage in it all the time takes a tenth of it."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 10)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,7 @@ from importlib.metadata import version
 import cyclopts
 
 from events.errors import Misconfigured
+from orchestrator.cli.collecting import collect_rarely
 from orchestrator.cli.exits import DONE, tell, the_cause
 from orchestrator.cli.help_page import Page
 from orchestrator.cli.teaching import shown_default, teach
@@ -422,6 +423,7 @@ def reader_has_gone() -> int:
 
 def main() -> None:
     """Entry point."""
+    collect_rarely()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -11,7 +11,6 @@ by the code that coordinators rebuild runs with, without the check of the chain 
 
 import argparse
 import asyncio
-import gc
 import json
 import resource
 import statistics
@@ -38,6 +37,7 @@ from events.limits import Limits
 from events.policies import RunOptions
 from events.values import Value
 from orchestrator.adapters.cel import CelExpressions
+from orchestrator.cli.collecting import collect_rarely, keep_what_is_loaded
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.decide import decide
 from orchestrator.kernel.env import Env
@@ -51,8 +51,6 @@ from orchestrator.replay.recording import Recording, record
 from tests.builders import NOW, VERSION, index, task, workflow
 
 RUN_ID = "run-1"
-COLLECT_AFTER = (50_000, 20, 10)
-"""As in the commands that open a session."""
 PLACES = 40
 STEPS = 5
 ROUNDS = 5
@@ -151,9 +149,8 @@ def look(path: Path) -> dict[str, object]:
     streams: dict[str, list[Stored]] = {}
     for row in rows:
         streams.setdefault(row[0], []).append(Stored(*row))
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
+    collect_rarely()  # as in the commands that open a session
+    keep_what_is_loaded()
     history, before = Exported(RUN_ID, streams), _peak_mb()
     opened = timed(lambda: asyncio.run(record(history, Catalogue(), RUN_ID)))
     recording = opened.result

@@ -11,8 +11,8 @@ from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.projections import PostgresProjections
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.cluster.services import collect_rarely
 from orchestrator.cli.cluster.stats import behind
+from orchestrator.cli.collecting import keep_what_is_loaded
 from orchestrator.cli.common import (
     COMMON,
     Common,
@@ -71,7 +71,7 @@ def run(*, prefix: str = "", common: Common = COMMON) -> None:
     config = effective(common, prefix=prefix).value
     set_up(config.log)
     log_databases(config)
-    collect_rarely()
+    keep_what_is_loaded()
     go(lambda: run_projections(config))
 
 

@@ -1,19 +1,14 @@
 """`dalsegno coordinator` and `dalsegno agent`: the two long-lived processes."""
 
-import gc
 import os
 import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from orchestrator.cli.collecting import keep_what_is_loaded
 from orchestrator.cli.common import COMMON, Common, effective, go, log_databases
 from orchestrator.cli.logs import set_up
-
-COLLECT_AFTER = (50_000, 20, 10)
-"""Objects made and not freed before the youngest are looked through for cycles, and so on. Runs in
-memory are long-lived and without cycles: Python's 700 looks through all of them again and again,
-which is a fifth of a busy coordinator's time and pauses of tens of milliseconds."""
 
 
 def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) -> None:
@@ -37,14 +32,8 @@ def coordinator(*, name: str = "", prefix: str = "", common: Common = COMMON) ->
     config = effective(common, **{"coordinator.name": name, "prefix": prefix}).value
     set_up(config.log)
     log_databases(config)
-    collect_rarely()
+    keep_what_is_loaded()
     go(lambda: run_coordinator(config))
-
-
-def collect_rarely() -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 def agent(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:

@@ -2,7 +2,7 @@
 
 from events.errors import Misconfigured
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.cluster.services import collect_rarely
+from orchestrator.cli.collecting import keep_what_is_loaded
 from orchestrator.cli.common import COMMON, Common, effective, go, log_databases
 from orchestrator.cli.events.filtering import ALL_EVENTS, Filtering, given_filter, sieve_of
 from orchestrator.cli.events.subscriptions import BEGINNING
@@ -53,5 +53,5 @@ def feed(
     config = effective(common, prefix=prefix).value
     set_up(config.log)
     log_databases(config)
-    collect_rarely()
+    keep_what_is_loaded()
     go(lambda: run_feed(config, Feeding(filter_, position)))
