@@ -26,7 +26,7 @@ def decode(data: bytes | msgspec.Raw, kind: type[T], what: str = "message") -> T
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Corrupt(f"{what} is not a {kind.__name__}: {error}") from error
+        raise Corrupt(f"{what} cannot be read as {kind.__name__}: {error}") from error
 
 
 def plain(value: object) -> Value:

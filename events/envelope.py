@@ -64,7 +64,9 @@ class _WritingSealed(Header, frozen=True, kw_only=True, omit_defaults=True):
     sealed: bytes
 
 
-class _Reading(Header, frozen=True, kw_only=True, omit_defaults=True):
+class Envelope(Header, frozen=True, kw_only=True, omit_defaults=True):
+    """An event as it is stored, its fact not read yet."""
+
     data: msgspec.Raw = msgspec.Raw(b"{}")
     sealed: bytes = b""
 
@@ -111,7 +113,7 @@ def seals_of(stored: Stored) -> Seals | None:
     """None for an event that is plain. Raises `Corrupt` as `unseal` does."""
     if PERSONAL_MARK not in stored.state:
         return None
-    raw = decode(stored.state, _Reading, f"event {stored.version} of {stored.stream}")
+    raw = decode(stored.state, Envelope, f"event {stored.version} of {stored.stream}")
     return Seals(raw.key_id, _bound(raw), raw.sealed) if raw.codec == PERSONAL else None
 
 
@@ -176,7 +178,7 @@ def _personal(key: EventKey, fact: Fact, plain: bytes) -> bytes:
     data, values = taken_apart(fact)
     if not values:
         return plain
-    raw = decode(plain, _Reading, "an event")
+    raw = decode(plain, Envelope, "an event")
     header = {name: getattr(raw, name) for name in Header.__struct_fields__}
     header |= {"codec": PERSONAL, "key_id": key.id}
     sealed = key.cipher.seal(encode(values), _bound(raw))
@@ -256,15 +258,15 @@ def header_of(stored: Stored) -> Header:
     return _reading(stored)
 
 
-def _reading(stored: Stored) -> _Reading:
+def _reading(stored: Stored) -> Envelope:
     what = f"event {stored.version} of {stored.stream}"
-    raw = decode(stored.state, _Reading, what)
+    raw = decode(stored.state, Envelope, what)
     if (raw.stream, raw.version, raw.type) != (stored.stream, stored.version, stored.type):
         raise Corrupt(f"{what} says that it is event {raw.version} of {raw.stream}, {raw.type}")
     return raw
 
 
-def _together(raw: _Reading, stored: Stored, what: str) -> bytes:
+def _together(raw: Envelope, stored: Stored, what: str) -> bytes:
     """The data of a personal event with its values. Raises `MissingKey`, `Corrupt`."""
     if raw.codec != PERSONAL:
         raise Corrupt(f"{what} uses codec {raw.codec} with key {raw.key_id!r}: expected plain JSON")

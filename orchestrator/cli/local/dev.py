@@ -72,9 +72,9 @@ def dev(
     data_dir
         Keeps all data.
     postgres_port
-        A free one when not given.
+        When not given: that of the last time, or a free one.
     nats_port
-        A free one when not given.
+        When not given: that of the last time, or a free one.
 
     Examples
     --------
