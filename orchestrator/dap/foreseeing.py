@@ -41,6 +41,8 @@ def preview_of(found: Foreseen, change: Change) -> str:
         f"  kept: {_named(found.kept)}",
         f"  executed again: {_named(again)}, and what follows",
     ]
+    if found.repeats:
+        lines.append(f"  {found.repeats}")
     if found.ends_as:
         lines.append(f"  it would be {found.ends_as} at once")
     return "\n".join([*lines, f"To begin it: `:fork` in the console, or {command_of(change)}"])

@@ -217,11 +217,8 @@ def _say(out: "Console", found: Foreseen) -> None:
     out.print(f"  kept, {counted(len(found.kept), 'step')}: {_names(found.kept)}")
     again = [f"{one.step} ({one.was or 'open'})" for one in found.again]
     out.print(f"  executed again, {counted(len(again), 'step')} and what follows: {_names(again)}")
-    if any(one.was == "completed" for one in found.again):
-        out.print(
-            f"  [{DIM}]Steps that completed only later are among these: make sure that they may "
-            "be executed twice.[/]"
-        )
+    if found.repeats:
+        out.print(f"  [{DIM}]{found.repeats}[/]")
     _say_changes(out, found)
 
 

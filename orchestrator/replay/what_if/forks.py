@@ -91,6 +91,16 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     passed: tuple[str, ...]
     ends_as: str = ""
 
+    @property
+    def repeats(self) -> str:
+        """What to think of before it begins, where it executes again what has completed."""
+        if all(one.was != "completed" for one in self.again):
+            return ""
+        return (
+            "Steps that completed only later are among these: make sure that they may be executed "
+            "twice."
+        )
+
 
 async def foresee(store: History, wish: Wish, env: Env) -> Foreseen:
     """Raises `Rejected` when there is no such run or version, or it cannot be forked so; and

@@ -225,6 +225,15 @@ def test_only_variables_are_changed_and_only_in_a_fork() -> None:
         one.ask("setVariable", variables_reference=numbers["Variables"], **change)
 
 
+def test_what_has_completed_since_and_would_be_executed_again_is_warned_of() -> None:
+    one = standing(17)
+    scopes = rows(one.ask("scopes", frame_id=one.frames()[0]["id"]), "scopes")
+    number = next(row["variablesReference"] for row in scopes if row["name"] == "Variables")
+    one.ask("setVariable", variables_reference=number, name="total", value="7")
+    assert "executed again: page[1] (completed), and what follows\n" in one.told
+    assert "make sure that they may be executed twice.\n" in one.told
+
+
 def test_what_was_changed_is_begun_as_a_fork_when_asked_for() -> None:
     one = standing(18)
     with pytest.raises(Refused, match="nothing was changed here: change a variable first"):

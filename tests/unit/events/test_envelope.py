@@ -105,7 +105,10 @@ def rewritten(stored: Stored, old: bytes, new: bytes) -> Stored:
         (lambda s: changed(s, state=s.state[:-1]), "event 2 of run:r cannot be read as Envelope"),
         (lambda s: changed(s, state=b"\x00" * 50), "event 2 of run:r cannot be read as Envelope"),
         (lambda s: rewritten(s, b'"version":2', b'"version":3'), "says that it is event 3"),
-        (lambda s: rewritten(s, b'"id":"id-2"', b'"id":2'), "event 2 of run:r cannot be read as Envelope"),
+        (
+            lambda s: rewritten(s, b'"id":"id-2"', b'"id":2'),
+            "event 2 of run:r cannot be read as Envelope",
+        ),
         (lambda s: rewritten(s, b'"attempt":1', b'"attempt":"1"'), "not a task.dispatched.v1"),
         (lambda s: rewritten(s, b'"generation":4', b'"codec":2'), "uses codec 2"),
         (lambda s: rewritten(s, b'"generation":4', b'"codec":1'), "is personal: its data key"),
