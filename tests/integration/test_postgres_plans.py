@@ -449,6 +449,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "log_info",
         "log_floor",
         "migration_begin",
+        "migration_hold",
         "first_events",
         "doctor_leases",
         "doctor_schema",

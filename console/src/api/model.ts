@@ -67,6 +67,31 @@ export interface RunEvent {
   data: { [key: string]: Json };
 }
 
+/** An event that another one came from or led to; of another run where `run` is given. */
+export interface Tie {
+  version: number;
+  type: string;
+  run: string;
+  step: string;
+  sentence: string;
+}
+
+/** Why an event came about. `more`: how many effects are not among those told. */
+export interface Reason {
+  sentence: string;
+  causes: Tie[];
+  effects: Tie[];
+  more: number;
+}
+
+/** What an event changed in the state; null where there was, or is, nothing. */
+export interface Change {
+  path: string;
+  kind: "added" | "removed" | "changed";
+  before: Json;
+  after: Json;
+}
+
 /** Of a map: its items. */
 export interface Items {
   count: number;

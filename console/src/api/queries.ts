@@ -10,13 +10,15 @@ import {
 } from "@tanstack/react-query";
 import { firstOf, PAGE } from "../logic/windows";
 import { get, query } from "./http";
-import type { Moment, Net, Run, RunDetail, RunEvent } from "./model";
+import type { Change, Moment, Net, Reason, Run, RunDetail, RunEvent } from "./model";
 import { netOf } from "./nets";
-import { detailOf, eventOf, momentBefore, momentOf, runOf } from "./reading";
+import { changeOf, detailOf, eventOf, momentBefore, momentOf, reasonOf, runOf } from "./reading";
 import type {
+  WireChange,
   WireEvent,
   WireMoment,
   WirePage,
+  WireReason,
   WireRow,
   WireRun,
   WireWorkflow,
@@ -106,6 +108,29 @@ export function momentOptions(id: string, version: number) {
       if (version === 0) return momentBefore();
       const path = `/runs/${encodeURIComponent(id)}/states/${version}`;
       return momentOf(await get<WireMoment>(path, signal));
+    },
+  });
+}
+
+export function reasonOptions(id: string, version: number) {
+  return queryOptions({
+    queryKey: ["reason", id, version] as const,
+    gcTime: 120_000,
+    queryFn: async ({ signal }): Promise<Reason> => {
+      const path = `/runs/${encodeURIComponent(id)}/reasons/${version}`;
+      return reasonOf(await get<WireReason>(path, signal));
+    },
+  });
+}
+
+export function changesOptions(id: string, version: number) {
+  return queryOptions({
+    queryKey: ["changes", id, version] as const,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 120_000,
+    queryFn: async ({ signal }): Promise<Change[]> => {
+      const path = `/runs/${encodeURIComponent(id)}/changes/${version}`;
+      return (await get<WirePage<WireChange>>(path, signal)).items.map(changeOf);
     },
   });
 }

@@ -1,11 +1,25 @@
 // From what the API answers to what the console shows.
 
 import { statusText } from "../logic/states";
-import type { Items, Moment, Origin, Run, RunDetail, RunEvent, StepAt } from "./model";
 import type {
+  Change,
+  Items,
+  Moment,
+  Origin,
+  Reason,
+  Run,
+  RunDetail,
+  RunEvent,
+  StepAt,
+  Tie,
+} from "./model";
+import type {
+  WireChange,
   WireEvent,
+  WireLink,
   WireMoment,
   WireOrigin,
+  WireReason,
   WireRow,
   WireRun,
   WireStep,
@@ -68,6 +82,26 @@ export function eventOf(event: WireEvent): RunEvent {
     step: typeof step === "string" ? step : "",
     data: event.corrupt ? { corrupt: event.corrupt } : event.data,
   };
+}
+
+export function reasonOf(wire: WireReason): Reason {
+  const effects = (wire.effects ?? []).map(tieOf);
+  return {
+    sentence: wire.sentence,
+    causes: (wire.causes ?? []).map(tieOf),
+    effects,
+    more: Math.max(0, (wire.effects_count ?? 0) - effects.length),
+  };
+}
+
+function tieOf(link: WireLink): Tie {
+  const { version, type, sentence } = link;
+  return { version, type, sentence, run: link.run_id ?? "", step: link.step ?? "" };
+}
+
+export function changeOf(wire: WireChange): Change {
+  const { path, kind } = wire;
+  return { path, kind, before: wire.before ?? null, after: wire.after ?? null };
 }
 
 export function momentOf(wire: WireMoment): Moment {

@@ -51,6 +51,28 @@ export interface WireEvent {
   corrupt: string;
 }
 
+export interface WireLink {
+  version: number;
+  type: string;
+  sentence: string;
+  run_id?: string;
+  step?: string;
+}
+
+export interface WireReason {
+  sentence: string;
+  causes?: WireLink[];
+  effects?: WireLink[];
+  effects_count?: number;
+}
+
+export interface WireChange {
+  path: string;
+  kind: "added" | "removed" | "changed";
+  before?: Json;
+  after?: Json;
+}
+
 export interface WireWorkflowRow {
   workflow: string;
 }

@@ -1,17 +1,15 @@
 // The events of the run. However many there are, only those in sight are read and drawn. The one that
 // the reader is at is marked and kept in sight; those after it are pale: they have not happened yet.
 
-import { useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useEffect, useRef } from "react";
 import type { RunEvent } from "../api/model";
-import { eventsOptions } from "../api/queries";
 import { clock, count } from "../logic/format";
 import { staticOf } from "../logic/instances";
 import { eventText, toneOfEvent } from "../logic/states";
 import { firstOf, pageOf, pagesFor } from "../logic/windows";
 import { StateIcon } from "../ui/Icon";
-import { ValueTree } from "../ui/ValueTree";
+import { EventDetail } from "./EventDetail";
 import { usePages } from "./usePages";
 
 interface Props {
@@ -74,7 +72,7 @@ export function EventsPane({ id, last, version, chosen, jump }: Props) {
           ))}
         </div>
       </div>
-      <EventDetail id={id} version={version} />
+      <EventDetail id={id} version={version} jump={jump} />
     </section>
   );
 }
@@ -122,26 +120,6 @@ function EventRow({ version, top, event, at, chosen, jump }: RowProps) {
           <span className="event-type">{eventText(event.type)}</span>
           <span className="event-step">{event.step}</span>
           <span className="event-time">{clock(event.at)}</span>
-        </>
-      )}
-    </div>
-  );
-}
-
-/** The event that the reader is at, whole. Its place is always there, so nothing jumps. */
-function EventDetail({ id, version }: { id: string; version: number }) {
-  const page = useQuery({ ...eventsOptions(id, pageOf(version)), enabled: version > 0 });
-  const event = version > 0 ? page.data?.[version - firstOf(pageOf(version))] : undefined;
-  return (
-    <div className="event-detail" role="group" aria-label="The event" tabIndex={0}>
-      {version === 0 && <p className="quiet">Before the first event.</p>}
-      {event !== undefined && (
-        <>
-          <p className="event-head">
-            <strong>{event.type}</strong>
-            <span className="faint"> by {event.actor || "system"}</span>
-          </p>
-          <ValueTree key={event.version} name="data" value={event.data} isOpen />
         </>
       )}
     </div>

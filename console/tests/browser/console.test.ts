@@ -1,6 +1,6 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { WireMoment } from "../../src/api/wire";
+import type { WireMoment, WireReason } from "../../src/api/wire";
 import { Gate } from "./gate";
 import { ask, launch, Tab, URL_OF_API, until } from "./harness";
 import { dalsegno, ended, go, register, start } from "./runs";
@@ -108,7 +108,7 @@ describe("a run that is under way", () => {
 describe("a run that failed", () => {
   test("shows where and why", async () => {
     await start("refused", "order-17.refused");
-    await ended("order-17.refused");
+    const { version: last } = await ended("order-17.refused");
     const tab = await Tab.open(browser);
     await tab.go("/runs/order-17.refused");
     await tab.page.getByText("the card of order 17 has expired").first().waitFor();
@@ -118,7 +118,25 @@ describe("a run that failed", () => {
       (seen) => seen === "failed",
     );
     await tab.page.getByRole("tab", { name: /result/i }).click();
+    const sentence = tab.page.locator(".why-sentence");
+    const reasonAt = (at: number) => ask<WireReason>(`/runs/order-17.refused/reasons/${at}`);
+    const reason = await reasonAt(last);
+    await until(
+      () => sentence.textContent(),
+      (seen) => seen === reason.sentence,
+    );
+    await tab.page.getByRole("list", { name: "What it changed" }).waitFor();
     await tab.checkedShots("failed");
+
+    // To what it came from, and from there: the chain is followed by pointing.
+    const cause = reason.causes?.[0]?.version ?? 0;
+    await tab.page.locator(".ties .tie").first().click();
+    await showsVersion(tab, "order-17.refused", cause);
+    const before = await reasonAt(cause);
+    await until(
+      () => sentence.textContent(),
+      (seen) => seen === before.sentence,
+    );
     await tab.close();
   });
 });

@@ -75,6 +75,8 @@ async function answer(route: Route, asked: { events: number; moments: number }):
     asked.moments += 1;
     return route.fulfill({ json: momentOf(Number(moment)) });
   }
+  if (path.includes("/reasons/")) return route.fulfill({ json: { sentence: "It was due." } });
+  if (path.includes("/changes/")) return route.fulfill({ json: { items: [], next: null } });
   if (path === "/workflows") return route.fulfill({ json: { items: [], next: null } });
   if (path.startsWith("/workflows/")) return route.fulfill({ json: { net: NET } });
   return route.fulfill({ json: RUN });

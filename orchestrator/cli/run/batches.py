@@ -110,8 +110,8 @@ def start(  # noqa: PLR0913 -- they are options of a command
     --------
     dalsegno batch start cancel --workflow parcel --status waiting --preview
         Say what would be done, and do nothing.
-    dalsegno batch start retry --workflow nightly --status failed --since 12h --wait
-    dalsegno batch start signal --tag team=sales --signal approved --data '{"by": "Ada"}' --yes
+    dalsegno batch start retry --status failed --since 12h --wait
+    dalsegno batch start signal --signal approved --tag team=sales --yes
     """
     first, last = between(since, until, now())
     check_status(state)

@@ -18,7 +18,9 @@ from orchestrator.api.shapes import (
     WorkflowRow,
 )
 from orchestrator.replay.attempts import AttemptAt
+from orchestrator.replay.changes import Change
 from orchestrator.replay.moments import MapAt, Moment, StepAt, TaskAt, TokenAt, VariableAt, WaitAt
+from orchestrator.replay.why.reasons import Link, Reason
 
 WIRE = Path(__file__).parents[3] / "console/src/api/wire.ts"
 
@@ -39,6 +41,9 @@ ANSWERS: dict[str, type[msgspec.Struct]] = {
     "WireWait": WaitAt,
     "WireOrigin": Origin,
     "WireMoment": Moment,
+    "WireLink": Link,
+    "WireReason": Reason,
+    "WireChange": Change,
     "WireNews": RunNews,
     "WireEventNews": EventNews,
 }
