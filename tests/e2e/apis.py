@@ -8,9 +8,10 @@ from pathlib import Path
 import anyio
 
 from orchestrator.adapters.embedded.ports import free_port
+from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.api.operations.groups import DefinitionText
 from orchestrator.client import Client
-from tests.e2e.cluster import SHARDS, Cluster, cluster
+from tests.e2e.cluster import SHARDS, Cluster, servers_only
 from tests.e2e.command_line import COMMAND, environment
 
 PATIENCE_S = 90.0
@@ -44,7 +45,11 @@ class Site:
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """A coordinator, projections, an agent and the API, all of them up."""
-    with cluster(folder, agents=1) as made:
+    with servers_only(folder) as made:
+        # Before anybody looks: what finds a database without a schema says so, and ends.
+        migrate(made.dsn, shards=SHARDS)
+        made.start_coordinator()
+        made.start_agent("n1")
         made.spawn("projections", [*COMMAND, "projections", "run"], folder, found_by(made))
         found = Site(made)
         found.start()

@@ -79,7 +79,7 @@ def folder() -> Iterator[Path]:
     made.chmod(0o755)
     (made / "shop.py").write_text(TASKS)
     (made / "order.yaml").write_text(ORDER)
-    (made / "mended.yaml").write_text(MENDED)
+    (made / "priced.yaml").write_text(MENDED)
     (made / "longer.yaml").write_text(LONGER)
     (made / "other.yaml").write_text(OTHER)
     (made / "waiting.yaml").write_text(WAITING)
@@ -89,6 +89,12 @@ def folder() -> Iterator[Path]:
     with dev(made, "--import", "shop.py", "--import", "nightly.py"):
         yield made
     shutil.rmtree(made)
+
+
+@pytest.fixture(autouse=True)
+def _since_now(folder: Path) -> None:
+    """The tests come in any order, and other ones execute the same tasks."""
+    executed(folder)
 
 
 def failed(folder: Path, run_id: str) -> None:
@@ -174,7 +180,7 @@ def test_a_run_is_forked_with_a_definition_that_was_mended(folder: Path) -> None
     failed(folder, "r2")
     executed(folder)
     done = forked(
-        folder, "r2", "--retry", "bill", "--definition", "mended.yaml", "--run-id", "r2b", "--wait"
+        folder, "r2", "--retry", "bill", "--definition", "priced.yaml", "--run-id", "r2b", "--wait"
     )
     assert "definition: order@" in done.err
     assert executed(folder) == ["bill 5"]
