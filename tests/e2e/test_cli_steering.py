@@ -122,6 +122,7 @@ def test_many_runs_are_steered_at_once(folder: Path) -> None:
         assert (shown["status"], shown["output"]) == ("completed", 7)
     assert "lot completed: signal of 2 runs, 2 done" in dalsegno(folder, "batch", "show", "lot").out
     assert "lot" in dalsegno(folder, "batch", "list").out
+    assert dalsegno(folder, "batch", "start", *wanted, "--yes").out.strip() == "lot"
     again = dalsegno(folder, "batch", "start", "cancel", "--workflow", "parcel")
     assert "cancel of no run" in again.err
     assert again.code == 0

@@ -323,7 +323,7 @@ def test_one_that_cannot_be_judged_hides_no_other(
     code, out, _ = replay(*asked)
     assert code == 5
     assert "5 runs, 3 go the same way, 0 would go another, 2 cannot be judged" in out
-    assert f"unknown {bad}: event 3 of run:{bad} is not a" in out
+    assert f"unknown {bad}: event 3 of run:{bad} cannot be read" in out
     assert f"unknown {gone}: there is no run {gone}" in out
     code, out, _ = replay("--against", "after.yaml", "--all-of", "order", "--json")
     found = json.loads(out)

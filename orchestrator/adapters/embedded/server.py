@@ -209,7 +209,7 @@ class EmbeddedServer:
     def _port_of_before(self) -> int | None:
         """That of the last time, when nobody has it: whoever follows finds the server again."""
         path = self._opened_home().path / PORT_FILE
-        text = path.read_text() if path.exists() else ""
+        text = path.read_text(errors="replace") if path.exists() else ""
         port = int(text) if text.isascii() and text.isdigit() else 0
         return port if port in PORTS and is_free(port) else None
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 from cyclopts import Parameter
 
-from events.errors import Misconfigured
+from events.errors import Misconfigured, NotFound
 from events.limits import RUNS_LISTED_MAX
 from orchestrator.api.operations.batches import ActionName
 from orchestrator.api.operations.groups import BatchGiven, RunsWanted
@@ -131,6 +131,8 @@ def start(  # noqa: PLR0913 -- they are options of a command
         raise Misconfigured("--signal names the signal of the action signal, and only of that")
     given = BatchGiven(signal=signal, data=read_input(data, "--data"), reason=reason)
     id_ = new_run_id() if batch_id is None else given_run_id(batch_id)
+    if batch_id is not None and not preview and (known := _known(common, id_)) is not None:
+        return _end(known, common, wait=wait)
     plan = _ask(common, lambda client: client.preview_batch(action, runs, given=given))
     if preview and common.json:
         print_json(_plan_json(plan))
@@ -140,21 +142,37 @@ def start(  # noqa: PLR0913 -- they are options of a command
         return DONE
     confirm(f"{DEEDS[action]} {counted(plan.count, 'run')}?", yes=yes)
 
-    async def begin(client: Client) -> BatchShown:
-        begun = await client.start_batch(
+    begun = _ask(
+        common,
+        lambda client: client.start_batch(
             action, runs, given=given, expected=plan.count, batch_id=id_
-        )
-        while wait and begun.ended_at is None:
-            await client.await_run(id_, wait_s=WAIT_S)
-            begun = await client.show_batch(id_)
-        return begun
+        ),
+    )
+    return _end(begun, common, wait=wait)
 
-    batch = _ask(common, begin)
+
+def _known(common: Common, batch_id: str) -> BatchShown | None:
+    """The batch, when it has begun before: what its query finds by now does not matter."""
+    try:
+        return _ask(common, lambda client: client.show_batch(batch_id))
+    except NotFound:
+        return None
+
+
+def _end(batch: BatchShown, common: Common, *, wait: bool) -> int:
+    async def over(client: Client) -> BatchShown:
+        found = batch
+        while found.ended_at is None:
+            await client.await_run(batch.batch_id, wait_s=WAIT_S)
+            found = await client.show_batch(batch.batch_id)
+        return found
+
+    found = _ask(common, over) if wait else batch
     if wait or common.json:
-        _tell(batch, common)
+        _tell(found, common)
     else:
-        print(batch.batch_id)
-    return FAILED if wait and (batch.refused or batch.status != "completed") else DONE
+        print(found.batch_id)
+    return FAILED if wait and (found.refused or found.status != "completed") else DONE
 
 
 def list_(*, limit: int = 20, common: Common = COMMON) -> None:
