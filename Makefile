@@ -35,6 +35,19 @@ PURE := $(call suites,unit property golden architecture)
 REAL := $(call suites,contract integration)
 CODE := $(wildcard events orchestrator node_agent dalsegno docs tests examples)
 
+# Node.js as .ci/node finds or fetches it; where it cannot, nothing after it is tried.
+NODE = node="$$(.ci/node)" && PATH="$$node:$$PATH"
+
+# The web console: packages from the lock file.
+NPM = $(NODE) npm --prefix console
+MODULES := console/node_modules/.ready
+PAGES := orchestrator/api/static/index.html
+CONSOLE := $(shell find console/src console/public -type f 2>/dev/null) \
+  $(addprefix console/,index.html vite.config.ts tsconfig.json)
+
+# The public test client for debug adapters.
+EDITOR := tests/editor/node_modules/.ready
+
 # An environment that was made for another folder (a moved or copied clone) is made again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 MOVED := moved
@@ -42,7 +55,7 @@ endif
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*?## " } /^[a-z0-9-]+:.*?## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*?## " } /^[a-z0-9-]+:.*?## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '\n  %s\n' \
 	  'ROUNDS=20 SEEDS=2000 SEED=17 SECONDS=600 FAULTS=kill,promote WORKERS=0 ARGS="-k name" PYTHON=/path/to/python3.12'
 
@@ -65,6 +78,22 @@ test: $(READY) ## run every test on the embedded servers
 	[ ! -d tests/simulation ] || suite env SEEDS=$(SEEDS) $(PYTEST) $(PARALLEL) tests/simulation $(ARGS); \
 	[ ! -d tests/e2e ] || suite env ROUNDS=$(ROUNDS) $(PYTEST) $(SCENARIOS) tests/e2e $(ARGS); \
 	exit $$failed
+
+.PHONY: test-browser
+test-browser: $(READY) $(PAGES) ## check the console and drive it in a real browser, screenshots in reports/console
+	$(NPM) run --silent check
+	$(NPM) run --silent test
+	$(NODE) CHROMIUM="$$(.ci/browser)" $(PYTEST) tests/browser $(ARGS)
+	@echo 'screenshots: reports/console'
+
+.PHONY: test-editor
+test-editor: $(READY) $(EDITOR) ## drive the debug adapter by the public test client, at a real cluster
+	$(NODE) npm pack --dry-run --silent ./deploy/vscode
+	$(NODE) $(PYTEST) tests/editor $(ARGS)
+
+$(EDITOR): tests/editor/package.json tests/editor/package-lock.json .ci/node
+	$(NODE) npm --prefix tests/editor ci --no-audit --no-fund --prefer-offline --loglevel=error
+	@touch $@
 
 .PHONY: check
 check: lint types imports $(READY) ## all that is fast: format, lint, types, imports, pure tests
@@ -101,6 +130,10 @@ simulate: $(READY) ## search SEEDS simulated histories for a broken promise (SEE
 chaos: $(READY) ## break a real cluster under load for SECONDS, hold it to its promises (FAULTS=none: control)
 	@$(PY) -m tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) --faults $(FAULTS) $(ARGS)
 
+.PHONY: followers
+followers: $(READY) ## follow 100,000 events of 20 writers, all of them killed now and then, and compare
+	@$(PY) -m tests.e2e.follower_story $(ARGS)
+
 .PHONY: bench
 bench: $(READY) ## measure durable throughput and latency on this machine
 	@$(BIN)/dalsegno bench $(ARGS)
@@ -109,8 +142,19 @@ bench: $(READY) ## measure durable throughput and latency on this machine
 bench-maps: $(READY) ## measure maps of 1,000, 10,000 and 100,000 items, and the memory that they take
 	@$(PY) -m tests.benchmarks.bench_maps 1000 10000 100000
 
+.PHONY: console
+console: $(PAGES) ## build the web console, which `dalsegno api` then serves
+
+$(MODULES): console/package.json console/package-lock.json .ci/node
+	$(NPM) ci --no-audit --no-fund --prefer-offline --loglevel=error
+	@touch $@
+
+$(PAGES): $(MODULES) $(CONSOLE)
+	$(NPM) run --silent build
+
 .PHONY: wheel
-wheel: $(READY) ## build the wheel into dist/
+wheel: $(READY) ## build the wheel into dist/, with the console's pages where they are built
+	@[ -e $(PAGES) ] || echo 'without the pages of the console: `make console` builds them' >&2
 	@$(PY) -m hatchling build --target wheel
 
 .PHONY: docs
@@ -124,5 +168,6 @@ hooks: $(READY) ## install the git hooks that run the cheap checks before a comm
 .PHONY: clean
 clean: ## remove the environment, caches and data folders of this clone
 	rm -rf $(VENV) .venv-tools .dalsegno .hypothesis .import_linter_cache .mypy_cache \
-	  .pytest_cache .ruff_cache build dist reports
+	  .pytest_cache .ruff_cache build dist reports console/node_modules \
+	  tests/editor/node_modules orchestrator/api/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,1 +1,1 @@
-"""Dal Segno for those who use it: so far, `dalsegno.testing`."""
+"""Dal Segno for those who use it: `following`, `simulation`, `testing`."""

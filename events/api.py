@@ -17,11 +17,21 @@ from events.views import (
     ErrorView,
     NodeView,
     RunView,
+    SourceView,
     StepView,
     TaskView,
 )
 
-__all__ = ["ActionView", "CordonView", "ErrorView", "NodeView", "RunView", "StepView", "TaskView"]
+__all__ = [
+    "ActionView",
+    "CordonView",
+    "ErrorView",
+    "NodeView",
+    "RunView",
+    "SourceView",
+    "StepView",
+    "TaskView",
+]
 """Views are known by both names: whoever has the answers needs no other module."""
 
 
@@ -36,7 +46,11 @@ class Hello(Request, frozen=True, kw_only=True, tag="hello"):
 
 
 class RegisterWorkflow(Request, frozen=True, kw_only=True, tag="register_workflow"):
+    """`aside`: only for runs that name its version. Those that name none go on to begin with the
+    newest one that was not registered so."""
+
     definition: Definition
+    aside: bool = False
 
 
 class StartRun(Request, frozen=True, kw_only=True, tag="start_run"):
@@ -220,13 +234,18 @@ class RerunRun(Request, frozen=True, kw_only=True, tag="rerun_run"):
 
 
 class ForkRun(Request, frozen=True, kw_only=True, tag="fork_run"):
-    """Start `run_id` from the state that `source_run_id` had at `source_version`."""
+    """Start `run_id` from the state that `source_run_id` had at `source_version`, with these
+    `variables` set. `steps` that had failed there begin anew. `workflow_version`: it goes on with
+    this version of its workflow, which has to take that state.
+    """
 
     run_id: str
     source_run_id: str
     source_version: int
     variables: dict[str, Value] = {}
     reason: str = ""
+    steps: tuple[str, ...] = ()
+    workflow_version: str = ""
 
 
 class ShowRun(Request, frozen=True, kw_only=True, tag="show_run"):

@@ -5,6 +5,7 @@ and its old name an upcaster: a pure function from the old fields to the next na
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,6 +14,9 @@ from events.codec import decode
 from events.errors import Corrupt
 from events.facts import Fact
 from events.values import Value
+
+if TYPE_CHECKING:
+    from events.envelope import Whole
 
 Fields = dict[str, Value]
 Upcaster = Callable[[Fields], tuple[str, Fields]]
@@ -39,9 +43,15 @@ class Catalogue:
         self._types = {fact.TYPE: fact for fact in facts}
         self._decoders = {name: msgspec.json.Decoder(fact) for name, fact in self._types.items()}
         self._upcasters = dict(upcasters or {})
+        self.readers: dict[str, Callable[[bytes], Whole]] = {}
+        """Of whole events by type, as `envelope` has made them."""
 
     def names(self) -> tuple[str, ...]:
         return (*self._types, *self._upcasters)
+
+    def fact(self, name: str) -> type[Fact] | None:
+        """The type that is stored under `name`; None for one of before, or an unknown one."""
+        return self._types.get(name)
 
     def decode(self, name: str, data: msgspec.Raw | bytes, what: str) -> Fact:
         """Returns the fact stored under `name`; raises `Corrupt` naming `what`."""

@@ -119,11 +119,30 @@ class PersonalErased(Fact, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class RunImported(Fact, frozen=True, kw_only=True):
+    """The history of a run that is another cluster's was brought into this log, up to `version`,
+    whose event has this digest. Nobody here works on it. `file` and `sha256`: what it was brought
+    from; `redacted`: fields whose values had been taken out. In a stream of its own, before the
+    events that it speaks of, as these stay as they were.
+    """
+
+    TYPE = "run.imported.v1"
+    run_id: str
+    version: int
+    digest: str
+    file: str = ""
+    sha256: str = ""
+    redacted: tuple[str, ...] = ()
+    by: str = ""
+
+
 class DefinitionRegistered(Fact, frozen=True, kw_only=True):
-    """A version of a workflow, by its definition's hash, with the net that its runs execute."""
+    """A version of a workflow, by its definition's hash, with the net that its runs execute. One
+    that is set `aside` is only for runs that name it; the newest of the others is for all."""
 
     TYPE = "definition.registered.v1"
     workflow: str
     workflow_version: str
     definition: Definition
     net: Net
+    aside: bool = False

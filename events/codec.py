@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from events.errors import Corrupt
+from events.values import Value
 
 T = TypeVar("T")
 
@@ -25,7 +26,13 @@ def decode(data: bytes | msgspec.Raw, kind: type[T], what: str = "message") -> T
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Corrupt(f"{what} is not a {kind.__name__}: {error}") from error
+        raise Corrupt(f"{what} cannot be read as {kind.__name__}: {error}") from error
+
+
+def plain(value: object) -> Value:
+    """A value of ours as JSON: structs as objects, tuples as lists. Nothing is shared with it."""
+    found: Value = msgspec.json.decode(msgspec.json.encode(value))
+    return found
 
 
 def digest(data: bytes) -> str:

@@ -67,6 +67,11 @@ Places = Annotated[
     Meta(max_length=1000, description="at most 1000 names or paths of 1 to 4096 characters"),
 ]
 Text = Annotated[str, Meta(max_length=200, description="at most 200 characters")]
+Port = Annotated[int, Meta(ge=0, le=65535, description="0 to 65535")]
+Hosts = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_.:\[\]-]{1,253}\Z")], ...],
+    Meta(max_length=100, description="at most 100 names of hosts or addresses, without ports"),
+]
 Labels = Annotated[
     dict[Name, Text],
     Meta(max_length=64, description="at most 64, of 200 characters at most, none without a name"),

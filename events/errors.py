@@ -2,7 +2,8 @@
 
     DalsegnoError                code
     ├── Rejected                 rejected          not allowed now; never retried as it is
-    │   └── InvalidValue         invalid_value     a user value that cannot be stored
+    │   ├── InvalidValue         invalid_value     a user value that cannot be stored
+    │   └── NotFound             not_found         there is no such run, workflow, node …
     ├── Conflict                 conflict          version taken; reload, bounded
     ├── Fenced                   fenced            a late comer: stale epoch or attempt
     ├── Unavailable              unavailable       store or bus away; back off
@@ -34,6 +35,12 @@ class InvalidValue(Rejected):
     """A value that cannot be stored: NaN, an integer over 64 bits, keys that are no text."""
 
     code = "invalid_value"
+
+
+class NotFound(Rejected):
+    """There is no such run, workflow, node or snapshot."""
+
+    code = "not_found"
 
 
 class Conflict(DalsegnoError):

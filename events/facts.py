@@ -12,13 +12,13 @@ import msgspec
 from events.values import Value
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of all facts. `TYPE` is the stored name, ours for ever: `<thing>.<past tense>.v<n>`."""
 
     TYPE: ClassVar[str]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of the structures inside facts."""
 
 
@@ -217,13 +217,15 @@ class HostSample(Part, frozen=True, kw_only=True):
 
 class Placement(Part, frozen=True, kw_only=True):
     """Why this node: how many were candidates, its score, what was excluded and why. `score`: the
-    part of its credits times its `weight` that is free once it has the task.
+    part of its credits times its `weight` that is free once it has the task. `others`: scores of
+    the candidates that came next, a few of them.
     """
 
     candidates: int = 1
     score: float = 0.0
     excluded: dict[str, str] = {}
     weight: float = 1.0
+    others: dict[str, float] = {}
 
 
 Obstacle = Literal["no_node", "no_slot", "concurrency_cap", "timer", "signal"]

@@ -21,6 +21,13 @@ def mint(at: int, entropy: bytes) -> str:
     return "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
 
 
+def derived_id(*parts: str) -> str:
+    """An id in the form of minted ones, in small letters, the same for the same parts."""
+    hashed = hashlib.sha256(msgspec.json.encode(parts)).digest()
+    number = int.from_bytes(hashed[:17], "big")
+    return "".join(ALPHABET[(number >> 5 * place) & 31] for place in range(26)).lower()
+
+
 def run_stream(run_id: str) -> str:
     return f"run:{run_id}"
 
@@ -44,6 +51,10 @@ def shard_of(run_id: str, shards: int) -> int:
 
 def erasure_stream(key_id: str) -> str:
     return f"erasure:{key_id}"
+
+
+def import_stream(run_id: str) -> str:
+    return f"import:{run_id}"
 
 
 CHILD_CHARS = 16

@@ -23,6 +23,9 @@ STREAM_DIFFERS = 10058
 TOO_FEW_SERVERS = 10005
 NO_CLUSTER = 10074
 CONSUMER_NOT_FOUND = 10014
+WRONG_LAST_SEQUENCE = 10071
+EXPECTED_LAST_SEQUENCE = "Nats-Expected-Last-Sequence"
+MESSAGE_ID = "Nats-Msg-Id"
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -30,6 +33,7 @@ class Call(msgspec.Struct, frozen=True):
 
     subject: str
     body: bytes = b""
+    headers: dict[str, str] | None = None
 
 
 class ApiError(msgspec.Struct, frozen=True):
@@ -42,11 +46,16 @@ class StreamConfig(msgspec.Struct, frozen=True):
     subjects: tuple[str, ...] = ()
 
 
+class StreamState(msgspec.Struct, frozen=True):
+    last_seq: int = 0
+
+
 class ApiAnswer(msgspec.Struct, frozen=True):
     """What we read of any answer: of a stream, a consumer, or a publish (`stream` and `seq`)."""
 
     error: ApiError | None = None
     config: StreamConfig | None = None
+    state: StreamState | None = None
     created: datetime | None = None
     ts: datetime | None = None
     """The server's clock."""
@@ -119,8 +128,7 @@ def _stream_fields(stream: Stream) -> dict[str, object]:
         "max_age": _nanoseconds(limits.age_max_s),
         "max_bytes": limits.bytes_max,
         "num_replicas": stream.replicas,
-        # Nobody sends message ids, so there is nothing to remember; the least that is allowed.
-        "duplicate_window": 100_000_000,
+        "duplicate_window": _nanoseconds(stream.duplicates_s),
     }
 
 
@@ -162,6 +170,9 @@ class Readers(msgspec.Struct, frozen=True):
 
 class StoredMessage(msgspec.Struct, frozen=True):
     time: datetime
+    seq: int = 0
+    data: str = ""
+    """In base 64."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -182,6 +193,11 @@ def readers_of(data: bytes) -> Readers:
 def first_message(stream: str, sequence: int) -> Call:
     """The first that is stored from `sequence` on."""
     return Call(f"{API}.STREAM.MSG.GET.{stream}", encode({"seq": sequence, "next_by_subj": ">"}))
+
+
+def last_message(stream: str, subject: str) -> Call:
+    """The last that is stored with such a subject."""
+    return Call(f"{API}.STREAM.MSG.GET.{stream}", encode({"last_by_subj": subject}))
 
 
 def found_in(data: bytes) -> Found:

@@ -28,7 +28,7 @@ class Renewed(Part, frozen=True, kw_only=True):
     """A task that was open in the source of a fork: ready anew, with the inputs it had there; or a
     step that waited there: it waits on, until `due_at` if there is one (`absolute`: as its author
     said); or one that had a child run: it has another one, `call`; or a group with a limit of time,
-    which is over at `due_at`.
+    which is over at `due_at`. `inputs`: what a task is given now, where that is something else.
     """
 
     step: str
@@ -37,12 +37,14 @@ class Renewed(Part, frozen=True, kw_only=True):
     due_at: int | None = None
     absolute: bool = False
     call: Called | None = None
+    inputs: dict[str, Value] | None = None
 
 
 class RunForked(Fact, frozen=True, kw_only=True):
     """A run begins where another one was at a version: the state so far is that stream's fold.
 
-    Attempts that were outstanding there are none of ours: `renewed` tasks begin anew.
+    Attempts that were outstanding there are none of ours: `renewed` tasks begin anew. `retried`:
+    those of them that had failed there. `workflow_version` need not be the one that it had there.
     """
 
     TYPE = "run.forked.v1"
@@ -57,6 +59,7 @@ class RunForked(Fact, frozen=True, kw_only=True):
     variables: dict[str, Value] = {}
     renewed: tuple[Renewed, ...] = ()
     reason: str = ""
+    retried: tuple[str, ...] = ()
 
 
 class SignalReceived(Fact, frozen=True, kw_only=True):

@@ -32,6 +32,8 @@ class Stream(Declared, frozen=True, kw_only=True):
     limits: StreamLimits
     replicas: int = 1
     description: str = ""
+    duplicates_s: float = 0.1
+    """How long message ids are remembered; where nobody sends them the least that is allowed."""
 
 
 class Consumer(Declared, frozen=True, kw_only=True):
@@ -104,6 +106,17 @@ class Topology(Declared, frozen=True, kw_only=True):
             limits=self.limits.reports,
             replicas=self.replicas,
             description="Reports of nodes to coordinators; may be deleted at any time",
+        )
+
+    def feed(self, log: str, limits: StreamLimits) -> Stream:
+        """Where the events of a log are put for whoever follows them over NATS."""
+        return Stream(
+            name=self.subjects.feed_stream(log),
+            subjects=(self.subjects.feed(log, ">"),),
+            limits=limits,
+            replicas=self.replicas,
+            description=f"Events of log {log} as CloudEvents; may be deleted at any time",
+            duplicates_s=120.0,
         )
 
     def command_consumer(self, node: str, incarnation: str) -> Consumer:

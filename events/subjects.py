@@ -6,6 +6,7 @@
     <prefix>.api.<verb>                   client → coordinators  core request/reply, queue group
     <prefix>.api.<verb>.<shard>           client → owner         core request/reply
     <prefix>.position.<log>               new log positions      core
+    <prefix>.feed.<log>.<type>            events, if published   stream <PREFIX>_FEED_<log>
 
 Node names and incarnations are single tokens: letters, digits, `-` and `_`.
 """
@@ -42,6 +43,12 @@ class Subjects(msgspec.Struct, frozen=True):
 
     def position(self, log: str) -> str:
         return f"{self.prefix}.position.{log}"
+
+    def feed(self, log: str, kind: str = "") -> str:
+        return f"{self.prefix}.feed.{log}" + (f".{kind}" if kind else "")
+
+    def feed_stream(self, log: str) -> str:
+        return f"{self._upper}_FEED_{log}"
 
     @property
     def heartbeat(self) -> str:

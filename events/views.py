@@ -53,6 +53,23 @@ class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     backup: int | msgspec.UnsetType = msgspec.UNSET
 
 
+class ForkView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was forked from another one, which was at `version` there. `status`: as the index
+    has it; "" for one that is not in the log any more."""
+
+    run_id: str
+    version: int
+    started_at: int
+    status: str = ""
+
+
+class SourceView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run was forked from: another run, at a version of it."""
+
+    run_id: str
+    version: int
+
+
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """A run as people and programs are shown it. `steps` in order of completion, open ones last."""
 
@@ -73,6 +90,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """The build that its tasks keep to, when they do."""
     actions: tuple[ActionView, ...] | msgspec.UnsetType = msgspec.UNSET
     """What operators did last, newest last, if anything."""
+    forked_from: SourceView | msgspec.UnsetType = msgspec.UNSET
+    """Where the run began, if it is a fork."""
 
 
 class CordonView(msgspec.Struct, frozen=True, kw_only=True):

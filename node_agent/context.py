@@ -5,6 +5,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
+from events.api import AnyAnswer, AnyRequest
 from events.codec import encode
 from events.completion_tokens import digest_of, token_of
 from events.errors import InvalidValue
@@ -115,6 +116,11 @@ class TaskContext:
         self.secrets = Secrets(source, self.speech)
         self.cpu_s: float | None = None
         self.memory_peak_bytes: int | None = None
+
+    async def ask(self, request: AnyRequest, about: str) -> AnyAnswer:
+        """What the owner of the run called `about` answers: for built-in tasks, which act on other
+        runs. Raises `Unavailable`, and what it refuses the request with."""
+        return await self._lists.source.ask(request, about)
 
     @property
     def run_id(self) -> str:

@@ -11,7 +11,7 @@ from types import ModuleType
 from events.errors import Misconfigured
 from node_agent.registry import TaskRegistry, collect
 
-BUILT_IN = ("node_agent.traces", "node_agent.web.task")
+BUILT_IN = ("node_agent.acting", "node_agent.traces", "node_agent.web.task")
 """Modules of tasks that every agent has."""
 
 

@@ -27,7 +27,7 @@ from events.limits import VALUES_WAIT_S
 from events.references import Chunk, ListReference, as_value, reference_of
 from events.values import Value
 from node_agent.errors import TaskCancelled, TaskError
-from node_agent.ports import Lists
+from node_agent.ports import Coordinators
 
 NULLS_AT_ONCE = 1_000
 """Nulls of a large list that are made at a time."""
@@ -54,8 +54,8 @@ class ListReader:
     """Asks for values until there is an answer. One for all handlers of an agent, made in the event
     loop that its `source` lives in."""
 
-    def __init__(self, source: Lists) -> None:
-        self._source = source
+    def __init__(self, source: Coordinators) -> None:
+        self.source = source
         self._loop = asyncio.get_running_loop()
         self._home = threading.get_ident()
 
@@ -65,7 +65,7 @@ class ListReader:
         with anyio.move_on_after(VALUES_WAIT_S):
             while True:
                 try:
-                    return await self._source.fetch_values(hash_, first)
+                    return await self.source.fetch_values(hash_, first)
                 except Unavailable as error:
                     if pause_s == ASK_AGAIN_FIRST_S:
                         log.info("values are asked for again: %s", error)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from events.api import AnyAnswer, AnyRequest
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
 from events.values import Value
 
@@ -29,7 +30,15 @@ class Lists(Protocol):
         stored is damaged."""
 
 
-class Bus(Lists, Protocol):
+class Coordinators(Lists, Protocol):
+    """What a node may ask coordinators for."""
+
+    async def ask(self, request: AnyRequest, about: str) -> AnyAnswer:
+        """What the owner of the run called `about` answers. Raises `Unavailable` when that is
+        nobody, or not in time, and what it refuses the request with."""
+
+
+class Bus(Coordinators, Protocol):
     """The command plane as one node sees it."""
 
     def commands(self, incarnation: str) -> AsyncIterator[Delivery]:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -14,15 +14,18 @@ import anyio
 import msgspec
 
 from events.catalogue import Catalogue
-from events.errors import Misconfigured, Unavailable
+from events.errors import DalsegnoError, Fenced, Misconfigured, Unavailable
 from events.limits import Limits
-from events.streams import Topology
+from events.streams import StreamLimits, Topology
 from events.subjects import Subjects
 from events.telemetry import traces_exporter
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.adapters.crypto.keyring import keyring
-from orchestrator.adapters.nats.announcements import ringing
+from orchestrator.adapters.nats.announcements import ringing, ringing_all
 from orchestrator.adapters.nats.bus import NatsBus
+from orchestrator.adapters.nats.feed import NatsFeed
+from orchestrator.adapters.nats.link import Link
+from orchestrator.adapters.postgres.holding import Holding
 from orchestrator.adapters.postgres.projections import PostgresProjections
 from orchestrator.adapters.postgres.schema import LOG, migrate
 from orchestrator.adapters.postgres.settings import Settings
@@ -35,8 +38,13 @@ from orchestrator.coordinator.engine import Engine
 from orchestrator.coordinator.loading import Loader
 from orchestrator.coordinator.memory import Identity
 from orchestrator.coordinator.signals import Now
-from orchestrator.insight.projecting import Projecting
-from orchestrator.insight.projector import Projector
+from orchestrator.insight.counting.projecting import Projecting
+from orchestrator.insight.counting.projector import Projector
+from orchestrator.insight.following.bells import Bells
+from orchestrator.insight.following.feeding import Publisher
+from orchestrator.insight.following.filters import Filter
+from orchestrator.insight.following.sieve import compiled
+from orchestrator.insight.following.subscriptions import TTL_S
 from orchestrator.replay.routing import ReadableLog, Routed
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dalsegno.coordinator")
 
+FEED_SAVE_S, FEED_STANDBY_S = 1.0, 1.0
 OPEN_AGAIN_S = 1.0
 """Between two tries to open one of several logs."""
 
@@ -183,6 +192,69 @@ async def _project_log(config: Config, settings: Settings) -> None:
             Projector(projections, config.projections), bell, config.projections, time.monotonic
         )
         await edge.run()
+
+
+class Feeding(msgspec.Struct, frozen=True):
+    """What is put onto streams: which events, and where the first time begins."""
+
+    filter: Filter
+    begin: Callable[[PostgresStore], Awaitable[int]]
+
+
+async def run_feed(config: Config, feeding: Feeding) -> None:
+    """Publishes every log until SIGTERM or SIGINT, at work or standing by.
+
+    Raises `Misconfigured` for what waiting cannot mend, `Rejected` for other events than those that
+    are published under this prefix already, `Unavailable` when Postgres is not there.
+    """
+    async with until_signal() as stopping, anyio.create_task_group() as group:
+        for database in _databases(config):
+            group.start_soon(_feed_log, config, database, feeding)
+        await stopping.wait()
+        group.cancel_scope.cancel()
+
+
+async def _feed_log(config: Config, database: Database, feeding: Feeding) -> None:
+    """Without keys: what is personal is not published."""
+    settings = msgspec.structs.replace(
+        _settings(config, database), application_name="dalsegno feed"
+    )
+    topology = Topology(subjects=Subjects(config.prefix), replicas=config.nats.replicas)
+    limits = StreamLimits(age_max_s=config.feed.age_max_s, bytes_max=config.feed.bytes_max)
+    link, bells = Link(config.nats, "feed"), Bells()
+    async with await PostgresStore.open(settings) as store:
+        name = store.info.name
+        outlet = NatsFeed(link, topology.feed(name, limits), topology.subjects.feed(name))
+        publisher = Publisher(name, store, outlet, config.feed.age_max_s, _now_us)
+        begin = await feeding.begin(store)
+        try:
+            async with ringing_all(config.nats, config.prefix, [name], bells):
+                while True:
+                    holding = Holding(f"nats:{config.prefix}", {name: store}, TTL_S, FEED_SAVE_S)
+                    await holding.make(feeding.filter, lambda _: begin)
+                    await _publish(publisher, holding, bells)
+        finally:
+            await link.close()
+
+
+async def _publish(publisher: Publisher, holding: Holding, bells: Bells) -> None:
+    """Stands by until nobody else publishes; returns when somebody else does."""
+    try:
+        await holding.wait(FEED_STANDBY_S)
+        sieve = compiled(holding.filter, CelExpressions())
+        await publisher.run(holding, sieve, bells)
+    except Fenced as error:
+        log.warning("%s", error)
+    except Unavailable as error:
+        log.warning("the feed waits: %s", error)
+        await anyio.sleep(OPEN_AGAIN_S)
+    finally:
+        with suppress(DalsegnoError), anyio.move_on_after(5, shield=True):
+            await holding.release()
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _dsn(config: Config) -> str:

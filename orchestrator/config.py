@@ -18,13 +18,25 @@ from events.configuration import (
     with_files,
 )
 from events.connection import Connection
-from events.constraints import SHARDS_MAX, Count, Duration, Name, Prefix, Rule, Shards, Wait
+from events.constraints import (
+    SHARDS_MAX,
+    Count,
+    Duration,
+    Hosts,
+    Name,
+    Port,
+    Prefix,
+    Rule,
+    Shards,
+    Text,
+    Wait,
+)
 from events.errors import Misconfigured
 from events.limits import CONFIG_BYTES_MAX, Limits
 from events.logmap import LogMap, shards_of_text
 from events.redaction import redact_text
 from orchestrator.coordinator.settings import Settings
-from orchestrator.insight.projections import Settings as Projections
+from orchestrator.insight.counting.projections import Settings as Projections
 
 FILE = "dalsegno.toml"
 OTHER_SECTIONS = ("agent",)
@@ -81,6 +93,24 @@ class KeysConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Id of the key for whatever is written from now on; empty: the last one."""
 
 
+class ApiConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The HTTP API and the console."""
+
+    host: Text = "127.0.0.1"
+    """Address that it listens at. One that others can reach needs tokens."""
+    port: Port = 8080
+    """0: a free one."""
+    tokens_file: str = ""
+    """File with a token a line, `NAME sha256:HEX`; `dalsegno api-token new` makes them."""
+    tokens: str = ""
+    """More such lines, for an environment variable or a secret of a container."""
+    hosts: Hosts = ()
+    """Names by which it may be called, besides those of this machine. At an address that others can
+    reach: any, when none is given."""
+    console: str = ""
+    """Folder with the built pages of the console, in place of the packaged ones."""
+
+
 class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `dalsegno archive` moves out of the log and sweeps up. Nothing happens by itself."""
 
@@ -93,6 +123,15 @@ class RetentionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     unnamed_after_s: Duration = 604_800.0
     """Age from which `archive sweep` removes stored values that no event names. Nobody may take so
     long to start a run with a value that was stored for it."""
+
+
+class FeedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The streams of NATS that `dalsegno events feed` puts events onto, one a log."""
+
+    age_max_s: Duration = 86_400.0
+    """How long a message stays. As much is put there again when the stream was wiped."""
+    bytes_max: Count = 1024 * 1024 * 1024
+    """Bytes of one stream; beyond, the oldest messages go."""
 
 
 class LogConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,7 +157,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     projections: Projections = Projections()
     keys: KeysConfig = KeysConfig()
     retention: RetentionConfig = RetentionConfig()
+    feed: FeedConfig = FeedConfig()
     log: LogConfig = LogConfig()
+    api: ApiConfig = ApiConfig()
 
 
 RULES: tuple[Rule[Config], ...] = (
@@ -247,6 +288,17 @@ def keys_text(config: Config) -> tuple[str, str]:
     if keys.secrets:
         parts["keys.secrets"] = keys.secrets
     return "\n".join(parts.values()), " and ".join(parts) or "no keyring"
+
+
+def tokens_text(config: Config) -> tuple[str, str]:
+    """The lines of the API's tokens, and where they are from. Raises `Misconfigured`."""
+    given, parts = config.api, dict[str, str]()
+    if given.tokens_file:
+        path = Path(given.tokens_file).expanduser()
+        parts[f"tokens file {given.tokens_file}"] = read_text(path)
+    if given.tokens:
+        parts["api.tokens"] = given.tokens
+    return "\n".join(parts.values()), " and ".join(parts) or "no tokens"
 
 
 def read_text(path: Path) -> str:

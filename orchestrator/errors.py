@@ -9,6 +9,7 @@ from events.errors import (
     InvariantViolation,
     Misconfigured,
     MissingKey,
+    NotFound,
     Rejected,
     Unavailable,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "InvariantViolation",
     "Misconfigured",
     "MissingKey",
+    "NotFound",
     "Rejected",
     "Unavailable",
 ]

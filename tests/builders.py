@@ -87,6 +87,7 @@ class Play:
         self.expressions = expressions or CelExpressions()
         self.state = RunState()
         self.now = NOW
+        self.workflow, self.version = "workflow", VERSION
         self.facts: list[Fact] = []
         self.instants: list[int] = []
         self.states: list[bytes] = []
@@ -131,9 +132,9 @@ class Play:
         return self
 
     def start(self, value: Value = None) -> list[Fact]:
-        request = StartRun(run_id=self.setting.run_id, workflow="workflow", input=value)
+        request = StartRun(run_id=self.setting.run_id, workflow=self.workflow, input=value)
         return self.give(
-            i.Start(request=request, workflow_version=VERSION, options=self.setting.options)
+            i.Start(request=request, workflow_version=self.version, options=self.setting.options)
         )
 
     def place(

@@ -119,5 +119,8 @@ class ChaosAgentBus:
     async def fetch_values(self, hash_: str, first: int) -> list[Value]:
         return await self._bus.fetch_values(hash_, first)
 
+    async def ask(self, request: AnyRequest, about: str) -> AnyAnswer:
+        return await self._bus.ask(request, about)
+
     async def close(self) -> None:
         await self._bus.close()

@@ -132,7 +132,7 @@ async def until_somebody_listens(dsn: str) -> None:
     """What is notified before is lost to a subscription; it looks at the log once it listens."""
     query = """
         SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND query LIKE 'LISTEN%'
+        WHERE datname = current_database() AND query ~ '(^|\n)LISTEN'
     """
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         while True:

@@ -11,10 +11,10 @@ from events.cluster_facts import DefinitionRegistered
 from events.envelope import Stored, unseal
 from events.ids import definition_stream
 from events.net import Net
-from orchestrator.insight.auditing import Kept
-from orchestrator.insight.glimpse import Row, Unread
-from orchestrator.insight.projections import Change, Generation
-from orchestrator.insight.tallies import MINUTE_S, Key, Label, NodeState, Tally
+from orchestrator.insight.counting.auditing import Kept
+from orchestrator.insight.counting.glimpse import Row, Unread
+from orchestrator.insight.counting.projections import Change, Generation
+from orchestrator.insight.counting.tallies import MINUTE_S, Key, Label, NodeState, Tally
 
 replace = msgspec.structs.replace
 

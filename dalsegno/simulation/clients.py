@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from dalsegno.testing.twins.scheduler import SECOND, Scheduler
 from events.api import AnyAnswer, AnyRequest, Refused, RegisterWorkflow, SignalRun, StartRun
-from events.errors import Rejected
+from events.errors import NotFound, Rejected
 from events.simulation import Plan
 
 PATIENCE_US = 2 * SECOND
@@ -51,7 +51,7 @@ class Clients:
         self._register(0)
 
     def answered(self, reply_to: str, answer: AnyAnswer) -> None:
-        if isinstance(answer, Refused) and answer.code != Rejected.code:
+        if isinstance(answer, Refused) and answer.code not in (Rejected.code, NotFound.code):
             return  # it is asked again
         found = self._open.pop(reply_to, None)
         if found is not None:

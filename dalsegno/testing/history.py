@@ -16,7 +16,7 @@ from orchestrator.insight.run_view import run_view
 from orchestrator.kernel.invariants import violations
 from orchestrator.kernel.snapshot import state_hash
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.export import Exported, read_export
+from orchestrator.replay.exchange.export import Exported, read_export
 from orchestrator.replay.rebuild import Rebuilder
 
 ALL = 10**9

@@ -29,7 +29,7 @@ from events.run_facts import ChildCalled
 from events.values import Value, admit
 from orchestrator.adapters.memory.store import MemoryStore
 from orchestrator.kernel.state import TERMINAL
-from orchestrator.replay.export import export
+from orchestrator.replay.exchange.export import export
 
 F = TypeVar("F", bound=Fact)
 ALL = 10**9

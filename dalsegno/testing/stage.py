@@ -13,7 +13,8 @@ import msgspec
 
 from dalsegno.testing.fakes import Call, Fakes
 from dalsegno.testing.twins.scheduler import Scheduler
-from events.errors import InvariantViolation
+from events.api import AnyAnswer, AnyRequest
+from events.errors import InvariantViolation, Rejected
 from events.values import Value
 from node_agent import TaskCancelled, TaskContext
 from node_agent.registry import Registered, TaskRegistry
@@ -66,6 +67,10 @@ class Stage:
     async def fetch_values(self, hash_: str, first: int) -> list[Value]:
         """The stage is every node's source of large lists, too."""
         return self.fetch(hash_, first)
+
+    async def ask(self, request: AnyRequest, about: str) -> AnyAnswer:
+        """Nor does it act on other runs."""
+        raise Rejected(f"a test has no cluster in which run {about} could be acted on: use a fake")
 
     def at_home(self, action: Callable[[], None]) -> None:
         """Does it in the event loop's thread, now if this is it."""

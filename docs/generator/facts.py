@@ -8,7 +8,7 @@ from events.catalogue import facts_of
 
 STREAMS = (
     ("run:<id>", (run_facts, task_facts, operator_facts)),
-    ("node:<name>, shard:<n>, definition:<workflow>", (cluster_facts,)),
+    ("node:<name>, shard:<n>, definition:<workflow>, import:<run>", (cluster_facts,)),
 )
 SHARED = (facts, run_facts, task_facts, operator_facts, cluster_facts)
 

@@ -7,6 +7,7 @@ import msgspec
 from docs.generator.source import constant_texts, field_texts
 from events import limits
 from events.constraints import bare, expectation
+from events.limits import configured
 from node_agent import config as agent
 from orchestrator.config import Config
 
@@ -20,6 +21,8 @@ TITLES = {
     "projections": "Projections",
     "keys": "Keys",
     "retention": "Retention",
+    "feed": "The feed over NATS",
+    "api": "The API",
     "log": "Logs",
     "agent": "The agent",
 }
@@ -38,7 +41,7 @@ def of_agents() -> str:
 def fixed_limits() -> str:
     rows = [
         f"| `{name}` | {getattr(limits, name):,} | {text} |\n"
-        for name, text in constant_texts(limits).items()
+        for name, text in (constant_texts(configured) | constant_texts(limits)).items()
         if text
     ]
     return f"| limit | value | what it is |\n|---|---|---|\n{''.join(rows)}"

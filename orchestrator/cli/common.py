@@ -15,7 +15,7 @@ from events.connection import Connection
 from events.errors import Misconfigured, Unavailable
 from events.sealing import Keyring, NoKeys
 from orchestrator.adapters.nats.client import Client, connect
-from orchestrator.cli.connection_file import connection_layers
+from orchestrator.cli.local.connection_file import connection_layers
 from orchestrator.config import Config, Database, databases, keys_text, load_config
 
 T = TypeVar("T")
@@ -47,9 +47,14 @@ COMMON = Common()
 def effective(common: Common, **more: str) -> Effective[Config]:
     """The configuration for this command. Raises `Misconfigured`."""
     flags = {"postgres.dsn": common.dsn, "nats.urls": common.nats_url, **more}
-    named = os.environ.get("DALSEGNO_CONFIG", "")
-    file = common.config or (Path(named) if named else None)
+    file = configuration_file(common)
     return load_config(flags, os.environ, file, connection_layers(Path.cwd()))
+
+
+def configuration_file(common: Common) -> Path | None:
+    """The one that is named, on the command line or in the environment."""
+    named = os.environ.get("DALSEGNO_CONFIG", "")
+    return common.config or (Path(named) if named else None)
 
 
 def configured(common: Common) -> Config:

@@ -11,7 +11,7 @@ from orchestrator.cli.common import Common, configured, go
 from orchestrator.cli.ids import given_run_id
 from orchestrator.cli.stores import open_logs
 from orchestrator.config import databases
-from orchestrator.replay.archives import moved
+from orchestrator.replay.retention.archives import moved
 
 NAMED_MAX = 3
 LOOKED_AT = 1000

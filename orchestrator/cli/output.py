@@ -9,7 +9,7 @@ import msgspec
 
 from events.personal import ERASED
 from events.redaction import redact_text
-from orchestrator.cli.times import length
+from orchestrator.kernel.durations import length
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,8 +57,12 @@ def print_json(value: object) -> None:
     sys.stdout.flush()
 
 
-def console(stream: TextIO | None = None) -> "Console":
-    """For stdout, or for the stream given. NO_COLOR is respected, by the library."""
+def console(
+    stream: TextIO | None = None, *, width: int | None = None, plain_text: bool = False
+) -> "Console":
+    """For stdout, or for the stream given. NO_COLOR is respected, by the library. `width`: instead
+    of that of the terminal; `plain_text`: whatever the stream is, neither colours nor anything else
+    but text."""
     from rich.console import Console
 
     class Ours(Console):
@@ -67,7 +71,14 @@ def console(stream: TextIO | None = None) -> "Console":
 
     # A file or a pipe has no width of its own; a table cut at 80 columns there helps nobody.
     wide = None if (stream or sys.stdout).isatty() else PIPE_WIDTH
-    return Ours(file=stream, highlight=False, soft_wrap=False, width=wide)
+    return Ours(
+        file=stream,
+        highlight=False,
+        soft_wrap=False,
+        width=width or wide,
+        color_system=None if plain_text else "auto",
+        force_terminal=False if plain_text else None,
+    )
 
 
 def table(*columns: str) -> "Table":
@@ -88,6 +99,16 @@ def block(lines: Iterable[tuple[str, str]]) -> "Table":
     from orchestrator.cli.listing import block_of
 
     return block_of(lines)
+
+
+def grid(lines: Iterable[Sequence[str]]) -> "Table":
+    """Rows in columns without a header."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2, 0, 0))
+    for line in lines:
+        made.add_row(*line)
+    return made
 
 
 def names(all_: Sequence[str], most: int) -> str:

@@ -72,18 +72,20 @@ def _record(turn: "Turn", known: Known, fact: DefinitionRegistered, shard: int) 
     known.add(fact)
 
 
-def ready_to_fork(turn: "Turn", state: RunState, shard: int, work: w.RequestWork) -> bool:
-    """Whether the definition of a run's source is known, and durable in our log, or certainly not
-    there; if not, `work` waits for it."""
-    memory, workflow, version = turn.memory, state.workflow, state.workflow_version
+def ready_to_fork(
+    turn: "Turn", state: RunState, version: str, shard: int, work: w.RequestWork
+) -> bool:
+    """Whether a version of the workflow of a run's source is known, and durable in our log, or
+    certainly not there; if not, `work` waits for it."""
+    memory, workflow = turn.memory, state.workflow
     known, is_home = memory.definitions.get(workflow), memory.is_home(workflow)
     asked = work.arrived_in
     if known is None:
         memory.load_definition(workflow, work)
     elif turn.is_undecided(known.head.stream):
         memory.wait(waits_for(turn.tx.id), work)
-    elif version in known.versions or (is_home and memory.is_current(workflow, known, asked)):
-        return True
+    elif version in known.versions or (is_home and known.read_in >= asked):
+        return True  # an owner asks as well: the definition of an imported run came without it
     elif is_home:
         memory.load_definition(workflow, work)
     else:

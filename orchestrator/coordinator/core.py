@@ -22,7 +22,7 @@ from events.api import (
 )
 from events.cluster_facts import LeaseAcquired
 from events.envelope import Head
-from events.errors import Corrupt, Rejected, Unavailable
+from events.errors import Corrupt, NotFound, Rejected, Unavailable
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.children import loaded, see_to_strays
@@ -379,7 +379,8 @@ class Coordinator:
                 work.tries = 0
                 return True
             missing = f"there is no run {given.run_id}: `dalsegno run list` shows those there are"
-            memory.refuse(work.reply_to, Rejected(given.moved or missing))
+            refusal = Rejected(given.moved) if given.moved else NotFound(missing)
+            memory.refuse(work.reply_to, refusal)
         return False
 
     def _definition_loaded(self, given: s.DefinitionLoaded) -> None:

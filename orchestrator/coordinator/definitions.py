@@ -12,7 +12,7 @@ from orchestrator.kernel.netindex import NetIndex
 
 
 class Known(msgspec.Struct):
-    """A workflow's versions; the last one registered is the newest.
+    """A workflow's versions; the last one registered, and not set aside, is the newest.
 
     Only the owner of the workflow's shard registers versions, so what an owner has read since it
     became one stays complete. For everybody else it is complete as of the step `read_in`.
@@ -27,7 +27,8 @@ class Known(msgspec.Struct):
     def add(self, fact: DefinitionRegistered) -> None:
         """The first net of a version stays its net, whatever a later compiler makes of it."""
         self.versions.setdefault(fact.workflow_version, fact)
-        self.newest = fact.workflow_version
+        if not fact.aside:
+            self.newest = fact.workflow_version
 
     def follow(self, versions: Sequence[DefinitionRegistered], head: Head, step: int) -> None:
         """Takes in what the log had at `head`; what was appended here meanwhile is beyond it."""

@@ -191,6 +191,8 @@ def _fork(request: ForkRun, limits: Limits) -> Iterator[str]:
     yield from _reason(request.reason, limits)
     if not 1 <= request.source_version <= VERSION_MAX:
         yield f"source_version is {request.source_version}: expected 1 or more"
+    yield from _text("workflow_version", request.workflow_version, limits)
+    yield from _steps(request.steps, limits)
     for name in request.variables:
         if message := ranges.name_complaint("variables: the name", name, ranges.VARIABLE, limits):
             yield message
@@ -224,9 +226,13 @@ def action_complaints(request: Acting, limits: Limits) -> Iterator[str]:
 def _rerun(request: RerunRun, limits: Limits) -> Iterator[str]:
     if request.all and request.steps:
         yield "steps are named, and all is asked for: expected one of the two"
-    if len(request.steps) > STEPS_NAMED_MAX:
-        yield f"steps names {len(request.steps)} steps: expected at most {STEPS_NAMED_MAX}"
-    for step in request.steps[:STEPS_NAMED_MAX]:
+    yield from _steps(request.steps, limits)
+
+
+def _steps(steps: tuple[str, ...], limits: Limits) -> Iterator[str]:
+    if len(steps) > STEPS_NAMED_MAX:
+        yield f"steps names {len(steps)} steps: expected at most {STEPS_NAMED_MAX}"
+    for step in steps[:STEPS_NAMED_MAX]:
         yield from _step("steps", step, limits)
 
 

@@ -13,6 +13,9 @@ from orchestrator.coordinator.copies import ready_to_fork
 from orchestrator.coordinator.memory import Memory, load_key
 from orchestrator.coordinator.personal import event_key
 from orchestrator.coordinator.runs import Slot
+from orchestrator.kernel.forking import options_of
+from orchestrator.kernel.inputs import Fork, NewDefinition
+from orchestrator.kernel.state import RunState
 from orchestrator.replay.rebuild import Rebuilt
 
 if TYPE_CHECKING:
@@ -52,21 +55,51 @@ def fork_slot(turn: "Turn", work: w.RequestWork, request: ForkRun) -> Slot | Non
         memory.load(load_key(load), load, work)
         return None
     state, run_id = base.state, request.run_id
-    if not ready_to_fork(turn, state, memory.shard(run_id), work):
-        return None
+    shard, wanted = memory.shard(run_id), request.workflow_version or state.workflow_version
+    for version in dict.fromkeys((state.workflow_version, wanted)):
+        if not ready_to_fork(turn, state, version, shard, work):
+            return None
     key = event_key(memory, work, run_id, state.subject) if state.subject else None
     if state.subject and key is None:
         return None
     work.base = None
-    net = memory.definitions.net(state.workflow, state.workflow_version)
-    if net is None:
-        raise Corrupt(f"version {state.workflow_version} of {state.workflow} is not in the log")
     _check(base, request)
-    slot = Slot(run_id, memory.shard(run_id), state, Head(run_stream(run_id), key=key), net)
+    net = memory.definitions.net(state.workflow, wanted)
+    if net is None and request.workflow_version:
+        raise Rejected(
+            f"workflow {state.workflow} has no version {wanted}: register the definition that run "
+            f"{run_id} is to go on with"
+        )
+    if net is None:
+        raise Corrupt(f"version {wanted} of {state.workflow} is not in the log")
+    slot = Slot(run_id, shard, state, Head(run_stream(run_id), key=key), net)
     slot.traceparent = base.traceparent
     if not memory.is_home(request.source_run_id):
         slot.tail_bytes = ALL  # its source may be away when it is read again
     return slot
+
+
+def fork_input(memory: Memory, state: RunState, request: ForkRun) -> Fork:
+    """What is to be decided on the source's state. Raises `Corrupt` when its definition is gone."""
+    return Fork(
+        run_id=request.run_id,
+        source_version=request.source_version,
+        variables=request.variables,
+        reason=request.reason,
+        steps=request.steps,
+        definition=_new_definition(memory, state, request.workflow_version),
+    )
+
+
+def _new_definition(memory: Memory, state: RunState, version: str) -> NewDefinition | None:
+    workflow, old = state.workflow, state.workflow_version
+    if version in ("", old):
+        return None
+    before, known = memory.definitions.net(workflow, old), memory.definitions.get(workflow)
+    if before is None or known is None:
+        raise Corrupt(f"version {old} of {workflow} is not in the log")
+    options = options_of(state.options, known.options(old), known.options(version))
+    return NewDefinition(workflow_version=version, options=options, before=before)
 
 
 def _check(base: Rebuilt, request: ForkRun) -> None:

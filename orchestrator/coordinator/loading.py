@@ -17,12 +17,13 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.nodelog import NodeLog, restored
 from orchestrator.coordinator.ports import IndexRow, Store
 from orchestrator.kernel.state import RunState, serialise
-from orchestrator.replay.archives import moved
+from orchestrator.replay.audit.log_batches import short
 from orchestrator.replay.bases import LeftAside, newest_base
-from orchestrator.replay.log_batches import short
+from orchestrator.replay.exchange.importing import imported
 from orchestrator.replay.naming import perhaps_named
-from orchestrator.replay.ports import History
+from orchestrator.replay.ports import End, History
 from orchestrator.replay.rebuild import Rebuilder, Rebuilt
+from orchestrator.replay.retention.archives import moved
 from orchestrator.replay.retrying import find
 from orchestrator.replay.routing import ReadableLog
 
@@ -124,7 +125,12 @@ class Loader:
         try:
             rebuilt = await self._rebuilder.run(run_id, at)
             if rebuilt is not None and at is None and not fork:
-                rebuilt = await self._to_its_end(run_id, rebuilt)
+                end = await self._store.end_of(run_id)
+                if end is not None and end.imported:
+                    return s.RunLoaded(
+                        run_id=run_id, at=at, fork=fork, era=era, moved=imported(run_id)
+                    )
+                rebuilt = await self._to_its_end(run_id, rebuilt, end)
             if rebuilt is not None and rebuilt.state.subject and not rebuilt.state.terminal:
                 rebuilt.head.key = await self._cluster.data_key_of(run_id)
         except (Corrupt, InvariantViolation) as error:
@@ -145,10 +151,9 @@ class Loader:
                 if await self._store.load_payload(hash_) is None:
                     await self._copied(hash_)
 
-    async def _to_its_end(self, run_id: str, rebuilt: Rebuilt) -> Rebuilt | None:
+    async def _to_its_end(self, run_id: str, rebuilt: Rebuilt, end: End | None) -> Rebuilt | None:
         """The run, if it ends where the index says. Raises `Corrupt` when its last events have
         vanished, or the last one is not what was appended: the chain alone does not tell."""
-        end = await self._store.end_of(run_id)
         found: Rebuilt | None = rebuilt
         if end is not None and end.version > rebuilt.head.version:  # somebody may have appended
             found = await self._rebuilder.run(run_id)

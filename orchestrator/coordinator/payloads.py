@@ -6,7 +6,7 @@ import msgspec
 
 from events.api import Fetched, FetchValues, KeepValues, Kept
 from events.codec import decode, encode
-from events.errors import Corrupt, DalsegnoError, Rejected, Unavailable
+from events.errors import Corrupt, DalsegnoError, NotFound, Rejected, Unavailable
 from events.references import Payload, check_hash
 from events.values import Value, admit
 from orchestrator.coordinator import signals as s
@@ -100,7 +100,7 @@ def _slice(given: s.PayloadLoaded, bytes_max: int) -> msgspec.Raw:
     if given.damaged:
         raise Corrupt(given.damaged)
     if given.data is None:
-        raise Rejected(f"there are no values under {given.hash!r}: no run has stored any there")
+        raise NotFound(f"there are no values under {given.hash!r}: no run has stored any there")
     if given.first == 0 and len(given.data) <= bytes_max:
         return msgspec.Raw(given.data)
     values = decode(given.data, list[msgspec.Raw], f"payload {given.hash}")

@@ -203,9 +203,9 @@ def _wishes(slot: Slot, step_id: str) -> Wishes:
     what an operator moved, nor what the run keeps to a build for."""
     step = slot.state.steps[step_id]
     if step.settling is not None:
-        return Wishes(step.excluded, transactional=True)
+        return Wishes(step.excluded or {}, transactional=True)
     build = wanted_build(slot.state)
-    return Wishes(step.excluded, build, step.target, step.off, step.transactional)
+    return Wishes(step.excluded or {}, build, step.target, step.off, step.transactional)
 
 
 def _capped(slot: Slot) -> bool:

@@ -14,8 +14,8 @@ from events.envelope import Stored
 from events.messages import Commands, Heartbeat, HeartbeatAnswer, Reports
 from events.references import Payload
 from events.sealing import EventKey
-from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.ports import End, IndexedHistory, IndexRow
+from orchestrator.replay.retention.archives import Tombstone
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
 __all__ = [

@@ -32,14 +32,19 @@ def register(turn: "Turn", work: w.RegisterWork) -> None:
     answer = Registered(
         workflow=definition.name, workflow_version=version, created=version not in known.versions
     )
-    if version == known.newest:
+    aside = work.request.aside and bool(known.newest)
+    if version == known.newest or (aside and version in known.versions):
         # It may have been decided in this very turn: the answer waits for the commit all the same.
         touched = turn.tx.touch(known.head.stream, memory.shard(definition.name))
         touched.works.append(work)
         touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))
         return
     fact = DefinitionRegistered(
-        workflow=definition.name, workflow_version=version, definition=definition, net=net
+        workflow=definition.name,
+        workflow_version=version,
+        definition=definition,
+        net=net,
+        aside=aside,
     )
     touched = turn.record_definition(work, fact, memory.shard(definition.name))
     touched.answers.append(s.Answer(reply_to=work.reply_to, answer=answer))

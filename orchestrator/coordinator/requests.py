@@ -27,7 +27,7 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
 from orchestrator.coordinator.asking import Asked, asked, updated
 from orchestrator.coordinator.door import admit_request
-from orchestrator.coordinator.forking import fork_slot
+from orchestrator.coordinator.forking import fork_input, fork_slot
 from orchestrator.coordinator.halting import SETTLED_FIRST, settle_first
 from orchestrator.coordinator.personal import record_erasure
 from orchestrator.coordinator.restoring import go_back, with_backup
@@ -35,7 +35,6 @@ from orchestrator.coordinator.starting import begin_run
 from orchestrator.coordinator.transaction import Touched
 from orchestrator.coordinator.waiters import Waiter
 from orchestrator.insight.run_view import run_view
-from orchestrator.kernel import inputs as i
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.state import RunState
 from orchestrator.kernel.updates import query
@@ -161,12 +160,7 @@ def _fork(turn: "Turn", work: w.RequestWork, request: ForkRun) -> None:
         _same_fork(slot.state, request)
         _answered(turn, work, turn.touch(slot))
         return
-    given = i.Fork(
-        run_id=request.run_id,
-        source_version=request.source_version,
-        variables=request.variables,
-        reason=request.reason,
-    )
+    given = fork_input(memory, slot.state, request)
     stamp = turn.stamp(slot.shard, request.actor, "fork_run")
     touched = turn.decide(slot, given, stamp)
     memory.runs.add(slot, memory.now.monotonic)
@@ -180,6 +174,12 @@ def _same_fork(state: RunState, request: ForkRun) -> None:
         raise Rejected(
             f"run {state.run_id} exists already and did not begin as a fork of run "
             f"{request.source_run_id} at version {request.source_version}: choose another id"
+        )
+    version = request.workflow_version or state.workflow_version
+    if state.workflow_version != version:
+        raise Rejected(
+            f"run {state.run_id} exists already, and goes on with version "
+            f"{state.workflow_version} of {state.workflow}, not {version}: choose another id"
         )
 
 

@@ -60,7 +60,8 @@ class HeartbeatArrived(Signal, frozen=True, kw_only=True):
 class RunLoaded(Signal, frozen=True, kw_only=True):
     """`rebuilt` None: there is no such run. `parked`: why the stream cannot be read. `fork`: the id
     of the new run that is to begin from this state. `at` and `era` are those of the question.
-    `moved`: the run ended and is in an archive, in words."""
+    `moved`: in words, that the run ended and is in an archive, or was imported: nothing is done
+    with it here."""
 
     run_id: str
     at: int | None = None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from events.api import StartRun
-from events.errors import Rejected
+from events.errors import NotFound
 from events.facts import Mapped, PartOf
 from events.ids import traceparent
 from events.policies import PINNED
@@ -25,7 +25,7 @@ def begin_run(
 ) -> Touched | None:
     """Decides the start of a run, or of that of a part of a map; None when it waits for something.
 
-    Raises `Rejected` when there is no such workflow, or another run with this id.
+    Raises `NotFound` for a workflow, `Rejected` for another run with this id.
     """
     memory = turn.memory
     known = ready_to_start(turn, request, work)
@@ -33,7 +33,7 @@ def begin_run(
         return None
     version = request.workflow_version or known.newest
     if version not in known.versions:
-        raise Rejected(_unknown_workflow(request, known.versions))
+        raise NotFound(_unknown_workflow(request, known.versions))
     slot = memory.runs.get(request.run_id)
     if slot is None and work.tries:
         memory.load_run(request.run_id, work)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from events.api import CordonNode, DrainNode, NodeAnswer, Refused, ShowNode, UncordonNode
 from events.cluster_facts import NodeCordoned, NodeDraining, NodeUncordoned
-from events.errors import DalsegnoError, Rejected, Unavailable
+from events.errors import DalsegnoError, NotFound, Unavailable
 from events.ids import node_stream
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator import works as w
@@ -48,7 +48,7 @@ def steer(turn: "Turn", work: w.SteerWork) -> None:
 
 
 def _found(turn: "Turn", work: w.SteerWork) -> Node | None:
-    """The node, as its stream says; None while that is being read. Raises `Rejected` for a name
+    """The node, as its stream says; None while that is being read. Raises `NotFound` for a name
     that no agent has ever had."""
     memory, name = turn.memory, work.request.node
     node = memory.cluster.nodes.get(name)
@@ -57,7 +57,7 @@ def _found(turn: "Turn", work: w.SteerWork) -> Node | None:
         return None
     if not node.head.version and node.beat is None:
         memory.cluster.forget(name)
-        raise Rejected(
+        raise NotFound(
             f"there is no node {name!r}: `dalsegno nodes list` shows those there are, "
             "`dalsegno agent --node NAME` starts one"
         )

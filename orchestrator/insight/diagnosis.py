@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from events.api import Here, NodeView, StrangeReports
-from orchestrator.insight.projections import Standing
+from orchestrator.insight.counting.projections import Standing
 from orchestrator.kernel.env import MICROSECONDS
 
 Level = Literal["ok", "warning", "problem"]

@@ -16,8 +16,8 @@ from events.cluster_facts import (
     NodeUncordoned,
 )
 from events.facts import Fact
-from orchestrator.insight.glimpse import NodeEvent
-from orchestrator.insight.tallies import NodeState
+from orchestrator.insight.counting.glimpse import NodeEvent
+from orchestrator.insight.counting.tallies import NodeState
 
 replace = msgspec.structs.replace
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from events.api import ActionView, ErrorView, RunView, StepView, TaskView
+from events.api import ActionView, ErrorView, RunView, SourceView, StepView, TaskView
 from events.net import Choice, Loop, Net, NetStep, Split, Task
 from orchestrator.kernel.durations import as_text
 from orchestrator.kernel.instances import static_of, suffix_of
@@ -37,7 +37,15 @@ def run_view(state: RunState, net: Net) -> RunView:
         pending=_paused(state) or msgspec.UNSET,
         build=state.build or msgspec.UNSET,
         actions=tuple(_action(one) for one in state.actions) or msgspec.UNSET,
+        forked_from=_source(state),
     )
+
+
+def _source(state: RunState) -> SourceView | msgspec.UnsetType:
+    origin = state.origin
+    if origin.kind != "fork":
+        return msgspec.UNSET
+    return SourceView(run_id=origin.run_id, version=origin.version)
 
 
 def _action(did: Action) -> ActionView:

@@ -41,6 +41,6 @@ def command(
         traceparent=traceparent,
         epoch=epoch,
         dispatched_at=step.dispatched_at or 0,
-        once=step.once,
+        once=step.once or {},
         settle=step.settling is not None,
     )

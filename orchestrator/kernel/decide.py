@@ -14,7 +14,7 @@ import msgspec
 
 from events import messages as m
 from events.codec import decode, encode
-from events.errors import Rejected
+from events.errors import NotFound, Rejected
 from events.facts import Fact, Flow
 from events.policies import RunOptions
 from events.run_facts import RunStarted
@@ -140,7 +140,7 @@ def _content(value: object) -> bytes:
 
 def _exists(state: RunState) -> None:
     if not state.version:
-        raise Rejected("there is no such run: has it been started?")
+        raise NotFound("there is no such run: has it been started?")
 
 
 def _signal(d: Decision, given: i.Signal) -> None:

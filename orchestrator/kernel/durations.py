@@ -22,6 +22,15 @@ _ISO = re.compile(
     r"(?:T(?:(?P<H>\d+(?:\.\d+)?)H)?(?:(?P<M>\d+(?:\.\d+)?)M)?(?:(?P<S>\d+(?:\.\d+)?)S)?)?"
 )
 _ISO_S = {"W": 604_800.0, "D": 86_400.0, "H": 3_600.0, "M": 60.0, "S": 1.0}
+_DAY_S = 86_400.0
+_SHOWN_IN = (
+    ("µs", 1e-6, 1e-3),
+    ("ms", 1e-3, 1.0),
+    ("s", 1.0, 100.0),
+    ("min", 60.0, 6_000.0),
+    ("h", 3_600.0, 100 * 3_600.0),
+)
+"""Each with its length, and the time from which on the next one is used; after them days."""
 _CHARS_MAX = 50
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
@@ -86,6 +95,19 @@ def duration_text(time_s: float) -> str:
         amount = f"{left / (_UNITS_S[unit] * MICROSECONDS):.6f}".rstrip("0").rstrip(".")
         text += f"{amount}{unit}"
     return text if seconds(text) == time_s else repr(time_s)
+
+
+def length(time_s: float) -> str:
+    """How long something took, in three figures and the unit that fits."""
+    if not time_s:
+        return "0 s"
+    for unit, scale_s, below_s in _SHOWN_IN:
+        shown = f"{time_s / scale_s:.3g}"
+        if abs(float(shown)) * scale_s < below_s:
+            return f"{shown} {unit}"
+    return (
+        f"{time_s / _DAY_S:.3g} d" if abs(time_s) < 999.5 * _DAY_S else f"{time_s / _DAY_S:.0f} d"
+    )
 
 
 def instant(value: object) -> int:

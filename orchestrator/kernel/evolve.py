@@ -13,7 +13,7 @@ from events.errors import InvariantViolation
 from events.facts import Fact
 from orchestrator.kernel.operatorfolds import OPERATOR_FOLDS
 from orchestrator.kernel.runfolds import RUN_FOLDS
-from orchestrator.kernel.state import RunState
+from orchestrator.kernel.state import TERMINAL, RunState
 from orchestrator.kernel.stepfolds import STEP_FOLDS
 from orchestrator.kernel.taskfolds import TASK_FOLDS
 
@@ -27,7 +27,7 @@ def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
     fold = FOLDS.get(type(fact))
     if fold is None:
         raise InvariantViolation(f"{fact.TYPE} is not a fact of a run")
-    if state.terminal and not isinstance(fact, r.RunForked):
+    if state.status in TERMINAL and not isinstance(fact, r.RunForked):
         raise InvariantViolation(f"{fact.TYPE} follows the end of run {state.run_id}")
     state.version += 1
     state.updated_at = recorded_at
@@ -38,7 +38,9 @@ def evolve(state: RunState, fact: Fact, recorded_at: int) -> None:
             f"{fact.TYPE} as event {state.version} of run {state.run_id} does not fit the events "
             f"before it: there is no {error}"
         ) from error
-    if not state.terminal:
+    if state.outstanding and state.paused is None:
+        state.status = "running"  # as it nearly always is: without asking for all the rest
+    elif state.status not in TERMINAL:
         state.status = state.open_status
 
 

@@ -9,6 +9,7 @@ from events.messages import Report
 from events.operator_facts import GivenStatus, KeptSignal, RestoreMode
 from events.policies import RunOptions
 from events.values import Value
+from orchestrator.kernel.netindex import NetIndex
 from orchestrator.kernel.state import RunState
 
 
@@ -27,13 +28,24 @@ class Start(Input, frozen=True, kw_only=True):
     mapped: Mapped | None = None
 
 
+class NewDefinition(Input, frozen=True, kw_only=True):
+    """What a fork goes on with: another version than its source, whose net was `before`."""
+
+    workflow_version: str
+    options: RunOptions
+    before: NetIndex
+
+
 class Fork(Input, frozen=True, kw_only=True):
-    """Begin `run_id` from this state, which is another run's at `source_version`."""
+    """Begin `run_id` from this state, which is another run's at `source_version`. `steps` that had
+    failed there begin anew."""
 
     run_id: str
     source_version: int
     variables: dict[str, Value] = {}
     reason: str = ""
+    steps: tuple[str, ...] = ()
+    definition: NewDefinition | None = None
 
 
 class Cancel(Input, frozen=True, kw_only=True):

@@ -12,8 +12,8 @@ from events.facts import Cut, Failure, Mapped, PartResult
 from events.values import Value
 
 COMPLETED, FAILED, CANCELLED = 1, 2, 3
-MARKS = {"completed": COMPLETED, "failed": FAILED, "cancelled": CANCELLED}
-"""Two bits by how an item ended; 0: it has not."""
+MARKS = {"completed": COMPLETED, "skipped": COMPLETED, "failed": FAILED, "cancelled": CANCELLED}
+"""Two bits by how an item ended, and one that is skipped counts as completed; 0: it has not."""
 
 
 class Ending(msgspec.Struct, omit_defaults=True):
@@ -119,20 +119,22 @@ class MapState(msgspec.Struct, omit_defaults=True):
             if status == "failed":
                 self.broken = failure
             return
-        mark = MARKS[status]
         index -= self.first
-        self.marks[index >> 2] |= mark << (index & 3) * 2
-        self.completed += mark == COMPLETED
-        self.failed += mark == FAILED
-        if self.decided is not None:
-            return
-        if mark == COMPLETED:
-            self.outputs[index] = output
-        elif mark == FAILED and failure is not None:
-            self.outputs[index] = error_entry(failure)
-            number = index + self.first
-            if self.failed_at is None or number < self.failed_at:
-                self.failure, self.failed_at = failure, number
+        self.marks[index >> 2] |= MARKS[status] << (index & 3) * 2
+        if status in ("completed", "skipped"):
+            self.completed += 1
+            if self.decided is None:
+                self.outputs[index] = output
+        elif status == "failed":
+            self.failed += 1
+            if self.decided is None and failure is not None:
+                self._fail(index, failure)
+
+    def _fail(self, index: int, failure: Failure) -> None:
+        self.outputs[index] = error_entry(failure)
+        number = index + self.first
+        if self.failed_at is None or number < self.failed_at:
+            self.failure, self.failed_at = failure, number
 
 
 def error_entry(failure: Failure) -> Value:

@@ -6,7 +6,6 @@ The other half of `evolve`, and like it without any decision.
 from collections.abc import Iterable
 
 from events.facts import Called, Enabled, Flow, Looping, Mapped, Moved, Waiting
-from orchestrator.kernel.instances import index_of
 from orchestrator.kernel.mapstate import MapState
 from orchestrator.kernel.state import LoopState, RunState, StepState
 
@@ -29,36 +28,45 @@ def cancel_steps(state: RunState, steps: Iterable[str], at: int) -> None:
 def close_step(state: RunState, step_id: str, status: str, at: int) -> None:
     state.ready.pop(step_id, None)
     state.outstanding.pop(step_id, None)
-    state.calls.pop(step_id, None)
-    state.settling.pop(step_id, None)
-    state.deferred.pop(step_id, None)
-    without_timers(state, step_id)
-    if map_id := state.map_of(step_id):
-        end_item(state, map_id, step_id, "completed" if status == "skipped" else status)
+    if state.calls or state.settling or state.deferred:
+        state.calls.pop(step_id, None)
+        state.settling.pop(step_id, None)
+        state.deferred.pop(step_id, None)
+    if state.timers:
+        without_timers(state, step_id)
+    if step_id[-1:] == "]" and end_item(state, step_id, status):
         return
     step = state.steps[step_id]
     step.status = status
     step.ended_at = at
-    step.recalled = step.obstacle = step.obstacle_detail = ""
-    step.next_attempt_at = None
+    if step.recalled or step.obstacle:
+        step.recalled = step.obstacle = step.obstacle_detail = ""
+    if step.next_attempt_at is not None:
+        step.next_attempt_at = None
     state.order.append(step_id)
-    state.awaiting.pop(step_id, None)
-    state.turning.pop(step_id, None)
-    state.given_up.pop(step_id, None)
-    step.loop = step.map = step.settling = None
+    if state.awaiting or state.turning or state.given_up:
+        state.awaiting.pop(step_id, None)
+        state.turning.pop(step_id, None)
+        state.given_up.pop(step_id, None)
+    if step.loop or step.map or step.settling:
+        step.loop = step.map = step.settling = None
 
 
 def without_timers(state: RunState, step_id: str) -> None:
-    if state.timers:
-        for what in ("start", "close", "execute", "defer", "retry", "wait", "until", "within"):
-            state.timers.pop(f"{what}:{step_id}", None)
+    for what in ("start", "close", "execute", "defer", "retry", "wait", "until", "within"):
+        state.timers.pop(f"{what}:{step_id}", None)
 
 
-def end_item(state: RunState, map_id: str, step_id: str, status: str) -> None:
-    """An item that is over is a step no more: its map keeps what became of it."""
-    found, item = state.steps[map_id].map, state.steps.pop(step_id, NO_STEP)
-    if found is not None:
-        found.end(index_of(step_id), status, item.output, item.failure)
+def end_item(state: RunState, step_id: str, status: str) -> bool:
+    """An item that is over is a step no more: its map keeps what became of it. False for a step
+    that is no item."""
+    map_id, _, number = step_id[:-1].rpartition("[")
+    holder = state.steps.get(map_id)
+    if holder is None or holder.map is None:
+        return False
+    item = state.steps.pop(step_id, NO_STEP)
+    holder.map.end(int(number), status, item.output, item.failure)
+    return True
 
 
 NO_STEP = StepState("ready")
@@ -68,69 +76,86 @@ NO_STEP = StepState("ready")
 # -- flow -----------------------------------------------------------------------------------------
 
 
-def apply_flow(state: RunState, flow: Flow, at: int) -> None:
+def apply_flow(state: RunState, flow: Flow, at: int) -> None:  # noqa: C901, PLR0912 -- see below
+    """Most flows say one or two things. To ask first what one says at all is half of the work, and
+    all folds come through here, so it is asked without a call."""
+    if flow.tokens:
+        _move_tokens(state, flow)
+    if flow.variables:
+        state.variables.update(flow.variables)
+    for name in flow.entered:
+        state.steps[name] = StepState("entered", started_at=at)
+    if flow.limited:
+        for limited in flow.limited:
+            state.timers[f"within:{limited.step}"] = limited.due_at
+    if flow.left:
+        for name in flow.left:
+            leave_step(state, name, at)
+    if flow.skipped:
+        for name in flow.skipped:
+            state.steps[name] = StepState("skipped", ended_at=at)
+            state.order.append(name)
+    if flow.stuck:
+        for stuck in flow.stuck:
+            state.stuck[stuck.step] = stuck.failure
+            _begin_item(state, stuck.step)
+    if flow.ended:
+        state.at_end = True
+    for enabled in flow.enabled:
+        enable(state, enabled, at)
+    if flow.calls:
+        for called in flow.calls:
+            call(state, called, at)
+    if flow.waiting:
+        for waiting in flow.waiting:
+            _wait(state, waiting, at)
+    if flow.loops or flow.maps:
+        _repeat(state, flow, at)
+    if flow.moved:
+        for moved in flow.moved:
+            _move(state, moved)
+    if flow.turned:
+        state.turning.update(dict.fromkeys(flow.turned))
+
+
+def _move_tokens(state: RunState, flow: Flow) -> None:
     for arc, change in flow.tokens.items():
         tokens = state.tokens.get(arc, 0) + change
         if tokens:
             state.tokens[arc] = tokens
         else:
             state.tokens.pop(arc, None)
-    state.variables.update(flow.variables)
-    for name in flow.entered:
-        state.steps[name] = StepState("entered", started_at=at)
-    for limited in flow.limited:
-        state.timers[f"within:{limited.step}"] = limited.due_at
-    for name in flow.left:
-        leave_step(state, name, at)
-    for name in flow.skipped:
-        state.steps[name] = StepState("skipped", ended_at=at)
-        state.order.append(name)
-    _reached(state, flow, at)
 
 
-def _reached(state: RunState, flow: Flow, at: int) -> None:
-    """Steps that are not over: ready, waiting, stuck, or to be decided on."""
-    for stuck in flow.stuck:
-        state.stuck[stuck.step] = stuck.failure
-        _begin_item(state, stuck.step)
-    if flow.ended:
-        state.at_end = True
-    for enabled in flow.enabled:
-        enable(state, enabled, at)
-    for called in flow.calls:
-        call(state, called, at)
-    for waiting in flow.waiting:
-        _wait(state, waiting, at)
+def _repeat(state: RunState, flow: Flow, at: int) -> None:
+    """Loops and maps that were reached."""
     for looping in flow.loops:
         _loop(state, looping, at)
     for mapped in flow.maps:
         _map(state, mapped, at)
-    for moved in flow.moved:
-        _move(state, moved)
-    for loop_id in flow.turned:
-        state.turning[loop_id] = None
 
 
 def enable(state: RunState, enabled: Enabled, at: int) -> None:
-    step = StepState(
+    name, close_due_at = enabled.step, enabled.close_due_at
+    if name not in state.steps:
+        _begin_item(state, name)
+    state.steps[name] = StepState(
         "ready",
         generation=state.generation,
         inputs=enabled.inputs,
-        close_due_at=enabled.close_due_at,
+        ready_at=at,
+        close_due_at=close_due_at,
     )
-    if enabled.step not in state.steps:
-        _begin_item(state, enabled.step)
-    state.steps[enabled.step] = step
-    make_ready(state, enabled.step, at, enabled.start_due_at)
-    if enabled.close_due_at is not None:
-        state.timers[f"close:{enabled.step}"] = enabled.close_due_at
+    state.ready[name] = None
+    if enabled.start_due_at is not None:
+        state.timers[f"start:{name}"] = enabled.start_due_at
+    if close_due_at is not None:
+        state.timers[f"close:{name}"] = close_due_at
 
 
 def _begin_item(state: RunState, step_id: str) -> None:
     """Counts a step that is an item of a map."""
-    map_id = state.map_of(step_id)
-    found = state.steps[map_id].map if map_id else None
-    if found is not None:
+    if found := state.map_around(step_id):
         found.open += 1
 
 
@@ -180,7 +205,9 @@ def _wait(state: RunState, waiting: Waiting, at: int) -> None:
 
 
 def leave_step(state: RunState, name: str, at: int) -> None:
-    step = state.steps.setdefault(name, StepState("entered", started_at=at))
+    step = state.steps.get(name)
+    if step is None:
+        step = state.steps[name] = StepState("entered", started_at=at)
     step.status = "completed"
     step.ended_at = at
     state.order.append(name)

@@ -17,9 +17,10 @@ def once_done(d: Decision, report: m.Once) -> None:
     """Records the value of an outstanding attempt; the first of a name stays. A history at its
     limit takes none: the run ends, and the handler with it."""
     step = d.state.steps[report.attempt.step]
-    if report.name in step.once or d.state.version >= d.env.limits.run_events_max:
+    known = step.once or {}
+    if report.name in known or d.state.version >= d.env.limits.run_events_max:
         return
-    if problem := _too_much({**step.once, report.name: report.value}):
+    if problem := _too_much({**known, report.name: report.value}):
         attempt_failed(d, _refused(report, problem))
         return
     d.record(
@@ -34,7 +35,8 @@ def once_done(d: Decision, report: m.Once) -> None:
 
 def is_recorded(state: RunState, report: m.Once) -> bool:
     """Whether the attempt, which is outstanding, may go on with the value."""
-    return state.holds(report.attempt) and report.name in state.steps[report.attempt.step].once
+    known = state.steps[report.attempt.step].once if state.holds(report.attempt) else None
+    return known is not None and report.name in known
 
 
 def _too_much(values: dict[str, Value]) -> str:

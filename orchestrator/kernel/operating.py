@@ -17,7 +17,7 @@ for a move, since another attempt of the same key finds out by itself.
 The id of a request makes it safe to repeat: what is known has been done.
 """
 
-from events.errors import Rejected
+from events.errors import NotFound, Rejected
 from events.facts import Failure, Flow
 from events.limits import NAMES_SHOWN_MAX
 from events.operator_facts import ResultGiven, TaskMoved
@@ -162,7 +162,7 @@ def _all_open(state: RunState) -> tuple[str, ...]:
 def still_open(state: RunState, what: str) -> None:
     """Raises `Rejected` for a run that does not exist, has ended or is ending."""
     if not state.version:
-        raise Rejected("there is no such run: has it been started?")
+        raise NotFound("there is no such run: has it been started?")
     if state.terminal:
         raise Rejected(
             f"run {state.run_id} is {state.status}, and a closed run is never reopened: {what}; "

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from events.facts import LossReason, Obstacle, Placement
+from events.limits import OTHERS_TOLD_MAX
 from events.net import Task
 from events.policies import PINNED, Needs
 
@@ -103,15 +104,23 @@ def choose(fit: Fit, excluded: Mapping[str, LossReason]) -> Chosen | Obstructed:
         full = tuple(node.node for node in fit.capable)
         return Obstructed("no_slot", f"{len(full)} suitable nodes are full", full)
     fresh = [node for node in free if node.node not in excluded] if excluded else free
-    best = min(fresh or free, key=_by_load)
+    best, *others = sorted(fresh or free, key=_by_load)[: 1 + OTHERS_TOLD_MAX]
     noted = fit.why_not
     if excluded:
         noted = {name: reason for name, reason in excluded.items() if fresh} | noted
     placement = Placement(
-        candidates=len(free), score=round(1 - best.load, 3), excluded=noted, weight=best.weight
+        candidates=len(free),
+        score=_score(best),
+        excluded=noted,
+        weight=best.weight,
+        others={node.node: _score(node) for node in others},
     )
     is_transaction = fit.task.task in best.transactional
     return Chosen(best.node, best.incarnation, placement, best.build_id, is_transaction)
+
+
+def _score(node: NodeSlots) -> float:
+    return round(1 - node.load, 3)
 
 
 def _by_load(node: NodeSlots) -> tuple[float, str]:

@@ -12,7 +12,7 @@ from orchestrator.kernel.moves import (
     end_item,
     make_ready,
 )
-from orchestrator.kernel.state import Closing, Paused, RunState
+from orchestrator.kernel.state import Closing, Paused, RunState, StepState
 from orchestrator.kernel.stepfolds import WITHIN_TIMEOUT
 
 
@@ -44,7 +44,25 @@ def _forked(state: RunState, fact: r.RunForked, at: int) -> None:
     state.started_at = at
     state.variables.update(fact.variables)
     state.paused = state.halted = None
+    for step_id in fact.retried:
+        _unfail(state, step_id)
     begin_anew(state, fact.renewed, fact.due_at, at)
+
+
+def _unfail(state: RunState, step_id: str) -> None:
+    """As if the step had not failed: nothing has followed from that."""
+    state.steps[step_id].status = "ready"
+    state.order.remove(step_id)
+    if state.failed_step != step_id:
+        return
+    others = (name for name in state.order if _failed_unhandled(state, name))
+    state.failed_step = next(others, "")
+    state.failure = state.steps[state.failed_step].failure if state.failed_step else None
+
+
+def _failed_unhandled(state: RunState, step_id: str) -> bool:
+    step = state.steps[step_id]
+    return step.status == "failed" and not step.handled
 
 
 def begin_anew(
@@ -82,16 +100,24 @@ def begin_anew(
                 what = "until" if renewed.absolute else "wait"
                 state.timers[f"{what}:{renewed.step}"] = renewed.due_at
             continue
-        enabled = Enabled(
-            step=renewed.step,
-            inputs=old.inputs,
-            start_due_at=renewed.start_due_at,
-            close_due_at=renewed.close_due_at,
-        )
-        enable(state, enabled, at)
-        state.steps[renewed.step].generation = old.generation
-        state.steps[renewed.step].details = old.details
-        state.steps[renewed.step].once = old.once
+        _enable_anew(state, renewed, old, at)
+
+
+def _enable_anew(state: RunState, renewed: r.Renewed, old: StepState, at: int) -> None:
+    """With other inputs the task is another one: what it said last and has done once is not its."""
+    is_same = renewed.inputs is None
+    enabled = Enabled(
+        step=renewed.step,
+        inputs=old.inputs if renewed.inputs is None else renewed.inputs,
+        start_due_at=renewed.start_due_at,
+        close_due_at=renewed.close_due_at,
+    )
+    enable(state, enabled, at)
+    step = state.steps[renewed.step]
+    step.generation = old.generation
+    if is_same:
+        step.details = old.details
+        step.once = old.once
 
 
 def _without_given_up(state: RunState, to_settle: Set[str], at: int) -> None:
@@ -104,12 +130,11 @@ def _without_given_up(state: RunState, to_settle: Set[str], at: int) -> None:
         )
         state.turning.update(dict.fromkeys(state.given_up))
     for name in list(state.steps):
-        map_id = state.map_of(name)
-        found = state.steps[map_id].map if map_id else None
+        found = state.map_around(name)
         if found is not None and found.decided is not None:
-            end_item(state, map_id, name, "cancelled")
+            end_item(state, name, "cancelled")
             if not found.open:
-                state.turning[map_id] = None
+                state.turning[state.map_of(name)] = None
     cancel_steps(state, [name for name in state.steps if name in to_settle], at)
 
 

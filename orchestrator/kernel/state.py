@@ -63,13 +63,15 @@ class Settling(msgspec.Struct, omit_defaults=True):
     renews: bool = False
 
 
-class StepState(msgspec.Struct, omit_defaults=True):
+class StepState(msgspec.Struct, omit_defaults=True, gc=False):
     """One instance of a step. Instants in microseconds; None is "not yet" or "no limit".
 
     `attempt` is the number of the last attempt, `counted` how many of them the retry policy counts,
     `losses` how many were lost, `refusals` how many were refused in a row. `progress` is the
     sequence of the newest `details` of the last attempt. `delay_s` is the last wait of the retry
     policy. `token` fences effects and grows with every attempt of the run.
+
+    What few steps have takes no room until they have it: of a wide map there are ten thousand.
     """
 
     status: str
@@ -91,7 +93,8 @@ class StepState(msgspec.Struct, omit_defaults=True):
     progress: int = 0
     obstacle: str = ""
     obstacle_detail: str = ""
-    excluded: dict[str, LossReason] = {}
+    excluded: dict[str, LossReason] | None = None
+    """The nodes that have lost or refused an attempt."""
     delay_s: float = 0.0
     ready_at: int | None = None
     dispatched_at: int | None = None
@@ -105,14 +108,14 @@ class StepState(msgspec.Struct, omit_defaults=True):
     """Of a loop that is under way."""
     map: MapState | None = None
     """Of a map that is under way."""
-    once: dict[str, Value] = {}
+    once: dict[str, Value] | None = None
     """What parts of its handler that are done once have returned, by name."""
     digest: str = ""
     """Of the secret of the token of its last attempt, if that was deferred."""
     transactional: bool = False
     """An attempt of it has been a transaction in the user's database."""
     settling: Settling | None = None
-    kills: list[Killed] = []
+    kills: tuple[Killed, ...] = ()
     """Attempts that may have taken their agents with them."""
     target: str = ""
     """The node that an operator wants it on; "": any."""
@@ -310,7 +313,9 @@ class RunState(msgspec.Struct, omit_defaults=True):
         """What an open run is called: `waiting` when only timers and signals can make it go on."""
         if self.paused is not None:
             return "paused"
-        if self.is_held or self.ready or self.closing is not None or self.undecided:
+        if self.outstanding or self.ready:  # so it is nearly always, and asked at each event
+            return "running"
+        if self.is_held or self.closing is not None or self.undecided:
             return "running"
         return "waiting"
 
@@ -336,11 +341,14 @@ class RunState(msgspec.Struct, omit_defaults=True):
 
     def map_of(self, instance: str) -> str:
         """The map of which this is an item that is under way; empty for every other step."""
-        at = instance.rfind("[")
-        if at < 0:
-            return ""
-        holder = self.steps.get(instance[:at])
-        return instance[:at] if holder is not None and holder.map is not None else ""
+        return instance[: instance.rfind("[")] if self.map_around(instance) is not None else ""
+
+    def map_around(self, instance: str) -> MapState | None:
+        """What is known of that map."""
+        if instance[-1:] != "]":
+            return None
+        holder = self.steps.get(instance[: instance.rfind("[")])
+        return holder.map if holder is not None else None
 
     def attempt_of(self, step_id: str) -> Attempt:
         """The step's last attempt; raises KeyError for a step that was never entered."""

@@ -110,8 +110,7 @@ def _group_given_up(state: RunState, fact: r.GroupGivenUp, at: int) -> None:
     for step_id in fact.recalled:
         state.steps[step_id].recalled = WITHIN_TIMEOUT
         without_timers(state, step_id)
-        map_id = state.map_of(step_id)
-        found = state.steps[map_id].map if map_id else None
+        found = state.map_around(step_id)
         if found is not None:
             found.decided = Ending(fact.failure)
     cancel_steps(state, fact.cancelled, at)
@@ -120,7 +119,7 @@ def _group_given_up(state: RunState, fact: r.GroupGivenUp, at: int) -> None:
 
 
 def _map_part_completed(state: RunState, fact: r.MapPartCompleted, at: int) -> None:
-    found = state.steps[state.map_of(fact.step)].map
+    found = state.map_around(fact.step)
     if found is None:
         raise KeyError(fact.step)
     found.take(index_of(fact.step), fact.result)

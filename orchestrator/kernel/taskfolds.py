@@ -19,14 +19,15 @@ def _dispatched(state: RunState, fact: t.TaskDispatched, at: int) -> None:
     step.status = "dispatched"
     step.attempt = fact.attempt
     step.token = state.version
-    step.progress = 0
-    step.digest = ""
     step.node = fact.node
     step.incarnation = fact.incarnation
-    step.transactional = step.transactional or fact.transactional
     step.dispatched_at = at
-    step.started_at = None
-    step.obstacle = step.obstacle_detail = ""
+    if fact.transactional:
+        step.transactional = True
+    if step.progress or step.digest or step.started_at is not None or step.obstacle:
+        step.progress = 0
+        step.digest = step.obstacle = step.obstacle_detail = ""
+        step.started_at = None
     del state.ready[fact.step]
     state.outstanding[fact.step] = fact.attempt
 
@@ -53,7 +54,8 @@ def _progressed(state: RunState, fact: t.TaskProgressed, _at: int) -> None:
 
 
 def _once_recorded(state: RunState, fact: t.OnceRecorded, _at: int) -> None:
-    state.steps[fact.step].once[fact.name] = fact.value
+    step = state.steps[fact.step]
+    step.once = {**(step.once or {}), fact.name: fact.value}
 
 
 def _recalled(state: RunState, fact: t.TaskRecalled, _at: int) -> None:
@@ -86,9 +88,9 @@ def _attempt_failed(state: RunState, fact: t.AttemptFailed, at: int) -> None:
     step.started_at = fact.started_at or step.started_at
     if fact.loss is not None:
         step.losses += fact.loss != "refused"
-        step.excluded[step.node] = fact.loss
+        step.excluded = {**(step.excluded or {}), step.node: fact.loss}
     if fact.killed is not None:
-        step.kills.append(fact.killed)
+        step.kills = (*step.kills, fact.killed)
     state.outstanding.pop(fact.step, None)
     state.deferred.pop(fact.step, None)
     state.ready.pop(fact.step, None)

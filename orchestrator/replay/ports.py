@@ -11,6 +11,9 @@ from events.envelope import Stored
 from orchestrator.kernel.state import RunState
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
+IMPORTED = -1
+"""The shard of runs that were imported: nobody owns it, so nobody works on them."""
+
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     """A run as `run_index` knows it: enough to find what is due without opening a stream.
@@ -60,10 +63,11 @@ def row_of(run_id: str, shard: int, state: RunState) -> IndexRow:
 
 class End(msgspec.Struct, frozen=True, kw_only=True):
     """Where a run ends by the index; `digest`: what its batch keeps of the event there, empty when
-    it keeps nothing."""
+    it keeps nothing. `imported`: it is the history of another cluster's run."""
 
     version: int
     digest: bytes = b""
+    imported: bool = False
 
 
 class History(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from events.catalogue import Catalogue
-from events.errors import Rejected
+from events.errors import NotFound, Rejected
 from events.limits import NAMES_SHOWN_MAX
 from events.operator_facts import KeptSignal, RestoreMode
 from events.run_facts import SignalReceived
@@ -101,7 +101,7 @@ async def find(past: Rebuilder, run_id: str, wanted: Wanted) -> Past:
 async def _at(past: Rebuilder, run_id: str, version: int | None = None) -> RunState:
     found = await past.run(run_id, version)
     if found is None:
-        raise Rejected(f"there is no run {run_id}: `dalsegno run list` shows those there are")
+        raise NotFound(f"there is no run {run_id}: `dalsegno run list` shows those there are")
     if version is not None and found.head.version != version:
         raise Rejected(
             f"run {run_id} has no version {version}: its last one is {found.head.version}"

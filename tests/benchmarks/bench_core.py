@@ -22,7 +22,7 @@ from events.reading import REQUEST
 from events.reports import read_reports
 from orchestrator.adapters.memory.store import MemoryLog
 from orchestrator.bootstrap import make_engine
-from orchestrator.cli.bench import SEQUENCE, TASKS_IN_RUN, sequence
+from orchestrator.cli.bench.measuring import SEQUENCE, TASKS_IN_RUN, sequence
 from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.core import Coordinator
 from orchestrator.coordinator.memory import Identity

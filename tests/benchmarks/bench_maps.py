@@ -15,8 +15,8 @@ import psycopg
 from events.connection import Connection
 from orchestrator.adapters.nats.client import connect
 from orchestrator.adapters.postgres.schema import migrate
-from orchestrator.cli.bench import Plan, local_cluster, ready
-from orchestrator.cli.bench_maps import timed_map
+from orchestrator.cli.bench.maps import timed_map
+from orchestrator.cli.bench.measuring import Plan, local_cluster, ready
 
 REPEATS, LARGE = 5, 10_000
 LONGEST = "SELECT max(version) FROM dalsegno.run_index"

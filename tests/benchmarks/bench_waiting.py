@@ -26,9 +26,9 @@ from events.definition import CallStep, Definition, WaitStep
 from events.errors import Unavailable
 from orchestrator.adapters.nats.client import Client, connect
 from orchestrator.adapters.postgres.schema import migrate
-from orchestrator.cli.bench import SEQUENCE, SINGLE, Plan, local_cluster, ready
-from orchestrator.cli.bench_watch import Watched
-from orchestrator.cli.local import Local
+from orchestrator.cli.bench.measuring import SEQUENCE, SINGLE, Plan, local_cluster, ready
+from orchestrator.cli.bench.watch import Watched
+from orchestrator.cli.local.processes import Local
 
 IN_FLIGHT = 500
 TRY_S = 0.5

@@ -2,7 +2,7 @@
 
 from events.envelope import Stored
 from orchestrator.coordinator.ports import Appended, Conflicted, FencedOff, Lease
-from orchestrator.replay.log_batches import LogBatch, chained, event_digests
+from orchestrator.replay.audit.log_batches import LogBatch, chained, event_digests
 from tests.contract.test_store import (
     AuditedStore,
     anyio_backend,

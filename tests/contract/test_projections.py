@@ -10,14 +10,22 @@ import pytest
 from events.envelope import Stored
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.projections import PostgresProjections
-from orchestrator.cli.projections import kept_of
-from orchestrator.insight.auditing import Kept, compare, fresh
-from orchestrator.insight.bins import Times
-from orchestrator.insight.fold import Gathered
-from orchestrator.insight.glimpse import Unread
-from orchestrator.insight.projections import Change, ProjectionStore, Settings
-from orchestrator.insight.projector import Projector
-from orchestrator.insight.tallies import ALL, HOUR_S, MINUTE_S, Key, Label, NodeState, Tally
+from orchestrator.cli.cluster.projections import kept_of
+from orchestrator.insight.counting.auditing import Kept, compare, fresh
+from orchestrator.insight.counting.bins import Times
+from orchestrator.insight.counting.fold import Gathered
+from orchestrator.insight.counting.glimpse import Unread
+from orchestrator.insight.counting.projections import Change, ProjectionStore, Settings
+from orchestrator.insight.counting.projector import Projector
+from orchestrator.insight.counting.tallies import (
+    ALL,
+    HOUR_S,
+    MINUTE_S,
+    Key,
+    Label,
+    NodeState,
+    Tally,
+)
 from tests.happenings import AT, NET, random_log
 from tests.logs import begin
 from tests.postgres import prepare

@@ -23,7 +23,7 @@ from orchestrator.coordinator.ports import (
     Store,
 )
 from orchestrator.errors import Corrupt, InvariantViolation
-from orchestrator.replay.log_batches import LogBatch
+from orchestrator.replay.audit.log_batches import LogBatch
 from tests.logs import AT, batch, begin, continued, extend, row, run_batch
 from tests.servers import DatabaseFactory
 
@@ -494,6 +494,17 @@ class TestIndex:
         assert sorted(item.run_id for item in strays) == ["left", "new", "old"]
         assert len(await store.stray_children([0], 1)) == 1
         assert await store.stray_children([1], 10) == []
+
+    async def test_an_imported_run_is_nobodys_to_work_on(
+        self, store: AuditedStore, lease: Lease
+    ) -> None:
+        due = {"next_due_at": 1, "outstanding": 1, "ready": 1}
+        await store.append(run_batch([lease], row("ours", **due), row("theirs", shard=-1, **due)))
+        everything = list(range(8))
+        assert [r.run_id for r in await store.active_runs(everything, "", 9)] == ["ours"]
+        assert [r.run_id for r in await store.due_runs(everything, 9, 9)] == ["ours"]
+        ends = [await store.end_of(run_id) for run_id in ("ours", "theirs")]
+        assert [end.imported for end in ends if end is not None] == [False, True]
 
     async def test_a_lost_row_is_written_again_only_from_the_whole_stream(
         self, store: AuditedStore, lease: Lease

@@ -97,11 +97,6 @@ async def _answer(
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def pair(database_factory: DatabaseFactory, anyio_backend: str) -> AsyncIterator[Pair]:
     async with await PostgresStore.open(database_factory(prepare), LIMITS) as real:
         yield Pair(real, MemoryStore(MemoryLog(lambda: AT, LIMITS)))

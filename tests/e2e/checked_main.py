@@ -16,9 +16,9 @@ from types import TracebackType
 import msgspec
 
 from orchestrator.adapters.embedded import EmbeddedServers
-from orchestrator.cli import dev, trying
-from orchestrator.cli.connection_file import DATA_DIR, read_addresses
-from orchestrator.cli.demo import command as demo
+from orchestrator.cli.local import dev, trying
+from orchestrator.cli.local.connection_file import DATA_DIR, read_addresses
+from orchestrator.cli.local.demo import command as demo
 from orchestrator.cli.main import run
 from tests.e2e.replay_check import check_in_another_process
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import psycopg
 import pytest
 
 from dalsegno.testing import replay_history
+from tests import exports
 from tests.e2e.command_line import (
     TASKS,
     Done,
@@ -137,7 +139,7 @@ def test_the_log_is_shown_with_whole_envelopes(folder: Path, first_run: Done) ->
 
 @pytest.mark.timeout(120)
 def test_a_history_is_exported_and_replayed_elsewhere(folder: Path, first_run: Done) -> None:
-    path = folder / "first.jsonl"
+    path = folder / "elsewhere.jsonl"
     done = dalsegno(folder, "events", "export", "first", "--output", str(path))
     assert done.code == 0, done.err
     replayed = replay_history(path)
@@ -147,6 +149,77 @@ def test_a_history_is_exported_and_replayed_elsewhere(folder: Path, first_run: D
     assert dalsegno(folder, "events", "export", "first").out == path.read_text("utf-8")
     again = dalsegno(folder, "events", "export", "first", "--output", str(path))
     assert (again.code, "there is such a file" in again.err) == (2, True)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_of_another_cluster_is_brought_in_looked_at_and_forked(
+    folder: Path, first_run: Done
+) -> None:
+    """An open one, so that somebody could take it up; from the kit, whose cluster is gone."""
+    assert first_run.code == 0
+    path = folder / "other.bundle"
+    path.write_bytes(anyio.run(_of_another_cluster))
+    brought = dalsegno(folder, "events", "import", path.name, "--json")
+    assert brought.code == 0, brought
+    (done,) = json.loads(brought.out)
+    assert {run["run_id"]: run["status"] for run in done["runs"]} == {
+        "order-1": "completed",
+        "fork-1": "waiting",
+    }
+    again = dalsegno(folder, "events", "import", path.name)
+    assert "0 runs imported, with 0 events; 2 runs had been here before" in again.out
+    listed = {
+        one["run_id"]: one for one in json.loads(dalsegno(folder, "run", "list", "--json").out)
+    }
+    assert listed["fork-1"]["imported"] is True
+    assert "imported" not in listed["first"]
+    shown = dalsegno(folder, "run", "show", "fork-1")
+    assert shown.code == 0, shown
+    assert shown.out.startswith("imported from other.bundle, ")
+    for refused in ("cancel fork-1", "signal fork-1 approved", "pause fork-1"):
+        asked = dalsegno(folder, "run", *refused.split())
+        assert (asked.code, "run fork-1 was imported" in asked.err) == (3, True), asked
+    for target in ("fork-1", f"{path.name}"):
+        assert dalsegno(folder, "verify", target).code == 0
+    replayed = dalsegno(folder, "replay", path.name, "--json").json
+    assert (
+        replayed["state_hash"] == dalsegno(folder, "replay", "fork-1", "--json").json["state_hash"]
+    )
+    exported = folder / "again.bundle"
+    dalsegno(folder, "events", "export", "fork-1", "--format", "bundle", "--out", str(exported))
+    assert exported.read_bytes() == path.read_bytes()
+    forked = dalsegno(folder, "fork", "fork-1", "--at", "1", "--run-id", "ours", "--yes")
+    assert forked.code == 0, forked
+    assert (
+        dalsegno(folder, "run", "signal", "ours", "approved", "--data", '{"who": "eve"}').code == 0
+    )
+    ended = dalsegno(folder, "run", "wait", "ours", "--json")
+    assert ended.code == 0, ended
+    assert "eve" in ended.out
+
+
+async def _of_another_cluster() -> bytes:
+    async for kept in exports.cluster():
+        return await exports.bundle(kept.store, "fork-1")
+    raise AssertionError("there is always one")
+
+
+@pytest.mark.timeout(120)
+def test_what_others_are_given_has_none_of_the_values(folder: Path, first_run: Done) -> None:
+    assert first_run.code == 0
+    for form in ("bundle", "jsonl", "cloudevents", "ocel2", "chrome-trace"):
+        path = folder / f"first.{form}"
+        options = ("--format", form, "--out", str(path), "--redact", "input.name")
+        done = dalsegno(folder, "events", "export", "first", *options)
+        assert done.code == 0, done
+        assert "of input.name taken out" in done.err
+        assert path.stat().st_size > 0
+    lines = (folder / "first.jsonl").read_text()
+    assert "redacted" in lines
+    wrong = dalsegno(folder, "events", "export", "first", "--redact", "emial")
+    assert (wrong.code, "nothing in these runs is at emial" in wrong.err) == (3, True)
+    wrong = dalsegno(folder, "events", "import", "greet.py")
+    assert (wrong.code, "greet.py is no export of runs" in wrong.err) == (5, True)
 
 
 @pytest.mark.timeout(120)

@@ -23,6 +23,12 @@ output: {said: "${ steps.rounds.output }", limit: "${ vars.limit }"}
 updates:
   raise: {accept: update > vars.limit, set: {limit: "${ update }"}}
 """
+WAITING = """
+workflow: parcel
+steps:
+  - {id: go, wait: {signal: go}}
+output: ${ steps.go.output }
+"""
 NAMES = '{"names": ["ann", "bo"]}'
 
 
@@ -33,6 +39,7 @@ def folder() -> Iterator[Path]:
     made.chmod(0o755)
     (made / "greet.py").write_text(TASKS)
     (made / "steered.yaml").write_text(STEERED)
+    (made / "parcel.yaml").write_text(WAITING)
     with dev(made, "--import", "greet.py"):
         yield made
     shutil.rmtree(made)
@@ -90,3 +97,32 @@ def test_a_paused_run_says_so_and_goes_on_when_it_is_resumed(folder: Path) -> No
     assert dalsegno(folder, "run", "resume", "r3").code == 0
     until_shown(folder, "r3", "go[1]", "waiting")
     assert dalsegno(folder, "run", "cancel", "r3").code == 0
+
+
+@pytest.mark.timeout(120)
+def test_many_runs_are_steered_at_once(folder: Path) -> None:
+    for run_id in ("p1", "p2", "p3"):
+        assert dalsegno(folder, "run", "start", "parcel.yaml", "--id", run_id).code == 0
+    assert dalsegno(folder, "run", "cancel", "p3").code == 0
+    until_shown(folder, "p3", "cancelled")
+    wanted = ("signal", "--signal", "go", "--data", "7", "--workflow", "parcel", "--id", "lot")
+    seen = dalsegno(folder, "batch", "start", *wanted, "--preview")
+    assert seen.code == 0
+    assert "signal of 2 runs: p2, p1" in seen.out
+    assert "p3: it is cancelled" in seen.out
+    asked = dalsegno(folder, "batch", "start", *wanted)
+    assert asked.code == 2
+    assert "nobody is there to confirm this" in asked.err
+
+    done = dalsegno(folder, "batch", "start", *wanted, "--yes", "--wait", "--json")
+    assert done.code == 0, done
+    assert [done.json[name] for name in ("count", "done", "refused")] == [2, 2, 0]
+    for run_id in ("p1", "p2"):
+        shown = dalsegno(folder, "run", "wait", run_id, "--json").json
+        assert (shown["status"], shown["output"]) == ("completed", 7)
+    assert "lot completed: signal of 2 runs, 2 done" in dalsegno(folder, "batch", "show", "lot").out
+    assert "lot" in dalsegno(folder, "batch", "list").out
+    assert dalsegno(folder, "batch", "start", *wanted, "--yes").out.strip() == "lot"
+    again = dalsegno(folder, "batch", "start", "cancel", "--workflow", "parcel")
+    assert "cancel of no run" in again.err
+    assert again.code == 0

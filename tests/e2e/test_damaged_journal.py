@@ -24,11 +24,6 @@ TORN_BYTES = 3
 NAMES = ("kept", "torn")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def gated(folder: Path, name: str) -> Definition:
     inputs: dict[str, Value] = {"gate": str(folder / f"{name}.gate"), "word": f"{name} is done"}
     return Definition(

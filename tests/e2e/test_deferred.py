@@ -19,11 +19,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
 SIGNED = '{"by": "Ada"}'
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Told(msgspec.Struct):
     code: int
     text: str

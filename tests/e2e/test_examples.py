@@ -18,7 +18,7 @@ from events.completions import COMPLETIONS_TABLE
 from events.connection import Connection
 from events.values import Value
 from orchestrator.adapters.nats.client import connect
-from orchestrator.cli.connection_file import read_addresses
+from orchestrator.cli.local.connection_file import read_addresses
 from tests.e2e.cluster import ROOT
 from tests.e2e.command_line import Done, dalsegno, dev
 from tests.servers import DatabaseFactory
@@ -33,7 +33,7 @@ WORKFLOWS = sorted(
     for path in EXAMPLES.iterdir()
     if path.suffix in {".yaml", ".py"} and path.name not in TASKS
 )
-ELSEWHERE = {"census.py", "transfer.py"}
+ELSEWHERE = {"census.py", "statement.py", "transfer.py"}
 """Tried by tests of their own."""
 
 

@@ -30,11 +30,6 @@ TOLD = {
 }
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def begun(found: list[Noted], attempt: int) -> bool:
     return {one.step for one in found if one[1:] == (attempt, "start")} == set(KINDS)
 

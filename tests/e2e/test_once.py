@@ -24,11 +24,6 @@ ONCE = Definition(
 DONE = {Noted(name, 1, "has first by 1") for name in KINDS}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_what_is_recorded_is_not_done_again_anywhere(tmp_path: Path) -> None:
     with cluster(tmp_path, agents=1) as it:
         async with it.client() as client:

@@ -22,11 +22,6 @@ AGENTS = ("n1", "n2", "n3")
 KILLS = 5
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def keep_alive(it: Cluster) -> None:
     """What systemd does: an agent that has died is started again."""
     while True:

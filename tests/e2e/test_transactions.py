@@ -20,11 +20,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A cluster without agents yet, and a database of the users'."""
     with cluster(tmp_path, agents=0) as made:

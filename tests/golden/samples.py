@@ -142,7 +142,9 @@ SAID = t.Said(
     emitted=(t.Emitted(name="counted", data=VALUE),),
     spawned=(t.Spawned(workflow="child", input=VALUE, id="child-1"),),
 )
-PLACEMENT = Placement(candidates=3, score=0.75, excluded={"n2": "node_lost"}, weight=2.5)
+PLACEMENT = Placement(
+    candidates=3, score=0.75, excluded={"n2": "node_lost"}, weight=2.5, others={"n3": 0.5}
+)
 
 # -- definitions and nets -------------------------------------------------------------------------
 
@@ -333,8 +335,10 @@ FACTS: tuple[Fact, ...] = (
             r.Renewed(step="fetch", start_due_at=AT + 1, close_due_at=AT + 2),
             r.Renewed(step="until", due_at=AT + 3, absolute=True),
             r.Renewed(step="ship[0]", call=CALLED),
+            r.Renewed(step="bill", inputs={"x": VALUE}),
         ),
         reason="a mended input",
+        retried=("bill",),
     ),
     o.ResultGiven(
         id="x1",
@@ -541,8 +545,17 @@ FACTS: tuple[Fact, ...] = (
     c.LeaseAcquired(shard=3, epoch=9, holder="c1", previous_holder="c0"),
     c.LeaseReleased(shard=3, epoch=9, holder="c1"),
     c.PersonalErased(key_id="k1", subject="customer-81", runs=3, reason="request 4711"),
+    c.RunImported(
+        run_id="nightly-17",
+        version=12,
+        digest="d1",
+        file="nightly-17.bundle",
+        sha256="00ff",
+        redacted=("customer.email",),
+        by="user:ada",
+    ),
     c.DefinitionRegistered(
-        workflow="census", workflow_version="v1", definition=DEFINITION, net=NET
+        workflow="census", workflow_version="v1", definition=DEFINITION, net=NET, aside=True
     ),
 )
 
@@ -659,7 +672,7 @@ BATCHES: tuple[msgspec.Struct, ...] = (
 
 REQUESTS: tuple[api.AnyRequest, ...] = (
     api.Hello(actor="user:ada"),
-    api.RegisterWorkflow(actor="user:ada", definition=DEFINITION),
+    api.RegisterWorkflow(actor="user:ada", definition=DEFINITION, aside=True),
     api.StartRun(
         actor="user:ada",
         run_id="run-1",
@@ -700,6 +713,8 @@ REQUESTS: tuple[api.AnyRequest, ...] = (
         source_version=7,
         variables={"v": VALUE},
         reason="a mended input",
+        steps=("bill",),
+        workflow_version="v2",
     ),
     api.ShowRun(actor="user:ada", run_id="run-1"),
     api.AwaitRun(actor="user:ada", run_id="run-1", wait_s=2.5),
@@ -817,6 +832,7 @@ RUN = api.RunView(
             backup=8,
         ),
     ),
+    forked_from=api.SourceView(run_id="run-0", version=7),
 )
 NODE = api.NodeView(
     node="n1",

@@ -64,11 +64,6 @@ fails = subprocess_task("fails", ["sh", "-c", "echo it went wrong >&2; exit 3"])
 '''
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Coordinator:
     """Grants leases, sends commands, settles reports; keeps what it hears."""
 

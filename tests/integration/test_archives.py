@@ -23,13 +23,13 @@ from orchestrator.adapters.archives.writing import ArchiveWriter
 from orchestrator.adapters.crypto.keyring import Keys
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Appended, Batch, Conflicted
-from orchestrator.replay import archives as a
-from orchestrator.replay.anchors import anchor_of
-from orchestrator.replay.archiving import Archiver, Moved, Wanted, rebuilt
-from orchestrator.replay.auditing_archives import audit
+from orchestrator.replay.audit.anchors import anchor_of
+from orchestrator.replay.audit.archives import audit
+from orchestrator.replay.audit.verify import Verifier
+from orchestrator.replay.audit.verify_log import LogVerifier, Standing
 from orchestrator.replay.ports import IndexRow, row_of
-from orchestrator.replay.verify import Verifier
-from orchestrator.replay.verify_log import LogVerifier, Standing
+from orchestrator.replay.retention import archives as a
+from orchestrator.replay.retention.archiving import Archiver, Follower, Moved, Wanted, rebuilt
 from tests.builders import NOW, Play, Setting, started, task, workflow
 from tests.logs import extend
 from tests.postgres import Observer
@@ -42,11 +42,6 @@ WANTED = Wanted(before=NOW + 1)
 NODE = node_stream("n1")
 REGISTERED = NodeRegistered(node="n1", incarnation="i1", tasks=("work",), slots=9, credits=9)
 CHUNK = Payload.of(b"[1,2]")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture
@@ -345,6 +340,18 @@ async def test_a_damaged_run_is_kept_and_named(
     going = [one.run_id async for one in archiver(store).candidates(WANTED, moved)]
     assert going == ["run-0", "run-2"]
     assert "it is damaged: event 2 of run:run-1" in moved.kept[0][1]
+
+
+async def test_what_a_subscription_has_not_had_yet_is_kept_and_named(
+    store: PostgresStore, plays: list[Play]
+) -> None:
+    ends = [(await store.read(run_stream(run_id)))[-1].position or 0 for run_id in RUNS]
+    moved, last = Moved(), Follower(name="billing", position=ends[1])
+    wanted = msgspec.structs.replace(WANTED, last=last)
+    found = [one.run_id async for one in archiver(store).candidates(wanted, moved)]
+    assert found == [run_id for run_id, end in zip(RUNS, ends, strict=True) if end <= ends[1]]
+    assert found != RUNS
+    assert all("subscription billing is at position" in why for _, why in moved.kept)
 
 
 @pytest.mark.parametrize("where", ["run", "manifest", "end", "cut"])

@@ -130,6 +130,19 @@ def test_a_data_folder_outlives_the_server(data_folder: Path) -> None:
         assert kept(second.url) == b"kept"
 
 
+def test_the_port_of_before_is_the_first_choice(data_folder: Path) -> None:
+    """Whoever follows a cluster that was stopped finds it again."""
+    with EmbeddedNats(data_folder / "nats") as first:
+        port = first.port
+    with EmbeddedNats(data_folder / "nats") as second:
+        assert second.port == port
+    with socket.create_server((HOST, port)), EmbeddedNats(data_folder / "nats") as third:
+        assert third.port != port
+    (data_folder / "nats" / "port").write_text("none")
+    with EmbeddedNats(data_folder / "nats") as fourth:
+        keep(fourth.url)
+
+
 def test_a_port_in_use_is_named(taken_port: int) -> None:
     with pytest.raises(
         Misconfigured, match=rf"port {taken_port} on 127\.0\.0\.1 is in use.*another"

@@ -1,24 +1,25 @@
 """`events tail --follow`: woken by announcements, and at work without NATS."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import anyio
 import pytest
 
 from events.connection import Connection
-from events.envelope import Stored
 from events.errors import Unavailable
 from events.streams import Topology
 from events.subjects import Subjects
 from orchestrator.adapters.embedded import EmbeddedNats
 from orchestrator.adapters.embedded.ports import free_port
+from orchestrator.adapters.nats.announcements import ringing, ringing_all
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.following import bell_of
 from orchestrator.config import Config
 from orchestrator.coordinator.ports import Appended, Lease
-from orchestrator.insight.follow import Bell, follow
+from orchestrator.insight.following.bells import Bell, Bells
+from orchestrator.insight.following.feed import Feed
+from tests.feeds import sieve
 from tests.logs import batch, begin
 from tests.postgres import prepare
 from tests.servers import DatabaseFactory
@@ -65,19 +66,17 @@ class Writer:
                 await done.wait()
 
 
-async def streams(store: PostgresStore, bell: Bell, count: int, poll_s: float) -> list[str]:
+async def streams(store: PostgresStore, bells: Bells, count: int, poll_s: float) -> list[str]:
     """Names of the first `count` streams that a follower sees."""
-    seen: list[Stored] = []
+    seen: list[str] = []
+    name = store.info.name
     with anyio.fail_after(DEADLINE_S):
-        async for page in follow(store, 0, bell, _no_trouble, poll_s):
-            seen += page
-            if len(seen) >= count:
-                break
-    return [event.stream for event in seen]
-
-
-def _no_trouble(error: Unavailable) -> None:
-    raise error
+        async with aclosing(Feed({name: store}, bells, poll_s=poll_s).pages({}, sieve())) as pages:
+            async for page in pages:
+                seen += [one.stored.stream for one in page.events]
+                if len(seen) >= count:
+                    break
+    return seen
 
 
 async def test_announcements_alone_wake_a_follower(
@@ -87,10 +86,11 @@ async def test_announcements_alone_wake_a_follower(
     config = Config(nats=Connection(urls=(nats_server.url,)), prefix=nats_prefix)
     bus = NatsBus(config.nats, Topology(subjects=Subjects(nats_prefix)), "c1")
     await bus.start()
-    done = anyio.Event()
-    async with bell_of(config, store.info.name) as bell, anyio.create_task_group() as group:
+    done, bells = anyio.Event(), Bells()
+    listening = ringing_all(config.nats, config.prefix, ["other", store.info.name], bells)
+    async with listening, anyio.create_task_group() as group:
         group.start_soon(Writer(store, lease, bus).write_until, done)
-        seen = await streams(store, bell, 6, NEVER_S)
+        seen = await streams(store, bells, 6, NEVER_S)
         done.set()
     await bus.close()
     assert seen == [f"run:{number}" for number in range(1, len(seen) + 1)]
@@ -98,11 +98,12 @@ async def test_announcements_alone_wake_a_follower(
 
 async def test_without_nats_a_follower_polls(store: PostgresStore) -> None:
     (lease,) = await store.acquire([0], "a", 60.0)
-    config = Config(nats=Connection(urls=(f"nats://127.0.0.1:{free_port()}",)))
-    done = anyio.Event()
-    async with bell_of(config, store.info.name) as bell, anyio.create_task_group() as group:
+    nats = Connection(urls=(f"nats://127.0.0.1:{free_port()}",))
+    done, bells = anyio.Event(), Bells()
+    listening = ringing_all(nats, "dalsegno", [store.info.name], bells)
+    async with listening, anyio.create_task_group() as group:
         group.start_soon(Writer(store, lease, None).write_until, done)
-        seen = await streams(store, bell, 6, 0.05)
+        seen = await streams(store, bells, 6, 0.05)
         done.set()
     assert seen == [f"run:{number}" for number in range(1, len(seen) + 1)]
 
@@ -112,7 +113,7 @@ async def test_a_follower_hears_again_when_nats_is_back(
 ) -> None:
     server = nats_server_private
     config = Config(nats=Connection(urls=(server.url,)), prefix=nats_prefix)
-    async with bell_of(config, "log-1") as bell:
+    async with ringing(config.nats, config.prefix, "log-1") as bell:
         assert await _heard(config, bell)
         await anyio.to_thread.run_sync(server.kill9)
         await anyio.to_thread.run_sync(server.start)

@@ -29,11 +29,6 @@ pytestmark = pytest.mark.anyio
 SECRETS = HostSecrets({"DALSEGNO_SECRET_SHOP_TOKEN": "s3cr3t-value"}, None)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the tests run there may be a proxy, and it cannot reach this machine's servers."""

@@ -12,11 +12,6 @@ pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_a_backend_that_has_appended_is_seen_idle(dsn: str, store: PostgresStore) -> None:
     leases = await store.acquire([1], "a", 30.0)
     with AppendWatch(dsn) as watch:

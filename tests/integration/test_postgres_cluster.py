@@ -15,9 +15,8 @@ from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.run_list import newest_first
 from orchestrator.coordinator.ports import Snapshot
-from orchestrator.insight.finding import RunQuery
+from orchestrator.insight.finding import RunQuery, newest_first
 from tests.logs import AT, batch, begin, row, run_batch
 from tests.servers import DatabaseFactory
 
@@ -26,11 +25,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 MAP = LogMap({"east": [0, 2], "west": [1, 3]})
 RUNS = [f"r{number:02}" for number in range(20)]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture

@@ -26,11 +26,6 @@ AHEAD = 30
 Place = tuple[int, str, int]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Writers:
     """The writing processes, one a shard; each that is killed is replaced."""
 

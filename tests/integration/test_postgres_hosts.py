@@ -13,11 +13,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def silent() -> Iterator[int]:
     """The port of somebody who accepts connections and never says a word."""
     with socket.socket() as listener:

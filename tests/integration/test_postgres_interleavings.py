@@ -33,11 +33,6 @@ TTL_S = 30.0
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def old(dsn: str) -> AsyncIterator[PostgresStore]:
     async with await PostgresStore.open(dsn) as store:
         yield store

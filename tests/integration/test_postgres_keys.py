@@ -22,11 +22,6 @@ MANUAL = msgspec.structs.replace(SNAPSHOT, kind="manual", reason="why", actor="u
 LIST = Payload.of(b'["Ada", "Grace"]')
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def ring(*ids: str) -> Keys:
     known = {"old": OLD, "new": NEW}
     return Keys({key_id: known[key_id] for key_id in ids}, ids[-1])

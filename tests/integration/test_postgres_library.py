@@ -31,11 +31,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.real]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def events(store: PostgresStore) -> list[Stored]:
     leases = await store.acquire([0], "a", 30.0)
     await store.append(batch(leases, begin("run:1", 3), begin("node:1", 2)))

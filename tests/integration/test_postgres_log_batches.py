@@ -8,7 +8,7 @@ from orchestrator.adapters.postgres.queries import migrations
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.coordinator.ports import Appended, Lease
-from orchestrator.replay.log_batches import LogBatch, chained, event_digests
+from orchestrator.replay.audit.log_batches import LogBatch, chained, event_digests
 from tests.logs import batch, begin
 from tests.postgres import Observer
 
@@ -22,11 +22,6 @@ OLD_RELEASE = """
 INSERT INTO dalsegno.events (originator_id, originator_version, topic, state)
 SELECT 'run:old-' || n, 1, 'x.y.v1', 'x' FROM generate_series(1, %s) AS n
 """
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def assert_sound(rows: list[LogBatch]) -> None:

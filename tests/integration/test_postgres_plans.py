@@ -17,6 +17,7 @@ from orchestrator.adapters.postgres.columns import (
     head_columns,
     index_columns,
     lease_columns,
+    wanted_columns,
 )
 from orchestrator.adapters.postgres.finding import find_runs_text
 from orchestrator.adapters.postgres.projection_link import key_columns
@@ -24,9 +25,10 @@ from orchestrator.adapters.postgres.projections import change_columns
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.coordinator.ports import Lease
+from orchestrator.insight.counting.fold import Gathered
+from orchestrator.insight.counting.projections import Change
 from orchestrator.insight.finding import LabelCondition, RunQuery
-from orchestrator.insight.fold import Gathered
-from orchestrator.insight.projections import Change
+from orchestrator.insight.following.filters import Wanted
 from tests.logs import begin, row
 from tests.servers import Databases
 
@@ -75,6 +77,8 @@ INSERT INTO dalsegno.node_state SELECT g, 'n' || n, '{{}}'
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
 INSERT INTO dalsegno.unread_event SELECT g, n, ''
 FROM generate_series(1, 2) AS g, generate_series(1, 5000) AS n;
+INSERT INTO dalsegno.subscription (name, position, began_at, filter)
+SELECT 's' || n, n, n, '{{}}' FROM generate_series(1, 1000) AS n;
 INSERT INTO dalsegno.payloads SELECT 'h' || n, '' FROM generate_series(1, 20000) AS n;
 ANALYZE;
 """
@@ -99,6 +103,8 @@ SNAPSHOT: Values = {
     "state": b"s",
     "kept": 3,
 }
+WANTED: Values = {**wanted_columns(7, Wanted(("x%",), ("run:%",)))}
+SUBSCRIPTION: Values = {"name": "s7", "epoch": 1, "position": 7, "ttl": 9}
 PLACE: Values = {"stream": "run:r7", "version": 9, "kind": "manual"}
 PAGE: Values = {
     "limit": 100,
@@ -125,6 +131,19 @@ CASES: dict[str, tuple[Values, set[str]]] = {
         {"events_pkey"},
     ),
     "read_log": ({"after": 7, "limit": 100}, {"events_notification_id_idx"}),
+    "read_wanted": (WANTED, {"events_notification_id_idx"}),
+    "begins_of": ({"streams": texts(["run:r7"])}, {"events_pkey"}),
+    "batch_at": ({"position": 7}, {"log_batch_last_position"}),
+    "subscriptions": ({"name": "s7"}, set()),
+    "subscription_create": (
+        {"name": "s7", "position": 7, "filter": "{}", "most": 9},
+        set(),
+    ),
+    "subscription_acquire": (SUBSCRIPTION | {"owner": "o"}, {"subscription_pkey"}),
+    "subscription_advance": (SUBSCRIPTION, {"subscription_pkey"}),
+    "subscription_release": (SUBSCRIPTION, {"subscription_pkey"}),
+    "subscription_reset": (SUBSCRIPTION | {"filter": "{}"}, {"subscription_pkey"}),
+    "subscription_delete": (SUBSCRIPTION, {"subscription_pkey"}),
     "last_position": ({}, {"events_notification_id_idx"}),
     "stream_names": (
         {"prefix": "run:", "past": "run;", "after": "run:r5", "limit": 100},
@@ -242,9 +261,10 @@ ASKED: dict[str, tuple[Values, set[str]]] = {
         | {"kind": "tag", "name": "n", "value": "v", "started_at": 1, "run_id": "r", "limit": 9},
         {"run_label_pkey"},
     ),
+    "projection_forks": ({"run_id": "n", "limit": 9}, {"run_label_pkey", "run_index_pkey"}),
 }
 """What readers ask, planned for its values."""
-SMALL = {"shard_lease", "log", "migration", "projection"}
+SMALL = {"shard_lease", "log", "migration", "projection", "subscription"}
 
 
 def prepare(dsn: str) -> None:
@@ -409,7 +429,10 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
     """A new statement has to be looked at here, or be named among those that need not."""
     cheap = {
         "append_waits",
+        "listen",
         "make_data_key",
+        "import_events",
+        "import_data_keys",
         "attend",
         "leave",
         "make_leases",
@@ -426,6 +449,7 @@ def test_every_statement_that_reads_pages_is_looked_at() -> None:
         "log_info",
         "log_floor",
         "migration_begin",
+        "migration_hold",
         "first_events",
         "doctor_leases",
         "doctor_schema",

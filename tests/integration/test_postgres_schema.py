@@ -9,6 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from orchestrator.adapters.embedded import EmbeddedPostgres
 from orchestrator.adapters.embedded.ports import free_port
+from orchestrator.adapters.postgres import schema
 from orchestrator.adapters.postgres.queries import Queries, migrations
 from orchestrator.adapters.postgres.schema import SHARDS, LogInfo, migrate, newest
 from orchestrator.adapters.postgres.settings import Settings
@@ -70,6 +71,38 @@ class TestMigrate:
         with pytest.raises(DalsegnoError, match="snapshots"):
             migrate(database)
         assert run(database, "SELECT to_regclass('dalsegno.events')::text") == [(None,)]
+
+    def test_gives_way_to_who_works_with_what_it_changes(
+        self, database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An append of a release before takes the tables in an order of its own."""
+        migrate(database)
+        later = """ALTER TABLE dalsegno.run_index ADD COLUMN later int;
+            ALTER TABLE dalsegno.events ADD COLUMN later int"""
+        found = [*migrations(), (NEWEST + 1, "later", later)]
+        monkeypatch.setattr(schema, "migrations", lambda: found)
+        with psycopg.connect(database) as appending, ThreadPoolExecutor(1) as threads:
+            appending.execute("LOCK TABLE dalsegno.events IN ROW EXCLUSIVE MODE")
+            made = threads.submit(migrate, database)
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            while run(database, waiting) == [(0,)]:
+                assert not made.done()
+            appending.execute("LOCK TABLE dalsegno.run_index IN ROW EXCLUSIVE MODE")
+            appending.commit()
+            assert made.result(20).schema == NEWEST + 1
+
+    def test_says_so_when_a_table_stays_locked(
+        self, database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        migrate(database)
+        monkeypatch.setattr(schema, "PATIENCE_S", 1.0)
+        later = (NEWEST + 1, "later", "ALTER TABLE dalsegno.events ADD COLUMN later int")
+        monkeypatch.setattr(schema, "migrations", lambda: [*migrations(), later])
+        with psycopg.connect(database) as other:
+            other.execute("LOCK TABLE dalsegno.events IN ROW EXCLUSIVE MODE")
+            with pytest.raises(Unavailable, match="others have had its tables locked"):
+                migrate(database)
+        assert run(database, "SELECT max(number) FROM dalsegno.migration") == [(NEWEST,)]
 
     def test_the_number_of_shards_is_for_ever(self, database: str) -> None:
         migrate(database, shards=4)

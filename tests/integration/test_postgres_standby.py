@@ -30,11 +30,6 @@ REPLICATION = "standby>primary"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def wires() -> Iterator[Wires]:
     with Wires() as made:
         yield made

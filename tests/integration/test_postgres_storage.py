@@ -25,11 +25,6 @@ SNAPSHOT = Snapshot(
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def lease(store: PostgresStore) -> Lease:
     (lease,) = await store.acquire([0], "a", 30.0)
     return lease

@@ -16,12 +16,12 @@ from orchestrator.adapters.embedded import EmbeddedNats
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.projections import PostgresProjections
 from orchestrator.adapters.postgres.store import PostgresStore
-from orchestrator.cli.projections import kept_of
-from orchestrator.insight.auditing import compare, fresh
+from orchestrator.cli.cluster.projections import kept_of
+from orchestrator.insight.counting.auditing import compare, fresh
+from orchestrator.insight.counting.fold import FOLD
+from orchestrator.insight.counting.projections import Generation
+from orchestrator.insight.counting.tallies import Label
 from orchestrator.insight.finding import LabelCondition, RunQuery
-from orchestrator.insight.fold import FOLD
-from orchestrator.insight.projections import Generation
-from orchestrator.insight.tallies import Label
 from tests.happenings import random_log
 from tests.logs import row, run_batch
 from tests.postgres import prepare, until

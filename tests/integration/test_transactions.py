@@ -113,11 +113,6 @@ def prepare(dsn: str) -> None:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def database(database_factory: DatabaseFactory) -> Iterator[str]:
     Database.dsn = database_factory(prepare)
     Database.begin_before = False

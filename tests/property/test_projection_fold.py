@@ -6,11 +6,11 @@ import anyio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.insight.auditing import compare, fresh, kept
-from orchestrator.insight.fold import Fold, Gathered
-from orchestrator.insight.folding import Bounds, Folding
-from orchestrator.insight.projections import Settings
-from orchestrator.insight.projector import Projector
+from orchestrator.insight.counting.auditing import compare, fresh, kept
+from orchestrator.insight.counting.fold import Fold, Gathered
+from orchestrator.insight.counting.folding import Bounds, Folding
+from orchestrator.insight.counting.projections import Settings
+from orchestrator.insight.counting.projector import Projector
 from tests.happenings import random_log
 from tests.projections import MemoryProjections, Shared
 

@@ -17,7 +17,7 @@ from events.api import (
     Updated,
     UpdateRun,
 )
-from events.errors import Corrupt, Rejected
+from events.errors import Corrupt, NotFound, Rejected
 from orchestrator.kernel.snapshot import restore
 from tests.simulation.books import RunBook
 from tests.simulation.mistakes import complaint, is_mistake
@@ -41,7 +41,7 @@ class Answers:
                 yield from self._updated(request)
             case RunAnswer():
                 yield from self._told(request, answer)
-            case Refused(code=Rejected.code):
+            case Refused(code=Rejected.code | NotFound.code):
                 yield from self._refused(request, answer, asked_at)
             case Refused(code=Corrupt.code):
                 yield f"{request} is refused, and nothing is damaged: {answer.message}"

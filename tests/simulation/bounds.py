@@ -1,5 +1,5 @@
 """Promise 9: nothing is unbounded. What leaves a process, and what it keeps, is within the limits
-that `events/limits.py` names; and when all runs have ended, nobody holds anything of them any more.
+that `events/limits` names; and when all runs have ended, nobody holds anything of them any more.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import anyio
 from nats.nuid import NUID
 
-from events.api import Fetched, FetchValues, Refused
+from events.api import AnyAnswer, AnyRequest, Fetched, FetchValues, Hello, Here, Refused
 from events.batches import pieces
 from events.codec import decode, encode
 from events.connection import Connection
 from events.errors import BY_CODE, Corrupt, Rejected, Unavailable
+from events.ids import shard_of
 from events.jetstream import ACK, TERMINATE, Call, PullLimits, place_of
 from events.messages import Heartbeat, HeartbeatAnswer, Report, Reports
 from events.reading import ANSWER, COMMANDS, HEARTBEAT_ANSWER
@@ -31,8 +32,8 @@ from node_agent.adapters.nats.resume import Resume
 from node_agent.adapters.nats.session import Session
 from node_agent.ports import Delivery
 
-VALUES_ANSWER_S = 5.0
-"""Seconds that one question for such values waits for its answer; then it is asked again."""
+ANSWER_S = 5.0
+"""Seconds that one question waits for its answer; then it is asked again."""
 
 log = logging.getLogger("dalsegno.bus")
 
@@ -58,6 +59,7 @@ class NatsBus:
     ) -> None:
         self.unreadable = 0
         """Messages that could not be decoded, since the start."""
+        self._shards = 0
         self._topology = topology
         self._subjects = topology.subjects
         self._node = token(node, "the node's name")
@@ -129,19 +131,33 @@ class NatsBus:
     async def fetch_values(self, hash_: str, first: int) -> list[Value]:
         """Of any coordinator. Raises `Unavailable`, `Rejected`, `Corrupt`."""
         request = FetchValues(actor=f"node:{self._node}", hash=hash_, first=first)
-        call = Call(self._subjects.api("fetch_values"), encode(request))
-        try:
-            with anyio.fail_after(VALUES_ANSWER_S):
-                session = await self._link.session()
-        except (TimeoutError, Closed):
-            raise Unavailable(f"there is no connection to NATS at {self._link.shown}") from None
-        answer = ANSWER.read(await session.ask(call, VALUES_ANSWER_S))
-        if isinstance(answer, Refused):
-            raise BY_CODE.get(answer.code, Rejected)(answer.message)
+        answer = await self._asked(request, None)
         if not isinstance(answer, Fetched):
             raise Unavailable(f"a coordinator answers {type(answer).__name__} to fetch_values")
         values: list[Value] = decode(answer.values, list, f"chunk {hash_}")
         return values
+
+    async def ask(self, request: AnyRequest, about: str) -> AnyAnswer:
+        """Of the owner of a run. Raises `Unavailable`, and what it refuses the request with."""
+        if not self._shards:
+            here = await self._asked(Hello(), None)
+            if not isinstance(here, Here):
+                raise Unavailable(f"a coordinator answers {type(here).__name__} to hello")
+            self._shards = here.shards
+        return await self._asked(request, shard_of(about, self._shards))
+
+    async def _asked(self, request: AnyRequest, shard: int | None) -> AnyAnswer:
+        verb = str(request.__struct_config__.tag)
+        call = Call(self._subjects.api(verb, shard), encode(request))
+        try:
+            with anyio.fail_after(ANSWER_S):
+                session = await self._link.session()
+        except (TimeoutError, Closed):
+            raise Unavailable(f"there is no connection to NATS at {self._link.shown}") from None
+        answer = ANSWER.read(await session.ask(call, ANSWER_S))
+        if isinstance(answer, Refused):
+            raise BY_CODE.get(answer.code, Rejected)(answer.message)
+        return answer
 
     async def close(self) -> None:
         await self._link.close()

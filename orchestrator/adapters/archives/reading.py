@@ -10,7 +10,7 @@ import zstandard
 
 from events.errors import Corrupt, Misconfigured
 from orchestrator.adapters.archives.writing import SKIPPED, TRAILER_BYTES
-from orchestrator.replay.archives import (
+from orchestrator.replay.retention.archives import (
     FORMAT,
     ArchivedRun,
     Manifest,

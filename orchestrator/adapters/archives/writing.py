@@ -10,7 +10,7 @@ import msgspec
 import zstandard
 
 from events.errors import Unavailable
-from orchestrator.replay.archives import ArchivedRun, Head, Manifest, Trailer
+from orchestrator.replay.retention.archives import ArchivedRun, Head, Manifest, Trailer
 
 LEVEL = 9
 TRAILER_BYTES = 248

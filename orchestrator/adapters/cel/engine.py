@@ -16,13 +16,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 
-import cel
 import msgspec
 
 from events.errors import InvalidValue
 from events.limits import EXPRESSIONS_KEPT_MAX, Limits
 from events.values import Value, admit
 from orchestrator.adapters.cel.functions import ORDERED, extra_functions, is_known
+from orchestrator.adapters.cel.package import cel
 from orchestrator.adapters.cel.scan import Scan, nesting, scan
 from orchestrator.kernel.expressions import ExpressionFailed, InvalidExpression, PathMissing
 

@@ -8,7 +8,7 @@ in use depend on it.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cel import stdlib
+from orchestrator.adapters.cel.package import stdlib
 
 NATIVE = frozenset(
     {"bytes", "contains", "double", "duration", "dyn", "endsWith", "has", "int", "matches"}

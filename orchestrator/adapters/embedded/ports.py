@@ -12,6 +12,8 @@ from pathlib import Path
 from orchestrator.errors import Misconfigured, Unavailable
 
 HOST = "127.0.0.1"
+PORTS = range(1024, 65_536)
+"""Of which servers may have one; those below are root's."""
 PORT_MIN = 15_000
 ROUNDS = 100
 EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -39,9 +41,10 @@ def require_free(port: int, server: str, option: str) -> None:
     Raises:
         Misconfigured: out of range, reserved for root, or in use.
     """
-    if not 1024 <= port <= 65535:
+    if port not in PORTS:
         raise Misconfigured(
-            f"port {port} for {server}: expected 1024 to 65535; give such a {option}, or none"
+            f"port {port} for {server}: expected {PORTS[0]} to {PORTS[-1]}; give such a {option}, "
+            "or none"
         )
     if not is_free(port):
         raise Misconfigured(

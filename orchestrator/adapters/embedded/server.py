@@ -5,7 +5,8 @@
 
 - `start` returns at once, so that two servers get ready side by side.
 - A free port that somebody else takes between its choice and its use is chosen again. Once the
-  server has been ready, its port stays until `stop`, so that clients find it again.
+  server has been ready, its port stays until `stop`, so that clients find it again; and with a
+  folder that was given it is the first choice of the next time.
 - A start that fails, for whatever reason, ends everything before the error is raised.
 - `halt` and `kill9` keep folder, port and guard; `stop` keeps only a data folder that was given.
 """
@@ -20,13 +21,14 @@ from typing import Protocol, Self
 from orchestrator.adapters.embedded.binaries import Binaries
 from orchestrator.adapters.embedded.handle import Command, GuardHandle
 from orchestrator.adapters.embedded.home import Home, prepare_home
-from orchestrator.adapters.embedded.ports import free_port, require_free
+from orchestrator.adapters.embedded.ports import PORTS, free_port, is_free, require_free
 from orchestrator.errors import InvariantViolation, Unavailable
 
 READY_TIMEOUT_S = 60.0
 POLL_S = 0.005
 PORT_ROUNDS = 5
 LOG_LINES_SHOWN = 15
+PORT_FILE = "port"
 PORT_TAKEN = "address already in use"
 
 
@@ -118,6 +120,7 @@ class EmbeddedServer:
             for _ in range(PORT_ROUNDS):
                 if self._becomes_ready(deadline):
                     self._was_ready = True
+                    self._opened_home().write(PORT_FILE, str(self.port))
                     return
                 self._launch()
             raise self._failure("found its port taken again and again")
@@ -193,7 +196,7 @@ class EmbeddedServer:
 
     def _launch(self) -> None:
         if not self._port_is_fixed():
-            self._port = free_port()
+            self._port = self._port_of_before() or free_port()
         self._run(self._recipe.server_command(self._opened_home(), self.port))
 
     def _check_port(self) -> None:
@@ -202,6 +205,13 @@ class EmbeddedServer:
         if self._port_is_fixed():
             kind = self._recipe.kind
             require_free(self.port, f"the embedded {kind} server", f"{kind} port")
+
+    def _port_of_before(self) -> int | None:
+        """That of the last time, when nobody has it: whoever follows finds the server again."""
+        path = self._opened_home().path / PORT_FILE
+        text = path.read_text(errors="replace") if path.exists() else ""
+        port = int(text) if text.isascii() and text.isdigit() else 0
+        return port if port in PORTS and is_free(port) else None
 
     def _port_is_fixed(self) -> bool:
         return self._was_ready or self._wanted_port is not None

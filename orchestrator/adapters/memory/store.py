@@ -17,7 +17,7 @@ import msgspec
 
 from events.envelope import Stored
 from events.ids import run_stream
-from events.limits import BatchLimits
+from events.limits import FOLLOWED_LOOKS_MAX, BatchLimits
 from events.references import Payload, checked
 from events.run_facts import RunForked
 from events.sealing import EventKey, Keyring, NoKeys
@@ -39,10 +39,12 @@ from orchestrator.coordinator.ports import (
     SnapshotPlace,
 )
 from orchestrator.errors import InvariantViolation
+from orchestrator.insight.following.feed import Taken, take
+from orchestrator.insight.following.filters import EVERYTHING, Wanted
 from orchestrator.kernel.state import TERMINAL
-from orchestrator.replay.archives import Tombstone, fork_source
-from orchestrator.replay.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
+from orchestrator.replay.audit.log_batches import DIGEST_BYTES, LogBatch, chained, event_digests
 from orchestrator.replay.ports import End
+from orchestrator.replay.retention.archives import Tombstone, fork_source
 
 
 class Holding(msgspec.Struct):
@@ -168,7 +170,8 @@ class MemoryLog:
         stream = self._streams.get(run_stream(run_id), [])
         position = stream[row.version - 1].position if row.version <= len(stream) else None
         kept = self.kept_digests([position]) if position else {}
-        return End(version=row.version, digest=kept.get(position or 0, b""))
+        digest = kept.get(position or 0, b"")
+        return End(version=row.version, digest=digest, imported=row.shard < 0)
 
     def _is_moved(self, stream: str) -> bool:
         return stream.removeprefix(run_stream("")) in self.tombstones
@@ -346,6 +349,12 @@ class MemoryStore:
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         return self.log.read_log(after, limit)
+
+    async def read_wanted(self, after: int, wanted: Wanted = EVERYTHING) -> Taken:
+        return take(self.log.read_log(after, FOLLOWED_LOOKS_MAX), after, wanted)
+
+    async def begins_of(self, streams: Sequence[str]) -> list[Stored]:
+        return [one for stream in streams for one in self.log.read(stream, 0, 1)]
 
     async def read_batches(self, after: int = 0, limit: int = 1000) -> list[LogBatch]:
         return self.log.read_batches(after, limit)

@@ -47,12 +47,14 @@ class Session:
     async def start(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
 
-    async def send(self, subject: str, body: bytes, reply: str = "") -> None:
+    async def send(
+        self, subject: str, body: bytes, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         """Hands a message to the connection; returns before the server has it."""
         if self.lost.is_set():
             raise Unavailable(f"the connection to NATS at {self._shown} is lost")
         try:
-            await self._client.publish(subject, body, reply=reply)
+            await self._client.publish(subject, body, reply=reply, headers=headers)
         except (nats.errors.Error, OSError) as error:
             raise Unavailable(f"NATS at {self._shown} takes no message: {error}") from error
 
@@ -73,7 +75,7 @@ class Session:
         self._answers[token] = answer = loop.create_future()
         timer = loop.call_later(timeout_s, _settle, answer, None)
         try:
-            await self.send(call.subject, call.body, f"{self._inbox}.{token}")
+            await self.send(call.subject, call.body, f"{self._inbox}.{token}", call.headers)
             message = await answer
         finally:
             timer.cancel()

@@ -22,8 +22,8 @@ from orchestrator.adapters.postgres.columns import event_columns, index_columns,
 from orchestrator.adapters.postgres.connections import Connection, Pool
 from orchestrator.adapters.postgres.datakeys import DataKeys
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
-from orchestrator.replay.archives import ArchivedRun, Tombstone, fork_source
 from orchestrator.replay.ports import IndexRow
+from orchestrator.replay.retention.archives import ArchivedRun, Tombstone, fork_source
 
 IDLE = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
 

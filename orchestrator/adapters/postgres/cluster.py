@@ -37,7 +37,7 @@ from orchestrator.coordinator.ports import (
     SnapshotInfo,
     SnapshotPlace,
 )
-from orchestrator.replay.archives import Tombstone
+from orchestrator.replay.retention.archives import Tombstone
 from orchestrator.replay.routing import Routed
 
 T = TypeVar("T")

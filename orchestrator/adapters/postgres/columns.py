@@ -6,6 +6,7 @@ from psycopg.rows import TupleRow
 
 from events.envelope import Stored
 from events.ids import run_stream
+from events.limits import FOLLOWED_BYTES_MAX, FOLLOWED_EVENTS_MAX, FOLLOWED_LOOKS_MAX
 from events.run_facts import RunForked
 from orchestrator.adapters.postgres.arrays import (
     Packed,
@@ -15,8 +16,9 @@ from orchestrator.adapters.postgres.arrays import (
     texts,
 )
 from orchestrator.coordinator.ports import IndexRow, Lease
-from orchestrator.replay.archives import fork_source
-from orchestrator.replay.log_batches import LogBatch, event_digests
+from orchestrator.insight.following.filters import Wanted
+from orchestrator.replay.audit.log_batches import LogBatch, event_digests
+from orchestrator.replay.retention.archives import fork_source
 
 RUN = run_stream("")
 Columns = dict[str, Packed | str | int | bytes]
@@ -73,6 +75,17 @@ def index_columns(rows: Sequence[IndexRow]) -> Columns:
         "updated_ats": integers([row.updated_at for row in rows]),
         "calls": integers([row.calls for row in rows]),
         "parents": texts([row.parent for row in rows]),
+    }
+
+
+def wanted_columns(after: int, wanted: Wanted) -> Columns:
+    return {
+        "after": after,
+        "types": texts(wanted.types),
+        "streams": texts(wanted.streams),
+        "looks": FOLLOWED_LOOKS_MAX,
+        "limit": FOLLOWED_EVENTS_MAX,
+        "bytes": FOLLOWED_BYTES_MAX,
     }
 
 

@@ -21,7 +21,7 @@ from events.sealing import EventKey, Keyring
 from orchestrator.adapters.postgres.connections import Pool
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.errors import Rejected
-from orchestrator.replay.erasing import Dropped, KeyOfSubject, RunOfKey
+from orchestrator.replay.retention.erasing import Dropped, KeyOfSubject, RunOfKey
 
 ERASED = b""
 

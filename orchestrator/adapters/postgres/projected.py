@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 
+from events.views import ForkView
 from orchestrator.adapters.postgres.arrays import texts
 from orchestrator.adapters.postgres.columns import index_row
 from orchestrator.adapters.postgres.finding import find_runs_text
 from orchestrator.adapters.postgres.projection_link import ProjectionLink, tally_of
+from orchestrator.insight.counting.glimpse import Glimpse, NodeEvent, Unread, glimpse
+from orchestrator.insight.counting.projections import Generation, Standing
+from orchestrator.insight.counting.tallies import Key, Kind, Label, Tally
 from orchestrator.insight.finding import RunQuery
-from orchestrator.insight.glimpse import Glimpse, NodeEvent, Unread, glimpse
-from orchestrator.insight.projections import Generation, Standing
-from orchestrator.insight.tallies import Key, Kind, Label, Tally
 from orchestrator.kernel.state import OPEN
 from orchestrator.replay.ports import IndexRow
 
@@ -68,6 +69,15 @@ class PostgresProjected(ProjectionLink):
             cursor = connection.cursor(binary=True)
             await cursor.execute(text.encode(), values)
             return [index_row(row) for row in await cursor.fetchall()]
+
+    async def forks_of(self, run_id: str, limit: int) -> list[ForkView]:
+        """The runs that were forked from this one, oldest first, as of the projections."""
+        values = {"run_id": run_id.replace("\0", "\ufffd"), "limit": limit}
+        rows = await self._rows("projection_forks", f"looking for forks of {run_id}", values)
+        return [
+            ForkView(run_id=row[0], version=int(row[1]), started_at=row[2], status=row[3])
+            for row in rows
+        ]
 
     async def unread(self, generation: int, limit: int) -> list[Unread]:
         values = {"generation": generation, "limit": limit}

@@ -17,8 +17,8 @@ from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.translation import translate
 from orchestrator.errors import Unavailable
-from orchestrator.insight.projections import Generation
-from orchestrator.insight.tallies import Key, NodeState, Tally
+from orchestrator.insight.counting.projections import Generation
+from orchestrator.insight.counting.tallies import Key, NodeState, Tally
 
 _TALLY = msgspec.json.Decoder(Tally)
 _NODE = msgspec.json.Decoder(NodeState)

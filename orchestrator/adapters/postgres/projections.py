@@ -21,9 +21,9 @@ from orchestrator.adapters.postgres.connections import Backend
 from orchestrator.adapters.postgres.projection_link import ProjectionLink, key_columns, tally_of
 from orchestrator.adapters.postgres.queries import PROJECTION_LOCK
 from orchestrator.adapters.postgres.settings import Settings
-from orchestrator.insight.glimpse import Row
-from orchestrator.insight.projections import Change
-from orchestrator.insight.tallies import Key, Tally
+from orchestrator.insight.counting.glimpse import Row
+from orchestrator.insight.counting.projections import Change
+from orchestrator.insight.counting.tallies import Key, Tally
 
 LARGE_BYTES = 64 * 1024
 """An event over this is read by itself."""

@@ -2,18 +2,21 @@
 
 Migrations are plain SQL in `migrations/`, applied in order of number, all that are missing in one
 transaction under an advisory lock: two processes that start together do the work once, and one
-that fails leaves nothing half done. A release only adds (expand) what the release before it can
-live with: so a database may be newer than the release that uses it, as long as that one knows what
-the log asks for at the least (`schema_min`). What a release must not use it says itself, with the
-release that may.
+that fails leaves nothing half done. They are applied beside coordinators that go on appending: a
+migration takes the tables in the order of an append, and where it does not get one it gives way
+before others queue behind it for long, and tries again. A release only adds (expand) what the
+release before it can live with: so a database may be newer than the release that uses it, as long
+as that one knows what the log asks for at the least (`schema_min`). What a release must not use it
+says itself, with the release that may.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
@@ -21,7 +24,7 @@ from events.logmap import told
 from orchestrator.adapters.postgres.queries import MIGRATION_LOCK, Queries, migrations
 from orchestrator.adapters.postgres.settings import parse_dsn, where
 from orchestrator.adapters.postgres.translation import refused_connection, translated
-from orchestrator.errors import InvariantViolation, Misconfigured
+from orchestrator.errors import InvariantViolation, Misconfigured, Unavailable
 
 SHARDS = 16
 """Shards of a new log. More than coordinators that will ever share it; never changed afterwards."""
@@ -29,6 +32,15 @@ SHARDS = 16
 LOG = "main"
 SERVER_MIN = 140000
 CONNECT_TIMEOUT_S = 10
+LOCKED_MS = 500
+"""How long a migration waits for a table; appends wait behind it as long. Shorter than the second
+after which Postgres looks for deadlocks, so that it is never the append that is ended."""
+GIVE_WAY_S = 0.2
+PATIENCE_S = 60.0
+IN_THE_WAY = (errors.LockNotAvailable, errors.DeadlockDetected)
+
+ANY_MAP = "*"
+"""What a reader asks for that is content with the map that is there."""
 
 
 class Floor(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +67,26 @@ def migrate(dsn: str, *, log: str = LOG, shards: int | None = None, map_: str = 
 
     `shards` counts only for a new log; None is `SHARDS`. `map_`: the cluster's, where it has other
     logs, too. Blocks; call it in a thread from async code. Raises `Misconfigured` (wrong DSN,
-    newer schema, other shard count or map, encoding, old server) and `Unavailable`.
+    newer schema, other shard count or map, encoding, old server) and `Unavailable`, also when
+    others keep a table locked for a minute.
     """
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return _migrate(dsn, log, shards, map_)
+        except Unavailable as error:
+            if not isinstance(error.__cause__, IN_THE_WAY):
+                raise
+            if time.monotonic() > until:
+                raise Unavailable(
+                    f"the schema cannot be migrated: for {PATIENCE_S:.0f} s others have had its "
+                    "tables locked; pg_locks and pg_stat_activity tell who: end that session, and "
+                    "migrate again"
+                ) from error
+        time.sleep(GIVE_WAY_S)
+
+
+def _migrate(dsn: str, log: str, shards: int | None, map_: str) -> LogInfo:
     try:
         connection = psycopg.connect(
             make_conninfo("", **{"connect_timeout": CONNECT_TIMEOUT_S, **parse_dsn(dsn)}),
@@ -69,8 +99,9 @@ def migrate(dsn: str, *, log: str = LOG, shards: int | None = None, map_: str = 
         _check_server(connection, queries)
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCKED_MS}ms",))
             connection.execute(queries["migration_begin"].encode())
-            _apply_missing(connection)
+            _apply_missing(connection, queries)
             connection.execute(
                 "INSERT INTO dalsegno.log (name, shards, map) VALUES (%s, %s, %s)"
                 " ON CONFLICT DO NOTHING",
@@ -111,8 +142,10 @@ def _check_server(connection: psycopg.Connection[Any], queries: Queries) -> None
         )
 
 
-def _apply_missing(connection: psycopg.Connection[Any]) -> None:
+def _apply_missing(connection: psycopg.Connection[Any], queries: Queries) -> None:
     last = _last_applied(connection)
+    if 0 < last < newest():
+        connection.execute(queries["migration_hold"].encode())
     for number, name, text in migrations():
         if number > last:
             connection.execute(text.encode())
@@ -172,7 +205,7 @@ async def log_of(rows: Callable[[str], Awaitable[Sequence[TupleRow]]]) -> LogInf
 def check_map(info: LogInfo, name: str, map_: str) -> None:
     """Raises `Misconfigured`, naming both, unless the database holds the log of this name (empty:
     any) in a cluster with this map."""
-    if info.map != map_:
+    if map_ not in {ANY_MAP, info.map}:
         raise Misconfigured(
             f"the database holds log {info.name} of a cluster with {told(info.map)}; configured "
             f"is {told(map_)}: give the logs that the cluster was made with, as ever"

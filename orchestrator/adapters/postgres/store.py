@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from psycopg.rows import TupleRow
 
 from events.envelope import Stored
@@ -21,15 +22,18 @@ from orchestrator.adapters.postgres.columns import (
     index_row,
     lease_columns,
     log_batch,
+    wanted_columns,
 )
 from orchestrator.adapters.postgres.connections import Dialer, Pool
 from orchestrator.adapters.postgres.datakeys import DataKeys
 from orchestrator.adapters.postgres.gathering import Gathering
+from orchestrator.adapters.postgres.imports import PostgresImports
 from orchestrator.adapters.postgres.queries import ORDERING_LOCK, Queries
 from orchestrator.adapters.postgres.resealing import Resealing
 from orchestrator.adapters.postgres.schema import LogInfo, check_map, log_of, newest
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.adapters.postgres.snapshots import Snapshots
+from orchestrator.adapters.postgres.subscriptions import PostgresSubscriptions
 from orchestrator.adapters.postgres.waking import Waker
 from orchestrator.coordinator.ports import (
     FIRST_DUE,
@@ -44,9 +48,12 @@ from orchestrator.coordinator.ports import (
     SnapshotInfo,
     SnapshotPlace,
 )
-from orchestrator.replay.archives import Tombstone
-from orchestrator.replay.log_batches import LogBatch
+from orchestrator.insight.following.feed import Taken, taken_of
+from orchestrator.insight.following.filters import EVERYTHING, Wanted
+from orchestrator.insight.following.positions import Batched
+from orchestrator.replay.audit.log_batches import LogBatch
 from orchestrator.replay.ports import End
+from orchestrator.replay.retention.archives import Tombstone
 
 AFTER_ALL = "\U0010ffff"
 GATHERED_MAX = 256
@@ -157,13 +164,30 @@ class PostgresStore:
     async def _ends_of(self, streams: Sequence[str]) -> list[End | None]:
         found: list[End | None] = [None for _ in streams]
         values = {"streams": texts(list(streams))}
-        for place, version, digest in await self._rows("ends_of", "looking for ends", values):
-            found[place - 1] = End(version=version, digest=bytes(digest or b""))
+        for place, version, digest, imported in await self._rows(
+            "ends_of", "looking for ends", values
+        ):
+            found[place - 1] = End(version=version, digest=bytes(digest or b""), imported=imported)
         return found
 
     async def read_log(self, after: int = 0, limit: int = 1000) -> list[Stored]:
         values = {"after": after, "limit": limit}
         rows = await self._rows("read_log", "reading the log", values)
+        return await self.data_keys.opened([_stored(row) for row in rows])
+
+    async def read_wanted(self, after: int, wanted: Wanted = EVERYTHING) -> Taken:
+        """A follower's next page."""
+        rows = await self._rows("read_wanted", "following the log", wanted_columns(after, wanted))
+        *page, (_, looks, _, _, last) = rows
+        taken = taken_of([_stored(row) for row in page], looks, last or after)
+        return msgspec.structs.replace(taken, events=await self.data_keys.opened(taken.events))
+
+    async def batch_at(self, position: int) -> Batched | None:
+        rows = await self._rows("batch_at", "looking for a batch", {"position": position})
+        return Batched(rows[0][0], bytes(rows[0][1]), *rows[0][2:]) if rows else None
+
+    async def begins_of(self, streams: Sequence[str]) -> list[Stored]:
+        rows = await self._rows("begins_of", "reading beginnings", {"streams": texts(streams)})
         return await self.data_keys.opened([_stored(row) for row in rows])
 
     async def read_streams(
@@ -193,6 +217,14 @@ class PostgresStore:
     def archives(self) -> PostgresArchives:
         """What was moved to archives, and may be."""
         return PostgresArchives(self._pool, self._queries, self.data_keys)
+
+    def imports(self) -> PostgresImports:
+        """Histories of other clusters' runs, brought into this log."""
+        return PostgresImports(self._pool, self._queries)
+
+    def subscriptions(self) -> PostgresSubscriptions:
+        """How far programs that follow this log have got."""
+        return PostgresSubscriptions(self._pool, self._queries)
 
     async def archived(self, run_id: str) -> Tombstone | None:
         """What is left here of a run that was moved to an archive. Where nothing ever was, that is

@@ -71,11 +71,6 @@ def test_a_snapshot_that_says_it_is_larger_is_not_even_decompressed(size: int, s
         unpack(row, NoKeys())
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.anyio
 @pytest.mark.edge("MESSAGES_WAITING_MAX")
 @pytest.mark.parametrize("more", [0, 1])

@@ -12,11 +12,6 @@ from orchestrator.adapters.postgres.gathering import Gathering
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Server:
     """Answers with ten times the question, once it is let."""
 

@@ -27,11 +27,6 @@ HASTY = PullLimits(messages=4, heartbeat_s=0.01)
 Request = dict[str, int]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class FakeServer:
     """Answers each pull request as `respond` says; plays link and session at once."""
 

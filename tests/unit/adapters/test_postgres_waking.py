@@ -13,11 +13,6 @@ pytestmark = pytest.mark.anyio
 FOR_EVER_S = 3600.0
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Server:
     """Notified so many times; the first `failures` are lost with the connection."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.cli.bench import percentile_ms
+from orchestrator.cli.bench.measuring import percentile_ms
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 3.0), (99, 4.96)])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from orchestrator.cli.bench_bound import bound
-from orchestrator.cli.bench_profile import AGENTS, CLIENT, COORDINATOR, NATS, Host, Process
+from orchestrator.cli.bench.bound import bound
+from orchestrator.cli.bench.profile import AGENTS, CLIENT, COORDINATOR, NATS, Host, Process
 
 
 def process(

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from orchestrator.adapters.host.processes import Machine, Used
-from orchestrator.cli.bench_profile import (
+from orchestrator.cli.bench.command import process_table, share_table
+from orchestrator.cli.bench.profile import (
     AGENTS,
     Host,
     Instant,
@@ -21,7 +22,6 @@ from orchestrator.cli.bench_profile import (
     room_of,
     shares,
 )
-from orchestrator.cli.benching import process_table, share_table
 
 
 def used(pid: int, cpu_s: float, title: str = "", **changes: float) -> Used:

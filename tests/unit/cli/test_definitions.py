@@ -5,9 +5,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.authoring import InvalidDefinition
-from orchestrator.cli import definitions
-from orchestrator.cli.definitions import AS_IT_IS, BUILT_IN, Reading, describe_tasks, load_checked
 from orchestrator.cli.main import run
+from orchestrator.cli.workflow import definitions
+from orchestrator.cli.workflow.definitions import (
+    AS_IT_IS,
+    BUILT_IN,
+    Reading,
+    describe_tasks,
+    load_checked,
+)
 
 
 def written(folder: Path, *steps: str) -> str:

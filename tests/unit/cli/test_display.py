@@ -10,11 +10,11 @@ from rich.spinner import Spinner
 from events.api import RunView, StepView, TaskView
 from events.errors import Misconfigured
 from orchestrator.cli.confirming import confirm
+from orchestrator.cli.events.showing import show_line
 from orchestrator.cli.main import run
 from orchestrator.cli.progress import OneLine, Progress, words_of
-from orchestrator.cli.run_display import print_run
-from orchestrator.cli.run_summary import by_kind, print_summary
-from orchestrator.cli.showing import show_line
+from orchestrator.cli.run.display import print_run
+from orchestrator.cli.run.summary import by_kind, print_summary
 
 HEAD, DATA = "     66     1 10:53:13.358 run.forked.v1           ", "reason=retry " * 12
 

@@ -12,12 +12,14 @@ from events.limits import (
     INPUT_BYTES_MAX,
     LABELS_ASKED_MAX,
     LOCAL_AGENTS_MAX,
+    RUNS_AGAINST_MAX,
     RUNS_LISTED_MAX,
+    WORKERS_AGAINST_MAX,
 )
 from node_agent import config as agent_config
-from orchestrator.cli.inputs import read_input
 from orchestrator.cli.main import run
-from orchestrator.cli.run_list import labels
+from orchestrator.cli.run.inputs import read_input
+from orchestrator.cli.run.lists import labels
 from orchestrator.config import load_config
 from orchestrator.errors import Rejected
 
@@ -32,6 +34,18 @@ NOBODY = ["--dsn", "postgresql://nobody@127.0.0.1:1/none"]
             "--limit",
             RUNS_LISTED_MAX,
             marks=pytest.mark.edge("RUNS_LISTED_MAX"),
+        ),
+        pytest.param(
+            ["replay", "--against", "examples/orders.yaml", "--all-of", "orders", *NOBODY],
+            "--limit",
+            RUNS_AGAINST_MAX,
+            marks=pytest.mark.edge("RUNS_AGAINST_MAX"),
+        ),
+        pytest.param(
+            ["replay", "--against", "examples/orders.yaml", "--all-of", "orders", *NOBODY],
+            "--workers",
+            WORKERS_AGAINST_MAX,
+            marks=pytest.mark.edge("WORKERS_AGAINST_MAX"),
         ),
         pytest.param(
             ["events", "tail", *NOBODY],

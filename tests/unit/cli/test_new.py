@@ -10,8 +10,8 @@ import pytest
 from orchestrator.adapters.cel import CelExpressions
 from orchestrator.authoring import check, load
 from orchestrator.authoring.form_schema import form_schema_text
-from orchestrator.cli.definitions import checked, describe_tasks
 from orchestrator.cli.main import run
+from orchestrator.cli.workflow.definitions import checked, describe_tasks
 
 
 def made(folder: Path, *flags: str) -> Path:

@@ -2,7 +2,7 @@
 
 from events.api import CordonView, NodeView
 from events.facts import HostSample
-from orchestrator.cli.node_display import node_lines, size
+from orchestrator.cli.cluster.node_display import node_lines, size
 
 GIB = 2**30
 

@@ -3,8 +3,10 @@
 import pytest
 from rich.color import Color
 
-from orchestrator.cli import doctor, output, showing
-from orchestrator.cli.demo import display, timeline
+from orchestrator.cli import output
+from orchestrator.cli.cluster import doctor
+from orchestrator.cli.events import showing
+from orchestrator.cli.local.demo import display, timeline
 
 CONTRAST_MIN = 3.3
 """Between the 3.0 that the guidelines ask of large text and the 4.5 of small text; nothing of the

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from events.errors import Corrupt, InvalidValue, Misconfigured, Rejected, Unavailable
-from orchestrator.cli.connection_file import Addresses, ConnectionFile, read_addresses
-from orchestrator.cli.demo.story import Node, Story, Try
-from orchestrator.cli.demo.timeline import timeline
 from orchestrator.cli.exits import BUG, INTERRUPTED, exit_code, tell, the_cause
-from orchestrator.cli.inputs import read_input
+from orchestrator.cli.local.connection_file import Addresses, ConnectionFile, read_addresses
+from orchestrator.cli.local.demo.story import Node, Story, Try
+from orchestrator.cli.local.demo.timeline import timeline
 from orchestrator.cli.output import instant, took
-from orchestrator.cli.times import length
+from orchestrator.cli.run.inputs import given_values, read_input
+from orchestrator.kernel.durations import length
 
 SECOND = 1_000_000
 
@@ -53,6 +53,25 @@ def test_inputs(tmp_path: Path) -> None:
     assert read_input("") is None
     assert read_input('"text"') == "text"
     assert read_input(f"@{file}") == {"n": [1, 2.5, None]}
+
+
+def test_values_of_variables_go_by_their_names_with_or_without_vars() -> None:
+    found = given_values("--set", ["price=5", "vars.city=Oslo", 'rules=["a=b"]'])
+
+    assert found == {"price": 5, "city": "Oslo", "rules": ["a=b"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("price", "expected NAME=VALUE"),
+        ("vars.=1", "expected NAME=VALUE"),
+        ("vars.order.total=1", "a variable is given whole, as order=JSON"),
+    ],
+)
+def test_what_is_no_value_of_a_variable_is_refused(text: str, said: str) -> None:
+    with pytest.raises(Misconfigured, match=said):
+        given_values("--set", [text])
 
 
 def test_a_bad_value_is_told_by_its_own_flag() -> None:

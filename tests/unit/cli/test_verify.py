@@ -9,9 +9,9 @@ from events.envelope import Stored, unseal
 from events.ids import run_stream, shard_of
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.kernel.snapshot import fingerprint
+from orchestrator.replay.audit.verify import Verified, Verifier
 from orchestrator.replay.ports import IndexRow, row_of
 from orchestrator.replay.snapshots import Snapshot
-from orchestrator.replay.verify import Verified, Verifier
 from tests.builders import NOW, RUN_ID, Play, started, task, workflow
 
 SHARDS = 4

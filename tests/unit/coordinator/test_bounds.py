@@ -61,7 +61,7 @@ def test_names_that_no_workflow_has_are_forgotten_the_oldest_first() -> None:
     drive = Drive(Settings(unknown_workflows_max=2)).ready()
     for name in ("one", "other", "third"):
         drive.ask(StartRun(run_id="r1", workflow=name))
-        assert refusal(drive)[0] == "rejected"
+        assert refusal(drive)[0] == "not_found"
     asked = []
     for name in ("other", "third", "one"):
         drive.step(s.RequestArrived(request=StartRun(run_id="r1", workflow=name), reply_to="c"))

@@ -37,11 +37,11 @@ def test_the_same_step_of_many_runs_and_items_is_one_lane() -> None:
 
 
 def avoiding(state: RunState) -> None:
-    state.steps["a"].excluded["n1"] = "node_lost"
+    state.steps["a"].excluded = {"n1": "node_lost"}
 
 
 def suspect(state: RunState) -> None:
-    state.steps["a"].kills.append(Killed(attempt=1, node="n1", incarnation="i", loss="node_lost"))
+    state.steps["a"].kills = (Killed(attempt=1, node="n1", incarnation="i", loss="node_lost"),)
 
 
 def moved_to(state: RunState) -> None:

@@ -32,7 +32,7 @@ from orchestrator.coordinator import signals as s
 from orchestrator.coordinator.door import RunRequest, admit_request
 from orchestrator.coordinator.ports import Batch, Lease
 from orchestrator.coordinator.runs import Slot
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.rebuild import Rebuilder
 from orchestrator.replay.retrying import find
 from tests.builders import parallel

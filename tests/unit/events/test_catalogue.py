@@ -75,7 +75,7 @@ def test_old_names_are_known_names() -> None:
         ("thing.moved.v3", b"{}", "is not a thing.moved.v3"),
         ("thing.moved.v3", b"[", "is not a thing.moved.v3"),
         ("thing.moved.v3", b'{"place":"\xff"}', "is not a thing.moved.v3"),
-        ("thing.moved.v1", b"[]", "is not a dict"),
+        ("thing.moved.v1", b"[]", "cannot be read as dict"),
         ("thing.moved.v1", b'{"x":1}', "cannot be read as thing.moved.v1: 'y'"),
         ("thing.moved.v2", b"{}", "cannot be read as thing.moved.v2: 'at'"),
     ],

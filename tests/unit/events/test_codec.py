@@ -44,7 +44,7 @@ def test_unknown_fields_of_a_newer_writer_are_passed_over() -> None:
     ],
 )
 def test_bytes_that_are_not_what_they_should_be_are_corrupt(data: bytes) -> None:
-    with pytest.raises(Corrupt, match="the failure is not a Failure"):
+    with pytest.raises(Corrupt, match="the failure cannot be read as Failure"):
         decode(data, Failure, "the failure")
 
 

@@ -32,9 +32,9 @@ STRUCTURE = {
     "actor", "arc", "build", "build_id", "by", "cancelled", "chunks", "code", "correlation",
     "detail", "digest", "ended", "entered", "error_policy", "excluded", "forgotten", "hash",
     "holder", "id", "incarnation", "key_id", "kind", "left", "loss", "mark", "name", "node",
-    "obstacle", "off", "outcome", "permanent_codes", "previous_holder", "reason", "recalled",
-    "retryable_codes", "run_id", "signal", "skipped", "source_run_id", "status", "step",
-    "steps", "subject", "task", "tasks", "to", "turned", "undone", "unsettled",
+    "obstacle", "off", "others", "outcome", "permanent_codes", "previous_holder", "reason",
+    "recalled", "retried", "retryable_codes", "run_id", "signal", "skipped", "source_run_id",
+    "status", "step", "steps", "subject", "task", "tasks", "to", "turned", "undone", "unsettled",
     "when", "why", "workflow", "workflow_version",
 }  # fmt: skip
 """Fields of texts that are names, codes and reasons; a new field of texts is put here, or into

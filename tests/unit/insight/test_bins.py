@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.insight.bins import TIME_US_MAX, Times, bin_of, middle_of
+from orchestrator.insight.counting.bins import TIME_US_MAX, Times, bin_of, middle_of
 
 times = st.integers(0, TIME_US_MAX)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from orchestrator.insight.counting.projections import Generation, Standing
 from orchestrator.insight.diagnosis import LATE_S, Finding, of_projections
-from orchestrator.insight.projections import Generation, Standing
 
 
 def standing(behind: int = 0, seconds: float = 0.0, *, unread: int = 0) -> Standing:

@@ -19,12 +19,12 @@ from events.operator_facts import GivenStatus, ResultGiven, RunRestored
 from events.policies import RunOptions
 from events.run_facts import Renewed, RunCompleted, RunForked, RunStarted
 from events.task_facts import AttemptFailed, TaskCompleted, TaskDispatched, TaskRetryDue
-from orchestrator.insight.auditing import Kept, fresh
-from orchestrator.insight.bins import bin_of
-from orchestrator.insight.fold import PASSED, Fold
-from orchestrator.insight.folding import Bounds, Folding
+from orchestrator.insight.counting.auditing import Kept, fresh
+from orchestrator.insight.counting.bins import bin_of
+from orchestrator.insight.counting.fold import PASSED, Fold
+from orchestrator.insight.counting.folding import Bounds, Folding
+from orchestrator.insight.counting.tallies import ALL, HOUR_S, MINUTE_S, Key, Label
 from orchestrator.insight.nodes import after
-from orchestrator.insight.tallies import ALL, HOUR_S, MINUTE_S, Key, Label
 from tests.happenings import definition, random_log
 from tests.projections import MemoryProjections, Shared
 
@@ -34,11 +34,6 @@ MINUTE_US = 60_000_000
 AT = 1_700_000_000_000_000 // MINUTE_US * MINUTE_US
 """The beginning of a minute."""
 SECOND = 1_000_000
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Log:
@@ -190,6 +185,21 @@ async def test_tags_and_search_attributes_become_labels() -> None:
         Label("r1", "attribute", "vip", "true", None, AT),
         Label("r1", "attribute", "city", "Oslo", None, AT),
         Label("r1", "attribute", "size", "2.5", 2.5, AT),
+    }
+
+
+async def test_a_fork_is_found_by_the_run_that_it_was_forked_from() -> None:
+    forked = RunForked(
+        run_id="r1",
+        source_run_id="r0",
+        source_version=3,
+        workflow="census",
+        workflow_version="v1",
+        options=RunOptions(tags={"team": "x"}),
+    )
+    assert (await Log().run(0, forked).folded()).labels == {
+        Label("r1", "tag", "team", "x", None, AT),
+        Label("r1", "fork", "r0", "3", None, AT),
     }
 
 

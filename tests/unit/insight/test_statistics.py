@@ -7,12 +7,12 @@ import pytest
 from events.api import StartRun
 from events.limits import Limits
 from events.policies import RunOptions
-from orchestrator.cli.labels import given_attributes, given_tags
-from orchestrator.cli.run_list import labels
+from orchestrator.cli.run.labels import given_attributes, given_tags
+from orchestrator.cli.run.lists import labels
 from orchestrator.coordinator.labelling import labelled
 from orchestrator.errors import Misconfigured
-from orchestrator.insight.projections import Generation, todo
-from orchestrator.insight.statistics import Window, rate, window
+from orchestrator.insight.counting.projections import Generation, todo
+from orchestrator.insight.counting.statistics import Window, rate, window
 from orchestrator.kernel.ranges import attributes_complaints
 
 SECOND = 1_000_000

@@ -3,6 +3,7 @@
 import pytest
 
 from events.facts import LossReason
+from events.limits import OTHERS_TOLD_MAX
 from events.net import Task
 from events.policies import Needs
 from orchestrator.kernel.placement import Chosen, NodeSlots, Obstructed, Wishes, place
@@ -97,6 +98,16 @@ def test_the_choice_is_recorded_with_candidates_and_score() -> None:
     answer = chosen(WORK, node("a", 1), node("b", 2), node("c", tasks=frozenset()))
     assert (answer.placement.candidates, answer.placement.score) == (2, 0.5)
     assert answer.placement.excluded == {"c": "does not know work"}
+
+
+@pytest.mark.edge("OTHERS_TOLD_MAX")
+def test_the_scores_of_those_that_came_next_are_recorded_as_far() -> None:
+    nodes = [node(name, used, 10) for used, name in enumerate("abcdef")]
+    placement = chosen(WORK, *nodes).placement
+    assert (placement.score, placement.candidates) == (0.9, 6)
+    assert placement.others == {"b": 0.8, "c": 0.7, "d": 0.6}
+    assert len(placement.others) == OTHERS_TOLD_MAX
+    assert chosen(WORK, nodes[0]).placement.others == {}
 
 
 def test_without_any_node_the_obstacle_says_so() -> None:

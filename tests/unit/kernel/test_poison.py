@@ -93,4 +93,4 @@ def test_a_fork_begins_without_suspicion() -> None:
     play = one_task()
     lost(play, "n2")
     play.fork("r2", play.state.version)
-    assert play.step("a").kills == []
+    assert play.step("a").kills == ()

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from events.errors import Unavailable
+from events.api import AnyAnswer, AnyRequest
+from events.errors import Rejected, Unavailable
 from events.facts import HostSample
 from events.ids import Attempt
 from events.messages import (
@@ -30,6 +31,10 @@ from node_agent.ports import Delivery
 DEADLINE_S = 10.0
 
 
+def _refuse(request: AnyRequest) -> AnyAnswer:
+    raise Rejected("it owns nothing")
+
+
 class FakeLists:
     """Has these chunks, answers with two values at most, and not as long as it is `away`. Raises
     `failure` if there is one; `asked` is set by every question."""
@@ -39,6 +44,8 @@ class FakeLists:
         self.away = 0
         self.failure: Exception | None = None
         self.asked = anyio.Event()
+        self.requests: list[tuple[str, AnyRequest]] = []
+        self.owner: Callable[[AnyRequest], AnyAnswer] = _refuse
 
     async def fetch_values(self, hash_: str, first: int) -> list[Value]:
         self.asked.set()
@@ -48,6 +55,14 @@ class FakeLists:
         if self.failure is not None:
             raise self.failure
         return self.chunks[hash_][first : first + 2]
+
+    async def ask(self, request: AnyRequest, about: str) -> AnyAnswer:
+        """What `owner` says, as long as nobody is `away`."""
+        self.requests.append((about, request))
+        if self.away:
+            self.away -= 1
+            raise Unavailable("nobody answers")
+        return self.owner(request)
 
 
 class FakeBus(FakeLists):

@@ -42,11 +42,6 @@ from tests.unit.node_agent.fakes import DEADLINE_S, FakeBus, FakeHost, attempt, 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class NoProcesses:
     def run(self, job: Job) -> Finished:
         raise FileNotFoundError(2, "No such file or directory")

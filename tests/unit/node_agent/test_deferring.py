@@ -44,11 +44,6 @@ def running() -> Rig:
     return rig
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def world(*, has_secrets: bool = True) -> World:
     made = World((in_loop, in_thread, unused, nobody))
     if has_secrets:

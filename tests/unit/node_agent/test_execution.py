@@ -31,11 +31,6 @@ pytestmark = pytest.mark.anyio
 calls: list[int] = []
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class NoProcesses:
     def run(self, job: Job) -> Finished:
         raise AssertionError(job)

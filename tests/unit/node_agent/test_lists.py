@@ -25,11 +25,6 @@ REFERENCE = ListReference(
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def lists() -> FakeLists:
     return FakeLists({HASH: VALUES})
 

@@ -163,11 +163,6 @@ def nothing_counted() -> None:
     counted.calls.clear()
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ["async", "plain"])
 async def test_each_name_is_done_once(name: str) -> None:

@@ -25,11 +25,6 @@ UNSAMPLED = f"00-{TRACE}-b7ad6b7169203331-00"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def exporter() -> InMemorySpanExporter:
     return InMemorySpanExporter()
 

@@ -21,11 +21,6 @@ SHARD = 0
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore(MemoryLog(lambda: AT))
 

@@ -6,7 +6,7 @@ import pytest
 
 from events.messages import Deferred
 from orchestrator.kernel.settling import ABANDONED
-from orchestrator.replay.resources import Held, Resources
+from orchestrator.replay.audit.resources import Held, Resources
 from tests.builders import Play, started, task, workflow
 
 

@@ -9,7 +9,7 @@ from events.policies import Retry, RunOptions, Timeouts
 from orchestrator.kernel import inputs as i
 from orchestrator.kernel.evolve import evolve
 from orchestrator.kernel.state import RunState
-from orchestrator.replay.export import Exported
+from orchestrator.replay.exchange.export import Exported
 from orchestrator.replay.retrying import Retry as Plan
 from orchestrator.replay.retrying import is_sound, plan_retry
 from tests.builders import RUN_ID, Play, Setting, copy, parallel, started, task, workflow

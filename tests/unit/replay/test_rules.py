@@ -18,9 +18,9 @@ from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.errors import Misconfigured, MissingKey
 from orchestrator.kernel.env import MICROSECONDS
 from orchestrator.kernel.settling import ABANDONED
-from orchestrator.replay.dependencies import Dependencies
-from orchestrator.replay.findings import NAMES, Finding, ignored_checks
-from orchestrator.replay.verify import Verifier
+from orchestrator.replay.audit.dependencies import Dependencies
+from orchestrator.replay.audit.findings import NAMES, Finding, ignored_checks
+from orchestrator.replay.audit.verify import Verifier
 from tests.builders import NOW, RUN_ID, Play, parallel, started, task, workflow
 
 Change = Callable[[list[Fact]], list[Fact]]

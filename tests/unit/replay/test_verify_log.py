@@ -13,12 +13,12 @@ from events.ids import node_stream, shard_of
 from events.limits import HELD_PER_CREDIT_MAX
 from orchestrator.adapters.memory.store import MemoryLog, MemoryStore
 from orchestrator.coordinator.ports import Batch
-from orchestrator.replay.anchors import anchor_of, check_since
-from orchestrator.replay.findings import Finding
-from orchestrator.replay.log_batches import LogBatch
+from orchestrator.replay.audit.anchors import anchor_of, check_since
+from orchestrator.replay.audit.findings import Finding
+from orchestrator.replay.audit.log_batches import LogBatch
+from orchestrator.replay.audit.verify import Verifier
+from orchestrator.replay.audit.verify_log import LogVerifier, Standing
 from orchestrator.replay.ports import row_of
-from orchestrator.replay.verify import Verifier
-from orchestrator.replay.verify_log import LogVerifier, Standing
 from tests.builders import NOW, Play, Setting, started, task, workflow
 from tests.logs import extend
 

@@ -1,8 +1,8 @@
 -- Why: where runs end by the index and by what was appended, so that whoever loads one notices that its
--- last events have vanished, or are not what they were.
+-- last events have vanished, or are not what they were; or that it is nobody's to work on here.
 SELECT w.place, r.version, substring(
     b.digests FROM ((e.notification_id - b.first_position) * 16 + 1)::integer FOR 16
-)
+), r.shard < 0
 FROM unnest(%(streams)b) WITH ORDINALITY AS w (stream, place)
 JOIN dalsegno.run_index AS r ON r.run_id = substr(w.stream, 5)
 LEFT JOIN dalsegno.events AS e ON e.originator_id = w.stream AND e.originator_version = r.version

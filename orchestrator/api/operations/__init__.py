@@ -1,0 +1,1 @@
+"""What can be asked, by whatever way: one method for each operation, in one class."""

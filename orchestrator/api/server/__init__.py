@@ -1,0 +1,1 @@
+"""Speaking HTTP: Litestar's routes over a service, served by uvicorn."""

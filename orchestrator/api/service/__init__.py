@@ -1,0 +1,1 @@
+"""Carrying operations out: over coordinators that are asked, and over the log."""

@@ -1,0 +1,1 @@
+"""Looking after a cluster: services, nodes, snapshots, archives, keys, audits."""

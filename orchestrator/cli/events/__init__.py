@@ -1,0 +1,1 @@
+"""`dalsegno events` and `subscription`: the log as a stream, and as files."""

@@ -1,0 +1,1 @@
+"""Everything on this machine: `dalsegno dev`, `try`, `demo` and `new`."""

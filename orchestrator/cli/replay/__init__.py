@@ -1,0 +1,1 @@
+"""`dalsegno replay`, `why`, `diff`, `timeline` and `dap`: looking back."""

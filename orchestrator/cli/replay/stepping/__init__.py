@@ -1,0 +1,1 @@
+"""Stepping through a run: in a terminal of one's own, or by a script."""

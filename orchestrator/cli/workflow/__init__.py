@@ -1,0 +1,1 @@
+"""`dalsegno workflow` and `simulate`: definitions, before they run."""

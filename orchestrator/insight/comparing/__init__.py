@@ -1,0 +1,1 @@
+"""Comparing: where two runs part, and which value that comes from."""

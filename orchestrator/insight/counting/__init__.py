@@ -1,0 +1,1 @@
+"""Counting: the log folded into lists and statistics, and their audit."""

@@ -1,0 +1,1 @@
+"""Following: events after a position, in order and once; which ones; who got how far."""

@@ -1,0 +1,1 @@
+"""Formats: runs and events in the shapes that other tools read."""

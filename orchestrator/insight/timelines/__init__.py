@@ -1,0 +1,1 @@
+"""Timelines: where the time of a run went."""

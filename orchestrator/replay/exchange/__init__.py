@@ -1,0 +1,1 @@
+"""Exchange: runs as files for others, with values covered, and such files as history again."""
