@@ -113,7 +113,7 @@ class BatchService(Served, Batches):
     async def show_batch(self, batch_id: str) -> BatchShown:
         found = await Rebuilder(self._ports.log, Catalogue()).run(batch_id)
         if found is None or found.state.workflow != WORKFLOW:
-            raise NotFound(f"there is no batch {batch_id}: `GET /api/v1/batches` lists them")
+            raise NotFound(f"there is no batch {batch_id}: `dalsegno batch list` lists them")
         state = found.state
         refused = await self._refused(state)
         step = state.steps.get(STEP)

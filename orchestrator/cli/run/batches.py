@@ -153,10 +153,14 @@ def start(  # noqa: PLR0913 -- they are options of a command
 
 def _known(common: Common, batch_id: str) -> BatchShown | None:
     """The batch, when it has begun before: what its query finds by now does not matter."""
-    try:
-        return _ask(common, lambda client: client.show_batch(batch_id))
-    except NotFound:
-        return None
+
+    async def look(client: Client) -> BatchShown | None:
+        try:
+            return await client.show_batch(batch_id)
+        except NotFound:
+            return None
+
+    return _ask(common, look)
 
 
 def _end(batch: BatchShown, common: Common, *, wait: bool) -> int:
