@@ -1,6 +1,5 @@
 """What holds for every test: Hypothesis profiles, no silent skips where CI judges, no litter."""
 
-import gc
 import os
 import shutil
 import signal
@@ -10,7 +9,9 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-gc.set_threshold(50_000, 20, 10)
+from orchestrator.cli.collecting import collect_rarely, keep_what_is_loaded
+
+collect_rarely()
 
 # Shared machines stall for longer than any sensible deadline; pytest's own timeout catches hangs.
 _slow_machine = [HealthCheck.too_slow]
@@ -55,8 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish() -> None:
     """What is there by now stays: to look for garbage in it all the time takes a tenth of it."""
-    gc.collect()
-    gc.freeze()
+    keep_what_is_loaded()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,12 +1,12 @@
 """Searching seeds, over several processes, and showing what was found."""
 
-import gc
 import multiprocessing
 import time
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from orchestrator.cli.collecting import collect_rarely
 from tests.simulation.checks import Found
 from tests.simulation.world import World
 
@@ -14,8 +14,6 @@ SHOWN_MAX = 5
 BROKEN_MAX = 3
 """Seeds with a violation after which a search stops."""
 SAID_EVERY_S = 30.0
-COLLECT_AFTER = (50_000, 20, 10)
-"""As in a coordinator: hardly anything here has cycles, and what lives, lives as long as a seed."""
 
 
 def run_seed(seed: int) -> Found:
@@ -34,12 +32,10 @@ def find(seeds: Iterable[int], workers: int, calm: bool = False, logs: int = 0) 
     """What each seed came to, in the order in which they are done."""
     work = run_calm if calm else run_in_two_logs if logs == 2 else run_seed
     if workers <= 1:
-        gc.set_threshold(*COLLECT_AFTER)
+        collect_rarely()
         yield from map(work, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(
-        workers, gc.set_threshold, COLLECT_AFTER
-    ) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers, collect_rarely) as pool:
         yield from pool.imap_unordered(work, seeds, chunksize=4)
 
 
