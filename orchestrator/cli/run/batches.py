@@ -29,14 +29,12 @@ from orchestrator.cli.output import (
     table,
 )
 from orchestrator.cli.run.inputs import read_input
-from orchestrator.cli.run.lists import check_status
-from orchestrator.cli.times import between, now
+from orchestrator.cli.run.wanted import ALL, Wanted
 from orchestrator.client import Client
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Several = Annotated[list[str] | None, Parameter(negative="")]
 T = TypeVar("T")
 
 DEEDS = {
@@ -53,12 +51,7 @@ def start(  # noqa: PLR0913 -- they are options of a command
     action: ActionName,
     /,
     *,
-    state: Annotated[str, Parameter(name="--status")] = "",
-    workflow: str = "",
-    tag: Several = None,
-    attribute: Several = None,
-    since: str = "",
-    until: str = "",
+    wanted: Wanted = ALL,
     signal: str = "",
     data: str = "",
     reason: str = "",
@@ -78,19 +71,6 @@ def start(  # noqa: PLR0913 -- they are options of a command
     ----------
     action
         What is done to each: cancel, terminate, retry (a fork from where it failed) or signal.
-    state
-        Only runs of this status.
-    workflow
-        Only runs of this workflow.
-    tag
-        Only runs with this tag, KEY=VALUE; may be repeated.
-    attribute
-        Only runs with this search attribute: KEY=VALUE, or a number's KEY>=VALUE, also > < <=; may
-        be repeated.
-    since
-        Only runs that began since then: "15m", "2h", "7d" back from now, or an instant.
-    until
-        Only runs that began before.
     signal
         Name of the signal that they are sent.
     data
@@ -113,13 +93,12 @@ def start(  # noqa: PLR0913 -- they are options of a command
     dalsegno batch start retry --status failed --since 12h --wait
     dalsegno batch start signal --signal approved --tag team=sales --yes
     """
-    first, last = between(since, until, now())
-    check_status(state)
+    first, last = wanted.began()
     runs = RunsWanted(
-        status=cast("RunStatus", state),
-        workflow=workflow,
-        tag=tuple(tag or ()),
-        attribute=tuple(attribute or ()),
+        status=cast("RunStatus", wanted.status),
+        workflow=wanted.workflow,
+        tag=tuple(wanted.tag or ()),
+        attribute=tuple(wanted.attribute or ()),
         since=first or 0,
         until=last or 0,
     )

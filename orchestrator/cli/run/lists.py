@@ -1,16 +1,14 @@
 """`dalsegno run list`: runs by status, workflow, tag, search attribute and time."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from cyclopts import Parameter
 
 from events.errors import Misconfigured, Rejected
 from events.limits import LABELS_ASKED_MAX, RUNS_LISTED_MAX
 from orchestrator.adapters.postgres.projected import PostgresProjected
 from orchestrator.adapters.postgres.store import PostgresStore
 from orchestrator.cli.common import COMMON, Common, configured, go
-from orchestrator.cli.names import alike
 from orchestrator.cli.nearest import nearest
 from orchestrator.cli.output import (
     DIM,
@@ -23,27 +21,19 @@ from orchestrator.cli.output import (
     status,
     table,
 )
+from orchestrator.cli.run.wanted import ALL, Wanted
 from orchestrator.cli.stores import log_settings, open_logs, with_store
-from orchestrator.cli.times import between, now
 from orchestrator.cli.workflow.registry import versions
 from orchestrator.config import Config
 from orchestrator.insight.finding import LabelCondition, RunQuery, condition, newest_first
-from orchestrator.kernel.state import OPEN, TERMINAL
 from orchestrator.replay.ports import IMPORTED, IndexRow
 
 NONE_YET = "no runs yet: `dalsegno run start WORKFLOW` starts one"
 
-Several = Annotated[list[str] | None, Parameter(negative="")]
 
-
-def list_(  # noqa: PLR0913 -- they are options of a command
+def list_(
     *,
-    status: str = "",
-    workflow: str = "",
-    tag: Several = None,
-    attribute: Several = None,
-    since: str = "",
-    until: str = "",
+    wanted: Wanted = ALL,
     before: str = "",
     limit: int = 20,
     common: Common = COMMON,
@@ -54,19 +44,6 @@ def list_(  # noqa: PLR0913 -- they are options of a command
 
     Parameters
     ----------
-    status
-        Only runs of this status.
-    workflow
-        Only runs of this workflow.
-    tag
-        Only runs with this tag, KEY=VALUE; may be repeated.
-    attribute
-        Only runs with this search attribute: KEY=VALUE, or a number's KEY>=VALUE, also > < <=; may
-        be repeated.
-    since
-        Only runs that began since then: "15m", "2h", "7d" back from now, or an instant.
-    until
-        Only runs that began before.
     before
         Only runs that began before this one: for the next page.
     limit
@@ -80,21 +57,20 @@ def list_(  # noqa: PLR0913 -- they are options of a command
     dalsegno run list --before 01m7yf4vgw1tqq5ay37h9hvpzk
         The page after the one that ended with this run.
     """
-    check_status(status)
+    first, last = wanted.began()
     if not 0 < limit <= RUNS_LISTED_MAX:
         raise Misconfigured(f"--limit is {limit}: expected 1 to {RUNS_LISTED_MAX}")
-    first, last = between(since, until, now())
     query = RunQuery(
-        status=status,
-        workflow=workflow,
+        status=wanted.status,
+        workflow=wanted.workflow,
         since=first,
         until=last,
-        labels=labels(tag or (), attribute or ()),
+        labels=labels(wanted.tag or (), wanted.attribute or ()),
         before=before,
         limit=limit + 1,
     )
     found = _found(query, common)
-    if not found and (workflow or before):
+    if not found and (wanted.workflow or before):
         with_store(common, lambda store: _refuse_unknown(store, query))
     shown = found[:limit]
     if common.json:
@@ -106,15 +82,6 @@ def list_(  # noqa: PLR0913 -- they are options of a command
         print(NONE_YET if query == RunQuery(limit=limit + 1) else "no such runs")
     if len(found) > limit:
         print(f"\nthere are more: --before {shown[-1].run_id}")
-
-
-def check_status(status: str) -> None:
-    """Raises `Misconfigured`."""
-    known = sorted(OPEN | TERMINAL)
-    if status and status not in known:
-        raise Misconfigured(
-            f"--status is {status!r}{alike(status, known)}: expected one of {', '.join(known)}"
-        )
 
 
 def _found(query: RunQuery, common: Common) -> list[IndexRow]:
