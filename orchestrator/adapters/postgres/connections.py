@@ -11,6 +11,7 @@ not used costs nothing, and closing it leaves no task behind.
 
 import select
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -74,10 +75,8 @@ class Dialer:
         return connection
 
     async def _connect(self, statement_timeout_s: float) -> Connection:
-        connection = await psycopg.AsyncConnection.connect(
-            self._conninfo, autocommit=True, prepare_threshold=0
-        )
-        try:
+        connection = await self._reach()
+        async with kept_if_good(connection):
             arrays.register(connection.adapters)
             await connection.execute(
                 "SELECT set_config('statement_timeout', %s, false),"
@@ -87,10 +86,22 @@ class Dialer:
                 (f"{round(statement_timeout_s * 1000)}ms",) * 2,
                 prepare=False,
             )
-        except BaseException:
-            connection.pgconn.finish()
-            raise
         return connection
+
+    async def _reach(self) -> Connection:
+        """An attempt that is broken off (cancelled, say) leaves no open socket.
+
+        The driver leaves it to the frames of the attempt, and the error keeps those until garbage
+        is collected. The server would wait a minute for the rest of the login, and let no database
+        be dropped meanwhile.
+        """
+        try:
+            return await psycopg.AsyncConnection.connect(
+                self._conninfo, autocommit=True, prepare_threshold=0
+            )
+        except BaseException as error:
+            traceback.clear_frames(error.__traceback__)
+            raise
 
     def _back_off(self) -> None:
         settings = self.settings
@@ -98,6 +109,16 @@ class Dialer:
             settings.backoff_max_s, max(settings.backoff_first_s, self._backoff_s * 2)
         )
         self._not_before = time.monotonic() + self._backoff_s
+
+
+@asynccontextmanager
+async def kept_if_good(connection: Connection) -> AsyncIterator[None]:
+    """The connection is dropped if the block does not come to its end."""
+    try:
+        yield
+    except BaseException:
+        await drop(connection)
+        raise
 
 
 async def drop(connection: Connection | None) -> None:
@@ -147,14 +168,14 @@ class Link:
     async def _renew(self, dial: Callable[[Dialer, float], Awaitable[Connection]]) -> Connection:
         self.backend = None
         connection = await dial(self._dialer, self._timeout_s)
-        try:
-            cursor = await connection.execute(self._dialer.queries["whoami"])
-            row = await cursor.fetchone()
-        except psycopg.Error as error:
-            await drop(connection)
-            raise translate(error, "connecting") from error
-        if row is None:
-            raise InvariantViolation("a backend does not know itself")
+        async with kept_if_good(connection):
+            try:
+                cursor = await connection.execute(self._dialer.queries["whoami"])
+                row = await cursor.fetchone()
+            except psycopg.Error as error:
+                raise translate(error, "connecting") from error
+            if row is None:
+                raise InvariantViolation("a backend does not know itself")
         self._connection = connection
         self.backend = Backend(row[0], row[1])
         return connection

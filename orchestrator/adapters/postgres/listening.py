@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import anyio
 import psycopg
 
-from orchestrator.adapters.postgres.connections import Connection, Dialer, drop
+from orchestrator.adapters.postgres.connections import Connection, Dialer, drop, kept_if_good
 from orchestrator.adapters.postgres.queries import Queries
 from orchestrator.adapters.postgres.settings import Settings
 from orchestrator.errors import Misconfigured, Unavailable
@@ -61,11 +61,8 @@ class Listening:
     async def _connect(self, name: str) -> None:
         """What came before is not heard: the log has to be looked at once more."""
         connection = await self._dialers[name].dial(STATEMENT_TIMEOUT_S)
-        try:
+        async with kept_if_good(connection):
             await connection.execute(self._listen)
-        except BaseException:
-            await drop(connection)
-            raise
         self._connections[name] = connection
 
     async def close(self) -> None:
