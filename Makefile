@@ -45,6 +45,9 @@ PAGES := orchestrator/api/static/index.html
 CONSOLE := $(shell find console/src console/public -type f 2>/dev/null) \
   $(addprefix console/,index.html vite.config.ts tsconfig.json)
 
+# The extension for VS Code, packed by its maker's tool.
+VSIX := dist/dalsegno.vsix
+
 # The public test client for debug adapters.
 EDITOR := tests/editor/node_modules/.ready
 
@@ -87,13 +90,20 @@ test-browser: $(READY) $(PAGES) ## check the console and drive it in a real brow
 	@echo 'screenshots: reports/console'
 
 .PHONY: test-editor
-test-editor: $(READY) $(EDITOR) ## drive the debug adapter by the public test client, at a real cluster
-	$(NODE) npm pack --dry-run --silent ./deploy/vscode
+test-editor: $(READY) $(EDITOR) $(VSIX) ## drive the debug adapter by the public test client, at a real cluster
 	$(NODE) $(PYTEST) tests/editor $(ARGS)
 
 $(EDITOR): tests/editor/package.json tests/editor/package-lock.json .ci/node
 	$(NODE) npm --prefix tests/editor ci --no-audit --no-fund --prefer-offline --loglevel=error
 	@touch $@
+
+.PHONY: vscode
+vscode: $(VSIX) ## build the extension for VS Code: dist/dalsegno.vsix
+
+$(VSIX): $(wildcard deploy/vscode/*.js*) deploy/vscode/README.md .ci/node
+	$(NODE) npm --prefix deploy/vscode ci --ignore-scripts --no-audit --no-fund --prefer-offline --loglevel=error
+	@mkdir -p dist
+	$(NODE) npm --prefix deploy/vscode run --silent package -- --out $(CURDIR)/$@
 
 .PHONY: check
 check: lint types imports $(READY) ## all that is fast: format, lint, types, imports, pure tests

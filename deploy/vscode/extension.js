@@ -3,7 +3,11 @@
 
 const vscode = require('vscode');
 
+const { find } = require('./command.js');
+
 const TYPE = 'dalsegno';
+const SETTING = `${TYPE}.command`;
+const MEND = 'Open settings';
 
 /** Texts of settings may name the folder, as those of launch configurations do. */
 function inFolder(text, folder) {
@@ -11,21 +15,39 @@ function inFolder(text, folder) {
 }
 
 /** Where the adapter is started, which takes a relative `folder` of the configuration from there. */
-function folderOf(session) {
-    const { folder } = session.configuration;
-    return session.workspaceFolder?.uri.fsPath || folder || process.cwd();
+function folderOf(workspaceFolder, configuration) {
+    return workspaceFolder?.uri.fsPath || configuration.folder || process.cwd();
+}
+
+/** The command that is to be started, and its file, if there is one. */
+function commandIn(folder, workspaceFolder) {
+    const settings = vscode.workspace.getConfiguration(undefined, workspaceFolder?.uri);
+    const name = inFolder(settings.get(SETTING) || TYPE, folder);
+    return { name, file: find(name, folder, process.env.PATH ?? '') };
+}
+
+/** Says that there is no such command, without waiting for what the person does about it. */
+function complain(name, folder) {
+    const places = name.includes('/')
+        ? 'There is no command'
+        : `Neither .venv/bin nor venv/bin in ${folder} nor the PATH of the editor has a command`;
+    const text = `${places} ${name}: install it, or name it in the setting ${SETTING}`;
+    vscode.window.showErrorMessage(text, MEND).then((chosen) => {
+        if (chosen === MEND) {
+            vscode.commands.executeCommand('workbench.action.openSettings', SETTING);
+        }
+    });
 }
 
 class Adapters {
     createDebugAdapterDescriptor(session) {
-        const { port } = session.configuration;
-        if (port) {
-            return new vscode.DebugAdapterServer(port, '127.0.0.1');
+        const { configuration, workspaceFolder } = session;
+        if (configuration.port) {
+            return new vscode.DebugAdapterServer(configuration.port, '127.0.0.1');
         }
-        const cwd = folderOf(session);
-        const settings = vscode.workspace.getConfiguration(TYPE, session.workspaceFolder?.uri);
-        const command = inFolder(settings.get('command') || 'dalsegno', cwd);
-        return new vscode.DebugAdapterExecutable(command, ['dap'], { cwd });
+        const cwd = folderOf(workspaceFolder, configuration);
+        const { name, file } = commandIn(cwd, workspaceFolder);
+        return new vscode.DebugAdapterExecutable(file ?? name, ['dap'], { cwd });
     }
 }
 
@@ -46,6 +68,17 @@ class Configurations {
         }
         const definition = vscode.window.activeTextEditor?.document.uri.fsPath;
         return { type: TYPE, request: 'attach', name: `run ${run}`, run, definition };
+    }
+
+    /** No session without a command: the editor would end it without a word. */
+    resolveDebugConfigurationWithSubstitutedVariables(workspaceFolder, configuration) {
+        const folder = folderOf(workspaceFolder, configuration);
+        const { name, file } = commandIn(folder, workspaceFolder);
+        if (configuration.port || file) {
+            return configuration;
+        }
+        complain(name, folder);
+        return undefined;
     }
 }
 

@@ -2,16 +2,20 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } = require('node:fs');
 const Module = require('node:module');
-const { join } = require('node:path');
+const { tmpdir } = require('node:os');
+const { dirname, join } = require('node:path');
 const test = require('node:test');
 
-const EXTENSION = join(__dirname, '..', '..', 'deploy', 'vscode', 'extension.js');
-const SETTING = '${workspaceFolder}/.venv/bin/dalsegno';
+const VSCODE = join(__dirname, '..', '..', 'deploy', 'vscode');
+const EXTENSION = join(VSCODE, 'extension.js');
+const { find } = require(join(VSCODE, 'command.js'));
+const COMMAND = '${workspaceFolder}/env/dalsegno';
 
-/** The extension at work in an editor where `typed` is what the person types. */
-function activated(typed) {
-    const registered = {};
+/** The extension at work in an editor where `typed` is what the person types, and `command` set. */
+function activated(typed, command = COMMAND) {
+    const registered = { complaints: [] };
     class Started {
         constructor(...given) {
             this.given = given;
@@ -26,9 +30,10 @@ function activated(typed) {
         },
         window: {
             showInputBox: async () => typed,
+            showErrorMessage: async (text) => { registered.complaints.push(text); },
             activeTextEditor: { document: { uri: { fsPath: '/project/flow.yaml' } } },
         },
-        workspace: { getConfiguration: () => ({ get: () => SETTING }) },
+        workspace: { getConfiguration: () => ({ get: () => command }) },
     };
     const load = Module._load;
     Module._load = (name, ...more) => (name === 'vscode' ? editor : load(name, ...more));
@@ -41,12 +46,52 @@ function activated(typed) {
     return registered;
 }
 
+/** A folder with an empty program at each of these places, for as long as the test lasts. */
+function withPrograms(t, ...places) {
+    const folder = mkdtempSync(join(tmpdir(), 'dalsegno-extension-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    for (const place of places) {
+        mkdirSync(dirname(join(folder, place)), { recursive: true });
+        writeFileSync(join(folder, place), '');
+        chmodSync(join(folder, place), 0o755);
+    }
+    return folder;
+}
+
+test('the command of the project goes before that of the path', (t) => {
+    const own = withPrograms(t, '.venv/bin/dalsegno', 'env/other');
+    const other = withPrograms(t, 'dalsegno');
+    assert.equal(find('dalsegno', own, other), join(own, '.venv/bin/dalsegno'));
+    assert.equal(find('dalsegno', '/nowhere', `/none:${other}`), join(other, 'dalsegno'));
+    assert.equal(find('env/other', own, other), join(own, 'env/other'));
+    assert.equal(find(join(other, 'dalsegno'), own, ''), join(other, 'dalsegno'));
+    assert.equal(find('./dalsegno', own, other), undefined);
+    assert.equal(find('dalsegno', '/nowhere', '/none'), undefined);
+});
+
+test('where there is no command, it is said, and no session begins', (t) => {
+    const folder = withPrograms(t, 'env/dalsegno');
+    const workspaceFolder = { uri: { fsPath: folder } };
+    const begins = (configuration, command) => {
+        const { configurations, complaints } = activated('', command);
+        const given = configurations.resolveDebugConfigurationWithSubstitutedVariables(
+            workspaceFolder, configuration);
+        return [given, ...complaints];
+    };
+    assert.deepEqual(begins({ run: 'r' }), [{ run: 'r' }]);
+    assert.deepEqual(begins({ port: 4711 }, 'no-such'), [{ port: 4711 }]);
+    const [none, complaint] = begins({ run: 'r' }, 'no-such');
+    assert.equal(none, undefined);
+    assert.match(complaint, /nor the PATH of the editor has a command no-such: .*dalsegno.command/);
+    assert.match(begins({ run: 'r' }, './no-such')[1], /^There is no command \.\/no-such: install/);
+});
+
 test('an adapter is started in the workspace, or connected to', () => {
     const { adapters } = activated('');
     const workspaceFolder = { uri: { fsPath: '/project' } };
     const started = (configuration) =>
         adapters.createDebugAdapterDescriptor({ configuration, workspaceFolder }).given;
-    const own = ['/project/.venv/bin/dalsegno', ['dap'], { cwd: '/project' }];
+    const own = ['/project/env/dalsegno', ['dap'], { cwd: '/project' }];
     assert.deepEqual(started({ run: 'r' }), own);
     assert.deepEqual(started({ run: 'r', folder: 'inner' }), own);
     assert.deepEqual(started({ run: 'r', port: 4711 }), [4711, '127.0.0.1']);

@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.cluster import ROOT
 from tests.e2e.command_line import dalsegno, dev, environment
 from tests.editor import scene
 
@@ -66,3 +68,14 @@ def test_the_public_client_drives_the_adapter(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_the_extension_is_packed_whole() -> None:
+    """As `make vscode` has packed it, from what is there now."""
+    source = ROOT / "deploy/vscode"
+    with zipfile.ZipFile(ROOT / "dist/dalsegno.vsix") as packed:
+        inside = {name.removeprefix("extension/"): packed.read(name) for name in packed.namelist()}
+    for name in ("package.json", "extension.js", "command.js", "launch.json"):
+        assert inside[name] == (source / name).read_bytes(), name
+    assert inside["readme.md"] == (source / "README.md").read_bytes()
+    assert b'Id="dalsegno" Version=' in inside["extension.vsixmanifest"]

@@ -1,0 +1,29 @@
+// Which `dalsegno` is started. An editor has the path of the shell that it was started from, and
+// knows nothing of a project's environment.
+'use strict';
+
+const { accessSync, constants } = require('node:fs');
+const { delimiter, join, resolve } = require('node:path');
+
+const ENVIRONMENTS = ['.venv', 'venv'];
+
+function runs(file) {
+    try {
+        accessSync(file, constants.X_OK);
+        return true;
+    } catch {
+        return false;
+    }
+}
+
+/**
+ * The file that a name stands for, or undefined: one with a slash is a path from the folder; any
+ * other is looked for in the folder's environments, then on the path.
+ */
+function find(name, folder, path) {
+    const environments = ENVIRONMENTS.map((environment) => join(folder, environment, 'bin'));
+    const places = name.includes('/') ? [''] : [...environments, ...path.split(delimiter)];
+    return places.map((place) => resolve(folder, place, name)).find(runs);
+}
+
+module.exports = { find };
