@@ -2,7 +2,7 @@
 // knows nothing of a project's environment.
 'use strict';
 
-const { accessSync, constants } = require('node:fs');
+const { accessSync, constants, statSync } = require('node:fs');
 const { delimiter, join, resolve } = require('node:path');
 
 const ENVIRONMENTS = ['.venv', 'venv'];
@@ -10,7 +10,7 @@ const ENVIRONMENTS = ['.venv', 'venv'];
 function runs(file) {
     try {
         accessSync(file, constants.X_OK);
-        return true;
+        return statSync(file).isFile();
     } catch {
         return false;
     }
@@ -22,8 +22,9 @@ function runs(file) {
  */
 function find(name, folder, path) {
     const environments = ENVIRONMENTS.map((environment) => join(folder, environment, 'bin'));
-    const places = name.includes('/') ? [''] : [...environments, ...path.split(delimiter)];
-    return places.map((place) => resolve(folder, place, name)).find(runs);
+    const folders = [...environments, ...path.split(delimiter).filter(Boolean)];
+    const places = name.includes('/') ? [folder] : folders;
+    return places.map((place) => resolve(place, name)).find(runs);
 }
 
 module.exports = { find };

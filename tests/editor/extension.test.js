@@ -59,14 +59,14 @@ function withPrograms(t, ...places) {
 }
 
 test('the command of the project goes before that of the path', (t) => {
-    const own = withPrograms(t, '.venv/bin/dalsegno', 'env/other');
+    const own = withPrograms(t, '.venv/bin/dalsegno', 'env/other', 'dalsegno/file');
     const other = withPrograms(t, 'dalsegno');
     assert.equal(find('dalsegno', own, other), join(own, '.venv/bin/dalsegno'));
     assert.equal(find('dalsegno', '/nowhere', `/none:${other}`), join(other, 'dalsegno'));
     assert.equal(find('env/other', own, other), join(own, 'env/other'));
     assert.equal(find(join(other, 'dalsegno'), own, ''), join(other, 'dalsegno'));
     assert.equal(find('./dalsegno', own, other), undefined);
-    assert.equal(find('dalsegno', '/nowhere', '/none'), undefined);
+    assert.equal(find('dalsegno', '/nowhere', `/none::${own}`), undefined);
 });
 
 test('where there is no command, it is said, and no session begins', (t) => {
