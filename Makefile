@@ -179,5 +179,5 @@ hooks: $(READY) ## install the git hooks that run the cheap checks before a comm
 clean: ## remove the environment, caches and data folders of this clone
 	rm -rf $(VENV) .venv-tools .dalsegno .hypothesis .import_linter_cache .mypy_cache \
 	  .pytest_cache .ruff_cache build dist reports console/node_modules \
-	  tests/editor/node_modules orchestrator/api/static
+	  tests/editor/node_modules deploy/vscode/node_modules orchestrator/api/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
