@@ -5,7 +5,8 @@
 const { accessSync, constants, statSync } = require('node:fs');
 const { delimiter, join, resolve } = require('node:path');
 
-const ENVIRONMENTS = ['.venv', 'venv'];
+/** Where a project keeps its commands, from its folder. */
+const ENVIRONMENTS = ['.venv/bin', 'venv/bin'];
 
 function runs(file) {
     try {
@@ -21,10 +22,10 @@ function runs(file) {
  * other is looked for in the folder's environments, then on the path.
  */
 function find(name, folder, path) {
-    const environments = ENVIRONMENTS.map((environment) => join(folder, environment, 'bin'));
+    const environments = ENVIRONMENTS.map((environment) => join(folder, environment));
     const folders = [...environments, ...path.split(delimiter).filter(Boolean)];
     const places = name.includes('/') ? [folder] : folders;
     return places.map((place) => resolve(place, name)).find(runs);
 }
 
-module.exports = { find };
+module.exports = { ENVIRONMENTS, find };

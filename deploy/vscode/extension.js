@@ -3,7 +3,7 @@
 
 const vscode = require('vscode');
 
-const { find } = require('./command.js');
+const { ENVIRONMENTS, find } = require('./command.js');
 
 const TYPE = 'dalsegno';
 const SETTING = `${TYPE}.command`;
@@ -28,9 +28,10 @@ function commandIn(folder, workspaceFolder) {
 
 /** Says that there is no such command, without waiting for what the person does about it. */
 function complain(name, folder) {
+    const own = `${ENVIRONMENTS.join(' nor ')} in ${folder}`;
     const places = name.includes('/')
         ? 'There is no command'
-        : `Neither .venv/bin nor venv/bin in ${folder} nor the PATH of the editor has a command`;
+        : `Neither ${own} nor the PATH of the editor has a command`;
     const text = `${places} ${name}: install it, or name it in the setting ${SETTING}`;
     vscode.window.showErrorMessage(text, MEND).then((chosen) => {
         if (chosen === MEND) {
