@@ -240,7 +240,7 @@ class Cluster:
     # -- failure detection ------------------------------------------------------------------------
 
     def newly_suspected(self) -> Iterator[Node]:
-        limit_s = self._settings.attempt_lease_ttl_s * self._settings.suspect_share
+        limit_s = self._settings.suspect_after_s
         for node in list(self.nodes.values()):
             if node.status == "healthy" and self.silent_s(node) > limit_s:
                 yield node

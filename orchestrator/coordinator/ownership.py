@@ -32,6 +32,7 @@ class Ownership:
         self._leases: dict[int, Lease] = {}
         self._until: dict[int, int] = {}
         self._alone_from: dict[int, int] = {}
+        self._since: dict[int, int] = {}
         self._ask_at = self._take_at = self._attend_at = 0
         self._is_taking = False
         self._share = 0
@@ -48,6 +49,10 @@ class Ownership:
     def lasts_s(self, shard: int, now: int) -> float:
         """For how long we may act on `shard` if its lease is not renewed."""
         return max(0, self._until.get(shard, now) - now) / MICROSECONDS
+
+    def held_for_s(self, shard: int, now: int) -> float:
+        """For how long `shard` has been ours without a break."""
+        return (now - self._since.get(shard, now)) / MICROSECONDS
 
     def epoch(self, shard: int) -> int:
         """The epoch under which we hold `shard`; raises KeyError when we do not."""
@@ -122,6 +127,7 @@ class Ownership:
         `now`, when the answer came."""
         for lease in leases:
             self._alone_from[lease.shard] = now + microseconds(lease.granted_s)
+            self._since[lease.shard] = now
         self._hold(leases, asked_at)
 
     def _hold(self, leases: Iterable[Lease], asked_at: int) -> None:
@@ -141,6 +147,7 @@ class Ownership:
         for shard in lost:
             self._until.pop(shard, None)
             self._alone_from.pop(shard, None)
+            self._since.pop(shard, None)
         self.held = self.leases(self._leases)
         return lost
 

@@ -45,3 +45,8 @@ class Settings(EngineLimits, frozen=True, kw_only=True):
 
     tick_s: Duration = 0.1
     """Longest time between two looks at timers, leases and nodes."""
+
+    @property
+    def suspect_after_s(self) -> float:
+        """A node of which nothing is heard for longer than this is not well."""
+        return self.attempt_lease_ttl_s * self.suspect_share

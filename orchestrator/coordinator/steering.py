@@ -25,6 +25,7 @@ from orchestrator.coordinator.nodelog import NodeFact
 from orchestrator.kernel.env import microseconds
 
 if TYPE_CHECKING:
+    from orchestrator.coordinator.memory import Memory
     from orchestrator.coordinator.turn import Turn
 
 
@@ -49,7 +50,8 @@ def steer(turn: "Turn", work: w.SteerWork) -> None:
 
 def _found(turn: "Turn", work: w.SteerWork) -> Node | None:
     """The node, as its stream says; None while that is being read. Raises `NotFound` for a name
-    that no agent has ever had."""
+    that no agent has ever had, and `Unavailable` where one may have it that we had no time to hear
+    of: others, of whom the client knows the name, may have."""
     memory, name = turn.memory, work.request.node
     node = memory.cluster.nodes.get(name)
     if node is None or node.head is None:
@@ -57,11 +59,22 @@ def _found(turn: "Turn", work: w.SteerWork) -> Node | None:
         return None
     if not node.head.version and node.beat is None:
         memory.cluster.forget(name)
+        if _is_new_here(memory, name):
+            raise Unavailable(
+                f"coordinator {memory.identity.name} owns {name} only now, and has not heard of it "
+                "yet: try again"
+            )
         raise NotFound(
             f"there is no node {name!r}: `dalsegno nodes list` shows those there are, "
             "`dalsegno agent --node NAME` starts one"
         )
     return node
+
+
+def _is_new_here(memory: "Memory", name: str) -> bool:
+    """Whether an agent that is well may not have told us of itself since we own its name."""
+    held_for_s = memory.ownership.held_for_s(memory.shard(name), memory.now.monotonic)
+    return held_for_s < memory.settings.suspect_after_s
 
 
 def _carry_out(turn: "Turn", work: w.SteerWork, node: Node) -> None:

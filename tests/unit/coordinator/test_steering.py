@@ -250,15 +250,26 @@ def test_a_node_that_is_not_there_can_be_cordoned_if_it_ever_was() -> None:
 
 
 def test_a_name_that_no_agent_ever_had_is_refused_and_forgotten() -> None:
-    drive = Drive().own().register()
+    drive = Drive().own().register().wait(3.1)
     answer = asked(drive, msgspec.structs.replace(CORDON, node="n7"))
     assert isinstance(answer, Refused)
+    assert answer.code == "not_found"
     assert "there is no node 'n7'" in answer.message
     assert not [one for one in drive.log if one.stream == "node:n7"]
     drive.node().commit()
     drive.view("n1")
     with pytest.raises(StopIteration):
         drive.view("n7")
+
+
+def test_an_owner_that_had_no_time_to_hear_of_a_node_lets_the_client_try_again() -> None:
+    drive = Drive().own().register().wait(2)
+    answer = asked(drive, CORDON)
+    assert isinstance(answer, Refused)
+    assert answer.code == "unavailable"
+    assert "owns n1 only now, and has not heard of it yet" in answer.message
+    drive.node().commit()
+    assert viewed(drive, CORDON).cordon
 
 
 @pytest.mark.parametrize(
