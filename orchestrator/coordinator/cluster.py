@@ -81,6 +81,8 @@ class Cluster:
         self._connected = True
         self._back_since: int | None = None
         self._mass_since: int | None = None
+        self._forgotten: dict[str, int] = {}
+        """Those that were there when they were forgotten, and when that was, in observed time."""
         self._granted: dict[str, int] = {}
         """Until when each node may begin something by our own word, in monotonic microseconds."""
 
@@ -107,8 +109,16 @@ class Cluster:
 
     def forget(self, name: str) -> None:
         """Another owner may have lost it since: it begins anew, as when we start."""
-        self.nodes.pop(name, None)
+        node = self.nodes.pop(name, None)
+        if node is not None and node.beat is not None and node.status not in GONE:
+            self._forgotten[name] = self._observed
         self.changes += 1
+
+    def missed(self) -> list[str]:
+        """Nodes that were forgotten and may be well: they had no time yet to be heard again."""
+        since = self._observed - microseconds(self._settings.suspect_after_s)
+        self._forgotten = {name: at for name, at in self._forgotten.items() if at > since}
+        return sorted(self._forgotten)
 
     def expect(self, name: str) -> Node:
         """A node that must be there because it holds attempts; silent from now on if it is not."""
@@ -127,6 +137,7 @@ class Cluster:
         return now < self._granted.get(name, 0)
 
     def heard(self, beat: Heartbeat) -> Node:
+        self._forgotten.pop(beat.node, None)
         node = self.expect(beat.node)
         node.seen_at = self._observed
         node.beat = beat

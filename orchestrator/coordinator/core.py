@@ -287,9 +287,7 @@ class Coordinator:
             )
             memory.answer(given.reply_to, answer)
         elif isinstance(request, ListNodes):
-            count = memory.runs.held.count
-            views = [memory.cluster.view(o, count(o.name)) for o in memory.cluster.nodes.values()]
-            memory.answer(given.reply_to, Nodes(nodes=tuple(views)))
+            self._list_nodes(given.reply_to)
         elif isinstance(request, KeepValues | FetchValues):
             payload_request(memory, request, given.reply_to)
         elif memory.full or self._stopping:
@@ -301,6 +299,18 @@ class Coordinator:
         else:
             work = w.RequestWork(request=request, reply_to=given.reply_to, arrived_in=memory.steps)
             memory.intake.append(work)
+
+    def _list_nodes(self, reply_to: str) -> None:
+        """All that are known; a list without those that are to be heard anew would look as if they
+        were not there."""
+        memory = self._memory
+        if missed := memory.cluster.missed():
+            told = f"coordinator {memory.identity.name} has just taken up shards and is to hear"
+            memory.refuse(reply_to, Unavailable(f"{told} {', '.join(missed)} again: try again"))
+            return
+        count = memory.runs.held.count
+        views = [memory.cluster.view(o, count(o.name)) for o in memory.cluster.nodes.values()]
+        memory.answer(reply_to, Nodes(nodes=tuple(views)))
 
     def _reports(self, given: s.ReportsArrived) -> None:
         memory = self._memory

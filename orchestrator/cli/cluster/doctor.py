@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from events.api import Here, ListNodes, Nodes, NodeView
+from events.api import Here, ListNodes, Nodes
 from events.errors import DalsegnoError, Misconfigured
 from events.streams import Topology
 from events.subjects import Subjects
@@ -30,7 +30,8 @@ from orchestrator.insight.keyrings import key_uses, of_erasure, of_keys
 
 DATA = Path(".dalsegno")
 """Where `dalsegno dev` and an agent of this folder keep their data, unless told otherwise."""
-GREET_S = 2.0
+GREET_S = 5.0
+"""For so long an answer is waited for: a coordinator may stand still for a moment."""
 COLOURS = {"ok": GOOD, "warning": UNSURE, "problem": BAD}
 
 
@@ -150,8 +151,7 @@ async def _cluster(config: Config, shards: int) -> list[d.Finding]:
     async with client_of(config, GREET_S) as client:
         greetings = await _greetings(client, shards)
         findings = list(d.of_coordinators(greetings, shards, version("dalsegno")))
-        nodes = await _nodes(client) if greetings else ()
-    return [*findings, *(d.of_nodes(nodes) if greetings else ())]
+        return findings + (await _nodes(client) if greetings else [])
 
 
 async def _greetings(client: Client, shards: int) -> list[d.Greeting]:
@@ -176,9 +176,13 @@ async def _greetings(client: Client, shards: int) -> list[d.Greeting]:
     return [found[name] for name in sorted(found)]
 
 
-async def _nodes(client: Client) -> tuple[NodeView, ...]:
-    answer = await client.request(ListNodes())
-    return answer.nodes if isinstance(answer, Nodes) else ()
+async def _nodes(client: Client) -> list[d.Finding]:
+    try:
+        answer = await client.request(ListNodes())
+    except DalsegnoError as error:
+        mend = "look again; then into the logs of the coordinators"
+        return [d.Finding("node", "reachable", "problem", str(error), mend)]
+    return list(d.of_nodes(answer.nodes if isinstance(answer, Nodes) else ()))
 
 
 def _disk() -> Iterator[d.Finding]:

@@ -8,7 +8,9 @@ from events.api import (
     AnyRequest,
     CordonNode,
     DrainNode,
+    ListNodes,
     NodeAnswer,
+    Nodes,
     NodeView,
     Refused,
     ShowNode,
@@ -270,6 +272,24 @@ def test_an_owner_that_had_no_time_to_hear_of_a_node_lets_the_client_try_again()
     assert "owns n1 only now, and has not heard of it yet" in answer.message
     drive.node().commit()
     assert viewed(drive, CORDON).cordon
+
+
+def test_a_list_lacks_no_node_that_is_to_be_heard_again() -> None:
+    """Of a shard that is taken anew others may have written: its nodes are forgotten with it."""
+    drive = Drive().ready().wait(0.5).lose(shard_of("n1", SHARDS))
+    drive.own(shard_of("n1", SHARDS), epoch=2).wait(0.5)
+    answer = asked(drive, ListNodes())
+    assert isinstance(answer, Refused)
+    assert answer.code == "unavailable"
+    assert "has just taken up shards and is to hear n1 again" in answer.message
+    drive.node().commit()
+    assert drive.view("n1").status == "healthy"
+
+
+def test_a_node_that_does_not_come_back_holds_up_no_list() -> None:
+    drive = Drive().ready().lose(shard_of("n1", SHARDS)).own(shard_of("n1", SHARDS), epoch=2)
+    answer = asked(drive.wait(3.25), ListNodes())
+    assert answer == Nodes(nodes=())
 
 
 @pytest.mark.parametrize(
