@@ -29,14 +29,17 @@ QUICK = Settings(
     snapshot_tail_bytes_min=2048,
     snapshot_tail_factor=0.5,
 )
+CALM = msgspec.structs.replace(QUICK, attempt_lease_ttl_s=10.0)
+"""For what loses no node: one that stands still for a second is not suspected."""
 
 
 class Cluster:
     """Owns its processes by name; `kill` is SIGKILL."""
 
-    def __init__(self, folder: Path, servers: EmbeddedServers) -> None:
+    def __init__(self, folder: Path, servers: EmbeddedServers, settings: Settings = QUICK) -> None:
         self.folder = folder
         self.servers = servers
+        self._settings = settings
         self.dsn = servers.postgres.dsn
         self.places: tuple[LogPlace, ...] = ()
         """The logs, where there are several; then `dsn` counts for nothing."""
@@ -58,7 +61,7 @@ class Cluster:
             coordinator=CoordinatorConfig(
                 name=name, shards=SHARDS, hashes_file=str(self.folder / f"{name}.hashes")
             ),
-            engine=QUICK,
+            engine=self._settings,
         )
         path = self.folder / f"{name}.json"
         path.write_bytes(msgspec.json.encode(config))
@@ -109,19 +112,23 @@ class Cluster:
     def resume(self, name: str) -> None:
         self._processes[name].send_signal(signal.SIGCONT)
 
-    def wait(self, name: str, timeout_s: float = 20.0) -> int:
+    def wait(self, name: str, timeout_s: float = 60.0) -> int:
         return self._processes[name].wait(timeout_s)
 
     def _end(self, name: str, how: signal.Signals) -> int:
         process = self._processes.pop(name)
         process.send_signal(how)
-        return process.wait(20)
+        return process.wait(60)
 
     def close(self) -> None:
         for process in self._processes.values():
             process.kill()
         for process in self._processes.values():
             process.wait(20)
+
+    def log(self, name: str) -> str:
+        """All that this process, and those before it of the same name, have said."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def logs(self) -> str:
         """The ends of all logs, for a failing test's message."""
@@ -151,10 +158,10 @@ class Cluster:
 
 
 @contextmanager
-def servers_only(folder: Path) -> Iterator[Cluster]:
+def servers_only(folder: Path, settings: Settings = QUICK) -> Iterator[Cluster]:
     """The servers; whatever is started on them ends with the block."""
     with EmbeddedServers() as servers:
-        made = Cluster(folder, servers)
+        made = Cluster(folder, servers, settings)
         try:
             yield made
         finally:
@@ -162,9 +169,9 @@ def servers_only(folder: Path) -> Iterator[Cluster]:
 
 
 @contextmanager
-def cluster(folder: Path, agents: int = 3) -> Iterator[Cluster]:
+def cluster(folder: Path, agents: int = 3, settings: Settings = QUICK) -> Iterator[Cluster]:
     """Servers, one coordinator, some agents; everything ends with the block."""
-    with servers_only(folder) as made:
+    with servers_only(folder, settings) as made:
         made.start_coordinator()
         for number in range(1, agents + 1):
             made.start_agent(f"n{number}")

@@ -16,6 +16,12 @@ COMMAND = [sys.executable, "-m", "orchestrator.cli.main"]
 CHECKED = [sys.executable, "-m", "tests.e2e.checked_main"]
 """The same, with the runs of its embedded servers replayed before these stop."""
 EMBEDDED = ("dev", "try", "demo")
+CALM = {
+    "DALSEGNO_ENGINE__ATTEMPT_LEASE_TTL_S": "10",
+    "DALSEGNO_STARTED_REPORT_AFTER_S": "60",
+}
+"""A machine that stands still for a second neither loses a node nor adds events to a run: what a
+test counts is the same every time."""
 TIMEOUT_S = 90.0
 TASKS = """
 from node_agent import TaskError, task
@@ -68,10 +74,11 @@ class Done:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Ours without settings of the product and without a width, which test processes may have."""
+    """Ours without settings of the product and without a width, which test processes may have; and
+    calm."""
     ours = ("DALSEGNO_", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PYTHONPATH": str(ROOT), **more}
+    return {**kept, "PYTHONPATH": str(ROOT), **CALM, **more}
 
 
 def dalsegno(folder: Path, *arguments: str, **more: str) -> Done:

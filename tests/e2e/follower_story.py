@@ -191,7 +191,7 @@ class Story:
         """Positions have gaps, where an append was killed: they only say when to count."""
 
         async def has_grown() -> bool:
-            self.supervise(*COORDINATORS, API, FEED)
+            self.supervise(*COORDINATORS, API, FEED, TAIL)
             return await self.last() >= events and await self.count() >= events
 
         await until(has_grown, f"the log has {events} events", GROW_S)
@@ -213,7 +213,7 @@ class Story:
         began, end = time.monotonic(), await self.last()
 
         async def have_caught_up() -> bool:
-            self.supervise(API, FEED)
+            self.supervise(API, FEED, TAIL)
             return min((await self.places()).values()) >= end
 
         await until(have_caught_up, f"every follower is at {end}", CATCH_UP_S)

@@ -270,12 +270,18 @@ def _enter(namespace: int) -> None:
         raise OSError(ctypes.get_errno(), "setns failed")
 
 
+def namespaces_are_likely() -> bool:
+    """Whether hosts of the better kind are worth a try: the same whenever it is asked, as what
+    tests there are has to be for all that run a part of them."""
+    return os.geteuid() == 0 and shutil.which("ip") is not None
+
+
 def namespaces_are_allowed() -> bool:
     """Whether this user, on this machine, may make hosts of the better kind."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
+    if not namespaces_are_likely():
         return False
     try:
         with NamespaceHosts(["try"]) as hosts, hosts.on("try"):
             return True
-    except OSError:
+    except (OSError, subprocess.SubprocessError):
         return False

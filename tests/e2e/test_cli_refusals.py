@@ -139,8 +139,8 @@ def test_a_damaged_snapshot_is_named_and_the_log_goes_before_it() -> None:
         given = ("--input", '{"name": "ann", "fail": false}', "--id", "r", "--wait")
         assert dalsegno(made, "run", "start", "greet.py", *given).code == 0
         deadline = time.monotonic() + 40  # it is saved after the answer
-        while not (before := dalsegno(made, "replay", "r", "--json").json)["snapshot_version"]:
-            assert time.monotonic() < deadline
+        while (before := dalsegno(made, "replay", "r", "--json").json)["snapshot_version"] != 4:
+            assert time.monotonic() < deadline, before
         found = json.loads((made / ".dalsegno/connection.json").read_text())
         with psycopg.connect(found["dsn"]) as connection:
             connection.execute(b"UPDATE dalsegno.snapshots SET state = state || 'x'")

@@ -53,7 +53,8 @@ def test_tasks_are_checked_before_anything_starts(tmp_path: Path, step: str, sai
 
 @pytest.mark.timeout(120)
 def test_the_demo_ends_well_and_leaves_nothing(tmp_path: Path, data_folder: Path) -> None:
-    done = dalsegno(tmp_path, "demo", TMPDIR=str(data_folder))
+    quick = {"DALSEGNO_ENGINE__ATTEMPT_LEASE_TTL_S": "2"}  # an agent is killed
+    done = dalsegno(tmp_path, "demo", TMPDIR=str(data_folder), **quick)
     assert done.code == 0, done
     assert "is killed with SIGKILL while it runs" in done.out
     assert "coordinator is killed with SIGKILL" in done.out

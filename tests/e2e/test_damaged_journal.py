@@ -15,7 +15,7 @@ from orchestrator.adapters.nats.client import Client
 from tests.e2e.checks import check_promises, read_log
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.definitions import chain
-from tests.e2e.ledgers import Noted, noted, until_journalled, until_noted
+from tests.e2e.ledgers import Noted, noted, start_agent_first, until_journalled, until_noted
 from tests.e2e.test_rolling_restart import dalsegno
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
@@ -71,12 +71,12 @@ async def test_what_a_journal_lost_at_its_end_is_done_again_and_nothing_else(
                 await it.start(client, name, name, 0)
             await until_noted(it, {Noted(name, 1, "start") for name in NAMES}.issubset)
         journal = await lose_the_end(it)
-        it.start_agent("n1")
+        await start_agent_first(it, "n1")
         it.start_coordinator()
         async with it.client() as client:
             for name in NAMES:
                 await ends(client, name, f"{name} is done")
-        assert f"{journal} is torn at byte " in it.logs()
+        assert f"{journal} is torn at byte " in it.log("n1")
         begun = Counter(one.step for one in noted(it) if one.event == "start")
         assert begun == {"kept": 1, "torn": 2}
         streams = await read_log(it.dsn)
@@ -103,7 +103,7 @@ async def test_a_journal_without_its_beginning_is_refused_and_others_do_the_work
             cut(journal, 10)
             it.start_agent("n1")
             assert it.wait("n1") == 5
-            assert f"no segment in {journal.parent} has an intact beginning" in it.logs()
+            assert f"no segment in {journal.parent} has an intact beginning" in it.log("n1")
             it.start_agent("n2")
             await it.start(client, "chain", "meanwhile", 2)
             await ends(client, "meanwhile", 8)

@@ -112,7 +112,7 @@ async def play(it: Cluster, folder: Path) -> None:
             assert (run.status, run.output) == ("completed", output), run
         strange = [one for shard in range(4) for one in (await client.greet(shard, 20)).strange]
     assert {one.node for one in strange} & {"n2", "n3"}, "nobody tells what differs"
-    assert "was the database restored" in it.logs()
+    assert "was the database restored" in it.log("c2")
     await check_promises(it, [*kept, *AGAIN])
     await dalsegno(it, "dalsegno verify --all")
 

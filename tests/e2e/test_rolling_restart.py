@@ -14,7 +14,7 @@ from events import task_facts as t
 from events.definition import Definition
 from orchestrator.adapters.nats.client import Client
 from tests.e2e.checks import check_promises, read_log
-from tests.e2e.cluster import Cluster, cluster
+from tests.e2e.cluster import CALM, Cluster, cluster
 from tests.e2e.definitions import add, chain, mixed
 
 PAGE = Path(__file__).parents[2] / "docs/howto/rolling-restart.md"
@@ -139,7 +139,7 @@ async def check_nothing_in_vain(it: Cluster) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["drained", "plain", "kill"])
 def test_a_rolling_restart_costs_no_run_and_no_work(tmp_path: Path, how: str) -> None:
-    with cluster(tmp_path) as it:
+    with cluster(tmp_path, settings=CALM) as it:
         try:
             anyio.run(play, it, how)
         except BaseException:
