@@ -15,7 +15,6 @@ from events.api import (
     Here,
     KeepValues,
     ListNodes,
-    Nodes,
     RegisterWorkflow,
     ShowRun,
     StartRun,
@@ -45,6 +44,7 @@ from orchestrator.coordinator.ports import Lease
 from orchestrator.coordinator.restoring import past_found
 from orchestrator.coordinator.runs import Slot
 from orchestrator.coordinator.settings import Settings
+from orchestrator.coordinator.steering import list_nodes
 from orchestrator.coordinator.turns import Turns
 from orchestrator.kernel.env import microseconds
 from orchestrator.kernel.inputs import Due
@@ -287,7 +287,7 @@ class Coordinator:
             )
             memory.answer(given.reply_to, answer)
         elif isinstance(request, ListNodes):
-            self._list_nodes(given.reply_to)
+            list_nodes(memory, given.reply_to)
         elif isinstance(request, KeepValues | FetchValues):
             payload_request(memory, request, given.reply_to)
         elif memory.full or self._stopping:
@@ -299,18 +299,6 @@ class Coordinator:
         else:
             work = w.RequestWork(request=request, reply_to=given.reply_to, arrived_in=memory.steps)
             memory.intake.append(work)
-
-    def _list_nodes(self, reply_to: str) -> None:
-        """All that are known; a list without those that are to be heard anew would look as if they
-        were not there."""
-        memory = self._memory
-        if missed := memory.cluster.missed():
-            told = f"coordinator {memory.identity.name} has just taken up shards and is to hear"
-            memory.refuse(reply_to, Unavailable(f"{told} {', '.join(missed)} again: try again"))
-            return
-        count = memory.runs.held.count
-        views = [memory.cluster.view(o, count(o.name)) for o in memory.cluster.nodes.values()]
-        memory.answer(reply_to, Nodes(nodes=tuple(views)))
 
     def _reports(self, given: s.ReportsArrived) -> None:
         memory = self._memory

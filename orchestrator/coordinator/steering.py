@@ -1,4 +1,4 @@
-"""Steering nodes: cordon, drain, uncordon, as facts of the node's stream.
+"""Listing nodes, and steering them: cordon, drain, uncordon, as facts of the node's stream.
 
     open ──cordon──► cordoned ──drain──► draining ──► (nothing runs there)
       ▲                 │                   │
@@ -13,7 +13,7 @@ gives back what has not begun, and at the deadline what still runs, just as on S
 
 from typing import TYPE_CHECKING
 
-from events.api import CordonNode, DrainNode, NodeAnswer, Refused, ShowNode, UncordonNode
+from events.api import CordonNode, DrainNode, NodeAnswer, Nodes, Refused, ShowNode, UncordonNode
 from events.cluster_facts import NodeCordoned, NodeDraining, NodeUncordoned
 from events.errors import DalsegnoError, NotFound, Unavailable
 from events.ids import node_stream
@@ -27,6 +27,18 @@ from orchestrator.kernel.env import microseconds
 if TYPE_CHECKING:
     from orchestrator.coordinator.memory import Memory
     from orchestrator.coordinator.turn import Turn
+
+
+def list_nodes(memory: "Memory", reply_to: str) -> None:
+    """All that are known; a list without those that are to be heard anew would look as if they were
+    not there."""
+    if missed := memory.cluster.missed():
+        told = f"coordinator {memory.identity.name} has just taken up shards and is to hear"
+        memory.refuse(reply_to, Unavailable(f"{told} {', '.join(missed)} again: try again"))
+        return
+    count = memory.runs.held.count
+    views = [memory.cluster.view(node, count(node.name)) for node in memory.cluster.nodes.values()]
+    memory.answer(reply_to, Nodes(nodes=tuple(views)))
 
 
 def steer(turn: "Turn", work: w.SteerWork) -> None:

@@ -181,7 +181,9 @@ class Client:
                 trouble, asked_at = str(error), deadline - left_s
                 nobody_since = asked_at if nobody_since is None else nobody_since
             except TooSlow as error:
-                trouble, nobody_since = trouble or str(error), None  # what was said tells more
+                trouble = trouble or str(error)  # what was said tells more
+                if left_s >= answer_s + wait_s:  # else it is the try that had too little time
+                    nobody_since = None
                 answer_s = min(2 * answer_s, ANSWER_LAST_S)
             except (Unavailable, Fenced, Conflict) as error:
                 trouble, nobody_since = str(error), None
