@@ -53,9 +53,11 @@ class Plane(Protocol):
 class NatsPlane:
     """Buses over a real server, under one prefix."""
 
-    def __init__(self, url: str, prefix: str, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, url: str, prefix: str, stack: AsyncExitStack, ack_wait_s: float = ACK_WAIT_S
+    ) -> None:
         self.connection = Connection(urls=(url,))
-        self.topology = Topology(subjects=Subjects(prefix), limits=bus_limits())
+        self.topology = Topology(subjects=Subjects(prefix), limits=bus_limits(ack_wait_s))
         self._stack = stack
 
     def coordinator(self, name: str) -> NatsCoordinatorBus:
@@ -70,9 +72,11 @@ class NatsPlane:
 
 
 @asynccontextmanager
-async def nats_plane(url: str, prefix: str) -> AsyncIterator[NatsPlane]:
+async def nats_plane(
+    url: str, prefix: str, ack_wait_s: float = ACK_WAIT_S
+) -> AsyncIterator[NatsPlane]:
     async with AsyncExitStack() as stack:
-        yield NatsPlane(url, prefix, stack)
+        yield NatsPlane(url, prefix, stack, ack_wait_s)
 
 
 def cancel(number: int, run_id: str = "run") -> Cancel:

@@ -45,6 +45,13 @@ async def plane(nats_server: EmbeddedNats, nats_prefix: str) -> AsyncIterator[Pl
 
 
 @pytest.fixture
+async def steady(nats_server: EmbeddedNats, nats_prefix: str) -> AsyncIterator[Plane]:
+    """Nothing comes again only because the machine stood still before the acknowledgement."""
+    async with nats_plane(nats_server.url, nats_prefix, ack_wait_s=1.5) as made:
+        yield made
+
+
+@pytest.fixture
 async def group() -> AsyncIterator[TaskGroup]:
     """Tasks that read while a test looks on; cancelled when it ends."""
     async with anyio.create_task_group() as made:
@@ -93,8 +100,8 @@ async def test_a_command_comes_again_until_it_is_acknowledged(
     await reader.wait_until(lambda seen: seen.count(1) >= 2)
 
 
-async def test_an_acknowledged_command_does_not_come_again(plane: Plane, group: TaskGroup) -> None:
-    sender, agent = plane.coordinator("c1"), plane.agent("n1")
+async def test_an_acknowledged_command_does_not_come_again(steady: Plane, group: TaskGroup) -> None:
+    sender, agent = steady.coordinator("c1"), steady.agent("n1")
     acknowledging, idle = Reader(), Reader()
     group.start_soon(acknowledging.read_commands, agent, "i1")
     group.start_soon(idle.read_commands, agent, "i2", False)
@@ -105,10 +112,10 @@ async def test_an_acknowledged_command_does_not_come_again(plane: Plane, group: 
     assert acknowledging.seen == [1]
 
 
-async def test_the_same_command_may_be_sent_again_at_once(plane: Plane, group: TaskGroup) -> None:
+async def test_the_same_command_may_be_sent_again_at_once(steady: Plane, group: TaskGroup) -> None:
     """Nothing on the way takes it for a duplicate and drops it."""
-    sender, reader = plane.coordinator("c1"), Reader()
-    group.start_soon(reader.read_commands, plane.agent("n1"))
+    sender, reader = steady.coordinator("c1"), Reader()
+    group.start_soon(reader.read_commands, steady.agent("n1"))
     for _ in range(3):
         await sender.publish("n1", "i1", commands(1))
     await reader.wait_until(lambda seen: seen.count(1) == 3)
@@ -154,9 +161,10 @@ async def test_reports_come_again_until_they_are_acknowledged(
 
 
 async def test_acknowledging_one_report_acknowledges_all_before_it_on_its_shard_only(
-    plane: Plane, group: TaskGroup
+    steady: Plane, group: TaskGroup
 ) -> None:
-    agent, owner, reader = plane.agent("n1"), plane.coordinator("c1"), Reader()
+    """What comes again does so in its order: those before 3 would come before it."""
+    agent, owner, reader = steady.agent("n1"), steady.coordinator("c1"), Reader()
     for shard, number in [(0, 1), (0, 2), (1, 3), (0, 4), (0, 5)]:
         await agent.publish_reports(shard, reports(number))
 
@@ -164,7 +172,7 @@ async def test_acknowledging_one_report_acknowledges_all_before_it_on_its_shard_
         return delivery.reports == reports(5)
 
     group.start_soon(reader.read_reports, owner, leases(0, 1), is_last_of_its_shard)
-    await reader.wait_until(lambda seen: seen.count(3) >= 3)
+    await reader.wait_until(lambda seen: seen.count(3) >= 2)
     counts = Counter(reader.seen)
     assert counts[1] == counts[2] == 1
 

@@ -28,7 +28,7 @@ from orchestrator.insight.counting.tallies import (
 )
 from tests.happenings import AT, NET, random_log
 from tests.logs import begin
-from tests.postgres import prepare
+from tests.postgres import prepare, until
 from tests.projections import MemoryProjections, Shared
 from tests.servers import DatabaseFactory
 
@@ -206,7 +206,7 @@ class TestGenerations:
             async with subject.connect() as second:
                 assert not await second.hold()
         async with subject.connect() as third:
-            assert await third.hold()
+            await until(third.hold, "the server has read the farewell")
 
 
 class TestBatches:

@@ -7,6 +7,7 @@ condition sends elsewhere, and fifty whose condition is written otherwise and sa
 
 import json
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +33,7 @@ from orchestrator.authoring import accept, dump
 from orchestrator.cli.common import Common, configured
 from orchestrator.cli.main import run as dalsegno
 from orchestrator.cli.progress import Progress
-from orchestrator.cli.replay import against
+from orchestrator.cli.replay import against, against_processes
 from orchestrator.cli.replay.against_processes import TRIES, in_processes
 from orchestrator.cli.replay.against_worker import Job
 from orchestrator.coordinator.ports import Appended, Batch
@@ -341,8 +342,21 @@ def test_one_that_cannot_be_judged_hides_no_other(
 
 
 SOME = 300
-"""So many that a process that has told of the first is not done."""
 WORKER = "orchestrator.cli.replay.against_worker"
+STANDING_STILL = """
+import os, signal, sys
+from orchestrator.cli.replay import against_worker
+
+def tell(one, tell=against_worker.tell):
+    tell(one)
+    if one.run_id in sys.argv:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+against_worker.tell = tell
+sys.exit(against_worker.main())
+"""
+"""Plays as a worker does, and stands still when it has told of one of these runs: it is there to be
+killed, however late that is."""
 
 
 def players(of: int | None = None) -> list[psutil.Process]:
@@ -355,14 +369,20 @@ def players(of: int | None = None) -> list[psutil.Process]:
     return found
 
 
+def stand_still_at(monkeypatch: pytest.MonkeyPatch, *runs: str) -> None:
+    command = (sys.executable, "-c", STANDING_STILL, WORKER, *runs)
+    monkeypatch.setattr(against_processes, "COMMAND", command)
+
+
 def job(dsn: str, runs: Sequence[str]) -> Job:
     return Job(config=configured(Common(dsn=dsn)), definition=AFTER, run_ids=tuple(runs))
 
 
 def test_a_process_that_is_killed_leaves_its_runs_to_another(
-    shared: str, recorded: Recorded
+    shared: str, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs, told = list(recorded.plays)[:SOME], list[Verdict]()
+    stand_still_at(monkeypatch, runs[0])
 
     def done(one: Verdict) -> None:
         told.append(one)
@@ -378,9 +398,10 @@ def test_a_process_that_is_killed_leaves_its_runs_to_another(
 
 
 def test_what_is_killed_again_and_again_is_not_told_as_the_same(
-    shared: str, recorded: Recorded
+    shared: str, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs, killed = list(recorded.plays)[:SOME], list[int]()
+    stand_still_at(monkeypatch, *runs[:TRIES])
 
     def done(one: Verdict) -> None:
         """What a process had told of before it was killed is told still."""

@@ -209,14 +209,19 @@ async def world(
                 await bus.close()
 
 
-async def test_tasks_run_and_a_drained_agent_ends_with_zero(world: World) -> None:
+async def test_tasks_run_and_a_drained_agent_ends_with_zero(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "DALSEGNO_DRAIN_TIMEOUT_S", "20")
     coordinator = world.coordinator
     await world.up()
     add = await coordinator.execute("add", "add", left=2)
     upper = await coordinator.execute("upper", "upper", word="shout")
     fails = await coordinator.execute("fails", "fails")
-    hold = await coordinator.execute("hold", "hold", seconds=0.5)
-    await coordinator.until(lambda: hold in coordinator.beats[-1].held)
+    for attempt in (add, upper, fails):
+        await coordinator.final(attempt)
+    hold = await coordinator.execute("hold", "hold", seconds=1.0)
+    await coordinator.until(lambda: any(hold in beat.held for beat in coordinator.beats))
     code, told = await world.end(signal.SIGTERM)
     assert code == 0, told
     report = coordinator.finals[add]
@@ -232,9 +237,8 @@ async def test_tasks_run_and_a_drained_agent_ends_with_zero(world: World) -> Non
     assert isinstance(report, Failed)
     assert report.failure.code == "exit_3"
     assert report.failure.message == "sh ended with exit_3: it went wrong"
-    report = coordinator.finals[hold]
-    assert isinstance(report, Completed)
-    assert coordinator.beats[-1].leaving
+    assert isinstance(await coordinator.final(hold), Completed)
+    await coordinator.until(lambda: coordinator.beats[-1].leaving)
 
 
 async def test_what_outlasts_the_drain_is_given_back_and_the_process_ends(world: World) -> None:
@@ -246,7 +250,7 @@ async def test_what_outlasts_the_drain_is_given_back_and_the_process_ends(world:
     code, told = await world.end(signal.SIGTERM)
     assert code == 1, told
     for attempt in (hold, stuck):
-        report = coordinator.finals[attempt]
+        report = await coordinator.final(attempt)
         assert isinstance(report, Returned)
         assert (report.reason, report.started) == ("recalled", True)
 

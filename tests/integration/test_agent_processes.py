@@ -70,8 +70,9 @@ def test_a_program_reads_stdin_and_writes_stdout_and_lines(processes: HostProces
 
 
 def test_its_use_is_measured(processes: HostProcesses) -> None:
-    code = "b = bytearray(300_000_000); n = sum(range(6_000_000))"
-    finished = processes.run(python(code)[0])
+    """It is measured whenever it has taken more of its input, and lives until the last of it."""
+    code = "import sys; b = bytearray(300_000_000); n = sum(range(6_000_000)); sys.stdin.read()"
+    finished = processes.run(python(code, stdin=b"x" * 1_000_000)[0])
     assert finished.cpu_s is not None
     assert finished.cpu_s > 0.02
     assert finished.memory_peak_bytes is not None

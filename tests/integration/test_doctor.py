@@ -15,7 +15,7 @@ from orchestrator.adapters.embedded.binaries import find_nats
 from orchestrator.adapters.embedded.ports import free_port
 from orchestrator.adapters.postgres.schema import migrate
 from orchestrator.cli.main import run
-from tests.e2e.cluster import cluster
+from tests.e2e.cluster import CALM, cluster
 from tests.servers import DatabaseFactory
 
 pytest_plugins = ["tests.servers", "tests.postgres"]
@@ -50,7 +50,7 @@ def levels(found: Found, area: str) -> dict[str, str]:
 
 
 def test_a_cluster_that_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with cluster(tmp_path, agents=2) as it:
+    with cluster(tmp_path, agents=2, settings=CALM) as it:
         for node in ("n1", "n2"):
             told = run(["health", "--node", node, "--timeout-s", "20", "--nats-url", it.nats_url])
             assert told == 0
@@ -64,7 +64,7 @@ def test_a_cluster_that_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_a_cordoned_node_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with cluster(tmp_path, agents=2) as it:
+    with cluster(tmp_path, agents=2, settings=CALM) as it:
         at = ["--nats-url", it.nats_url]
         assert run(["health", "--node", "n1", "--timeout-s", "20", *at]) == 0
         assert run(["health", "--node", "n2", "--timeout-s", "20", *at]) == 0

@@ -173,7 +173,11 @@ def test_a_guard_that_is_asked_to_go_ends_its_server(number: signal.Signals) -> 
             nats.kill9()
 
 
-def test_when_the_guard_is_killed_the_servers_end_and_the_next_one_tidies_up() -> None:
+def test_when_the_guard_is_killed_the_servers_end_and_the_next_one_tidies_up(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a place of its own: elsewhere the next one may be another test's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(data_folder))
     with EmbeddedServers() as servers:
         both = (servers.postgres, servers.nats)
         homes = [server.home for server in both]
@@ -182,6 +186,7 @@ def test_when_the_guard_is_killed_the_servers_end_and_the_next_one_tidies_up() -
         for guard in guards:
             guard.kill()
         assert not still_there(processes)
+    assert {home.parent for home in homes} == {data_folder}
     assert [home for home in homes if home.exists()] == homes
     with EmbeddedServers():
         assert not [home for home in homes if home.exists()]

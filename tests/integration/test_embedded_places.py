@@ -177,7 +177,7 @@ def test_free_ports_are_none_that_clients_are_given() -> None:
 
 
 def test_a_listening_port_is_not_free() -> None:
-    with socket.create_server((ports.HOST, 0)) as listener:
-        port = listener.getsockname()[1]
+    port = ports.free_port()
+    with socket.create_server((ports.HOST, port)):
         assert not ports.is_free(port)
     assert ports.is_free(port)

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -44,6 +43,8 @@ pytest_plugins = ["tests.servers", "tests.postgres"]
 pytestmark = [pytest.mark.anyio, pytest.mark.real]
 DEADLINE_S = 20.0
 QUICK = Options(ttl_s=0.6, save_every_s=0.05, poll_s=0.1)
+STEADY = Options(ttl_s=3.0, save_every_s=0.05, poll_s=0.1)
+"""Held for longer than a busy machine stands still."""
 LASTING = Options(ttl_s=60.0, save_every_s=60.0)
 
 
@@ -211,9 +212,11 @@ async def _write_when_it_listens(dsn: str, writer: Writer) -> None:
 async def test_a_log_that_cannot_be_heard_is_looked_at_now_and_then(dsn: str) -> None:
     """Neither at once again and again, nor never."""
     listening = Listening({"main": Settings(dsn="postgresql://127.0.0.1:1/none")})
-    began = time.monotonic()
-    assert not await listening.wait({"main": 0}, 0.2)
-    assert time.monotonic() - began >= 0.2
+    with anyio.move_on_after(0.2) as scope:
+        await listening.wait({"main": 0}, 3600.0)
+    assert scope.cancelled_caught
+    with anyio.fail_after(DEADLINE_S):
+        assert not await listening.wait({"main": 0}, 0.2)
     await listening.close()
 
 
@@ -255,15 +258,15 @@ class TestTwoOfOneName:
         seen: list[Event] = []
 
         async def stand_by() -> None:
-            seen.extend(await some(dsn, 3, "billing", options=QUICK))
+            seen.extend(await some(dsn, 3, "billing", options=STEADY))
 
         async with (
             anyio.create_task_group() as group,
-            aclosing(follow(dsn, name="billing", options=QUICK)) as events,
+            aclosing(follow(dsn, name="billing", options=STEADY)) as events,
         ):
             first = [await anext(events) for _ in range(4)]
             group.start_soon(stand_by)
-            await anyio.sleep(3 * QUICK.ttl_s / 4)
+            await anyio.sleep(0.5)
             assert not seen
         assert places(first) == runs(1, 2)[:4]
         assert places(seen) == runs(1, 2)[3:]
@@ -273,22 +276,22 @@ class TestTwoOfOneName:
     ) -> None:
         await writer.write(2)
         async with aclosing(follow(dsn, name="billing", options=QUICK)) as silent:
-            first = [await anext(silent) for _ in range(2)]
+            first = [await anext(silent)]
             second = await some(dsn, 6, "billing", options=QUICK)
             assert places(second) == runs(1, 2)
             with pytest.raises(Fenced, match="billing has another reader"):
                 await anext(silent)
-        assert places(first) == runs(1, 2)[:2]
+        assert places(first) == runs(1, 2)[:1]
 
     async def test_a_handler_that_takes_long_keeps_its_hold(self, dsn: str, writer: Writer) -> None:
         await writer.write()
         async with (
-            following(dsn, name="billing", options=QUICK) as events,
+            following(dsn, name="billing", options=STEADY) as events,
             aclosing(events.events()) as found,
         ):
             await anext(found)
-            with anyio.move_on_after(2 * QUICK.ttl_s) as scope:
-                await some(dsn, 1, "billing", options=QUICK)
+            with anyio.move_on_after(STEADY.ttl_s + 1.0) as scope:
+                await some(dsn, 1, "billing", options=STEADY)
             assert scope.cancelled_caught
             await anext(found)
 

@@ -1,5 +1,6 @@
 """The client port: requests to whoever owns them, repeated until somebody answers."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 
 import anyio
@@ -31,6 +32,7 @@ from events.subjects import Subjects
 from orchestrator.adapters.embedded import EmbeddedNats
 from orchestrator.adapters.nats.bus import NatsBus
 from orchestrator.adapters.nats.client import Client, connect
+from tests.contract.planes import DEADLINE_S
 
 pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.real, pytest.mark.anyio]
@@ -147,12 +149,18 @@ async def test_nobody_there_is_said_with_the_mend(client: Client) -> None:
 async def test_a_shard_without_an_owner_is_named_with_how_long(
     client: Client, coordinators: Coordinators
 ) -> None:
+    """A try that nobody answers in its time, as on a busy machine, does not say that there is
+    nobody: then it is asked once more."""
     shard = shard_of("run", SHARDS)
     coordinators.start("other", [one for one in range(SHARDS) if one != shard], politely)
     await client.request(ListNodes())
     expected = rf"show_run: shard {shard} has no owner on NATS .*, since 1\.\d* s ago at least"
-    with pytest.raises(Unavailable, match=expected):
-        await client.request(ShowRun(run_id="run"), timeout_s=1.4)
+    with anyio.fail_after(DEADLINE_S):
+        while True:
+            with pytest.raises(Unavailable) as caught:
+                await client.request(ShowRun(run_id="run"), timeout_s=1.4)
+            if re.search(expected, str(caught.value)):
+                break
 
 
 async def test_a_workflow_is_registered_with_its_owner(

@@ -40,7 +40,8 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture
 def topology(nats_prefix: str) -> Topology:
-    return Topology(subjects=Subjects(nats_prefix), limits=bus_limits(message_bytes_max=1000))
+    limits = bus_limits(ack_wait_s=30.0, message_bytes_max=1000)
+    return Topology(subjects=Subjects(nats_prefix), limits=limits)
 
 
 @pytest.fixture

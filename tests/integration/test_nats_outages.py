@@ -17,12 +17,13 @@ from anyio.abc import TaskGroup
 
 from events.connection import Connection
 from events.errors import Unavailable
-from events.streams import Topology
+from events.streams import BusLimits, Topology
 from events.subjects import Subjects
 from node_agent.adapters.nats.bus import NatsBus as AgentBus
 from orchestrator.adapters.embedded import EmbeddedNats
 from orchestrator.adapters.nats.bus import NatsBus as CoordinatorBus
 from tests.contract.planes import DEADLINE_S, Reader, bus_limits, commands, leases, reports
+from tests.jetstream import until_nothing_is_pending
 
 pytest_plugins = ["tests.servers"]
 pytestmark = [pytest.mark.real, pytest.mark.anyio]
@@ -44,8 +45,7 @@ def server(nats_server_private: EmbeddedNats) -> EmbeddedNats:
 class Plane:
     """One coordinator and one agent that go on sending until what they sent has come."""
 
-    def __init__(self, url: str, group: TaskGroup) -> None:
-        limits = bus_limits(publish_timeout_s=1.0, stuck_s=1.5)
+    def __init__(self, url: str, group: TaskGroup, limits: BusLimits) -> None:
         topology = Topology(subjects=Subjects("outage"), limits=limits)
         self.connection = Connection(urls=(url,))
         self.subjects = topology.subjects
@@ -93,9 +93,14 @@ async def _tolerant(publishing: object) -> None:
 
 
 @pytest.fixture
-async def plane(server: EmbeddedNats) -> AsyncIterator[Plane]:
+def limits() -> BusLimits:
+    return bus_limits(publish_timeout_s=1.0, stuck_s=1.5)
+
+
+@pytest.fixture
+async def plane(server: EmbeddedNats, limits: BusLimits) -> AsyncIterator[Plane]:
     async with anyio.create_task_group() as group:
-        made = Plane(server.url, group)
+        made = Plane(server.url, group, limits)
         made.read()
         await made.send_until_it_comes()
         yield made
@@ -127,9 +132,11 @@ async def test_kill_9_and_start(server: EmbeddedNats, plane: Plane) -> None:
     await plane.send_until_it_comes()
 
 
-async def test_what_was_taken_before_a_restart_comes_after_it(server: EmbeddedNats) -> None:
+async def test_what_was_taken_before_a_restart_comes_after_it(
+    server: EmbeddedNats, limits: BusLimits
+) -> None:
     async with anyio.create_task_group() as group:
-        plane = Plane(server.url, group)
+        plane = Plane(server.url, group, limits)
         await plane.coordinator.publish("n1", "i1", commands(101))
         await plane.agent.publish_reports(0, reports(102))
         await do(server.restart)
@@ -139,6 +146,7 @@ async def test_what_was_taken_before_a_restart_comes_after_it(server: EmbeddedNa
         await plane.close()
 
 
+@pytest.mark.parametrize("limits", [bus_limits(ack_wait_s=30.0)], ids=["patient"])
 async def test_what_was_acknowledged_before_a_restart_does_not_come_after_it(
     server: EmbeddedNats, plane: Plane
 ) -> None:
@@ -147,10 +155,21 @@ async def test_what_was_acknowledged_before_a_restart_does_not_come_after_it(
         await plane.agent.publish_reports(0, reports(number))
     await plane.received.wait_for(*range(100, 150))
     await plane.reported.wait_for(*range(100, 150))
+    await until_all_is_acknowledged(server, plane)
     await do(server.restart)
     await plane.send_until_it_comes()
     for reader in (plane.received, plane.reported):
         assert [reader.seen.count(number) for number in range(100, 150)] == [1] * 50
+
+
+async def until_all_is_acknowledged(server: EmbeddedNats, plane: Plane) -> None:
+    """Acknowledgements leave a little later than they are given."""
+    client = await nats.connect(server.url)
+    try:
+        for stream in (plane.subjects.command_stream, plane.subjects.report_stream):
+            await until_nothing_is_pending(client, stream)
+    finally:
+        await client.close()
 
 
 async def test_the_store_is_deleted_while_the_server_is_stopped(
@@ -254,12 +273,15 @@ async def test_a_server_that_stops_answering_is_unavailable_and_may_come_back(
     await plane.send_until_it_comes()
 
 
-async def test_everything_may_be_started_before_the_server(server: EmbeddedNats) -> None:
+async def test_everything_may_be_started_before_the_server(
+    server: EmbeddedNats, limits: BusLimits
+) -> None:
     await do(server.kill9)
     async with anyio.create_task_group() as group:
-        plane = Plane(server.url, group)
+        plane = Plane(server.url, group, limits)
         plane.read()
-        group.start_soon(plane.send_until_it_comes)
-        await do(server.start)
-        await plane.send_until_it_comes()
+        async with anyio.create_task_group() as sending:
+            sending.start_soon(plane.send_until_it_comes)
+            await do(server.start)
+            await plane.send_until_it_comes()
         await plane.close()

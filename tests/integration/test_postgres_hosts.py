@@ -23,7 +23,7 @@ def silent() -> Iterator[int]:
 
 async def test_a_silent_server_does_not_keep_us_from_the_next(dsn: str, silent: int) -> None:
     both = dsn.replace("@127.0.0.1:", f"@127.0.0.1:{silent},127.0.0.1:")
-    settings = Settings(dsn=f"{both}&target_session_attrs=read-write", connect_timeout_s=2.0)
+    settings = Settings(dsn=f"{both}&target_session_attrs=read-write", connect_timeout_s=3.0)
     async with await PostgresStore.open(settings) as store:
         assert store.info.shards
 

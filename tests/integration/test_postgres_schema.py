@@ -41,7 +41,7 @@ def run(dsn: str, command: str) -> list[tuple[object, ...]]:
 
 def open_and_close(dsn: str) -> LogInfo:
     async def use() -> LogInfo:
-        settings = Settings(dsn=dsn, connect_timeout_s=2.0)
+        settings = Settings(dsn=dsn, connect_timeout_s=10.0)
         async with await PostgresStore.open(settings) as store:
             return store.info
 

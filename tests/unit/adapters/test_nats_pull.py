@@ -113,13 +113,20 @@ async def test_a_busy_consumer_never_pauses() -> None:
 
 
 async def test_a_request_that_brings_nothing_is_not_repeated_at_once() -> None:
+    repeated = anyio.Event()
+
     async def respond(server: FakeServer, _request: Request) -> None:
         await server.status("409", "Exceeded MaxWaiting", None)
+        if len(server.requests) == 2:
+            repeated.set()
 
     server = FakeServer(respond)
-    with anyio.move_on_after(0.3):
-        await take(server, 1)
-    assert 2 <= len(server.requests) <= 10
+    async with anyio.create_task_group() as group:
+        group.start_soon(take, server, 1)
+        await repeated.wait()
+        await anyio.sleep(0.3)
+        assert len(server.requests) <= 10
+        group.cancel_scope.cancel()
 
 
 async def test_an_expired_request_is_repeated_at_once() -> None:

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 
 from events.errors import NotFound, Unavailable
 from events.limits import API_FEEDS_MAX
+from orchestrator.adapters.embedded.ports import free_port
 from orchestrator.api.server import feeding, routes, running
 from orchestrator.api.shapes import RunNews
 from orchestrator.client import Client
@@ -177,13 +178,14 @@ async def test_the_client_follows_through_a_server_that_is_started_again(
     later.news = [*service.news, news(4)]
     later.more.set()
     seen: list[str] = []
+    port = free_port()
     with anyio.fail_after(DEADLINE_S):
         async with AsyncExitStack() as stack:
-            async with served(make(service)) as url:
+            async with served(make(service), port) as url:
                 client = await stack.enter_async_context(Client.http(url))
                 told = await stack.enter_async_context(client.follow_runs())
                 seen += [(await anext(told)).id for _ in service.news]
-            async with served(make(later), int(url.rpartition(":")[2].strip("/"))):
+            async with served(make(later), port):
                 seen += [one.id async for one in told]
 
     assert seen == ["1", "2", "3", "4"]

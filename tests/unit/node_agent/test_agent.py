@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -450,6 +451,5 @@ async def test_a_handler_that_blocks_the_event_loop_is_complained_about(
 ) -> None:
     world = World((blocks,), heartbeat_interval_s=0.05)
     await world.outcome(execute(task="blocks"))
-    (told,) = [r.getMessage() for r in caplog.records if "stood still" in r.getMessage()]
-    assert told.startswith("the event loop stood still for 1.")
-    assert "maybe in one of: blocks;" in told
+    said = r"the event loop stood still for [\d.]+ s, maybe in one of: blocks;"
+    assert [r for r in caplog.records if re.match(said, r.getMessage())]
