@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 
 
 def list_nodes(memory: "Memory", reply_to: str) -> None:
-    """All that are known; a list without those that are to be heard anew would look as if they were
-    not there."""
+    """All that are known; a list without those that had no time to be heard would look as if they
+    were not there."""
+    told = f"coordinator {memory.identity.name} has just taken up shards and is to hear"
     if missed := memory.cluster.missed():
-        told = f"coordinator {memory.identity.name} has just taken up shards and is to hear"
         memory.refuse(reply_to, Unavailable(f"{told} {', '.join(missed)} again: try again"))
+        return
+    ownership, now = memory.ownership, memory.now.monotonic
+    hears_for_s = max((ownership.held_for_s(one.shard, now) for one in ownership.held), default=0)
+    if not memory.cluster.nodes and hears_for_s < memory.settings.suspect_after_s:
+        memory.refuse(reply_to, Unavailable(f"{told} the nodes: try again"))
         return
     count = memory.runs.held.count
     views = [memory.cluster.view(node, count(node.name)) for node in memory.cluster.nodes.values()]

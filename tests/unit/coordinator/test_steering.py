@@ -286,6 +286,14 @@ def test_a_list_lacks_no_node_that_is_to_be_heard_again() -> None:
     assert drive.view("n1").status == "healthy"
 
 
+def test_a_coordinator_that_has_just_begun_does_not_say_that_there_are_no_nodes() -> None:
+    drive = Drive().own()
+    answer = asked(drive.wait(2), ListNodes())
+    assert isinstance(answer, Refused)
+    assert (answer.code, "is to hear the nodes" in answer.message) == ("unavailable", True)
+    assert asked(drive.wait(1.25), ListNodes()) == Nodes(nodes=())
+
+
 def test_a_node_that_does_not_come_back_holds_up_no_list() -> None:
     drive = Drive().ready().lose(shard_of("n1", SHARDS)).own(shard_of("n1", SHARDS), epoch=2)
     answer = asked(drive.wait(3.25), ListNodes())
