@@ -1,5 +1,6 @@
 """What commands have in common: where Postgres and NATS are, and asking them."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -101,5 +102,10 @@ async def client_of(config: Config, timeout_s: float = ANSWER_TIMEOUT_S) -> Asyn
 
 
 def go(function: Callable[[], Awaitable[T]]) -> T:
-    """Runs an async function to its end, as all our processes run theirs."""
-    return anyio.run(function, backend_options={"use_uvloop": True})
+    """Runs an async function to its end, as all our processes run theirs. Raises
+    `KeyboardInterrupt` for SIGINT, also where the runner takes it for a cancellation: it forgets
+    one that comes in the instant after it has begun to listen for it."""
+    try:
+        return anyio.run(function, backend_options={"use_uvloop": True})
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
