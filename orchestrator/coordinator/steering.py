@@ -36,9 +36,8 @@ def list_nodes(memory: "Memory", reply_to: str) -> None:
     if missed := memory.cluster.missed():
         memory.refuse(reply_to, Unavailable(f"{told} {', '.join(missed)} again: try again"))
         return
-    ownership, now = memory.ownership, memory.now.monotonic
-    hears_for_s = max((ownership.held_for_s(one.shard, now) for one in ownership.held), default=0)
-    if not memory.cluster.nodes and hears_for_s < memory.settings.suspect_after_s:
+    shards = [lease.shard for lease in memory.ownership.held]
+    if not memory.cluster.nodes and all(_is_new_here(memory, shard) for shard in shards):
         memory.refuse(reply_to, Unavailable(f"{told} the nodes: try again"))
         return
     count = memory.runs.held.count
@@ -76,7 +75,7 @@ def _found(turn: "Turn", work: w.SteerWork) -> Node | None:
         return None
     if not node.head.version and node.beat is None:
         memory.cluster.forget(name)
-        if _is_new_here(memory, name):
+        if _is_new_here(memory, memory.shard(name)):
             raise Unavailable(
                 f"coordinator {memory.identity.name} owns {name} only now, and has not heard of it "
                 "yet: try again"
@@ -88,9 +87,9 @@ def _found(turn: "Turn", work: w.SteerWork) -> Node | None:
     return node
 
 
-def _is_new_here(memory: "Memory", name: str) -> bool:
-    """Whether an agent that is well may not have told us of itself since we own its name."""
-    held_for_s = memory.ownership.held_for_s(memory.shard(name), memory.now.monotonic)
+def _is_new_here(memory: "Memory", shard: int) -> bool:
+    """Whether an agent that is well may not have told us of itself since we own the shard."""
+    held_for_s = memory.ownership.held_for_s(shard, memory.now.monotonic)
     return held_for_s < memory.settings.suspect_after_s
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import anyio
 import msgspec
 
 from events.api import RegisterWorkflow, StartRun
@@ -19,6 +20,7 @@ from orchestrator.config import Config, CoordinatorConfig, LogPlace, PostgresCon
 from orchestrator.coordinator.settings import Settings
 
 SHARDS = 4
+START_S = 25.0
 ROOT = Path(__file__).parents[2]
 
 QUICK = Settings(
@@ -74,6 +76,19 @@ class Cluster:
         arguments += ["--data-dir", str(self.folder / name)]
         arguments += ["--slots", "8"]
         self._start(name, ["node_agent", *arguments])
+
+    async def start_agent_first(self, name: str) -> None:
+        """Starts an agent and waits until it takes part: a coordinator that starts now hears of it
+        at once, and cannot take it for lost."""
+
+        def times() -> int:
+            return self.log(name).count("this is incarnation")
+
+        before = times()
+        self.start_agent(name)
+        with anyio.fail_after(START_S):
+            while times() == before:  # noqa: ASYNC110 -- another process tells nobody
+                await anyio.sleep(0.05)
 
     def _start(self, name: str, module: list[str]) -> None:
         self.spawn(name, [sys.executable, "-m", *module], ROOT, {})

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.cluster import ROOT
+from tests.e2e.cluster import CALM, ROOT
 
 COMMAND = [sys.executable, "-m", "orchestrator.cli.main"]
 CHECKED = [sys.executable, "-m", "tests.e2e.checked_main"]
 """The same, with the runs of its embedded servers replayed before these stop."""
 EMBEDDED = ("dev", "try", "demo")
-CALM = {
-    "DALSEGNO_ENGINE__ATTEMPT_LEASE_TTL_S": "10",
+CALMLY = {
+    "DALSEGNO_ENGINE__ATTEMPT_LEASE_TTL_S": str(CALM.attempt_lease_ttl_s),
     "DALSEGNO_STARTED_REPORT_AFTER_S": "60",
 }
 """A machine that stands still for a second neither loses a node nor adds events to a run: what a
@@ -78,7 +78,7 @@ def environment(**more: str) -> dict[str, str]:
     calm."""
     ours = ("DALSEGNO_", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PYTHONPATH": str(ROOT), **CALM, **more}
+    return {**kept, "PYTHONPATH": str(ROOT), **CALMLY, **more}
 
 
 def dalsegno(folder: Path, *arguments: str, **more: str) -> Done:

@@ -19,6 +19,7 @@ import subprocess
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -276,6 +277,7 @@ def namespaces_are_likely() -> bool:
     return os.geteuid() == 0 and shutil.which("ip") is not None
 
 
+@cache
 def namespaces_are_allowed() -> bool:
     """Whether this user, on this machine, may make hosts of the better kind."""
     if not namespaces_are_likely():

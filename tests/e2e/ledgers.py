@@ -49,17 +49,3 @@ async def until_journalled(it: Cluster, node: str, words: bytes) -> None:
             if any(words in path.read_bytes() for path in segments):
                 return
             await anyio.sleep(0.05)
-
-
-async def start_agent_first(it: Cluster, node: str) -> None:
-    """Starts an agent and waits until it takes part: a coordinator that starts now hears of it at
-    once, and cannot take it for lost."""
-
-    def times() -> int:
-        return it.log(node).count("this is incarnation")
-
-    before = times()
-    it.start_agent(node)
-    with anyio.fail_after(DEADLINE_S):
-        while times() == before:  # noqa: ASYNC110 -- another process tells nobody
-            await anyio.sleep(0.05)

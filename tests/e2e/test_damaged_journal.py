@@ -15,7 +15,7 @@ from orchestrator.adapters.nats.client import Client
 from tests.e2e.checks import check_promises, read_log
 from tests.e2e.cluster import Cluster, cluster
 from tests.e2e.definitions import chain
-from tests.e2e.ledgers import Noted, noted, start_agent_first, until_journalled, until_noted
+from tests.e2e.ledgers import Noted, noted, until_journalled, until_noted
 from tests.e2e.test_rolling_restart import dalsegno
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
@@ -71,7 +71,7 @@ async def test_what_a_journal_lost_at_its_end_is_done_again_and_nothing_else(
                 await it.start(client, name, name, 0)
             await until_noted(it, {Noted(name, 1, "start") for name in NAMES}.issubset)
         journal = await lose_the_end(it)
-        await start_agent_first(it, "n1")
+        await it.start_agent_first("n1")
         it.start_coordinator()
         async with it.client() as client:
             for name in NAMES:

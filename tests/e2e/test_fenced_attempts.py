@@ -55,5 +55,5 @@ async def test_a_frozen_agent_gives_up_what_went_to_others(tmp_path: Path) -> No
         log = await read_log(it.dsn)
         results = [e.fact for e in log["run:r1"] if isinstance(e.fact, t.TaskCompleted)]
         assert {(one.step, one.attempt) for one in results} == {(name, 2) for name in KINDS}
-        said = (tmp_path / "n1.log").read_text()
+        said = it.log("n1")
         assert said.count("is fenced (reset): its handler is cancelled") == len(KINDS)

@@ -7,7 +7,7 @@ import pytest
 from events.definition import Definition, ParallelStep, TaskStep
 from tests.e2e.checks import check_promises
 from tests.e2e.cluster import cluster
-from tests.e2e.ledgers import Noted, noted, start_agent_first, until_journalled, until_noted
+from tests.e2e.ledgers import Noted, noted, until_journalled, until_noted
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(150)]
 
@@ -59,7 +59,7 @@ async def test_a_handler_goes_on_only_with_what_is_recorded(tmp_path: Path) -> N
             await until_journalled(it, "n1", b"first by 1")
             assert not [one for one in noted(it) if one.event.startswith("has")]
             it.kill("n1")
-            await start_agent_first(it, "n1")
+            await it.start_agent_first("n1")
             it.start_coordinator()
             run = await client.await_run("r1", 60.0)
         assert (run.status, run.output) == ("completed", "first by 1"), it.logs()
